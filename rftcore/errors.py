@@ -1,0 +1,56 @@
+"""One exception per thing a user can fix; anything else is our bug.
+
+The command line prints an `RftError` as one message without a traceback and
+exits with code 2. Every message gives the value, the rule and the next step.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class RftError(Exception):
+    """Something the user can fix."""
+
+
+class RecipeError(RftError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+
+class PluginError(RftError):
+    """A plugin could not be found, loaded or called."""
+
+
+class UnknownNameError(PluginError):
+    """Nobody offers a component of this name, or more than one does."""
+
+
+class DataError(RftError):
+    """A dataset cannot be read, or breaks the rules of splits."""
+
+
+class SampleError(DataError):
+    """One sample is wrong: its image, its gold answer or its text."""
+
+
+class RewardError(RftError):
+    """A reward function failed, or too many did."""
+
+
+class ModelError(RftError):
+    """A model or processor cannot be loaded, or does not fit the task."""
+
+
+class VisionError(ModelError):
+    """The model's output does not depend on the image."""
+
+
+class RunError(RftError):
+    """A run folder is in use, missing, or does not fit the request."""
+
+
+def closest(name: str, offered: Iterable[str]) -> str:
+    """Say which offered names look like `name`: " Did you mean 'a'?", or "" if none does."""
+    matches = difflib.get_close_matches(name, list(offered), n=3, cutoff=0.5)
+    if not matches:
+        return ""
+    return f" Did you mean {' or '.join(repr(match) for match in matches)}?"

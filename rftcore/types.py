@@ -1,0 +1,207 @@
+"""The values that plugins and the core hand to one another.
+
+Frozen data with next to no behaviour; nothing here imports a heavy package,
+so a plugin that builds a `Task` costs nothing until the task is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from rftcore.errors import SampleError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+STANDARD_SPLITS = ("sft", "rl", "val", "test")
+OOD_PREFIX = "ood-"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture that is read, or made, only when someone looks at it.
+
+    `key` identifies the pixels without decoding them: a file's path, or the
+    content key of a generated scene. `read` gives the encoded bytes (PNG,
+    JPEG, ...); it is called in whatever process needs the pixels.
+    """
+
+    key: str
+    read: Callable[[], bytes] = field(compare=False, repr=False)
+
+    @classmethod
+    def from_path(cls, path: str | Path) -> Image:
+        """The image in a file; the file need not exist yet."""
+        return cls(key=str(path), read=Path(path).read_bytes)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Image:
+        """An image already in memory."""
+        return cls(key=hashlib.sha256(data).hexdigest(), read=lambda: data)
+
+    def open(self) -> PilImage:
+        """Decode to RGB. Raises `SampleError` naming the image if that fails."""
+        from PIL import Image as pil
+
+        try:
+            return pil.open(io.BytesIO(self.read())).convert("RGB")
+        except OSError as error:
+            raise SampleError(f"image {self.key}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One dataset row.
+
+    `gold` is canonical text that the task's parser reads; `cot` is the
+    reasoning shown in SFT, without tags; `origin` names where the row came
+    from ("train.json row 17") and goes into every error about it.
+    """
+
+    id: str
+    question: str
+    gold: str
+    images: tuple[Image, ...] = ()
+    cot: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = ""
+
+    def content_hash(self) -> str:
+        """Hash of question, gold and images: what "the same sample" means between splits."""
+        parts = [self.question, self.gold, *(image.key for image in self.images)]
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the policy is shown: the images first, then the text."""
+
+    text: str
+    images: tuple[Image, ...] = ()
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """An answer read from text, or the reason why there is none."""
+
+    value: Any = None
+    refusal: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is an answer."""
+        return self.refusal is None
+
+
+@runtime_checkable
+class Parser(Protocol):
+    """Reads answers. Total: any text gives a `Parsed`, none raises."""
+
+    def parse(self, completion: str) -> Parsed:
+        """Read the answer a policy gave in a whole completion."""
+
+    def gold(self, text: str) -> Parsed:
+        """Read a sample's canonical gold text."""
+
+    def show(self, value: Any) -> str:
+        """Write a value as canonical text: `gold(show(v)).value == v`."""
+
+
+@dataclass(frozen=True)
+class RewardInput:
+    """What a reward may look at.
+
+    `answer` is None if the completion has none. The rest is None unless the
+    reward declares that it uses it (`rftcore.rewards.reward(uses=...)`), so
+    a reward that says it only reads the answer is blind to everything else.
+    """
+
+    answer: Any
+    gold: Any
+    completion: str | None = None
+    sample: Sample | None = None
+    step: int | None = None
+    siblings: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class RewardResult:
+    """A reward with an explanation for the logs."""
+
+    value: float
+    note: str = ""
+
+
+RewardOutput = float | RewardResult | None
+
+
+class Reward(Protocol):
+    """A pure function of one completion. None means "does not apply"."""
+
+    def __call__(self, x: RewardInput, /) -> RewardOutput: ...
+
+
+@dataclass(frozen=True)
+class Term:
+    """One reward in a task's weighted sum; `required` terms must succeed."""
+
+    reward: Reward | str
+    weight: float = 1.0
+    required: bool = True
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """Samples by split and index. `sample` is pure: same index, same sample, everywhere."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits it has, e.g. ("sft", "rl", "val", "test", "ood-vehicles")."""
+
+    def size(self, split: str) -> int:
+        """How many samples `split` has."""
+
+    def sample(self, split: str, index: int) -> Sample:
+        """The sample at `index`. Raises `IndexError` outside [0, size)."""
+
+
+@runtime_checkable
+class PreparedDataset(Dataset, Protocol):
+    """A dataset that can make many images at once, faster than one by one."""
+
+    def prepare(self, split: str, indices: Sequence[int]) -> None:
+        """Make the images of these samples now, with a progress bar; reuse what exists."""
+
+
+PromptMaker = Callable[[Sample], Prompt]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A problem whose answers a program can check.
+
+    `prompt` is what training and evaluation show. `direct_prompt`, if given,
+    asks for the bare answer: the fair question for a model that was never
+    taught to reason, used for the zero-shot row only.
+    """
+
+    name: str
+    dataset: Dataset | str
+    prompt: PromptMaker
+    parser: Parser | str
+    rewards: Mapping[str, Term]
+    summary: str = ""
+    direct_prompt: PromptMaker | None = None
+    accuracy: str = "accuracy"
+
+
+TaskFactory = Callable[..., Task]
+DatasetFactory = Callable[..., Dataset]
+ParserFactory = Callable[..., Parser]
+RewardFactory = Callable[..., Reward]
+ModelFactory = Callable[..., Path]
