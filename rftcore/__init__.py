@@ -1,0 +1,60 @@
+"""Train vision-language models to reason about images, with tasks as plugins.
+
+`import rftcore as rft` gives what a plugin needs, and loads none of it before
+it is used, so that a plugin's module costs next to nothing to discover.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rftcore import parsers, prompts, rewards
+    from rftcore.data import JsonlDataset
+    from rftcore.errors import RftError
+    from rftcore.hookspecs import hookimpl
+    from rftcore.types import (
+        Image,
+        Parsed,
+        Prompt,
+        RewardInput,
+        RewardResult,
+        Sample,
+        Task,
+        Term,
+    )
+
+__all__ = [
+    "Image",
+    "JsonlDataset",
+    "Parsed",
+    "Prompt",
+    "RewardInput",
+    "RewardResult",
+    "RftError",
+    "Sample",
+    "Task",
+    "Term",
+    "hookimpl",
+    "parsers",
+    "prompts",
+    "rewards",
+]
+
+_MODULES = ("parsers", "prompts", "rewards")
+_ELSEWHERE = {
+    "JsonlDataset": "rftcore.data",
+    "RftError": "rftcore.errors",
+    "hookimpl": "rftcore.hookspecs",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'rftcore' has no attribute {name!r}")
+    if name in _MODULES:
+        return import_module(f"rftcore.{name}")
+    return getattr(import_module(_ELSEWHERE.get(name, "rftcore.types")), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,469 @@
+"""The recipe: files and `--set key=value` in, one checked, frozen object out.
+
+A setting keeps the place it came from, so that a fault names the file and
+line, or the `--set`, that holds it. All faults are reported at once.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    PydanticSchemaGenerationError,
+    PydanticUndefinedAnnotation,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from rftcore.errors import RecipeError, closest
+from rftcore.types import OOD_PREFIX
+
+Path_ = tuple[str, ...]
+Layer = tuple[str, Mapping[str, Any]]
+Frozen = Literal["vision", "projector"]
+Count = Annotated[int, Field(ge=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+FORBID = ConfigDict(extra="forbid", frozen=True)
+ALLOW = ConfigDict(extra="allow", frozen=True)
+
+
+class RewardOverride(BaseModel):
+    """Changes one reward term of the task, or adds one (then `use` is needed)."""
+
+    model_config = FORBID
+
+    use: str | None = Field(None, description="name of an offered reward")
+    weight: Finite | None = Field(None, description="weight in the total; 0 only measures")
+    options: dict[str, Any] = Field({}, description="options of the reward's factory")
+
+
+class SftRecipe(BaseModel):
+    """Phase 1. Any other field of TRL's `SFTConfig` can stand here too."""
+
+    model_config = ALLOW
+
+    enabled: bool = True
+    samples: Count | None = Field(None, description="how many of split sft; null: all")
+    batch_size: int = Field(16, ge=1, description="samples per optimiser step")
+    micro_batch: Count | None = Field(None, description="samples per forward; null: batch_size")
+    freeze: list[Frozen] = Field(["vision"], description="parts that do not train")
+
+    @field_validator("micro_batch")
+    @classmethod
+    def divides_the_batch(cls, size: int | None, info: ValidationInfo) -> int | None:
+        whole = info.data.get("batch_size")
+        if size and whole and whole % size:
+            raise ValueError(f"must divide batch_size={whole}; try {_divisor(whole, size)}")
+        return size
+
+
+class GrpoRecipe(BaseModel):
+    """Phase 2. Any other field of TRL's `GRPOConfig` can stand here too."""
+
+    model_config = ALLOW
+
+    enabled: bool = True
+    prompts_per_step: int = Field(14, ge=1, description="prompts per optimiser step (P)")
+    group_size: int = Field(8, description="completions per prompt (G)")
+    micro_batch: Count | None = Field(None, description="completions per forward; null: P x G")
+    samples: Count | None = Field(None, description="how many of split rl; null: all")
+    freeze: list[Frozen] = Field([], description="parts that do not train")
+
+    @field_validator("group_size")
+    @classmethod
+    def has_something_to_compare(cls, size: int) -> int:
+        if size < 2:
+            raise ValueError(
+                "an advantage is a reward relative to its group: use 2 or more (8 in the paper)"
+            )
+        return size
+
+    @field_validator("micro_batch")
+    @classmethod
+    def divides_the_step(cls, size: int | None, info: ValidationInfo) -> int | None:
+        prompts, group = info.data.get("prompts_per_step"), info.data.get("group_size")
+        if not (size and prompts and group):
+            return size
+        if prompts * group % size:
+            whole = prompts * group
+            raise ValueError(
+                f"must divide prompts_per_step={prompts} x group_size={group} = {whole}; "
+                f"try {_divisor(whole, size)}"
+            )
+        if size % group and group % size:
+            raise ValueError(f"must be a multiple or a divisor of group_size={group}; try {group}")
+        return size
+
+
+class EvaluationRecipe(BaseModel):
+    """What is measured, and how. Decoding is greedy."""
+
+    model_config = FORBID
+
+    splits: list[str] | None = Field(None, description="null: val, test and every ood-*")
+    samples: dict[str, Count] = Field({}, description="at most so many samples, per split")
+    batch_size: int = Field(64, ge=1)
+    max_new_tokens: int = Field(512, ge=1)
+    zero_shot: bool = Field(True, description="also measure the model before training")
+    after_each_phase: bool = Field(True, description="false: only at the end")
+
+
+class VisionRecipe(BaseModel):
+    """The check that the image reaches the log-probabilities, before step 1."""
+
+    model_config = FORBID
+
+    enabled: bool = True
+    samples: int = Field(8, ge=2)
+    min_shift: float = Field(1e-3, gt=0, description="mean |shift|, nats per answer")
+
+
+class ScoringRecipe(BaseModel):
+    """How much failure of reward functions a run tolerates."""
+
+    model_config = FORBID
+
+    error_budget: int = Field(10, ge=0, description="failed reward calls before the run stops")
+    timeout_s: float = Field(2.0, gt=0, description="deadline of one reward call")
+
+
+class Recipe(BaseModel):
+    """One run, resolved. Defaults are the paper's; a model folder may bring its own."""
+
+    model_config = FORBID
+
+    task: str
+    model: str = "nano"
+    seed: int = Field(0, ge=0, lt=2**32)
+    task_options: dict[str, Any] = Field({}, description="options of the task's factory")
+    dataset: dict[str, Any] = Field(
+        {}, description="{use: NAME, **options} replaces the task's dataset"
+    )
+    rewards: dict[str, RewardOverride] = {}
+    sft: SftRecipe = SftRecipe()
+    grpo: GrpoRecipe = GrpoRecipe()
+    evaluation: EvaluationRecipe = EvaluationRecipe()
+    vision_check: VisionRecipe = VisionRecipe()
+    scoring: ScoringRecipe = ScoringRecipe()
+
+    _origins: dict[Path_, str] = PrivateAttr(default_factory=dict)
+
+    def origin(self, *path: str) -> str:
+        """Where a setting came from: "recipe.yaml line 7", "--set seed", or "default"."""
+        return _origin(self._origins, path)
+
+
+SECTIONS = tuple(
+    name
+    for name, field in Recipe.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+)
+
+
+# --- reading -----------------------------------------------------------------
+
+
+class RecipeFile(dict[str, Any]):
+    """The mapping in a recipe file, with the line of every setting."""
+
+    lines: dict[Path_, int]
+
+
+def read_recipe_file(path: str | Path) -> RecipeFile:
+    """Read a YAML mapping. Raises `RecipeError` naming the file and the line."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise RecipeError(f"recipe {path}: {reason}. Recipes are YAML files.") from error
+    node = _compose(text, f"recipe {path}")
+    if node is None:
+        node = yaml.MappingNode("tag:yaml.org,2002:map", [])
+    if not isinstance(node, yaml.MappingNode):
+        raise RecipeError(
+            f"recipe {path}: a recipe is a mapping of settings, e.g. `task: counting`"
+        )
+    recipe = RecipeFile(_value(text))
+    recipe.lines = dict(_lines(node, (), f"recipe {path}"))
+    return recipe
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The resolved recipe as YAML; `read_recipe_file` reads it back unchanged."""
+    return yaml.dump(recipe.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False)
+
+
+def load_recipe(*layers: Layer, overrides: Sequence[str] = ()) -> Recipe:
+    """Merge layers (later wins) and overrides ("a.b=value"), and check the whole.
+
+    Raises `RecipeError` with all faults at once, each with its origin.
+    """
+    merged: dict[str, Any] = {}
+    origins: dict[Path_, str] = {}
+    for origin, layer in (*layers, *map(parse_override, overrides)):
+        _merge(merged, layer, origin, (), origins)
+    try:
+        # As JSON, because strict JSON takes what a recipe file can hold and no more:
+        # "3" and true are not integers, a list can be a tuple.
+        recipe = Recipe.model_validate_json(json.dumps(merged, default=str), strict=True)
+    except ValidationError as error:
+        raise RecipeError(_report(_faults(error, origins))) from error
+    recipe._origins.update(origins)
+    return recipe
+
+
+def parse_override(text: str) -> Layer:
+    """Turn "a.b=value" into the layer ("--set a.b", {"a": {"b": value}})."""
+    key, equals, value = text.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        raise RecipeError(f"--set {text!r}: write key=value, e.g. --set grpo.group_size=8")
+    layer: Any = _value(value) if _compose(value, f"--set {key}") else None
+    for part in reversed(path):
+        layer = {part: layer}
+    return f"--set {key.strip()}", layer
+
+
+# --- checks that other modules share -----------------------------------------
+
+
+def check_settings(
+    recipe: Recipe, section: str, allowed: Mapping[str, Any], *, own: Iterable[str] = ()
+) -> None:
+    """Check the free settings of a section against names and their types.
+
+    `allowed` maps a name to its annotation (`Any`: not checked); `own` are
+    names to suggest as well. Raises `RecipeError` with every fault.
+    """
+    value = getattr(recipe, section)
+    free = value if isinstance(value, Mapping) else (value.model_extra or {})
+    faults = option_faults(free, allowed, recipe.origin, (section,), own)
+    if faults:
+        raise RecipeError(_report(faults))
+
+
+def option_faults(
+    values: Mapping[str, Any],
+    allowed: Mapping[str, Any],
+    origin: Callable[..., str],
+    prefix: Path_ = (),
+    own: Iterable[str] = (),
+) -> list[str]:
+    """One line for each value whose name is not allowed or whose type is wrong."""
+    faults = []
+    for name, value in values.items():
+        if name not in allowed:
+            rule = f"no such setting.{closest(name, (*allowed, *own))}"
+        else:
+            rule = type_fault(value, allowed[name])
+        if rule:
+            faults.append(_line((*prefix, name), value, origin(*prefix, name), rule))
+    return faults
+
+
+def type_fault(value: Any, annotation: Any) -> str:
+    """Why `value`, as it stands in a recipe, is not an `annotation`; "" if it is one."""
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError):
+        return ""  # a type that pydantic does not know is the factory's own business
+    try:
+        adapter.validate_json(json.dumps(value, default=str), strict=True)
+    except ValidationError as error:
+        return "; ".join(dict.fromkeys(fault["msg"] for fault in error.errors()))
+    return ""
+
+
+def check_splits(recipe: Recipe, splits: Sequence[str]) -> None:
+    """Check that the splits a recipe needs exist. Raises `RecipeError`."""
+    named = {
+        **{name: ("evaluation", "splits") for name in recipe.evaluation.splits or ()},
+        **{name: ("evaluation", "samples") for name in recipe.evaluation.samples},
+    }
+    faults = [
+        _line(path, name, recipe.origin(*path), f"no such split.{closest(name, splits)}")
+        for name, path in named.items()
+        if name not in splits
+    ]
+    for phase, split in (("sft", "sft"), ("grpo", "rl")):
+        if getattr(recipe, phase).enabled and split not in splits:
+            rule = f"needs split {split!r}; to leave the phase out, --set {phase}.enabled=false"
+            faults.append(_line((phase, "enabled"), True, recipe.origin(phase, "enabled"), rule))
+    if faults:
+        raise RecipeError(_report([*faults, f"the task has {', '.join(splits)}"]))
+
+
+def evaluated_splits(recipe: Recipe, splits: Sequence[str]) -> tuple[str, ...]:
+    """The splits to evaluate: those the recipe names, else val, test and every ood-*."""
+    if recipe.evaluation.splits is not None:
+        return tuple(recipe.evaluation.splits)
+    return tuple(s for s in splits if s in ("val", "test") or s.startswith(OOD_PREFIX))
+
+
+def differences(one: Recipe, other: Recipe) -> list[str]:
+    """The dotted names of the settings in which two recipes differ."""
+    left, right = dict(_leaves(one.model_dump())), dict(_leaves(other.model_dump()))
+    missing = object()
+    return sorted(
+        ".".join(path)
+        for path in {*left, *right}
+        if left.get(path, missing) != right.get(path, missing)
+    )
+
+
+# --- merging and reporting ---------------------------------------------------
+
+
+def _merge(
+    into: dict[str, Any],
+    layer: Mapping[str, Any],
+    origin: str,
+    path: Path_,
+    origins: dict[Path_, str],
+) -> None:
+    lines = getattr(layer, "lines", {})
+    for at, value in _leaves(layer):
+        if value is None and at[-1] in SECTIONS and len(at) == 1:
+            continue  # `sft:` with nothing under it: the defaults
+        _put(into, at, value)
+        for old in [old for old in origins if old[: len(at)] == at]:
+            del origins[old]
+        origins[at] = f"{origin} line {lines[at]}" if at in lines else origin
+
+
+def _put(into: dict[str, Any], path: Path_, value: Any) -> None:
+    for part in path[:-1]:
+        if not isinstance(into.get(part), dict):
+            into[part] = {}
+        into = into[part]
+    into[path[-1]] = value
+
+
+def _leaves(mapping: Mapping[str, Any], path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
+    for key, value in mapping.items():
+        at = (*path, str(key))
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, at)
+        else:
+            yield at, value
+
+
+def _origin(origins: Mapping[Path_, str], path: Path_) -> str:
+    for length in range(len(path), 0, -1):
+        if path[:length] in origins:
+            return origins[path[:length]]
+    return next((o for at, o in origins.items() if at[: len(path)] == path), "default")
+
+
+def _faults(error: ValidationError, origins: Mapping[Path_, str]) -> list[str]:
+    faults = []
+    for fault in error.errors():
+        path = tuple(str(part) for part in fault["loc"])
+        if fault["type"] == "missing":
+            faults.append(f"{'.'.join(path)} is missing: give --{path[0]}, or set it in the recipe")
+            continue
+        rule = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            rule = f"no such setting.{_suggest(path)}"
+        faults.append(_line(path, fault["input"], _origin(origins, path), rule))
+    return faults
+
+
+def _suggest(path: Path_) -> str:
+    names = list(_names(Recipe))
+    if path[0] == "rewards" and len(path) > 1:
+        names = [".".join((*path[:2], name)) for name in RewardOverride.model_fields]
+    suggestion = closest(".".join(path), names) or closest(
+        path[-1], [name.rpartition(".")[2] for name in names]
+    )
+    if suggestion or len(path) > 1:
+        return suggestion
+    return " TRL's settings go under sft: or grpo:."
+
+
+def _names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        if name in SECTIONS and not prefix:
+            yield from _names(field.annotation, f"{name}.")  # type: ignore[arg-type]
+
+
+def _line(path: Path_, value: Any, origin: str, rule: str) -> str:
+    return f"{'.'.join(path)} = {value!r} ({origin}): {rule}"
+
+
+def _report(faults: Sequence[str]) -> str:
+    if len(faults) == 1:
+        return faults[0]
+    return "\n".join((f"{len(faults)} faults in the recipe:", *(f"  {line}" for line in faults)))
+
+
+def _divisor(whole: int, near: int) -> int:
+    return max(d for d in range(1, near + 1) if whole % d == 0)
+
+
+# --- YAML --------------------------------------------------------------------
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's scalars: in 1.1, 1e-4 is a string, `no` is false and 010 is 8."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the strings that `_Loader` would read as something else."""
+
+
+_SCALARS = {
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    "int": (r"[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
+    "float": (
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf)|\.(nan|NaN)",
+        list("-+0123456789."),
+    ),
+}
+for _yaml in (_Loader, _Dumper):
+    _yaml.yaml_implicit_resolvers = {}
+    for _tag, (_pattern, _first) in _SCALARS.items():
+        _yaml.add_implicit_resolver(  # type: ignore[no-untyped-call]
+            f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), _first
+        )
+
+
+def _compose(text: str, origin: str) -> yaml.Node | None:
+    try:
+        node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+        yaml.load(text, Loader=_Loader)  # tags such as !!python fail only here
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise RecipeError(f"{origin}{line}: not YAML: {problem}") from error
+    return node
+
+
+def _value(text: str) -> Any:
+    return yaml.load(text, Loader=_Loader)
+
+
+def _lines(node: yaml.MappingNode, path: Path_, origin: str) -> Iterator[tuple[Path_, int]]:
+    seen: set[str] = set()
+    for key, value in node.value:
+        at, line = (*path, str(key.value)), key.start_mark.line + 1
+        if key.value in seen:
+            raise RecipeError(f"{origin} line {line}: {'.'.join(at)} is set twice")
+        seen.add(key.value)
+        yield at, line
+        if isinstance(value, yaml.MappingNode):
+            yield from _lines(value, at, origin)
