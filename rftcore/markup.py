@@ -1,0 +1,74 @@
+"""The think and answer tags: how they are asked for, written, checked and found.
+
+The one place that knows them, so that what SFT teaches, what the format
+reward demands and what the parsers read cannot drift apart.
+"""
+
+import re
+
+THINK, ANSWER = "think", "answer"
+REQUEST = "Think in <think> </think>, then answer in <answer> </answer>."
+
+# Any spelling of a tag counts as a tag: upper case, spaces, attributes. Possessive
+# quantifiers, because completions may be long and hostile: no backtracking, linear time.
+_TAG = re.compile(rf"<\s*+(?P<close>/?)\s*+(?P<name>{THINK}|{ANSWER})\b[^<>]*+>", re.IGNORECASE)
+_WELL_FORMED = ["<think>", "</think>", "<answer>", "</answer>"]
+
+
+class NoAnswer(Exception):
+    """Why a text holds no answer; the parsers turn it into a refusal."""
+
+
+def write(reasoning: str, answer: str) -> str:
+    """The completion that SFT teaches. The pieces hold no tags: see `has_tags`."""
+    return f"<think>\n{reasoning}\n</think>\n<answer>\n{answer}\n</answer>"
+
+
+def has_tags(text: str) -> bool:
+    """Whether `text` holds a think or answer tag in any spelling."""
+    return _TAG.search(text) is not None
+
+
+def is_well_formed(text: str) -> bool:
+    """Whether `text` is one think block, then one answer block, both with content.
+
+    White space around the blocks is free; anything else outside them, a second
+    or nested tag, and any other spelling of a tag is not.
+    """
+    text = text.strip()
+    tags = list(_TAG.finditer(text))
+    if [tag[0] for tag in tags] != _WELL_FORMED:
+        return False
+    outside, reasoning, between, answer = (
+        text[start:end].strip()
+        for start, end in zip(
+            [0, *(tag.end() for tag in tags)], [tag.start() for tag in tags], strict=False
+        )
+    )
+    rest = text[tags[-1].end() :]
+    return bool(reasoning and answer) and not (outside or between or rest)
+
+
+def answers(text: str) -> list[str]:
+    """The contents of the answer blocks after the reasoning, in order; at least one.
+
+    Reasoning ends with the last closing think tag, so nothing in it can pass
+    for an answer, wherever it was opened. A text without any tag is its own
+    single answer: style is the format reward's business.
+    Raises: NoAnswer for reasoning left open and for answer tags that are
+    missing, nested or unclosed.
+    """
+    tags = list(_TAG.finditer(text))
+    if not tags:
+        return [text]
+    thinks = [at for at, tag in enumerate(tags) if tag["name"].lower() == THINK]
+    if thinks and not tags[thinks[-1]]["close"]:
+        raise NoAnswer("the reasoning is not closed")
+    after = tags[thinks[-1] + 1 :] if thinks else tags
+    if not after:
+        raise NoAnswer("no answer block after the reasoning")
+    if any(bool(tag["close"]) != bool(at % 2) for at, tag in enumerate(after)) or len(after) % 2:
+        raise NoAnswer("answer tags are nested or unclosed")
+    return [
+        text[start.end() : end.start()] for start, end in zip(after[::2], after[1::2], strict=True)
+    ]
