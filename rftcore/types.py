@@ -205,3 +205,25 @@ DatasetFactory = Callable[..., Dataset]
 ParserFactory = Callable[..., Parser]
 RewardFactory = Callable[..., Reward]
 ModelFactory = Callable[..., Path]
+
+
+@dataclass(frozen=True)
+class SplitScore:
+    """How a policy did on one split, with its 95 % Wilson interval.
+
+    `prompt` says how it was asked: "reason" (the task's prompt) or "direct".
+    `accuracy`, `low`, `high`, `refused` (no answer could be read) and
+    `clipped` (ran into the token limit) are shares in [0, 1]; `tokens` is the
+    mean length of a completion; `rewards` the mean of each term.
+    """
+
+    split: str
+    prompt: str
+    n: int
+    accuracy: float
+    low: float
+    high: float
+    refused: float
+    clipped: float
+    tokens: float
+    rewards: Mapping[str, float] = field(default_factory=dict)

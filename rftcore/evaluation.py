@@ -1,0 +1,140 @@
+"""Measure a policy on a split: fixed decoding, the same prompt, parser and rewards as training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rftcore.bars import Bar
+from rftcore.data import Slice, take
+from rftcore.errors import RecipeError
+from rftcore.models import Completion, Policy, generate
+from rftcore.scoring import Score, Scorer
+from rftcore.types import PromptMaker, Sample, SplitScore, Task
+
+WILSON_Z = 1.959963984540054  # the normal quantile of a 95 % interval
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One sample, what the policy wrote and how it was scored."""
+
+    sample: Sample
+    completion: Completion
+    score: Score
+
+    def record(self) -> dict[str, Any]:
+        """A JSON-ready line for the run folder."""
+        return {
+            "id": self.sample.id,
+            "question": self.sample.question,
+            "gold": self.sample.gold,
+            "completion": self.completion.text,
+            "tokens": self.completion.tokens,
+            "answer": None if self.score.parsed.value is None else str(self.score.parsed.value),
+            "refusal": self.score.parsed.refusal,
+            "correct": self.score.correct,
+            "rewards": {name: part.value for name, part in self.score.parts.items()},
+        }
+
+
+def evaluate_split(
+    policy: Policy,
+    task: Task,
+    split: str,
+    *,
+    scorer: Scorer,
+    limit: int | None = None,
+    prompt: str = "reason",
+    batch_size: int = 64,
+    max_new_tokens: int = 512,
+    progress: bool = True,
+) -> tuple[SplitScore, list[Answered]]:
+    """Greedy completions for the first `limit` samples of `split`, scored.
+
+    prompt: "reason" shows the task's prompt, "direct" its `direct_prompt`.
+    Raises: `DataError` for an unknown split; `RewardError` from `scorer`.
+    """
+    part = take(task, split, limit)
+    part.prepare()
+    maker = prompt_of(task, prompt)
+    answered: list[Answered] = []
+    with Bar(len(part), f"evaluating {split}", "sample", show=progress) as bar:
+        for samples in _batches(part, batch_size):
+            answered += _answer(policy, maker, scorer, samples, max_new_tokens)
+            accuracy = _share(answered, lambda a: a.score.correct)
+            bar.update(len(samples), accuracy=f"{accuracy:.1%}")
+    return split_score(split, prompt, answered), answered
+
+
+def prompt_of(task: Task, name: str) -> PromptMaker:
+    """The task's prompt by name: "reason" or "direct"."""
+    if name == "reason":
+        return task.prompt
+    if name == "direct" and task.direct_prompt is not None:
+        return task.direct_prompt
+    raise RecipeError(f"task {task.name!r} has no {name!r} prompt; use 'reason'")
+
+
+def split_score(split: str, prompt: str, answered: Sequence[Answered]) -> SplitScore:
+    """Sum up one split."""
+    n = len(answered)
+    correct = sum(a.score.correct for a in answered)
+    low, high = wilson(correct, n)
+    names = answered[0].score.parts if answered else {}
+    return SplitScore(
+        split=split,
+        prompt=prompt,
+        n=n,
+        accuracy=correct / n if n else math.nan,
+        low=low,
+        high=high,
+        refused=_share(answered, lambda a: not a.score.parsed.ok),
+        clipped=_share(answered, lambda a: a.completion.clipped),
+        tokens=_share(answered, lambda a: a.completion.tokens),
+        rewards={name: _mean_reward(answered, name) for name in names},
+    )
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """The 95 % Wilson score interval of a binomial share.
+
+        centre = (p + z^2 / 2n) / (1 + z^2 / n)
+        half   = z / (1 + z^2 / n) * sqrt(p (1 - p) / n + z^2 / 4n^2)
+
+    Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
+    Expects: 0 <= successes <= n. Returns: (0, 1) for n = 0: nothing is known.
+    """
+    if n == 0:
+        return 0.0, 1.0
+    p, z2 = successes / n, WILSON_Z**2
+    scale = 1 + z2 / n
+    centre = (p + z2 / (2 * n)) / scale
+    half = WILSON_Z / scale * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    # at p = 0 or 1 rounding may leave the interval's end a hair off the point itself
+    return min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half))
+
+
+def _answer(
+    policy: Policy, maker: PromptMaker, scorer: Scorer, samples: list[Sample], max_new_tokens: int
+) -> list[Answered]:
+    completions = generate(policy, [maker(sample) for sample in samples], max_new_tokens)
+    scores = scorer.score([c.text for c in completions], samples)
+    return [Answered(*each) for each in zip(samples, completions, scores, strict=True)]
+
+
+def _batches(part: Slice, size: int) -> Iterator[list[Sample]]:
+    for start in range(0, len(part), size):
+        yield [part[index] for index in range(start, min(start + size, len(part)))]
+
+
+def _share(answered: Sequence[Answered], of: Callable[[Answered], float]) -> float:
+    return sum(of(a) for a in answered) / len(answered) if answered else math.nan
+
+
+def _mean_reward(answered: Sequence[Answered], name: str) -> float:
+    values = [a.score.parts[name].value for a in answered]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else math.nan

@@ -1,0 +1,319 @@
+"""The loop: data, vision check, SFT, evaluation, GRPO, evaluation, summary.
+
+Each phase starts from what the phase before wrote into the run folder and
+marks itself done there, so a run that was killed goes on where it stopped:
+a finished phase is read back, a half-finished one continues from its last
+complete checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rftcore import data, models, prompts
+from rftcore.config import Recipe, evaluated_splits
+from rftcore.errors import DataError, RecipeError
+from rftcore.plugins import Catalogue
+from rftcore.runs import RunFolder
+from rftcore.scoring import Scorer
+from rftcore.summary import Summary
+from rftcore.training.fields import check_fields, grpo_config, sft_config
+from rftcore.types import SplitScore, Task
+
+Evaluate = Callable[..., tuple[SplitScore, Sequence[Any]]]
+ROLLOUTS_KEPT = 16  # of each step's rollouts, written to rollouts.jsonl
+
+
+@dataclass
+class Job:
+    """All that a run needs, resolved and checked.
+
+    `evaluate` is `rftcore.evaluation.evaluate_split`; it is passed in, so that
+    training cannot depend on how evaluation works.
+    """
+
+    task: Task
+    recipe: Recipe
+    model: str | Path
+    run: RunFolder
+    catalogue: Catalogue
+    evaluate: Evaluate
+    progress: bool = True
+    scores: dict[str, list[SplitScore]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def train(job: Job) -> Summary:
+    """Run every phase that is not done yet; return the table of all of them.
+
+    Raises: `RftError` for whatever a user can fix: settings and data before a
+    model loads, a blind model before the first step.
+    """
+    from rftcore.training.progress import hush
+
+    hush()
+    preflight(job)
+    job.catalogue.notify(
+        "rft_run_start", run_dir=str(job.run.path), recipe=job.recipe.model_dump(mode="json")
+    )
+    check_vision(job)
+    if job.recipe.evaluation.zero_shot:
+        evaluate_start(job)
+    if job.recipe.sft.enabled:
+        run_phase(job, "sft", train_sft)
+        if job.recipe.evaluation.after_each_phase or not job.recipe.grpo.enabled:
+            evaluate_stage(job, "sft")
+    if job.recipe.grpo.enabled:
+        run_phase(job, "grpo", train_grpo)
+        evaluate_stage(job, "grpo")
+    return finish(job)
+
+
+def preflight(job: Job) -> None:
+    """Everything that can be refused before a model loads: settings, shapes, data."""
+    recipe = job.recipe
+    check_fields(recipe)
+    sft_config(recipe, job.run.path / "sft")
+    grpo_config(recipe, job.run.path / "grpo")
+    models.check_source(job.model)
+    if job.run.done("data"):
+        return
+    fingerprints = data.check(job.task, slices(job), progress=job.progress)
+    sample = data.take(job.task, _first_split(recipe), 1)[0]
+    job.run.write_json(
+        "data.json",
+        {
+            "fingerprints": fingerprints,
+            "prompt_hash": prompts.prompt_hash(job.task.prompt, [sample]),
+            "prompt_example": job.task.prompt(sample).text,
+        },
+    )
+    job.run.mark_done("data")
+
+
+def slices(job: Job) -> list[data.Slice]:
+    """The parts of the task's splits that this run reads."""
+    recipe, task = job.recipe, job.task
+    chosen = []
+    if recipe.sft.enabled:
+        chosen.append(data.take(task, "sft", recipe.sft.samples))
+    if recipe.grpo.enabled:
+        chosen.append(data.take(task, "rl", recipe.grpo.samples))
+    for split in _splits(job):
+        chosen.append(data.take(task, split, recipe.evaluation.samples.get(split)))
+    if not chosen:
+        raise RecipeError("nothing to do: SFT, GRPO and every evaluation are switched off")
+    return chosen
+
+
+def _first_split(recipe: Recipe) -> str:
+    return "sft" if recipe.sft.enabled else "rl"
+
+
+def load_policy(job: Job, source: str | Path) -> models.Policy:
+    """The policy in `source`, with randomness seeded as the recipe says."""
+    from transformers import set_seed
+
+    set_seed(job.recipe.seed)
+    return models.load(source)
+
+
+def latest(job: Job) -> str | Path:
+    """Where the newest finished policy is: after GRPO, after SFT, or the base model."""
+    for phase in ("grpo", "sft"):
+        if job.run.done(phase):
+            return job.run.path / phase / "model"
+    return job.model
+
+
+def check_vision(job: Job) -> None:
+    """Prove that the base model sees, once per run."""
+    settings = job.recipe.vision_check
+    if not settings.enabled or job.run.done("vision_check"):
+        return
+    part = data.take(job.task, _first_split(job.recipe), settings.samples)
+    if not part[0].images:
+        raise DataError(f"task {job.task.name!r} has no images; set vision_check.enabled=false")
+    policy = load_policy(job, job.model)
+    samples = list(part)
+    shift = models.check_vision(
+        policy,
+        [job.task.prompt(s) for s in samples],
+        [prompts.sft_target(s) if s.cot else s.gold for s in samples],
+        settings.min_shift,
+    )
+    job.run.write_json(
+        "vision_check.json",
+        {
+            "mean_shift_nats": shift,
+            "samples": len(samples),
+            "pixel_budget": models.pixel_budget(policy),
+        },
+    )
+    job.run.mark_done("vision_check")
+
+
+def run_phase(job: Job, phase: str, work: Callable[[Job, Path], dict[str, float]]) -> None:
+    """Train one phase unless it is done, and tell the plugins."""
+    if job.run.done(phase):
+        return
+    job.catalogue.notify("rft_phase_start", phase=phase)
+    start = time.monotonic()
+    metrics = work(job, job.run.path / phase)
+    job.run.write_json(f"{phase}.json", {"seconds": time.monotonic() - start, "metrics": metrics})
+    job.run.mark_done(phase)
+    job.catalogue.notify("rft_phase_end", phase=phase, metrics=metrics)
+
+
+def train_sft(job: Job, folder: Path) -> dict[str, float]:
+    """Phase 1. Returns its last logged numbers."""
+    from rftcore.training.sft import sft_trainer
+
+    policy = load_policy(job, job.model)
+    return _fit(
+        job,
+        "sft",
+        folder,
+        policy,
+        lambda calls: sft_trainer(policy, job.task, job.recipe, folder, calls),
+    )
+
+
+def train_grpo(job: Job, folder: Path) -> dict[str, float]:
+    """Phase 2. Returns its last logged numbers."""
+    from rftcore.training.grpo import grpo_trainer
+
+    policy = load_policy(job, latest(job))
+    scorer = new_scorer(job)
+
+    def observe(step: int, rollouts: list[dict[str, Any]]) -> None:
+        for rollout in rollouts[:ROLLOUTS_KEPT]:
+            job.run.append_jsonl("rollouts.jsonl", {"step": step, **rollout})
+        job.catalogue.notify("rft_rollouts_scored", step=step, rollouts=rollouts)
+
+    return _fit(
+        job,
+        "grpo",
+        folder,
+        policy,
+        lambda calls: grpo_trainer(
+            policy, job.task, job.recipe, folder, scorer=scorer, observe=observe, callbacks=calls
+        ),
+    )
+
+
+def _fit(
+    job: Job,
+    phase: str,
+    folder: Path,
+    policy: models.Policy,
+    trainer_of: Callable[[list[Any]], Any],
+) -> dict[str, float]:
+    """Train from the last complete checkpoint, if any, and save the policy."""
+    from rftcore.training.progress import Progress, quiet
+
+    progress = Progress(
+        phase, lambda line: job.run.append_jsonl("metrics.jsonl", line), show=job.progress
+    )
+    trainer = quiet(trainer_of([progress]))
+    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    policy.save(folder / "model")
+    return progress.last
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that was written to its end, or None.
+
+    The trainer writes `trainer_state.json` last, so a checkpoint without a
+    readable one was cut off by a kill.
+    """
+    found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
+    for checkpoint in reversed(found):
+        try:
+            json.loads((checkpoint / "trainer_state.json").read_text())
+        except (OSError, ValueError):
+            continue
+        return str(checkpoint)
+    return None
+
+
+def new_scorer(job: Job) -> Scorer:
+    """A scorer with the recipe's deadline and error budget."""
+    settings = job.recipe.scoring
+    return Scorer(job.task, timeout_s=settings.timeout_s, error_budget=settings.error_budget)
+
+
+def evaluate_start(job: Job) -> None:
+    """Zero-shot, asked the fair way: whichever prompt does better on `val`.
+
+    A base model that never saw the tags would score nothing with the
+    reasoning prompt, and any training would look like a gain.
+    """
+    prompt = "reason"
+    if job.task.direct_prompt is not None and "val" in _splits(job) and not _done(job, "start"):
+        policy = load_policy(job, job.model)
+        tried = [_score(job, policy, "val", name)[0] for name in ("direct", "reason")]
+        prompt = max(tried, key=lambda score: score.accuracy).prompt
+    evaluate_stage(job, "start", prompt)
+
+
+def evaluate_stage(job: Job, stage: str, prompt: str = "reason") -> None:
+    """Score the newest policy on every split, or read the scores back."""
+    name = f"evaluation/{stage}.json"
+    if not _done(job, stage):
+        job.catalogue.notify("rft_phase_start", phase=f"evaluate:{stage}")
+        policy = load_policy(job, job.model if stage == "start" else latest(job))
+        results = [_score(job, policy, split, prompt) for split in _splits(job)]
+        for score, answered in results:
+            lines = "".join(json.dumps(a.record(), ensure_ascii=False) + "\n" for a in answered)
+            job.run.write_text(f"evaluation/{stage}-{score.split}.jsonl", lines)
+        job.run.write_json(name, [asdict(score) for score, _ in results])
+        job.run.mark_done(f"evaluate:{stage}")
+        accuracies = {score.split: score.accuracy for score, _ in results}
+        job.catalogue.notify("rft_phase_end", phase=f"evaluate:{stage}", metrics=accuracies)
+    job.scores[stage] = [SplitScore(**row) for row in job.run.read_json(name)]
+
+
+def _splits(job: Job) -> tuple[str, ...]:
+    return evaluated_splits(job.recipe, data.dataset_of(job.task).splits)
+
+
+def _done(job: Job, stage: str) -> bool:
+    return job.run.done(f"evaluate:{stage}")
+
+
+def _score(
+    job: Job, policy: models.Policy, split: str, prompt: str
+) -> tuple[SplitScore, Sequence[Any]]:
+    settings = job.recipe.evaluation
+    return job.evaluate(
+        policy,
+        job.task,
+        split,
+        scorer=new_scorer(job),
+        limit=settings.samples.get(split),
+        prompt=prompt,
+        batch_size=settings.batch_size,
+        max_new_tokens=settings.max_new_tokens,
+        progress=job.progress,
+    )
+
+
+def finish(job: Job) -> Summary:
+    """Write and return the summary."""
+    seconds = {
+        phase: job.run.read_json(f"{phase}.json")["seconds"]
+        for phase in ("sft", "grpo")
+        if job.run.done(phase)
+    }
+    summary = Summary(job.run.path, job.scores, seconds)
+    scores = {stage: [asdict(s) for s in scores] for stage, scores in job.scores.items()}
+    job.run.write_json("summary.json", {"scores": scores, "seconds": seconds})
+    job.run.write_text("summary.txt", summary.table() + "\n")
+    job.catalogue.notify("rft_run_end", run_dir=str(job.run.path), summary=scores)
+    return summary

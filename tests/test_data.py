@@ -1,0 +1,103 @@
+"""What is wrong with data is said before a model loads, with its origin."""
+
+from dataclasses import replace
+
+import pytest
+from rftcore import data, parsers, prompts, rewards
+from rftcore.errors import DataError, SampleError
+from rftcore.types import Image, Sample, Task, Term
+
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
+    "0000000c49444154789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
+)
+
+
+class Rows:
+    """A dataset over a dictionary of lists."""
+
+    def __init__(self, **splits):
+        self._splits = splits
+
+    @property
+    def splits(self):
+        return tuple(self._splits)
+
+    def size(self, split):
+        return len(self._splits[split])
+
+    def sample(self, split, index):
+        return self._splits[split][index]
+
+
+def sample(name, **changes):
+    base = Sample(name, f"how many in {name}?", "3", (Image.from_bytes(PIXEL),), cot="one, two, 3")
+    return replace(base, **{"origin": f"rows.jsonl row {name}", **changes})
+
+
+def task(**splits):
+    return Task(
+        name="t",
+        dataset=Rows(**splits),
+        prompt=prompts.think_then_answer("Answer with one integer."),
+        parser=parsers.Integer(),
+        rewards={"accuracy": Term(rewards.exact)},
+    )
+
+
+def checked(**splits):
+    made = task(**splits)
+    return data.check(made, [data.take(made, split) for split in splits], progress=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"gold": "three"}, "gold 'three'"),
+        ({"cot": None}, "`cot` is empty"),
+        ({"images": (Image.from_path("nowhere.png"),)}, "nowhere.png"),
+        ({"images": (Image.from_bytes(b"not a picture"),)}, "image"),
+    ],
+)
+def test_a_bad_sample_is_named_with_its_row(change, said):
+    with pytest.raises(SampleError, match="row 7") as error:
+        checked(sft=[sample("6"), sample("7", **change)])
+
+    assert said in str(error.value)
+
+
+def test_a_training_sample_in_an_evaluation_split_is_refused():
+    with pytest.raises(DataError, match="make the splits disjoint"):
+        checked(sft=[sample("1")], test=[sample("1")])
+
+
+def test_phase_2_may_see_the_samples_of_phase_1_again():
+    assert set(checked(sft=[sample("1")], rl=[sample("1")])) == {"sft", "rl"}
+
+
+def test_a_fingerprint_moves_with_the_content_and_only_with_it():
+    one, same, other = (checked(val=[s])["val"] for s in (sample("1"), sample("1"), sample("2")))
+
+    assert one == same != other
+
+
+def test_a_misspelt_split_gets_a_suggestion():
+    with pytest.raises(DataError, match="Did you mean 'test'"):
+        data.take(task(test=[sample("1")]), "tset")
+
+
+def test_a_slice_is_the_first_samples_and_ends_where_it_says():
+    part = data.take(task(rl=[sample(str(i)) for i in range(5)]), "rl", 3)
+
+    assert [s.id for s in part] == ["0", "1", "2"]
+    with pytest.raises(IndexError):
+        part[3]
+
+
+def test_rows_open_their_images_only_when_they_are_read():
+    made = task(sft=[sample("0"), sample("1", images=(Image.from_path("nowhere.png"),))])
+    rows = data.Rows(data.take(made, "sft"), made.prompt, prompts.sft_target)
+
+    assert rows[0]["images"][0].size == (1, 1)
+    with pytest.raises(SampleError):
+        rows[1]
