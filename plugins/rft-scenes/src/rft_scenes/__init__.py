@@ -1,0 +1,48 @@
+"""3D scenes as values: sampled from a seed, projected, rendered, cached.
+
+Importing this package is cheap: Mitsuba, numpy and Pillow load when the first
+picture is drawn.
+"""
+
+from rft_scenes.cache import ImageCache, RenderError
+from rft_scenes.geometry import Spot, project
+from rft_scenes.rendering import RenderSettings, render
+from rft_scenes.sampling import sample_scene
+from rft_scenes.scene import (
+    ALL_MATERIALS,
+    ALL_SIZES,
+    COLORS,
+    GENERATOR_VERSION,
+    MATERIALS,
+    SHAPES,
+    SIZES,
+    VEHICLES,
+    Camera,
+    Light,
+    Object,
+    Scene,
+    SceneError,
+)
+
+__all__ = [
+    "ALL_MATERIALS",
+    "ALL_SIZES",
+    "COLORS",
+    "GENERATOR_VERSION",
+    "MATERIALS",
+    "SHAPES",
+    "SIZES",
+    "VEHICLES",
+    "Camera",
+    "ImageCache",
+    "Light",
+    "Object",
+    "RenderError",
+    "RenderSettings",
+    "Scene",
+    "SceneError",
+    "Spot",
+    "project",
+    "render",
+    "sample_scene",
+]

@@ -1,0 +1,198 @@
+"""Pictures on disk, found by what they show.
+
+A picture's name is the hash of everything that decides its pixels, so a second
+run renders nothing and a stale picture is never served. Files appear whole or
+not at all: each is written beside its place and moved there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from rft_scenes import scene as scenes
+from rft_scenes.rendering import RenderSettings, limit_threads, render
+from rft_scenes.scene import Scene
+
+PNG = b"\x89PNG\r\n\x1a\n"
+CHUNK = 8  # pictures per message to a worker
+FEW = 16  # not worth starting workers for
+STALE_AFTER_S = 3600.0  # a temporary file this old has lost its writer
+
+Job = tuple[Scene, Path]
+
+
+class RenderError(RuntimeError):
+    """Pictures that could not be made, and what to do about it."""
+
+
+class ImageCache:
+    """A folder of PNG files, one per scene and setting.
+
+    Without a directory: `$RFT_CACHE`, or the user's cache folder for rft, and
+    `scenes` below it. A given directory is used as it is.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = _default_directory() if directory is None else Path(directory)
+
+    def path(self, scene: Scene, settings: RenderSettings = RenderSettings()) -> Path:
+        """Where the picture is or will be; renders nothing.
+
+            key = SHA-256 of (generator version, scene, width, height, samples)
+        """
+        content = [
+            scenes.GENERATOR_VERSION,
+            scene.digest(),
+            settings.width,
+            settings.height,
+            settings.samples,
+        ]
+        key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        return self.directory / key[:2] / f"{key}.png"
+
+    def get(self, scene: Scene, settings: RenderSettings = RenderSettings()) -> Path:
+        """The picture's file, rendered now if it is absent or broken."""
+        path = self.path(scene, settings)
+        if not _is_png(path):
+            _write(path, render(scene, settings))
+        return path
+
+    def render_all(
+        self,
+        scenes: Sequence[Scene],
+        settings: RenderSettings = RenderSettings(),
+        *,
+        workers: int | None = None,
+        progress: bool = True,
+        label: str = "rendering",
+    ) -> list[Path]:
+        """Every scene's picture, in order; what is there already is not rendered again.
+
+        `workers`: processes to start (default: one per core; 0 or 1: none).
+        A killed call keeps what it finished; the next one continues from there.
+        Raises: RenderError when a worker dies.
+        """
+        paths = [self.path(scene, settings) for scene in scenes]
+        wanted = dict(zip(paths, scenes, strict=True))
+        missing = [(scene, path) for path, scene in wanted.items() if not _is_png(path)]
+        if missing:
+            _sweep(self.directory)
+            with _Meter(len(missing), label, shown=progress) as meter:
+                _render_jobs(missing, settings, workers or _cores(workers), meter.add)
+        return paths
+
+
+def _default_directory() -> Path:
+    import platformdirs
+
+    return Path(os.environ.get("RFT_CACHE") or platformdirs.user_cache_dir("rft")) / "scenes"
+
+
+def _cores(workers: int | None) -> int:
+    return 1 if workers == 0 else len(os.sched_getaffinity(0))
+
+
+def _is_png(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(PNG)) == PNG
+    except FileNotFoundError:
+        return False
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All of it or nothing, whoever else writes the same picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what killed writers left; a living writer's file is young."""
+    for left in directory.glob("??/.*.tmp"):
+        try:
+            if time.time() - left.stat().st_mtime > STALE_AFTER_S:
+                left.unlink()
+        except FileNotFoundError:  # another process swept it
+            continue
+
+
+def _render_jobs(
+    jobs: Sequence[Job], settings: RenderSettings, workers: int, done: Callable[[int], None]
+) -> None:
+    if workers == 1 or len(jobs) <= FEW:
+        for job in jobs:
+            done(_render_chunk([job], settings))
+        return
+    chunks = [jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)]
+    pool = ProcessPoolExecutor(
+        min(workers, len(chunks)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+    )
+    try:
+        for future in as_completed([pool.submit(_render_chunk, c, settings) for c in chunks]):
+            done(future.result())
+    except BrokenProcessPool as error:
+        raise RenderError(
+            "a rendering process died: out of memory, killed, or started from a script without "
+            'an `if __name__ == "__main__":` guard. Finished pictures are kept: run again, with '
+            "workers=1 to see the cause"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; a chunk is short
+    limit_threads(1)
+
+
+def _render_chunk(jobs: Sequence[Job], settings: RenderSettings) -> int:
+    for scene, path in jobs:
+        _write(path, render(scene, settings))
+    return len(jobs)
+
+
+class _Meter:
+    """A bar on a terminal, a line every tenth elsewhere."""
+
+    def __init__(self, total: int, label: str, *, shown: bool) -> None:
+        self.total, self.label, self.done = total, label, 0
+        self.plain = shown and not sys.stderr.isatty()
+        self.started = time.monotonic()
+        from tqdm import tqdm
+
+        self.bar = tqdm(
+            total=total, desc=label, unit="image", disable=self.plain or not shown, leave=True
+        )
+
+    def __enter__(self) -> _Meter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def add(self, count: int) -> None:
+        before, self.done = self.done, self.done + count
+        self.bar.update(count)
+        if self.plain and before * 10 // self.total < self.done * 10 // self.total:
+            left = (time.monotonic() - self.started) / self.done * (self.total - self.done)
+            print(f"{self.label}: {self.done}/{self.total}, {left:.0f} s left", file=sys.stderr)

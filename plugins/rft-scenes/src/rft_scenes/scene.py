@@ -1,0 +1,123 @@
+"""A 3D scene as a value: what stands on the floor, who looks, what shines.
+
+Questions, answers and pictures are all computed from this one value, so they
+cannot disagree. Nothing here draws or measures; nothing heavy is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any
+
+SHAPES = ("cube", "sphere", "cylinder")
+SIZES = ("small", "large")
+ALL_SIZES = ("small", "medium", "large")
+COLORS = ("gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow")
+MATERIALS = ("rubber", "metal")
+ALL_MATERIALS = ("rubber", "metal", "glass")
+VEHICLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "car": ("sedan", "suv", "wagon", "minivan", "truck"),
+        "bus": ("articulated", "double", "regular", "school"),
+        "bicycle": ("utility", "tandem", "road", "mountain"),
+        "motorbike": ("chopper", "scooter", "cruiser", "dirtbike"),
+        "aeroplane": ("airliner", "biplane", "jet", "fighter"),
+    }
+)
+
+# Part of every cache key. Bump it when a pixel or a sampled value changes.
+GENERATOR_VERSION = "1"
+
+
+class SceneError(ValueError):
+    """A scene that cannot be described or arranged as asked."""
+
+
+@dataclass(frozen=True)
+class Object:
+    """One thing on the floor.
+
+    For a vehicle, `shape` is its class ("car") and `variant` its model
+    ("sedan"); a plain shape has no variant.
+    Units: `x`, `y` in world units on the floor z = 0 (a large sphere has
+    radius 0.76); `rotation` in degrees about the vertical, counter-clockwise
+    seen from above. A vehicle with rotation 0 points along +x.
+    """
+
+    shape: str
+    size: str
+    color: str
+    material: str
+    x: float
+    y: float
+    rotation: float
+    variant: str | None = None
+
+    def __post_init__(self) -> None:
+        models = {None} if self.shape in SHAPES else set(VEHICLES.get(self.shape, ()))
+        if self.variant not in models:
+            raise SceneError(f"shape {self.shape!r} has no variant {self.variant!r}: see VEHICLES")
+        for value, known in (
+            (self.size, ALL_SIZES),
+            (self.color, COLORS),
+            (self.material, ALL_MATERIALS),
+        ):
+            if value not in known:
+                raise SceneError(f"{value!r} is not one of {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole that looks at a point above the middle of the floor.
+
+    Units: degrees, world units. Azimuth 0 stands at -y and sees +x to its
+    right; it grows counter-clockwise seen from above. `fov` spans the width.
+    """
+
+    azimuth: float
+    elevation: float
+    distance: float
+    fov: float
+    target: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Light:
+    """A point that shines: its position (world units) and its radiant intensity."""
+
+    position: tuple[float, float, float]
+    intensity: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Objects from left to right as the camera sees them, the camera, the lights."""
+
+    objects: tuple[Object, ...]
+    camera: Camera
+    lights: tuple[Light, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        data: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # tuples become lists
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Scene:
+        """The inverse of `to_dict`."""
+        camera = {**data["camera"], "target": tuple(data["camera"]["target"])}
+        lights = ({**light, "position": tuple(light["position"])} for light in data["lights"])
+        return cls(
+            objects=tuple(Object(**item) for item in data["objects"]),
+            camera=Camera(**camera),
+            lights=tuple(Light(**light) for light in lights),
+        )
+
+    def digest(self) -> str:
+        """Hex SHA-256 of the canonical JSON: equal scenes, equal digests."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
