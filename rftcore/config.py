@@ -240,56 +240,59 @@ def parse_override(text: str) -> Layer:
 
 def check_settings(
     recipe: Recipe, section: str, allowed: Mapping[str, Any], *, own: Iterable[str] = ()
-) -> None:
-    """Check the free settings of a section against names and their types.
+) -> dict[str, Any]:
+    """The free settings of a section, checked against names and their types, and converted.
 
     `allowed` maps a name to its annotation (`Any`: not checked); `own` are
     names to suggest as well. Raises `RecipeError` with every fault.
     """
     value = getattr(recipe, section)
     free = value if isinstance(value, Mapping) else (value.model_extra or {})
-    faults = option_faults(free, allowed, recipe.origin, (section,), own)
-    if faults:
-        raise RecipeError(_report(faults))
+    return checked(free, allowed, recipe.origin, (section,), own)
 
 
-def option_faults(
+def checked(
     values: Mapping[str, Any],
     allowed: Mapping[str, Any],
     origin: Callable[..., str],
     prefix: Path_ = (),
     own: Iterable[str] = (),
-) -> list[str]:
-    """One line for each value whose name is not allowed or whose type is wrong."""
-    faults = []
+) -> dict[str, Any]:
+    """The values, converted to their annotations. Raises `RecipeError` with every fault."""
+    good, faults = {}, []
     for name, value in values.items():
-        if name not in allowed:
-            rule = f"no such setting.{closest(name, (*allowed, *own))}"
-        else:
-            rule = type_fault(value, allowed[name])
-        if rule:
-            faults.append(_line((*prefix, name), value, origin(*prefix, name), rule))
-    return faults
+        try:
+            if name not in allowed:
+                raise ValueError(f"no such setting.{closest(name, (*allowed, *own))}")
+            good[name] = typed(value, allowed[name])
+        except ValueError as error:
+            faults.append(_line((*prefix, name), value, origin(*prefix, name), str(error)))
+    if faults:
+        raise RecipeError(_report(faults))
+    return good
 
 
-def type_fault(value: Any, annotation: Any) -> str:
-    """Why `value`, as it stands in a recipe, is not an `annotation`; "" if it is one."""
+def typed(value: Any, annotation: Any) -> Any:
+    """Convert a value as it stands in a recipe: a list to a tuple, text to a `Path`.
+
+    Raises `ValueError` with the rule if it is not an `annotation`.
+    """
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError):
-        return ""  # a type that pydantic does not know is the factory's own business
+        return value  # a type that pydantic does not know is the factory's own business
     try:
-        adapter.validate_json(json.dumps(value, default=str), strict=True)
+        return adapter.validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
-        return "; ".join(dict.fromkeys(fault["msg"] for fault in error.errors()))
-    return ""
+        rules = dict.fromkeys(fault["msg"] for fault in error.errors())
+        raise ValueError("; ".join(rules)) from error
 
 
 def check_splits(recipe: Recipe, splits: Sequence[str]) -> None:
     """Check that the splits a recipe needs exist. Raises `RecipeError`."""
     named = {
-        **{name: ("evaluation", "splits") for name in recipe.evaluation.splits or ()},
-        **{name: ("evaluation", "samples") for name in recipe.evaluation.samples},
+        **dict.fromkeys(recipe.evaluation.splits or (), ("evaluation", "splits")),
+        **dict.fromkeys(recipe.evaluation.samples, ("evaluation", "samples")),
     }
     faults = [
         _line(path, name, recipe.origin(*path), f"no such split.{closest(name, splits)}")
@@ -436,7 +439,7 @@ _SCALARS = {
 for _yaml in (_Loader, _Dumper):
     _yaml.yaml_implicit_resolvers = {}
     for _tag, (_pattern, _first) in _SCALARS.items():
-        _yaml.add_implicit_resolver(  # type: ignore[no-untyped-call]
+        _yaml.add_implicit_resolver(
             f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), _first
         )
 

@@ -1,0 +1,275 @@
+"""The run folder: everything a number can be traced to, written so that a kill spares it.
+
+    recipe.yaml  manifest.json  state.json  metrics.jsonl  rollouts.jsonl  log.txt
+    evaluation/<stage>.json     checkpoints: sft/ grpo/     models: sft/model grpo/model
+
+A file is either the old one or the new one, never half of one. JSON lines are
+appended; a line torn by a kill is dropped when the next one is written or read.
+"""
+
+import fcntl
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self
+
+from rftcore.errors import RunError
+
+RECIPE, MANIFEST, STATE = "recipe.yaml", "manifest.json", "state.json"
+# The packages whose version can change a number.
+PACKAGES = (
+    "rftcore",
+    "accelerate",
+    "datasets",
+    "numpy",
+    "pillow",
+    "pydantic",
+    "safetensors",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "trl",
+    "vllm",
+)
+
+
+class RunFolder:
+    """One run's files. Use it as a context manager to hold its lock."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock_file: int | None = None
+
+    @classmethod
+    def create(cls, path: str | Path, manifest: Mapping[str, Any], recipe: str = "") -> Self:
+        """Make the folder and lock it. `recipe` is the resolved recipe's YAML.
+
+        Raises `RunError` if the folder holds anything but hidden files.
+        """
+        run = cls(path)
+        try:
+            run.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"output folder {path}: {error.strerror}") from error
+        run.lock()
+        if any(not entry.name.startswith(".") for entry in run.path.iterdir()):
+            run.unlock()
+            raise RunError(_occupied(run.path))
+        if recipe:
+            run.write_text(RECIPE, recipe)
+        run.write_json(STATE, {"done": []})
+        run.write_json(MANIFEST, manifest)  # last: with it the folder is a run
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """An existing run, to read. Raises `RunError` if it is none."""
+        run = cls(path)
+        if not (run.path / MANIFEST).is_file():
+            raise RunError(f"{path} is not a run folder: it has no {MANIFEST}.{_others(run.path)}")
+        return run
+
+    @classmethod
+    def resume(cls, path: str | Path) -> Self:
+        """An existing run, locked, to go on with. Raises `RunError` if it is none or in use."""
+        run = cls.open(path)
+        run.lock()
+        for half in run.path.rglob(".*.tmp"):  # of a writer that was killed
+            half.unlink(missing_ok=True)
+        return run
+
+    # --- one process at a time ---
+
+    def lock(self) -> Self:
+        """Claim the folder until `unlock` or the end of this process, however it ends.
+
+        Raises `RunError` if another process has it.
+        """
+        if self._lock_file is None:
+            file = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                # lockf, not flock: forked workers that outlive a killed run must not hold it.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                owner = os.read(file, 20).decode() or "unknown"
+                os.close(file)
+                raise RunError(
+                    f"output folder {self.path} is in use by process {owner}: "
+                    "wait for it, or choose another with --out"
+                ) from error
+            os.truncate(file, 0)
+            os.write(file, str(os.getpid()).encode())
+            self._lock_file = file
+        return self
+
+    def unlock(self) -> None:
+        """Give the folder up."""
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    def __enter__(self) -> Self:
+        return self.lock()
+
+    def __exit__(self, *error: object) -> None:
+        self.unlock()
+
+    # --- whole files ---
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a file, atomically; `name` may have folders in it."""
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        half = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        with half.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(target)
+        return target
+
+    def write_json(self, name: str, value: object) -> Path:
+        """Write a JSON file, atomically."""
+        return self.write_text(name, json.dumps(value, indent=2, default=str) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        """Read a JSON file. Raises `RunError` if it is missing or damaged."""
+        path = self.path / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise RunError(f"run {self.path} has no {name}: has that phase run?") from error
+        except ValueError as error:
+            raise RunError(f"{path} is damaged ({error}): start the run again") from error
+
+    def update_json(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Add facts to a JSON mapping, atomically; a fact that is there is replaced."""
+        self.write_json(name, {**self.read_json(name), **facts})
+
+    # --- lines ---
+
+    def append_jsonl(self, name: str, value: object) -> None:
+        """Add one line; first drop a line that a kill has torn."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            _drop_torn_line(file)
+            file.write(json.dumps(value, default=str).encode() + b"\n")
+
+    def read_jsonl(self, name: str) -> list[Any]:
+        """All whole lines; [] if there is no such file. Raises `RunError` for a damaged one."""
+        path = self.path / name
+        if not path.exists():
+            return []
+        *lines, _torn = path.read_bytes().split(b"\n")
+        values = []
+        for number, line in enumerate(lines, 1):
+            try:
+                values.append(json.loads(line))
+            except ValueError as error:
+                raise RunError(f"{path} line {number} is damaged: {error}") from error
+        return values
+
+    def keep_jsonl(self, name: str, keep: Callable[[Any], bool]) -> None:
+        """Drop lines, atomically: what a resumed run will write a second time."""
+        lines = [value for value in self.read_jsonl(name) if keep(value)]
+        self.write_text(name, "".join(json.dumps(value) + "\n" for value in lines))
+
+    # --- progress ---
+
+    def done(self, phase: str) -> bool:
+        """Whether a phase has ended."""
+        return phase in self.read_json(STATE)["done"]
+
+    def mark_done(self, phase: str) -> None:
+        """Record that a phase has ended; call it after its last file is written."""
+        state = self.read_json(STATE)
+        if phase not in state["done"]:
+            self.write_json(STATE, {**state, "done": [*state["done"], phase]})
+
+
+def default_run_dir(task: str, model: str, seed: int, root: str | Path = "runs") -> Path:
+    """A new folder's path: runs/counting-nano-s0-20260131-235959, with -2 and so on if taken."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    base = Path(root) / f"{_slug(task)}-{_slug(model)}-s{seed}-{stamp}"
+    path, number = base, 1
+    while path.exists():
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    return path
+
+
+def manifest(
+    recipe: Mapping[str, Any], *, plugins: Mapping[str, str], **facts: object
+) -> dict[str, Any]:
+    """Where a run's numbers come from: recipe, versions, machine, command, commit."""
+    return {
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "command": sys.argv,
+        "seed": recipe.get("seed"),
+        "recipe": dict(recipe),
+        "plugins": dict(plugins),
+        "packages": {name: v for name in PACKAGES if (v := _version(name))},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "commit": _commit(),
+        **facts,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of the folder that rft is called in, "-dirty" if it has changes."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _slug(name: str) -> str:
+    last = re.split(r"[/:]", name.rstrip("/"))[-1]
+    return re.sub(r"[^\w.]+", "-", last).strip("-.") or "run"
+
+
+def _occupied(path: Path) -> str:
+    if (path / MANIFEST).exists():
+        next_step = f"go on with it by --resume {path}, or choose another with --out"
+    else:
+        next_step = "choose another with --out"
+    return f"output folder {path} is in use: {next_step}"
+
+
+def _others(path: Path) -> str:
+    runs = sorted(p.parent.name for p in path.parent.glob(f"*/{MANIFEST}"))
+    return f" Runs in {path.parent}: {', '.join(runs[-5:])}." if runs else ""
+
+
+def _drop_torn_line(file: Any) -> None:
+    size = file.seek(0, os.SEEK_END)
+    keep = size
+    while keep:
+        start = max(0, keep - 4096)
+        file.seek(start)
+        newline = file.read(keep - start).rfind(b"\n")
+        if newline >= 0:
+            keep = start + newline + 1
+            break
+        keep = start
+    if keep < size:
+        file.truncate(keep)
