@@ -51,13 +51,14 @@ def load(source: str | Path, *, dtype: str = "auto", device: str | None = None) 
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
+    processors: Any = AutoProcessor  # untyped in transformers
     device = device or best_device()
     if dtype == "auto" and device == "cpu":
         dtype = "float32"
     check_source(source)
     try:
-        processor = AutoProcessor.from_pretrained(source, padding_side="left")
-        model = AutoModelForImageTextToText.from_pretrained(
+        processor = processors.from_pretrained(source, padding_side="left")
+        model: Any = AutoModelForImageTextToText.from_pretrained(
             source, dtype=dtype if dtype == "auto" else getattr(torch, dtype)
         )
     except (OSError, ValueError, ImportError, KeyError) as error:

@@ -34,6 +34,9 @@ DERIVED = {
     "eval_strategy": "evaluation",
     "resume_from_checkpoint": "--resume",
     "model_init_kwargs": "--model",
+    # transformers renamed these, and TRL still sets the old ones
+    "gradient_checkpointing": "activation_checkpointing, its new name",
+    "gradient_checkpointing_kwargs": "activation_checkpointing_kwargs, its new name",
 }
 
 
@@ -106,6 +109,7 @@ def common(recipe: Recipe, out: Path) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,
         "remove_unused_columns": False,
+        "activation_checkpointing": True,
         "logging_steps": 1,
         "save_steps": 100,
         "save_total_limit": 2,

@@ -58,8 +58,8 @@ def train(job: Job) -> Summary:
 
     hush()
     preflight(job)
-    job.catalogue.notify(
-        "rft_run_start", run_dir=str(job.run.path), recipe=job.recipe.model_dump(mode="json")
+    job.catalogue.hooks.rft_run_start(
+        run_dir=str(job.run.path), recipe=job.recipe.model_dump(mode="json")
     )
     check_vision(job)
     if job.recipe.evaluation.zero_shot:
@@ -85,10 +85,10 @@ def preflight(job: Job) -> None:
         return
     fingerprints = data.check(job.task, slices(job), progress=job.progress)
     sample = data.take(job.task, _first_split(recipe), 1)[0]
-    job.run.write_json(
-        "data.json",
+    job.run.update_json(
+        "manifest.json",
         {
-            "fingerprints": fingerprints,
+            "data": fingerprints,
             "prompt_hash": prompts.prompt_hash(job.task.prompt, [sample]),
             "prompt_example": job.task.prompt(sample).text,
         },
@@ -147,13 +147,9 @@ def check_vision(job: Job) -> None:
         [prompts.sft_target(s) if s.cot else s.gold for s in samples],
         settings.min_shift,
     )
-    job.run.write_json(
-        "vision_check.json",
-        {
-            "mean_shift_nats": shift,
-            "samples": len(samples),
-            "pixel_budget": models.pixel_budget(policy),
-        },
+    facts = {"mean_shift_nats": shift, "samples": len(samples)}
+    job.run.update_json(
+        "manifest.json", {"vision_check": facts, "pixel_budget": models.pixel_budget(policy)}
     )
     job.run.mark_done("vision_check")
 
@@ -162,12 +158,12 @@ def run_phase(job: Job, phase: str, work: Callable[[Job, Path], dict[str, float]
     """Train one phase unless it is done, and tell the plugins."""
     if job.run.done(phase):
         return
-    job.catalogue.notify("rft_phase_start", phase=phase)
+    job.catalogue.hooks.rft_phase_start(phase=phase)
     start = time.monotonic()
     metrics = work(job, job.run.path / phase)
     job.run.write_json(f"{phase}.json", {"seconds": time.monotonic() - start, "metrics": metrics})
     job.run.mark_done(phase)
-    job.catalogue.notify("rft_phase_end", phase=phase, metrics=metrics)
+    job.catalogue.hooks.rft_phase_end(phase=phase, metrics=metrics)
 
 
 def train_sft(job: Job, folder: Path) -> dict[str, float]:
@@ -194,7 +190,7 @@ def train_grpo(job: Job, folder: Path) -> dict[str, float]:
     def observe(step: int, rollouts: list[dict[str, Any]]) -> None:
         for rollout in rollouts[:ROLLOUTS_KEPT]:
             job.run.append_jsonl("rollouts.jsonl", {"step": step, **rollout})
-        job.catalogue.notify("rft_rollouts_scored", step=step, rollouts=rollouts)
+        job.catalogue.hooks.rft_rollouts_scored(step=step, rollouts=rollouts)
 
     return _fit(
         job,
@@ -221,9 +217,19 @@ def _fit(
         phase, lambda line: job.run.append_jsonl("metrics.jsonl", line), show=job.progress
     )
     trainer = quiet(trainer_of([progress]))
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    checkpoint = last_checkpoint(folder)
+    _forget_after(job, phase, checkpoint)
+    trainer.train(resume_from_checkpoint=checkpoint)
     policy.save(folder / "model")
     return progress.last
+
+
+def _forget_after(job: Job, phase: str, checkpoint: str | None) -> None:
+    """Drop the lines of steps that a resumed run will take again."""
+    step = int(checkpoint.rpartition("-")[2]) if checkpoint else 0
+    job.run.keep_jsonl("metrics.jsonl", lambda r: r["phase"] != phase or r["step"] <= step)
+    if phase == "grpo":
+        job.run.keep_jsonl("rollouts.jsonl", lambda r: r["step"] < step)
 
 
 def last_checkpoint(folder: Path) -> str | None:
@@ -266,7 +272,7 @@ def evaluate_stage(job: Job, stage: str, prompt: str = "reason") -> None:
     """Score the newest policy on every split, or read the scores back."""
     name = f"evaluation/{stage}.json"
     if not _done(job, stage):
-        job.catalogue.notify("rft_phase_start", phase=f"evaluate:{stage}")
+        job.catalogue.hooks.rft_phase_start(phase=f"evaluate:{stage}")
         policy = load_policy(job, job.model if stage == "start" else latest(job))
         results = [_score(job, policy, split, prompt) for split in _splits(job)]
         for score, answered in results:
@@ -275,7 +281,7 @@ def evaluate_stage(job: Job, stage: str, prompt: str = "reason") -> None:
         job.run.write_json(name, [asdict(score) for score, _ in results])
         job.run.mark_done(f"evaluate:{stage}")
         accuracies = {score.split: score.accuracy for score, _ in results}
-        job.catalogue.notify("rft_phase_end", phase=f"evaluate:{stage}", metrics=accuracies)
+        job.catalogue.hooks.rft_phase_end(phase=f"evaluate:{stage}", metrics=accuracies)
     job.scores[stage] = [SplitScore(**row) for row in job.run.read_json(name)]
 
 
@@ -315,5 +321,5 @@ def finish(job: Job) -> Summary:
     scores = {stage: [asdict(s) for s in scores] for stage, scores in job.scores.items()}
     job.run.write_json("summary.json", {"scores": scores, "seconds": seconds})
     job.run.write_text("summary.txt", summary.table() + "\n")
-    job.catalogue.notify("rft_run_end", run_dir=str(job.run.path), summary=scores)
+    job.catalogue.hooks.rft_run_end(run_dir=str(job.run.path), summary=scores)
     return summary

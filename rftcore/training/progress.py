@@ -74,6 +74,7 @@ def hush() -> None:
     """
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    log: Any = logging  # untyped in transformers
+    log.disable_progress_bar()
     for module in ("transformers", "trl", "torch"):
         warnings.filterwarnings("ignore", category=FutureWarning, module=module)
