@@ -15,7 +15,7 @@ _TAG = re.compile(rf"<\s*+(?P<close>/?)\s*+(?P<name>{THINK}|{ANSWER})\b[^<>]*+>"
 _WELL_FORMED = ["<think>", "</think>", "<answer>", "</answer>"]
 
 
-class NoAnswer(Exception):
+class NoAnswerError(Exception):
     """Why a text holds no answer; the parsers turn it into a refusal."""
 
 
@@ -55,7 +55,7 @@ def answers(text: str) -> list[str]:
     Reasoning ends with the last closing think tag, so nothing in it can pass
     for an answer, wherever it was opened. A text without any tag is its own
     single answer: style is the format reward's business.
-    Raises: NoAnswer for reasoning left open and for answer tags that are
+    Raises: NoAnswerError for reasoning left open and for answer tags that are
     missing, nested or unclosed.
     """
     tags = list(_TAG.finditer(text))
@@ -63,12 +63,12 @@ def answers(text: str) -> list[str]:
         return [text]
     thinks = [at for at, tag in enumerate(tags) if tag["name"].lower() == THINK]
     if thinks and not tags[thinks[-1]]["close"]:
-        raise NoAnswer("the reasoning is not closed")
+        raise NoAnswerError("the reasoning is not closed")
     after = tags[thinks[-1] + 1 :] if thinks else tags
     if not after:
-        raise NoAnswer("no answer block after the reasoning")
+        raise NoAnswerError("no answer block after the reasoning")
     if any(bool(tag["close"]) != bool(at % 2) for at, tag in enumerate(after)) or len(after) % 2:
-        raise NoAnswer("answer tags are nested or unclosed")
+        raise NoAnswerError("answer tags are nested or unclosed")
     return [
         text[start.end() : end.start()] for start, end in zip(after[::2], after[1::2], strict=True)
     ]

@@ -37,7 +37,7 @@ def in_tags(completion: str, read: Callable[[str], Parsed]) -> Parsed:
     """
     try:
         parsed = [read(text) for text in markup.answers(completion)]
-    except markup.NoAnswer as reason:
+    except markup.NoAnswerError as reason:
         return Parsed(refusal=str(reason))
     refused = next((one for one in parsed if not one.ok), None)
     if refused is not None:

@@ -1,0 +1,73 @@
+"""The task `counting`: arithmetic questions about the objects in a rendered scene.
+
+In distribution: plain shapes, after CLEVR-Math. Out of distribution: vehicles,
+after Super-CLEVR. Importing this module loads neither scenes nor pictures.
+"""
+
+from collections.abc import Mapping
+
+import rftcore as rft
+from rftcore.types import Dataset, DatasetFactory, TaskFactory
+
+_DEFAULT = {"sft": 1600, "rl": 4000, "val": 300, "test": 1000, "ood": 1000}
+
+
+def counting_scenes(
+    objects_low: int = 3,
+    objects_high: int = 8,
+    seed: int = 0,
+    sft: int = _DEFAULT["sft"],
+    rl: int = _DEFAULT["rl"],
+    val: int = _DEFAULT["val"],
+    test: int = _DEFAULT["test"],
+    ood: int = _DEFAULT["ood"],
+) -> Dataset:
+    """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
+
+    Raises: RecipeError for options that no scene or split can satisfy.
+    """
+    from rft_counting.dataset import CountingScenes
+
+    sizes = {"sft": sft, "rl": rl, "val": val, "test": test, "ood-vehicles": ood}
+    return CountingScenes(objects_low, objects_high, seed, tuple(sizes.items()))
+
+
+def counting(
+    objects_low: int = 3,
+    objects_high: int = 8,
+    seed: int = 0,
+    sft: int = _DEFAULT["sft"],
+    rl: int = _DEFAULT["rl"],
+    val: int = _DEFAULT["val"],
+    test: int = _DEFAULT["test"],
+    ood: int = _DEFAULT["ood"],
+) -> rft.Task:
+    """Add, remove, and count what is left; answers from 0 to 20.
+
+    Rewards as in the paper: accuracy and format, weight 1 each. The parser's
+    range is wider than the answers, so that it tells nothing about the gold.
+    """
+    return rft.Task(
+        name="counting",
+        dataset=counting_scenes(objects_low, objects_high, seed, sft, rl, val, test, ood),
+        prompt=rft.prompts.think_then_answer("Answer with one number."),
+        direct_prompt=rft.prompts.direct("Answer with one number."),
+        parser=rft.parsers.Integer(low=0, high=99),
+        rewards={
+            "accuracy": rft.Term(rft.rewards.exact, 1.0),
+            "format": rft.Term(rft.rewards.tags, 1.0),
+        },
+        summary="Count the objects of a scene after some are added or removed.",
+    )
+
+
+@rft.hookimpl
+def rft_tasks() -> Mapping[str, TaskFactory]:
+    """Offer the task."""
+    return {"counting": counting}
+
+
+@rft.hookimpl
+def rft_datasets() -> Mapping[str, DatasetFactory]:
+    """Offer its samples to other tasks."""
+    return {"counting-scenes": counting_scenes}
