@@ -403,14 +403,13 @@ class Catalogue:
             term: self._term(term, task.rewards.get(term), overrides.get(term), origin)
             for term in dict.fromkeys((*task.rewards, *overrides))
         }
-        parser, dataset = (
-            self.make(kind, part) if isinstance(part, str) else part
-            for kind, part in (("parser", task.parser), ("dataset", task.dataset))
-        )
-        for kind, part in (("parser", parser), ("dataset", dataset)):
-            if fault := _misfit(kind, part):
+        parts: dict[str, Any] = {"parser": task.parser, "dataset": task.dataset}
+        for kind, part in parts.items():
+            if isinstance(part, str):
+                parts[kind] = self.make(kind, part)
+            elif fault := _misfit(kind, part):
                 raise PluginError(f"task {name!r}: its {kind} is {part!r}, which is no {fault}")
-        return replace(task, parser=parser, dataset=dataset, rewards=terms)
+        return replace(task, rewards=terms, **parts)
 
     def _term(
         self,
