@@ -14,7 +14,6 @@ from rft_counting.language import (
     LIST_OPENS,
     NOT_COUNTED,
     REMOVED,
-    Object,
     describe,
 )
 from rft_counting.programs import Program, Things, change, counts, is_removed
