@@ -47,6 +47,7 @@ OWNERS = {
     ("task", "structure"): "rft-structure",
     ("task", "transformation"): "rft-transformation",
     ("model", "nano"): "rft-nano",
+    ("model", "toy"): "rft-nano",
 }
 
 
@@ -169,34 +170,33 @@ class Catalogue:
             self._offers[kind] = found
         return self._offers[kind]
 
+    def names(self, kind: str) -> list[tuple[str, Offer]]:
+        """Every component of a kind with the shortest name that reaches it."""
+        rows = [(self._row(offer), offer) for offer in self.offers(kind)]
+        return [(o.name if row.state == "ok" else o.qualified, o) for row, o in rows]
+
     def rows(self) -> list[Row]:
-        """What `rft plugins list` shows: components, then what is broken."""
-        offers = [offer for kind in KINDS for offer in self.offers(kind)]
-        rows = [self._row(offer) for offer in offers]
-        idle = {offer.plugin for offer in offers} | {f.plugin for f in self.failures}
-        for plugin in self.plugins:
-            if plugin not in idle:
-                rows.append(Row(plugin.name, "hooks", plugin.distribution, plugin.version, "ok"))
-        for f in self.failures:
-            p = f.plugin
-            kind = f.kind or "plugin"
-            rows.append(Row(p.name, kind, p.distribution, p.version, f"broken: {f.reason}"))
-        return rows
+        """What `rft plugins list` shows: what is offered, what only observes, what is broken."""
+        rows = [self._row(offer) for kind in KINDS for offer in self.offers(kind)]
+        rows += [_plugin_row(p, "command", name=c.name or "") for p, c in self._commands()]
+        told = {(row.distribution, row.version) for row in rows}
+        rows += [
+            _plugin_row(plugin, "hooks")
+            for plugin in self.plugins
+            if (plugin.distribution, plugin.version) not in told
+        ]
+        broken = [
+            _plugin_row(f.plugin, f.kind or "plugin", f"broken: {f.reason}") for f in self.failures
+        ]
+        return rows + broken
 
     def distributions(self) -> dict[str, str]:
         """Version of every distribution that has a working plugin."""
         return {p.distribution: p.version for p in self.plugins}
 
-    def commands(self) -> "list[click.Command]":
+    def commands(self) -> "dict[str, click.Command]":
         """Commands that plugins add to `rft`; a plugin that fails here is kept as broken."""
-        commands: list[click.Command] = []
-        for plugin, call in self._implementations("rft_commands"):
-            try:
-                with _guard(plugin, "hook rft_commands"):
-                    commands += call()
-            except PluginError as error:
-                self._fail(plugin, error, "command")
-        return commands
+        return {command.name: command for _, command in self._commands() if command.name}
 
     # --- looking names up ---
 
@@ -266,8 +266,10 @@ class Catalogue:
 
     def model(self, name: str) -> Path | str:
         """An offered model's folder, a folder as it is, or a hub's ORG/NAME as it is."""
-        if Path(name).is_dir():
-            return Path(name)
+        folder = Path(name).expanduser()
+        offered = any(offer.name == name for offer in self.offers("model"))
+        if folder.is_dir() and not offered:
+            return folder
         if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name):
             return name
         if "/" in name or name.startswith("."):
@@ -278,6 +280,14 @@ class Catalogue:
         return folder
 
     # --- inside ---
+
+    def _commands(self) -> "Iterator[tuple[Plugin, click.Command]]":
+        for plugin, call in self._implementations("rft_commands"):
+            try:
+                with _guard(plugin, "hook rft_commands"):
+                    yield from [(plugin, command) for command in call()]
+            except PluginError as error:
+                self._fail(plugin, error, "command")
 
     def _register(self, point: metadata.EntryPoint, plugin: Plugin) -> None:
         key = f"{plugin.distribution}:{plugin.name}"
@@ -333,15 +343,14 @@ class Catalogue:
         return [offer for offer in offers if offer.plugin.first_party] or list(offers)
 
     def _row(self, offer: Offer) -> Row:
-        state = "ok"
+        same = [o for o in self.offers(offer.kind) if o.name == offer.name]
         if not callable(offer.factory):
             state = "broken: its factory is not callable"
+        elif self._entitled(offer.kind, offer.name, same) != [offer]:
+            state = f"ok, only as {offer.qualified}"
         else:
-            same = [o for o in self.offers(offer.kind) if o.name == offer.name]
-            if self._entitled(offer.kind, offer.name, same) != [offer]:
-                state = f"ok, only as {offer.qualified}"
-        plugin = offer.plugin
-        return Row(offer.name, offer.kind, plugin.distribution, plugin.version, state)
+            state = "ok"
+        return _plugin_row(offer.plugin, offer.kind, state, name=offer.name)
 
     def _miss(self, kind: str, name: str, place: str) -> PluginError:
         distribution, _, bare = name.rpartition(":")
@@ -352,7 +361,7 @@ class Catalogue:
                 error = PluginError(f"{kind} {name!r}{place} is not available: broken {failure}")
                 error.__cause__ = failure.error
                 return error
-        offered = self._callable_names(kind)
+        offered = [name for name, _ in self.names(kind)]
         known = [known for of, known in OWNERS if of == kind]
         text = f"no {kind} named {name!r}{place}.{closest(bare, {*offered, *known} - {bare})}"
         text += _install_hint(kind, bare, offered)
@@ -363,11 +372,6 @@ class Catalogue:
         text += " `rft plugins list` says who offers what."
         text += "".join(f"\nBroken, and may be what offers it: {failure}" for failure in broken)
         return UnknownNameError(text)
-
-    def _callable_names(self, kind: str) -> list[str]:
-        """The shortest name that reaches each offer."""
-        rows = [(self._row(offer), offer) for offer in self.offers(kind)]
-        return [offer.name if row.state == "ok" else offer.qualified for row, offer in rows]
 
     def _dataset_of(self, recipe: "Recipe") -> Dataset:
         options = dict(recipe.dataset)
@@ -522,6 +526,10 @@ def _describe(error: BaseException) -> str:
 
 def _canonical(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _plugin_row(plugin: Plugin, kind: str, state: str = "ok", *, name: str = "") -> Row:
+    return Row(name or plugin.name, kind, plugin.distribution, plugin.version, state)
 
 
 # --- names and factories ---------------------------------------------------------

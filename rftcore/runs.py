@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -84,6 +85,11 @@ class RunFolder:
         for half in run.path.rglob(".*.tmp"):  # of a writer that was killed
             half.unlink(missing_ok=True)
         return run
+
+    def discard_unstarted(self) -> None:
+        """Remove the folder if no phase has ended, so that a corrected start finds it free."""
+        if self._lock_file is not None and not self.read_json(STATE)["done"]:
+            shutil.rmtree(self.path)
 
     # --- one process at a time ---
 

@@ -1,0 +1,144 @@
+"""`rft eval`: measure a run or any model, with the prompt and parser that training uses."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rftcore.errors import RecipeError
+
+if TYPE_CHECKING:
+    from rftcore.config import Layer, Recipe
+    from rftcore.types import SplitScore, Task
+
+SHARED = ("seed", "evaluation", "scoring")  # what a run's recipe says about any task
+
+
+@click.command("eval")
+@click.argument("run_or_model")
+@click.option("--task", help="What to measure on.  [default: the run's own task]")
+@click.option("--split", "splits", multiple=True, help="A split; repeat it for several.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
+@click.option(
+    "--prompt",
+    type=click.Choice(["reason", "direct"]),
+    default="reason",
+    show_default=True,
+    help="Ask for reasoning as in training, or for the bare answer.",
+)
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Write every number here.")
+def evaluate(
+    run_or_model: str,
+    task: str | None,
+    splits: tuple[str, ...],
+    settings: tuple[str, ...],
+    prompt: str,
+    file: Path | None,
+) -> None:
+    """Measure a run's policy, or a model, on splits of a task.
+
+    \b
+    Example:
+      rft eval runs/counting-nano-s0-20260131-235959 --split ood-vehicles
+      rft eval nano --task counting --split val --json val.json
+    """
+    from rftcore.config import check_splits, evaluated_splits, load_recipe
+    from rftcore.data import dataset_of
+    from rftcore.plugins import Catalogue
+
+    layers = _layers(run_or_model, task, splits)
+    recipe = load_recipe(*layers, overrides=settings)
+    catalogue = Catalogue.load()
+    chosen = catalogue.task_of(recipe)
+    offered = dataset_of(chosen).splits
+    check_splits(recipe, offered)
+    source = _policy(run_or_model) or catalogue.model(recipe.model)
+    scores = _measure(source, chosen, recipe, evaluated_splits(recipe, offered), prompt)
+    _tell(scores, recipe, str(source), file)
+
+
+def _layers(target: str, task: str | None, splits: Sequence[str]) -> "list[Layer]":
+    """The recipe: the run's own, as far as it fits the task, then the options."""
+    from rftcore.config import read_recipe_file
+    from rftcore.runs import RECIPE
+
+    # training is over: the splits that it needs are not asked for
+    layers: list[Layer] = [("eval", {"sft": {"enabled": False}, "grpo": {"enabled": False}})]
+    if _is_run(target):
+        own = read_recipe_file(Path(target) / RECIPE)
+        same = task in (None, own["task"])
+        kept = {key: value for key, value in own.items() if same or key in SHARED}
+        layers = [(f"{target}/{RECIPE}", kept), *layers]
+    else:
+        layers.append(("RUN_OR_MODEL", {"model": target}))
+    if task:
+        layers.append(("--task", {"task": task}))
+    if splits:
+        layers.append(("--split", {"evaluation": {"splits": list(splits)}}))
+    return layers
+
+
+def _is_run(target: str) -> bool:
+    from rftcore.runs import MANIFEST
+
+    return (Path(target) / MANIFEST).is_file()
+
+
+def _policy(target: str) -> Path | None:
+    """A run's newest policy; None if it has none yet, or `target` is no run."""
+    from rftcore.runs import RunFolder
+
+    if not _is_run(target):
+        return None
+    run = RunFolder.open(target)
+    trained = (run.path / phase / "model" for phase in ("grpo", "sft") if run.done(phase))
+    return next(trained, None)
+
+
+def _measure(
+    source: Path | str, task: "Task", recipe: "Recipe", splits: Sequence[str], prompt: str
+) -> "list[SplitScore]":
+    from rftcore.evaluation import evaluate_split, prompt_of
+    from rftcore.models import load
+    from rftcore.scoring import Scorer
+
+    prompt_of(task, prompt)  # refuses before a model loads
+    policy = load(source)
+    settings = recipe.evaluation
+    scorer = Scorer(
+        task, timeout_s=recipe.scoring.timeout_s, error_budget=recipe.scoring.error_budget
+    )
+    return [
+        evaluate_split(
+            policy,
+            task,
+            split,
+            scorer=scorer,
+            limit=settings.samples.get(split),
+            prompt=prompt,
+            batch_size=settings.batch_size,
+            max_new_tokens=settings.max_new_tokens,
+        )[0]
+        for split in splits
+    ]
+
+
+def _tell(scores: "Sequence[SplitScore]", recipe: "Recipe", source: str, file: Path | None) -> None:
+    from rftcore.summary import score_table
+
+    click.echo(score_table([(source, scores)]))
+    if file is None:
+        return
+    report = {
+        "model": source,
+        "task": recipe.task,
+        "recipe": recipe.model_dump(mode="json"),
+        "scores": [asdict(score) for score in scores],
+    }
+    try:
+        file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(f"--json {file}: {error.strerror}") from error

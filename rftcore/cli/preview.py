@@ -1,0 +1,103 @@
+"""A picture of samples: a person should be able to answer them from it."""
+
+import math
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+from rftcore.types import Sample
+
+WIDTH, MARGIN, COLUMNS = 460, 18, 3  # of a cell, in pixels
+INK, FAINT, RIGHT = "#1b1b1f", "#5c5f66", "#0b6e4f"
+PAPER, LINE = "#ffffff", "#d8d9de"
+TITLE, QUESTION, SMALL = 22, 19, 15  # font sizes, in pixels
+Text = tuple[str, int, str]  # a line, its size and its colour
+
+
+def grid(samples: Sequence[Sample], *, title: str = "") -> Image.Image:
+    """Draw samples side by side: images, question, answer, reasoning."""
+    columns = max(1, min(COLUMNS, math.ceil(math.sqrt(len(samples)))))
+    cells = [_cell(sample) for sample in samples]
+    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
+    heights = [max(cell.height for cell in row) for row in rows]
+    top = 2 * MARGIN + TITLE
+    page = Image.new("RGB", (columns * WIDTH, top + sum(heights)), PAPER)
+    draw = ImageDraw.Draw(page)
+    draw.text((MARGIN, MARGIN), title, fill=INK, font=_font(TITLE))
+    for row, height in zip(rows, heights, strict=True):
+        for column, cell in enumerate(row):
+            left = column * WIDTH
+            page.paste(cell, (left, top))
+            draw.rectangle(_frame(left, top, height), outline=LINE)
+        top += height
+    return page
+
+
+def _frame(left: int, top: int, height: int) -> tuple[int, int, int, int]:
+    gap = MARGIN // 2
+    return left + gap, top, left + WIDTH - gap, top + height - gap
+
+
+def _cell(sample: Sample) -> Image.Image:
+    images = _images(sample)
+    lines = _lines(sample)
+    picture = max((image.height for image in images), default=0)
+    height = picture + sum(_height(size) for _, size, _ in lines) + 3 * MARGIN
+    cell = Image.new("RGB", (WIDTH, height), PAPER)
+    left = MARGIN
+    for image in images:
+        cell.paste(image, (left, MARGIN))
+        left += image.width + MARGIN // 2
+    _write(ImageDraw.Draw(cell), lines, top=picture + 2 * MARGIN)
+    return cell
+
+
+def _write(draw: ImageDraw.ImageDraw, lines: Sequence[Text], top: int) -> None:
+    for text, size, colour in lines:
+        draw.text((MARGIN, top), text, fill=colour, font=_font(size))
+        top += _height(size)
+
+
+def _images(sample: Sample) -> list[Image.Image]:
+    """The images at one width, side by side; small ones are enlarged."""
+    count = len(sample.images)
+    if not count:
+        return []
+    width = (WIDTH - 2 * MARGIN - (count - 1) * MARGIN // 2) // count
+    opened = [image.open() for image in sample.images]
+    return [i.resize((width, round(i.height * width / i.width)), _filter(i, width)) for i in opened]
+
+
+def _filter(image: Image.Image, width: int) -> Image.Resampling:
+    return Image.Resampling.BICUBIC if image.width < width else Image.Resampling.LANCZOS
+
+
+def _lines(sample: Sample) -> list[Text]:
+    parts = [(sample.question, QUESTION, INK), (f"answer: {sample.gold}", QUESTION, RIGHT)]
+    if sample.cot:
+        parts.append((sample.cot, SMALL, FAINT))
+    parts.append((sample.id, SMALL, FAINT))
+    return [(line, size, ink) for text, size, ink in parts for line in _wrap(text, size)]
+
+
+def _wrap(text: str, size: int) -> list[str]:
+    """Break at spaces so that a line fits the cell; line breaks of the text stay."""
+    font, lines = _font(size), []
+    for paragraph in text.splitlines():
+        line = ""
+        for word in paragraph.split():
+            longer = f"{line} {word}".strip()
+            if line and font.getlength(longer) > WIDTH - 2 * MARGIN:
+                lines.append(line)
+                longer = word
+            line = longer
+        lines.append(line)
+    return lines
+
+
+def _height(size: int) -> int:
+    return round(size * 1.4)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=size)

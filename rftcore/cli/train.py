@@ -1,0 +1,188 @@
+"""`rft train`: from names and settings to a job, and the job's table."""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rftcore.errors import RecipeError, RftError
+
+if TYPE_CHECKING:
+    from rftcore.config import Layer, Recipe
+    from rftcore.plugins import Catalogue
+    from rftcore.runs import RunFolder
+    from rftcore.types import Task
+
+# What --smoke changes: every part runs, none of them long. --set still wins.
+SMOKE: dict[str, Any] = {
+    "model": "toy",  # of rft-nano: every part of a real model, tiny, with random weights
+    "sft": {"samples": 16, "batch_size": 8, "micro_batch": None, "max_steps": 2},
+    "grpo": {
+        "samples": 8,
+        "prompts_per_step": 2,
+        "group_size": 4,
+        "micro_batch": None,
+        "max_steps": 2,
+        "max_completion_length": 16,
+    },
+    "evaluation": {"max_new_tokens": 16},
+}
+SMOKE_SAMPLES = 8  # evaluated per split
+
+
+@click.command()
+@click.option("--task", help="What to train on; `rft tasks list` shows the names.")
+@click.option("--model", help="An offered name, a folder, or ORG/NAME on the hub.  [default: nano]")
+@click.option("--recipe", "file", type=click.Path(path_type=Path), help="A YAML file of settings.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/…]")
+@click.option("--seed", type=int, help="Seed of data order, weights and sampling.  [default: 0]")
+@click.option("--resume", type=click.Path(path_type=Path), help="Go on with this run's folder.")
+@click.option("--smoke", is_flag=True, help="Prove the task end to end with a random toy model.")
+def train(
+    task: str | None,
+    model: str | None,
+    file: Path | None,
+    settings: tuple[str, ...],
+    out: Path | None,
+    seed: int | None,
+    resume: Path | None,
+    smoke: bool,
+) -> None:
+    """Train a policy on a task: SFT, then GRPO, measured before, between and after.
+
+    \b
+    Example:
+      rft train --task counting --set grpo.group_size=8 --seed 1
+      rft train --task counting --smoke
+      rft train --resume runs/counting-nano-s0-20260131-235959
+    """
+    from rftcore.plugins import Catalogue
+
+    given = {"task": task, "model": model, "seed": seed}
+    options = [(f"--{name}", {name: value}) for name, value in given.items() if value is not None]
+    catalogue = Catalogue.load()
+    if resume is None:
+        plan = Request(file, options, settings, smoke).plan(catalogue)
+        run = _start(plan, catalogue, out, smoke)
+    elif file or out or smoke:
+        raise RecipeError("--resume goes on as the run began: leave out --recipe, --out, --smoke")
+    else:
+        run, plan = _resume(catalogue, resume, options, settings)
+    _work(plan, catalogue, run)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, every name resolved."""
+
+    recipe: "Recipe"
+    task: "Task"
+    model: Path | str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    file: Path | None
+    options: Sequence["Layer"]
+    settings: Sequence[str]
+    smoke: bool
+
+    def plan(self, catalogue: "Catalogue") -> Plan:
+        """Resolve it in steps: the recipe names a model, whose folder may hold defaults."""
+        from rftcore.config import check_splits
+
+        model = catalogue.model(self.recipe().model)
+        recipe = self.recipe(model)
+        task = catalogue.task_of(recipe)
+        splits = _splits(task)
+        recipe = self.recipe(model, splits)
+        check_splits(recipe, splits)
+        return Plan(recipe, task, model)
+
+    def recipe(self, model: Path | str = "", splits: Sequence[str] = ()) -> "Recipe":
+        """Core defaults < the model's rft.yaml < --recipe < --smoke < options < --set."""
+        from rftcore.config import load_recipe, read_recipe_file
+
+        layers: list[Layer] = []
+        if isinstance(model, Path) and (model / "rft.yaml").is_file():
+            layers.append((str(model / "rft.yaml"), read_recipe_file(model / "rft.yaml")))
+        if self.file:
+            layers.append((str(self.file), read_recipe_file(self.file)))
+        if self.smoke:
+            few = {"samples": dict.fromkeys(splits, SMOKE_SAMPLES)}
+            layers += [("--smoke", SMOKE), ("--smoke", {"evaluation": few})]
+        return load_recipe(*layers, *self.options, overrides=self.settings)
+
+
+def _start(plan: Plan, catalogue: "Catalogue", out: Path | None, smoke: bool) -> "RunFolder":
+    from rftcore.config import dump_recipe
+    from rftcore.runs import RunFolder, default_run_dir, manifest
+
+    recipe = plan.recipe
+    name = f"smoke-{recipe.task}" if smoke else recipe.task
+    facts = manifest(
+        recipe.model_dump(mode="json"), plugins=catalogue.distributions(), model=str(plan.model)
+    )
+    folder = out or default_run_dir(name, recipe.model, recipe.seed)
+    return RunFolder.create(folder, facts, dump_recipe(recipe))
+
+
+def _resume(
+    catalogue: "Catalogue", folder: Path, options: Sequence["Layer"], settings: Sequence[str]
+) -> tuple["RunFolder", Plan]:
+    """The run and its own recipe. A setting may be repeated, not changed."""
+    from rftcore.config import differences, load_recipe, read_recipe_file
+    from rftcore.runs import MANIFEST, RECIPE, RunFolder
+
+    run = RunFolder.resume(folder)
+    own = (str(run.path / RECIPE), read_recipe_file(run.path / RECIPE))
+    recipe = load_recipe(own)
+    changed = differences(recipe, load_recipe(own, *options, overrides=settings))
+    if changed:
+        raise RecipeError(
+            f"--resume cannot change {', '.join(changed)}: {folder} began with other values. "
+            "Leave the change out, or start a new run."
+        )
+    resumed = run.read_json(MANIFEST).get("resumed", [])
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    run.update_json(MANIFEST, {"resumed": [*resumed, now]})
+    return run, Plan(recipe, catalogue.task_of(recipe), catalogue.model(recipe.model))
+
+
+def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
+    click.echo(f"run: {run.path}")
+    with run:
+        try:
+            from rftcore.evaluation import evaluate_split
+            from rftcore.training import Job, train
+
+            summary = train(
+                Job(
+                    task=plan.task,
+                    recipe=plan.recipe,
+                    model=plan.model,
+                    run=run,
+                    catalogue=catalogue,
+                    evaluate=evaluate_split,
+                )
+            )
+        except RftError:
+            run.discard_unstarted()
+            raise
+        except KeyboardInterrupt:
+            click.echo(f"\ninterrupted; go on with: rft train --resume {run.path}", err=True)
+            sys.exit(130)
+    click.echo(summary.table())
+
+
+def _splits(task: "Task") -> tuple[str, ...]:
+    from rftcore.data import dataset_of
+
+    return dataset_of(task).splits
