@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rftcore import parsers, prompts, rewards
-    from rftcore.data import JsonlDataset
+    from rftcore.datasets import JsonlDataset
     from rftcore.errors import RftError
     from rftcore.hookspecs import hookimpl
     from rftcore.types import (
@@ -42,7 +42,7 @@ __all__ = [
 
 _MODULES = ("parsers", "prompts", "rewards")
 _ELSEWHERE = {
-    "JsonlDataset": "rftcore.data",
+    "JsonlDataset": "rftcore.datasets",
     "RftError": "rftcore.errors",
     "hookimpl": "rftcore.hookspecs",
 }

@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 
 from rftcore.hookspecs import hookimpl
-from rftcore.types import ParserFactory, Reward, RewardFactory
+from rftcore.types import DatasetFactory, ParserFactory, Reward, RewardFactory
+
+
+@hookimpl
+def rft_datasets() -> Mapping[str, DatasetFactory]:
+    from rftcore import datasets
+
+    return {"jsonl": datasets.JsonlDataset}
 
 
 @hookimpl

@@ -1,0 +1,30 @@
+# Every target sets up what is missing and is quick when nothing has changed.
+VENV := .venv
+BIN := $(VENV)/bin
+PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
+STAMP := $(VENV)/.installed
+
+.PHONY: install train test lint docs
+
+install: $(STAMP)
+
+$(STAMP): constraints.txt $(PROJECTS)
+	test -x $(BIN)/python || python3 -m venv $(VENV)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,docs]' \
+		$(patsubst %/pyproject.toml,-e ./%,$(filter plugins/%,$(PROJECTS)))
+	touch $@
+
+train: $(STAMP)
+	$(BIN)/rft train --task counting
+
+test: lint
+	$(BIN)/python -m pytest
+	$(MAKE) docs
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+docs: $(STAMP)
+	if test -f mkdocs.yml; then $(BIN)/mkdocs build --strict; fi
