@@ -1,0 +1,71 @@
+"""What the policy is shown, and what SFT teaches it to write."""
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rftcore import markup, parsers, prompts
+from rftcore.errors import SampleError
+from rftcore.types import Image, Sample
+
+plain = st.text(min_size=1).filter(lambda text: text.strip() and not markup.has_tags(text))
+
+
+def sample(**changes) -> Sample:
+    fields = {"id": "a", "question": "How many?", "gold": "5", "cot": "1, 2", "origin": "f row 3"}
+    return Sample(**{**fields, **changes})
+
+
+@given(question=plain, gold=st.text(), cot=st.text())
+def test_a_prompt_depends_on_the_question_and_the_images_alone(question: str, gold: str, cot: str):
+    maker = prompts.think_then_answer("Answer with one number.")
+    one = sample(question=question, gold=gold, cot=cot)
+
+    assert maker(one) == maker(sample(question=question))
+
+
+def test_images_are_handed_on_in_order():
+    images = (Image.from_bytes(b"one"), Image.from_bytes(b"two"))
+
+    assert prompts.direct("One word.")(sample(images=images)).images == images
+
+
+def test_asking_to_think_shows_the_tags_and_asking_directly_does_not():
+    asked = prompts.think_then_answer("One word.")(sample()).text
+
+    assert asked == f"How many? {markup.REQUEST} One word."
+    assert prompts.direct("One word.")(sample()).text == "How many? One word."
+
+
+def test_makers_travel_between_processes():
+    maker = prompts.think_then_answer("One word.")
+
+    assert pickle.loads(pickle.dumps(maker)) == maker
+
+
+@given(cot=plain, gold=st.integers())
+def test_what_sft_teaches_is_well_formed_and_reads_as_the_gold(cot: str, gold: int):
+    target = prompts.sft_target(sample(cot=cot, gold=str(gold)))
+
+    assert markup.is_well_formed(target)
+    assert parsers.Integer().parse(target).value == gold
+
+
+@pytest.mark.parametrize(
+    "changes", [{"cot": None}, {"cot": " "}, {"cot": "so </think>"}, {"gold": "<answer>5</answer>"}]
+)
+def test_a_sample_that_would_teach_broken_tags_is_refused_by_origin(changes: dict):
+    with pytest.raises(SampleError, match="f row 3"):
+        prompts.sft_target(sample(**changes))
+
+
+def test_the_prompt_hash_changes_with_what_is_shown_and_with_nothing_else():
+    ask = prompts.direct("One word.")
+    known = prompts.prompt_hash(ask, [sample()])
+
+    assert known == prompts.prompt_hash(ask, [sample(gold="6", cot=None)])
+    assert known != prompts.prompt_hash(ask, [sample(question="How many cubes?")])
+    assert known != prompts.prompt_hash(ask, [sample(images=(Image.from_bytes(b""),))])
+    assert known != prompts.prompt_hash(prompts.direct("Two words."), [sample()])

@@ -1,0 +1,222 @@
+"""A wrong answer is a score; everything that breaks has a name and never a number."""
+
+import math
+import signal
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rftcore import parsers, rewards
+from rftcore.errors import PluginError, RewardError, SampleError
+from rftcore.scoring import Outcome, Score, Scorer
+from rftcore.types import Parsed, RewardResult, Sample, Task, Term
+
+SAMPLE = Sample("a", "How many?", "5", origin="rows.jsonl row 3")
+RIGHT = "<think>x</think><answer>5</answer>"
+
+
+def task(parser=None, measure="accuracy", **terms) -> Task:
+    terms = {name: one if isinstance(one, Term) else Term(one) for name, one in terms.items()}
+    terms.setdefault("accuracy", Term(rewards.exact))
+    return Task("t", "none", str, parser or parsers.Integer(), terms, accuracy=measure)
+
+
+def score(completion=RIGHT, *, sample=SAMPLE, timeout_s=0.3, **terms) -> Score:
+    return Scorer(task(**terms), timeout_s=timeout_s).score([completion], [sample])[0]
+
+
+def raises(x):
+    raise KeyError("gone")
+
+
+def leaves(x):
+    raise SystemExit(3)
+
+
+def hangs(x):
+    while True:
+        pass
+
+
+def hangs_and_swallows(x):
+    try:
+        hangs(x)
+    except:  # noqa: E722 -- what a careless reward does
+        return 1.0
+
+
+def runs_away(x):
+    import re
+
+    return float(re.fullmatch("(a|aa)+b", "a" * 60) is not None)
+
+
+@pytest.mark.parametrize(("completion", "right"), [(RIGHT, True), ("6", False), ("x", False)])
+def test_an_answer_is_right_or_wrong_and_never_a_failure(completion: str, right: bool):
+    result = score(completion)
+
+    assert (result.total, result.correct) == (float(right), right)
+
+
+@pytest.mark.parametrize(
+    ("function", "kind", "note"),
+    [
+        (raises, "error", "KeyError: 'gone'"),
+        (leaves, "error", "SystemExit: 3"),
+        (lambda x: math.nan, "error", "not finite"),
+        (lambda x: -math.inf, "error", "not finite"),
+        (lambda x: "1.0", "error", "not a number"),
+        (lambda x: [1.0], "error", "not a number"),
+        (lambda x: RewardResult(None), "error", "not a number"),
+        (lambda: 1.0, "error", "TypeError"),
+        (hangs, "timeout", "0.3 s"),
+        (hangs_and_swallows, "timeout", "0.3 s"),
+        (runs_away, "timeout", "0.3 s"),
+    ],
+)
+def test_a_failure_has_a_name_and_leaves_no_total(function, kind: str, note: str):
+    result = score(extra=function)
+
+    assert (result.parts["extra"].kind, result.parts["extra"].value) == (kind, None)
+    assert note in result.parts["extra"].note
+    assert result.total is None
+
+
+def test_an_optional_part_may_fail_and_the_rest_still_counts():
+    result = score(extra=Term(raises, required=False))
+
+    assert (result.total, result.parts["extra"].kind) == (1.0, "error")
+
+
+def test_a_part_that_does_not_apply_is_left_out():
+    result = score(extra=lambda x: None)
+
+    assert (result.total, result.parts["extra"]) == (1.0, Outcome("n/a"))
+
+
+def test_without_any_part_that_applies_there_is_no_total():
+    assert score(accuracy=lambda x: None).total is None
+
+
+@given(weights=st.lists(st.floats(-10, 10), min_size=2, max_size=2), correct=st.booleans())
+def test_the_total_is_the_weighted_sum(weights: list[float], correct: bool):
+    terms = {"accuracy": Term(rewards.exact, weights[0]), "format": Term(rewards.tags, weights[1])}
+    answer = 5 if correct else 6
+
+    total = score(f"<think>x</think><answer>{answer}</answer>", **terms).total
+
+    assert total == pytest.approx(weights[0] * correct + weights[1])
+
+
+@pytest.mark.parametrize("value", [1, True, 0.25, RewardResult(0.25, "a quarter")])
+def test_a_number_is_a_number_whatever_its_type(value):
+    part = score(extra=lambda x: value).parts["extra"]
+
+    assert part.value == float(getattr(value, "value", value))
+    assert part.note == getattr(value, "note", "")
+
+
+@pytest.mark.parametrize("broken", [raises, hangs, lambda x: math.nan])
+def test_past_the_budget_the_run_stops_and_names_reward_and_sample(broken):
+    scorer = Scorer(task(extra=broken), timeout_s=0.1, error_budget=2)
+    scorer.score(["5", "6"], [SAMPLE, SAMPLE])
+
+    with pytest.raises(RewardError, match=r"'extra' failed on rows.jsonl row 3: .*failure 3 "):
+        scorer.score(["5"], [SAMPLE])
+
+
+def test_failures_are_counted_by_kind_and_reward():
+    scorer = Scorer(task(extra=raises, slow=hangs), timeout_s=0.2)
+    scorer.score(["5", "what?"], [SAMPLE, SAMPLE])
+
+    assert scorer.metrics() == {
+        "completions": 2,
+        "without_answer": 1,
+        "error/extra": 2,
+        "timeout/slow": 2,
+    }
+
+
+def test_each_completion_is_parsed_once():
+    calls: list[str] = []
+
+    class Counting(parsers.Integer):
+        def parse(self, completion: str) -> Parsed:
+            calls.append(completion)
+            return super().parse(completion)
+
+    many = {f"extra{number}": rewards.exact for number in range(5)}
+    Scorer(task(parser=Counting(), **many)).score(["5", "6"], [SAMPLE, SAMPLE])
+
+    assert calls == ["5", "6"]
+
+
+def test_a_gold_that_cannot_be_read_names_its_row():
+    with pytest.raises(SampleError, match=r"rows.jsonl row 3: .*'five'"):
+        score(sample=Sample("a", "How many?", "five", origin="rows.jsonl row 3"))
+
+
+def test_a_reward_that_finds_bad_data_stops_the_run_and_names_the_row():
+    def complains(x):
+        raise SampleError("no unit")
+
+    with pytest.raises(SampleError, match=r"rows.jsonl row 3: reward 'extra': no unit"):
+        score(extra=complains)
+
+
+@pytest.mark.parametrize("method", ["parse", "gold"])
+def test_a_parser_that_raises_is_a_broken_plugin(method: str):
+    class Broken(parsers.Integer):
+        pass
+
+    setattr(Broken, method, raises_anything)
+    with pytest.raises(PluginError, match=rf"Broken.{method} raised ZeroDivisionError"):
+        score(parser=Broken())
+
+
+def raises_anything(*_):
+    raise ZeroDivisionError
+
+
+def test_a_reward_sees_only_what_it_declares():
+    seen = []
+
+    @rewards.reward(uses=("completion", "siblings"))
+    def looks(x):
+        seen.append((x.completion, x.siblings, x.sample, x.step))
+        return 0.0
+
+    samples = [SAMPLE] * 3
+    Scorer(task(extra=looks)).score(["5", "6", "7"], samples, step=4, groups=[0, 1, 0])
+
+    assert seen == [("5", ("7",), None, None), ("6", (), None, None), ("7", ("5",), None, None)]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        task(measure="acuracy"),
+        task(parser="integer"),
+        task(extra="exact"),
+        task(extra=Term(rewards.exact, math.nan)),
+    ],
+)
+def test_a_task_that_cannot_be_scored_is_refused_at_once(broken: Task):
+    with pytest.raises(PluginError):
+        Scorer(broken)
+
+
+def test_an_alarm_that_was_set_before_still_rings():
+    rang = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rang.append(True))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        score(extra=hangs, timeout_s=0.02)
+        time.sleep(0.2)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert rang == [True]
