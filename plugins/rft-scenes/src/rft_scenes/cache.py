@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -21,13 +22,13 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from rft_scenes import scene as scenes
-from rft_scenes.rendering import RenderSettings, limit_threads, render
+from rft_scenes.rendering import DEFAULT, RenderSettings, limit_threads, render
 from rft_scenes.scene import Scene
 
 PNG = b"\x89PNG\r\n\x1a\n"
 CHUNK = 8  # pictures per message to a worker
 FEW = 16  # not worth starting workers for
-STALE_AFTER_S = 3600.0  # a temporary file this old has lost its writer
+STALE_AFTER_S = 600.0  # a temporary file this old has lost its writer
 
 Job = tuple[Scene, Path]
 
@@ -46,10 +47,10 @@ class ImageCache:
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = _default_directory() if directory is None else Path(directory)
 
-    def path(self, scene: Scene, settings: RenderSettings = RenderSettings()) -> Path:
+    def path(self, scene: Scene, settings: RenderSettings = DEFAULT) -> Path:
         """Where the picture is or will be; renders nothing.
 
-            key = SHA-256 of (generator version, scene, width, height, samples)
+        key = SHA-256 of (generator version, scene, width, height, samples)
         """
         content = [
             scenes.GENERATOR_VERSION,
@@ -61,7 +62,7 @@ class ImageCache:
         key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         return self.directory / key[:2] / f"{key}.png"
 
-    def get(self, scene: Scene, settings: RenderSettings = RenderSettings()) -> Path:
+    def get(self, scene: Scene, settings: RenderSettings = DEFAULT) -> Path:
         """The picture's file, rendered now if it is absent or broken."""
         path = self.path(scene, settings)
         if not _is_png(path):
@@ -71,7 +72,7 @@ class ImageCache:
     def render_all(
         self,
         scenes: Sequence[Scene],
-        settings: RenderSettings = RenderSettings(),
+        settings: RenderSettings = DEFAULT,
         *,
         workers: int | None = None,
         progress: bool = True,
@@ -89,7 +90,7 @@ class ImageCache:
         if missing:
             _sweep(self.directory)
             with _Meter(len(missing), label, shown=progress) as meter:
-                _render_jobs(missing, settings, workers or _cores(workers), meter.add)
+                _render_jobs(missing, settings, _workers(workers), meter.add)
         return paths
 
 
@@ -99,8 +100,10 @@ def _default_directory() -> Path:
     return Path(os.environ.get("RFT_CACHE") or platformdirs.user_cache_dir("rft")) / "scenes"
 
 
-def _cores(workers: int | None) -> int:
-    return 1 if workers == 0 else len(os.sched_getaffinity(0))
+def _workers(asked: int | None) -> int:
+    if asked is not None:
+        return max(1, asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _is_png(path: Path) -> bool:
@@ -118,7 +121,7 @@ def _write(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -162,7 +165,16 @@ def _render_jobs(
 
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; a chunk is short
+    threading.Thread(target=_follow_parent, daemon=True).start()
     limit_threads(1)
+
+
+def _follow_parent() -> None:
+    """End with a killed parent, which cannot say so: the queue would block for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _render_chunk(jobs: Sequence[Job], settings: RenderSettings) -> int:
@@ -195,4 +207,4 @@ class _Meter:
         self.bar.update(count)
         if self.plain and before * 10 // self.total < self.done * 10 // self.total:
             left = (time.monotonic() - self.started) / self.done * (self.total - self.done)
-            print(f"{self.label}: {self.done}/{self.total}, {left:.0f} s left", file=sys.stderr)
+            sys.stderr.write(f"{self.label}: {self.done}/{self.total}, {left:.0f} s left\n")

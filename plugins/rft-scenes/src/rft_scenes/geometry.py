@@ -109,5 +109,5 @@ def spot(thing: Object, camera: Camera) -> Spot:
 
 
 def project(scene: Scene) -> tuple[Spot, ...]:
-    """One `Spot` per object, in the scene's order. The picture is square."""
+    """One `Spot` per object, in the scene's order, for a square picture."""
     return tuple(spot(thing, scene.camera) for thing in scene.objects)

@@ -15,11 +15,12 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-from rft_scenes.geometry import CUBE, CYLINDER, centre, origin, scale
-from rft_scenes.scene import SHAPES, Camera, Light, Object, Scene
+from rft_scenes.geometry import CUBE, CYLINDER, origin, scale
+from rft_scenes.scene import Camera, Light, Object, Scene
 from rft_scenes.vehicles import Ball, Box, Part, Point, Rod, parts
 
 BOUNCES = 3
+GLASS_BOUNCES = 4  # two walls of one thing, then of the thing behind it
 FLOOR = (0.50, 0.34)  # reflectance in the middle and far out
 FLOOR_SIZE, FLOOR_FADE = 30.0, 7.0  # half its side; where the middle has faded (world units)
 SKY = (0.55, 0.30)  # radiance at the horizon and overhead
@@ -27,6 +28,8 @@ PANEL = 1.2  # radiance of a soft panel behind the scene: what the top of a meta
 PANEL_RISE, PANEL_SPREAD = 45.0, 20.0  # its height and width in degrees
 SKY_ROWS = 64
 BULGE = 0.35  # how far the normals of a metal face lean outwards, so that it shows a highlight
+
+Color = tuple[float, float, float]
 
 # sRGB in [0, 1]; a metal's tint is brighter, since it shows what it mirrors.
 _RUBBER = {
@@ -61,12 +64,20 @@ class RenderSettings:
     samples: int = 4
 
 
-def render(scene: Scene, settings: RenderSettings = RenderSettings()) -> bytes:
+DEFAULT = RenderSettings()
+
+
+def render(scene: Scene, settings: RenderSettings = DEFAULT) -> bytes:
     """Draw a scene as PNG bytes, RGB, 8 bits; the same scene gives the same pixels."""
     mi = _mitsuba()
+    clear = any(thing.material == "glass" for thing in scene.objects)
     world = {
         "type": "scene",
-        "integrator": {"type": "path", "max_depth": BOUNCES, "rr_depth": 99},
+        "integrator": {
+            "type": "path",
+            "max_depth": BOUNCES + GLASS_BOUNCES * clear,
+            "rr_depth": 99,
+        },
         "sensor": _sensor(scene.camera, settings),
         "floor": _floor(),
         "sky": _sky(),
@@ -206,25 +217,23 @@ def _lamp(light: Light) -> dict[str, Any]:
     }
 
 
-def _matte(value: float | tuple[float, ...]) -> dict[str, Any]:
-    value = list(value) if isinstance(value, tuple) else value
-    return {
-        "type": "twosided",
-        "bsdf": {"type": "diffuse", "reflectance": {"type": "rgb", "value": value}},
-    }
+def _matte(color: Color) -> dict[str, Any]:
+    reflectance = {"type": "rgb", "value": _linear(color)}
+    return {"type": "twosided", "bsdf": {"type": "diffuse", "reflectance": reflectance}}
 
 
-def _linear(color: tuple[float, float, float]) -> tuple[float, ...]:
-    return tuple(c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color)
+def _linear(color: Color) -> list[float]:
+    """SRGB to linear light."""
+    return [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color]
 
 
 @cache
 def _skin(color: str, material: str) -> Any:
     """What a body is made of, as Mitsuba sees it."""
     if material == "rubber":
-        skin = _matte(_linear(_RUBBER[color]))
+        skin = _matte(_RUBBER[color])
     elif material == "metal":
-        tint = list(_linear(_METAL[color]))
+        tint = _linear(_METAL[color])
         skin = {
             "type": "twosided",
             "bsdf": {
@@ -234,15 +243,19 @@ def _skin(color: str, material: str) -> Any:
                 "specular_reflectance": {"type": "rgb", "value": tint},
             },
         }
-    else:
-        tint = [0.25 + 0.75 * c for c in _linear(_METAL[color])]
-        skin = {"type": "thindielectric", "specular_transmittance": {"type": "rgb", "value": tint}}
+    else:  # a tinted pane on every side: seen through twice, so the tint stays light
+        tint = [0.3 + 0.7 * c for c in _linear(_METAL[color])]
+        skin = {
+            "type": "thindielectric",
+            "int_ior": 1.6,
+            "specular_transmittance": {"type": "rgb", "value": tint},
+        }
     return _mitsuba().load_dict(skin)
 
 
 @cache
 def _paint(name: str) -> Any:
-    return _mitsuba().load_dict(_matte(_linear(_PAINT[name])))
+    return _mitsuba().load_dict(_matte(_PAINT[name]))
 
 
 def _look(thing: Object) -> tuple[str, str | None, str, str]:
@@ -305,8 +318,8 @@ def _piece(part: Part, bsdf: Any, flat: bool) -> list[Any]:
     side = {"type": "cylinder", **ends, "radius": part.radius, "bsdf": bsdf}
     return [
         side,
-        _cap(part.end, part.start, part.radius, bsdf, flat),
-        _cap(part.start, part.end, part.radius, bsdf, flat=True),
+        _cap(part.end, part.start, part.radius, bsdf),
+        _cap(part.start, part.end, part.radius, bsdf),
     ]
 
 
@@ -328,7 +341,8 @@ def _bulged(cube: dict[str, Any]) -> Any:
     return mesh
 
 
-def _cap(at: Point, away: Point, radius: float, bsdf: Any, flat: bool) -> dict[str, Any]:
+def _cap(at: Point, away: Point, radius: float, bsdf: Any) -> dict[str, Any]:
+    """The disc that closes a rod at one end and looks away from the other."""
     mi = _mitsuba()
     axis = [a - b for a, b in zip(at, away, strict=True)]
     aside = [1, 0, 0] if abs(axis[2]) > 0.9 * math.hypot(*axis) else [0, 0, 1]

@@ -2,8 +2,9 @@
 
 What is on the floor is drawn first; then only where it stands is redrawn until
 the rules hold, so that crowded scenes are not biased towards small things. Just
-the rare set that fits nowhere (say ten large aeroplanes) is drawn anew. Only `Random.random` is used, the one method Python promises to
-keep, and values are rounded: the same seed gives the same scene everywhere.
+the rare set that fits nowhere (say ten large aeroplanes) is drawn anew. Only
+`Random.random` is used, the one method Python promises to keep, and values are
+rounded: the same seed gives the same scene everywhere.
 """
 
 from __future__ import annotations
@@ -154,9 +155,7 @@ def _arrange(things: Sequence[Object], camera: Camera, rng: Random) -> list[Obje
     placed: list[tuple[Object, Spot]] = []
     for thing in sorted(things, key=scale, reverse=True):
         for _ in range(TRIES):
-            moved = replace(
-                thing, x=_between(rng, -FLOOR, FLOOR), y=_between(rng, -FLOOR, FLOOR)
-            )
+            moved = replace(thing, x=_between(rng, -FLOOR, FLOOR), y=_between(rng, -FLOOR, FLOOR))
             seen = spot(moved, camera)
             if _inside(seen) and all(
                 _readable(seen, where) and gap(moved, other) >= GAP for other, where in placed

@@ -1,6 +1,6 @@
 """Twenty-one vehicles built from boxes, rods and balls.
 
-A model stands on z = 0, points along +x and fits the upright cylinder of
+A model stands on z = 0 (to 0.02), points along +x and fits the upright cylinder of
 radius 1 about the origin; the renderer scales it. What names the class is
 exaggerated (wheels, wings, windows), because a model sees it 10 to 25 pixels
 long. Only "body" parts take the object's colour and material.
@@ -352,9 +352,7 @@ def _tube(radius: float, nose: float, tail: float, height: float) -> Parts:
 
 
 def _airliner() -> Parts:
-    engines = (
-        Rod((-0.02, side, 0.24), (0.26, side, 0.24), 0.08, "trim") for side in (-0.42, 0.42)
-    )
+    engines = (Rod((-0.02, side, 0.24), (0.26, side, 0.24), 0.08, "trim") for side in (-0.42, 0.42))
     return (
         *_tube(0.15, 0.8, -0.75, 0.36),
         *_pair(-0.1, 0.46, 0.34, (0.14, 0.46, 0.03), 24),
@@ -366,9 +364,7 @@ def _airliner() -> Parts:
 
 def _jet() -> Parts:
     """A business jet: the engines hang on the tube, the tail is a T."""
-    engines = (
-        Rod((-0.62, side, 0.46), (-0.3, side, 0.46), 0.09, "trim") for side in (-0.24, 0.24)
-    )
+    engines = (Rod((-0.62, side, 0.46), (-0.3, side, 0.46), 0.09, "trim") for side in (-0.24, 0.24))
     return (
         *_tube(0.14, 0.8, -0.7, 0.36),
         *_pair(0.0, 0.4, 0.3, (0.15, 0.4, 0.03), 12),
@@ -381,7 +377,8 @@ def _jet() -> Parts:
 def _biplane() -> Parts:
     """Two straight wings, one above the other, and a propeller."""
     struts = (
-        Rod((0.25, side, 0.22), (0.25, side, 0.7), 0.035, "tyre") for side in (-0.6, -0.25, 0.25, 0.6)
+        Rod((0.25, side, 0.22), (0.25, side, 0.7), 0.035, "tyre")
+        for side in (-0.6, -0.25, 0.25, 0.6)
     )
     return (
         *_tube(0.16, 0.6, -0.65, 0.42),
