@@ -1,0 +1,308 @@
+"""Laws of the counting task: pure, disjoint, balanced, and right by a second way."""
+
+import os
+import pickle
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rft_counting import counting
+from rft_counting.language import WORDS, plural, words_of
+
+from rftcore import prompts
+from rftcore.errors import DataError, RecipeError
+from rftcore.types import Sample
+
+FAMILIES = ("addition", "subtraction", "adversarial", "multi-hop")
+TASK = counting()
+DATA = TASK.dataset
+MANY = 400  # samples per split that a law looks at
+
+
+@pytest.fixture(scope="module")
+def samples() -> dict[str, list[Sample]]:
+    sizes = {split: min(MANY, DATA.size(split)) for split in DATA.splits}
+    return {split: [DATA.sample(split, at) for at in range(size)] for split, size in sizes.items()}
+
+
+@pytest.fixture(scope="module")
+def everything(samples: dict[str, list[Sample]]) -> list[Sample]:
+    return [sample for split in samples.values() for sample in split]
+
+
+def simulate(objects: list[dict[str, str]], program: dict) -> int:
+    """Play the program out on a set of objects: nothing of the generator is used.
+
+    Added objects have the named attributes and no others, which is all that a
+    question may depend on.
+    """
+
+    def members(of: dict[str, str]) -> list[int]:
+        return [at for at, thing in room.items() if of.items() <= thing.items()]
+
+    room = dict(enumerate(objects))
+    for step in program["steps"]:
+        of = step["of"]
+        if step["does"] == "add":
+            room |= {len(room) + 100 + at: dict(of) for at in range(step["count"])}
+            continue
+        goes = members(of)
+        if step["does"] == "leave":
+            return len(goes[step["left"] :])
+        for at in goes[: step.get("count")]:
+            del room[at]
+    return len(members(program["asked"]))
+
+
+def things(sample: Sample) -> list[dict[str, str]]:
+    names = ("size", "color", "material", "shape")
+    return [dict(zip(names, text.split(), strict=True)) for text in sample.meta["objects"]]
+
+
+def test_playing_the_program_out_gives_the_gold(everything: list[Sample]):
+    for sample in everything:
+        assert str(simulate(things(sample), sample.meta["program"])) == sample.gold, sample
+
+
+def test_the_question_says_what_the_program_does(everything: list[Sample]):
+    for sample in everything:
+        said = Counter(re.findall(r"\w+", sample.question.lower()))
+        for step in sample.meta["program"]["steps"]:
+            amounts = {str(step[name]) for name in ("count", "left") if name in step}
+            noun = step["of"].get("shape", "object")
+            assert {noun, plural(noun)} & said.keys()
+            assert {*step["of"].values(), *amounts} - {noun} <= said.keys()
+
+
+# -- the reasoning, read back from its text alone -----------------------------------------------
+
+MARK = re.compile(r"(\w+ \w+ \w+ \w+) (\d+|removed|no)[,.]")
+SUM = re.compile(r"That makes (\d+)\.(?: (\d+) ([+-]) (\d+) = (\d+)\.)?$")
+
+
+def test_the_reasoning_lists_every_object_from_left_to_right(everything: list[Sample]):
+    for sample in everything:
+        listed = [
+            thing for thing, _ in MARK.findall(sample.cot.removeprefix("From left to right: "))
+        ]
+
+        assert tuple(listed) == sample.meta["objects"]
+
+
+def test_the_running_count_never_jumps_and_is_the_sum(everything: list[Sample]):
+    for sample in everything:
+        counts = [int(mark) for _, mark in MARK.findall(sample.cot) if mark.isdigit()]
+
+        assert counts == list(range(1, len(counts) + 1))
+        assert int(SUM.search(sample.cot)[1]) == len(counts)
+
+
+def test_the_last_line_is_right_and_ends_in_the_gold(everything: list[Sample]):
+    for sample in everything:
+        count, left, sign, right, result = SUM.search(sample.cot).groups()
+        assert sample.gold == (result or count)
+        if result:
+            change = int(right) if sign == "+" else -int(right)
+            assert left == count
+            assert int(left) + change == int(result)
+
+
+def test_an_object_marked_removed_is_of_a_class_that_goes(everything: list[Sample]):
+    for sample in everything:
+        gone = [step["of"] for step in sample.meta["program"]["steps"] if "count" not in step]
+        for thing, (_, mark) in zip(things(sample), MARK.findall(sample.cot), strict=True):
+            assert (mark == "removed") <= any(of.items() <= thing.items() for of in gone)
+
+
+# -- the samples as a whole ---------------------------------------------------------------------
+
+
+def test_no_two_samples_are_the_same_whatever_their_splits(everything: list[Sample]):
+    assert len({sample.content_hash() for sample in everything}) == len(everything)
+    assert len({sample.images[0].key for sample in everything}) == len(everything)
+
+
+def test_no_two_samples_share_a_scene_seed_whatever_their_splits():
+    ends = [0, 1, 2**31, 2**32 - 1]
+    seeds = [
+        data._scene_seed(split, at)
+        for data in (counting(seed=seed).dataset for seed in (0, 1, 255, 256, 2**40))
+        for split in data.splits
+        for at in ends
+    ]
+
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_every_family_has_a_quarter_of_any_split(samples: dict[str, list[Sample]]):
+    for split in samples.values():
+        shares = Counter(sample.meta["family"] for sample in split)
+
+        assert set(shares) == set(FAMILIES)
+        assert max(shares.values()) - min(shares.values()) <= 1
+
+
+def test_answers_lie_in_0_to_20_and_none_is_a_safe_guess(samples: dict[str, list[Sample]]):
+    for split in samples.values():
+        answers = Counter(int(sample.gold) for sample in split)
+
+        assert 0 <= min(answers) <= max(answers) <= 20
+        assert answers.most_common(1)[0][1] < 0.27 * len(split)
+        assert len(answers) > 12
+
+
+def test_counting_everything_is_mostly_wrong(samples: dict[str, list[Sample]]):
+    for split in samples.values():
+        right = sum(sample.gold == str(len(sample.meta["objects"])) for sample in split)
+
+        assert right < 0.1 * len(split)
+
+
+def test_shapes_are_in_distribution_and_vehicles_out_of_it(samples: dict[str, list[Sample]]):
+    shapes = {
+        split: {thing["shape"] for sample in of for thing in things(sample)}
+        for split, of in samples.items()
+    }
+
+    assert shapes.pop("ood-vehicles") == {"car", "bus", "bicycle", "motorbike", "aeroplane"}
+    assert all(seen == {"cube", "sphere", "cylinder"} for seen in shapes.values())
+
+
+def test_texts_are_short_and_of_known_words(everything: list[Sample]):
+    for sample in everything:
+        assert words_of([sample.question, sample.cot]) <= WORDS
+        assert len(TASK.prompt(sample).text.split()) <= 35
+        objects = len(sample.meta["objects"])
+        assert len(re.findall(r"\w+|[^\w\s]", sample.cot)) <= 6 * objects + 15
+
+
+@pytest.mark.parametrize(
+    ("noun", "many"), [("bus", "buses"), ("cube", "cubes"), ("motorbike", "motorbikes")]
+)
+def test_plurals(noun: str, many: str):
+    assert plural(noun) == many
+
+
+# -- purity -------------------------------------------------------------------------------------
+
+
+def digest(data, split: str, index: int) -> list[str]:
+    sample = data.sample(split, index)
+    return [sample.content_hash(), sample.cot, sample.id, repr(sample.meta)]
+
+
+@given(split=st.sampled_from(DATA.splits), index=st.integers(0, 299))
+def test_a_sample_depends_on_its_split_and_index_alone(split: str, index: int):
+    fresh = counting(sft=300, rl=300, val=300, test=300, ood=300).dataset
+
+    assert digest(fresh, split, index) == digest(DATA, split, index)
+
+
+def test_another_process_with_another_hash_seed_makes_the_same_samples():
+    wanted = [digest(DATA, split, at) for split in DATA.splits for at in range(8)]
+    script = (
+        "import pickle, sys; from test_counting import DATA, digest; sys.stdout.buffer.write("
+        "pickle.dumps([digest(DATA, split, at) for split in DATA.splits for at in range(8)]))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, check=True
+    )
+
+    assert pickle.loads(done.stdout) == wanted
+
+
+def test_another_seed_makes_other_samples():
+    assert digest(counting(seed=1).dataset, "val", 0) != digest(DATA, "val", 0)
+
+
+def test_dataset_and_task_travel_between_processes():
+    task = pickle.loads(pickle.dumps(TASK))
+
+    assert digest(task.dataset, "rl", 3) == digest(DATA, "rl", 3)
+    assert pickle.loads(pickle.dumps(DATA.sample("rl", 3))) == DATA.sample("rl", 3)
+
+
+# -- options and errors -------------------------------------------------------------------------
+
+
+@given(low=st.integers(1, 10), high=st.integers(1, 10), index=st.integers(0, 7))
+def test_every_lawful_range_of_objects_can_be_asked_about(low: int, high: int, index: int):
+    low, high = sorted([low, high])
+    sample = counting(objects_low=low, objects_high=high).dataset.sample("ood-vehicles", index)
+
+    assert low <= len(sample.meta["objects"]) <= high
+    assert 0 <= simulate(things(sample), sample.meta["program"]) <= 20
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"objects_low": 0},
+        {"objects_low": 9},
+        {"objects_high": 11},
+        {"objects_low": 2.5},
+        {"objects_high": True},
+        {"seed": -1},
+        {"seed": "0"},
+        {"sft": 0},
+        {"ood": -3},
+        {"rl": 2**33},
+    ],
+)
+def test_an_impossible_option_is_refused_by_name(options: dict):
+    with pytest.raises(RecipeError, match=next(iter(options))):
+        counting(**options)
+
+
+def test_an_unknown_split_is_refused_with_a_suggestion():
+    with pytest.raises(DataError, match="Did you mean 'ood-vehicles'"):
+        DATA.size("ood-vehicle")
+
+
+@pytest.mark.parametrize("index", [-1, 300])
+def test_an_index_outside_the_split_is_an_index_error(index: int):
+    with pytest.raises(IndexError):
+        DATA.sample("val", index)
+
+
+# -- the task -----------------------------------------------------------------------------------
+
+
+def test_what_sft_teaches_earns_every_reward():
+    from rftcore.scoring import Scorer
+
+    samples = [DATA.sample("sft", at) for at in range(20)]
+    scores = Scorer(TASK).score([prompts.sft_target(sample) for sample in samples], samples)
+
+    assert {score.total for score in scores} == {2.0}
+
+
+def test_discovery_loads_no_scene_and_no_picture():
+    script = (
+        "import sys, rft_counting; rft_counting.rft_tasks(); "
+        "print(sorted({'rft_scenes', 'numpy', 'PIL', 'mitsuba', 'torch'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_pictures_are_rendered_once_and_open(tmp_path, monkeypatch):
+    monkeypatch.setenv("RFT_CACHE", str(tmp_path))
+    data = counting(objects_low=3, objects_high=3, seed=99).dataset
+    data.prepare("val", [0, 1])
+    files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
+    data.prepare("val", [0, 1])
+
+    assert len(files) == 2
+    assert files == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
+    assert data.sample("val", 1).images[0].open().mode == "RGB"
+    assert len(list(tmp_path.rglob("*.png"))) == 2
