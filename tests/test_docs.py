@@ -1,0 +1,167 @@
+"""The documentation keeps up: whatever a user can type, set, implement or run into is in it."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from rftcore import errors, hookspecs
+from rftcore.cli import main
+from rftcore.config import SECTIONS, Recipe, RewardOverride, load_recipe, read_recipe_file
+from rftcore.training.fields import DERIVED
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+README = ROOT / "README.md"
+RECIPES = sorted((ROOT / "examples" / "recipes").glob("*.yaml"))
+
+
+def commands(group: click.Group = main, name: str = "rft") -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for word in group.list_commands(context):
+        command = group.get_command(context, word)
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{name} {word}")
+        else:
+            yield f"{name} {word}", command
+
+
+def settings() -> set[str]:
+    """The dotted name of every setting of our own."""
+    rewards = {f"rewards.NAME.{name}" for name in RewardOverride.model_fields}
+    below = {
+        f"{section}.{name}"
+        for section in SECTIONS
+        for name in Recipe.model_fields[section].annotation.model_fields
+    }
+    return {*Recipe.model_fields} - {*SECTIONS} | rewards | below
+
+
+def section(page: str, heading: str) -> str:
+    """The text of a page under a heading, up to the next of that level."""
+    text = (DOCS / page).read_text()
+    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    assert found, f"docs/{page} has no heading '## {heading}'"
+    return found[1]
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """(page, text) of every code block in a language."""
+    return [
+        (str(page.relative_to(ROOT)), block)
+        for page in [README, *PAGES]
+        for block in re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.S)
+    ]
+
+
+def typed() -> list[tuple[str, str]]:
+    """(page, line) of every `rft` command that a page tells the reader to type."""
+    lines = [(page, line) for page, block in blocks("bash") for line in block.splitlines()]
+    return [(page, line) for page, line in lines if line.startswith("rft ")]
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()))
+def test_every_command_and_option_is_documented(name: str, command: click.Command) -> None:
+    text = section("commands.md", name)
+    options = [p.opts[0] for p in command.params if isinstance(p, click.Option)]
+
+    assert [option for option in options if f"`{option}`" not in text] == []
+
+
+def test_no_documented_command_or_option_is_gone() -> None:
+    known = dict(commands())
+    for name in re.findall(r"^## (rft .+)$", (DOCS / "commands.md").read_text(), re.M):
+        options = {p.opts[0] for p in known[name].params if isinstance(p, click.Option)}
+
+        assert set(re.findall(r"^\| `(--[\w-]+)`", section("commands.md", name), re.M)) <= options
+
+
+@pytest.mark.parametrize(("page", "line"), typed())
+def test_what_the_docs_say_to_type_is_understood(page: str, line: str) -> None:
+    words, command = shlex.split(line, comments=True)[1:], main
+    while isinstance(command, click.Group):
+        command = command.get_command(click.Context(command), words.pop(0))
+
+    command.make_parser(click.Context(command)).parse_args(words)
+
+
+@pytest.mark.parametrize("hook", [name for name in vars(hookspecs) if name.startswith("rft_")])
+def test_every_hook_is_documented(hook: str) -> None:
+    assert f"::: rftcore.hookspecs.{hook}\n" in (DOCS / "hooks.md").read_text()
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \|.*\|.*\|$", section("recipes.md", "Settings"), re.M)
+
+    assert sorted(rows) == sorted(settings())
+
+
+def test_every_refused_trl_field_is_documented() -> None:
+    text = section("recipes.md", "TRL's own fields")
+
+    assert [name for name in DERIVED if f"`{name}`" not in text] == []
+
+
+def test_documented_defaults_are_the_defaults() -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \| `(.*?)` \|", section("recipes.md", "Settings"), re.M)
+    told = {name: yaml.safe_load(value) for name, value in rows if ".NAME." not in name}
+    recipe = Recipe(task="any").model_dump(mode="json")
+
+    real = {name: recipe[name] for name in recipe if name not in SECTIONS and name != "task"}
+    real |= {f"{part}.{name}": value for part in SECTIONS for name, value in recipe[part].items()}
+    assert told == real
+
+
+@pytest.mark.parametrize("name", [n for n in vars(errors) if n.endswith("Error")])
+def test_every_error_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in (DOCS / "errors.md").read_text()
+
+
+def test_every_recipe_in_the_docs_is_a_recipe(tmp_path: Path) -> None:
+    for page, text in blocks("yaml"):
+        (tmp_path / "recipe.yaml").write_text(text)
+
+        load_recipe((page, read_recipe_file(tmp_path / "recipe.yaml")))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_to_copy_passes_all_checks(path: Path, tmp_path: Path) -> None:
+    from rftcore.plugins import Catalogue
+    from rftcore.training import fields
+
+    recipe = load_recipe((path.name, read_recipe_file(path)))
+
+    fields.check_fields(recipe)
+    fields.sft_config(recipe, tmp_path)
+    fields.grpo_config(recipe, tmp_path)
+    assert Catalogue.load().task_of(recipe).name == "counting"
+    assert f"`{path.name}`" in section("recipes.md", "Recipes to copy")
+
+
+def test_what_the_readme_makes_is_in_the_makefile() -> None:
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
+    asked = {
+        target
+        for page in [README, *PAGES]
+        for target in re.findall(r"^make (\w+)", page.read_text(), re.M)
+    }
+
+    assert {"train", "test"} <= asked <= set(targets)
+
+
+def test_the_links_of_the_readme_lead_somewhere() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", README.read_text())
+
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_page_is_within_reach() -> None:
+    listed = re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M)
+
+    assert sorted(listed) == sorted(str(page.relative_to(DOCS)) for page in PAGES)
