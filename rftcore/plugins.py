@@ -11,6 +11,7 @@ import inspect
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -179,12 +180,9 @@ class Catalogue:
         """What `rft plugins list` shows: what is offered, what only observes, what is broken."""
         rows = [self._row(offer) for kind in KINDS for offer in self.offers(kind)]
         rows += [_plugin_row(p, "command", name=c.name or "") for p, c in self._commands()]
-        told = {(row.distribution, row.version) for row in rows}
-        rows += [
-            _plugin_row(plugin, "hooks")
-            for plugin in self.plugins
-            if (plugin.distribution, plugin.version) not in told
-        ]
+        told = {row.distribution for row in rows} | {f.plugin.distribution for f in self.failures}
+        silent = [plugin for plugin in self.plugins if plugin.distribution not in told]
+        rows += [_plugin_row(plugin, "hooks") for plugin in silent]
         broken = [
             _plugin_row(f.plugin, f.kind or "plugin", f"broken: {f.reason}") for f in self.failures
         ]
@@ -518,7 +516,7 @@ def _guard(plugin: Plugin, what: str, *, wrap_all: bool = False) -> Iterator[Non
 
 
 def _describe(error: BaseException) -> str:
-    text = str(error).strip().partition("\n")[0]
+    text = textwrap.shorten(str(error), 300)
     if isinstance(error, RftError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

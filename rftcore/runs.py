@@ -27,8 +27,10 @@ RECIPE, MANIFEST, STATE = "recipe.yaml", "manifest.json", "state.json"
 # The packages whose version can change a number.
 PACKAGES = (
     "rftcore",
+    "rft-scenes",
     "accelerate",
     "datasets",
+    "mitsuba",
     "numpy",
     "pillow",
     "pydantic",

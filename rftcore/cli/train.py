@@ -96,14 +96,15 @@ class Request:
 
     def plan(self, catalogue: "Catalogue") -> Plan:
         """Resolve it in steps: the recipe names a model, whose folder may hold defaults."""
-        from rftcore.config import check_splits
+        from rftcore.config import check_splits, evaluated_splits
 
         model = catalogue.model(self.recipe().model)
         recipe = self.recipe(model)
         task = catalogue.task_of(recipe)
         splits = _splits(task)
-        recipe = self.recipe(model, splits)
         check_splits(recipe, splits)
+        if self.smoke:
+            recipe = self.recipe(model, evaluated_splits(recipe, splits))
         return Plan(recipe, task, model)
 
     def recipe(self, model: Path | str = "", splits: Sequence[str] = ()) -> "Recipe":

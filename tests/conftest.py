@@ -1,0 +1,101 @@
+"""Fake plugins: entry points of distributions that nobody installed."""
+
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from rftcore import rewards
+from rftcore.hookspecs import hookimpl
+from rftcore.parsers import Integer
+from rftcore.plugins import Catalogue
+from rftcore.types import Prompt, Sample, Task, Term
+
+
+@dataclass(frozen=True)
+class FakeDistribution:
+    name: str
+    version: str = "1.0"
+
+
+@dataclass(frozen=True)
+class FakePoint:
+    """An entry point; `load` gives `plugin`, calls it if it is a function, raises it if it can."""
+
+    name: str
+    dist: FakeDistribution
+    plugin: Any
+
+    def load(self) -> Any:
+        if isinstance(self.plugin, BaseException):
+            raise self.plugin
+        return self.plugin
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A dataset without images: sample i asks for the number i."""
+
+    splits: tuple[str, ...] = ("sft", "rl", "val", "test", "ood-big")
+
+    def size(self, split: str) -> int:
+        return 5
+
+    def sample(self, split: str, index: int) -> Sample:
+        return Sample(f"{split}-{index}", f"Say {index}.", str(index), cot=f"It is {index}.")
+
+
+def numbers(low: int = 0, high: int = 9) -> Task:
+    """A task that works."""
+    return Task(
+        name="numbers",
+        dataset=Numbers(),
+        prompt=lambda sample: Prompt(sample.question),
+        parser=Integer(low=low, high=high),
+        rewards={"accuracy": Term(rewards.exact), "format": Term("tags", 0.5)},
+    )
+
+
+def plugin(**hooks: Any) -> types.ModuleType:
+    """A module whose marked hooks return the given values; a function stands as it is."""
+    module = types.ModuleType("fake")
+    for name, value in hooks.items():
+        setattr(module, name, value if callable(value) else hookimpl(_returning(value)))
+        getattr(module, name).__name__ = name
+    return module
+
+
+def _returning(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+class Fakes:
+    """What a test of the loader says: `fakes.load({"dist": plugin, ...})`."""
+
+    numbers = staticmethod(numbers)
+    plugin = staticmethod(plugin)
+
+    def point(self, distribution: str, plugin: Any, version: str = "1.0") -> FakePoint:
+        return FakePoint(f"{distribution}-point", FakeDistribution(distribution, version), plugin)
+
+    def tasks(self, **tasks: Any) -> types.ModuleType:
+        return plugin(rft_tasks=tasks)
+
+    def load(self, plugins: Mapping[str, Any]) -> Catalogue:
+        from rftcore import builtin
+
+        points = [self.point(name, value) for name, value in plugins.items()]
+        return Catalogue.load([self.point("rftcore", builtin), *points])
+
+
+@pytest.fixture
+def fakes() -> Fakes:
+    return Fakes()
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RFT_PLUGINS", raising=False)
+    monkeypatch.delenv("RFT_DEBUG", raising=False)

@@ -1,0 +1,135 @@
+"""The house stands: each module imports only from the rows above it."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+import rftcore
+
+ROOT = Path(rftcore.__file__).parent
+# A module may import from the rows above its own; a folder is one module.
+ROWS = (
+    ("errors",),
+    ("types",),
+    ("bars", "config", "hookspecs", "markup"),
+    ("plugins",),
+    ("runs",),
+    ("datasets", "prompts", "parsers", "rewards"),
+    ("builtin", "scoring", "data"),
+    ("models",),
+    ("summary",),
+    ("training", "evaluation"),
+    ("report",),
+    ("testing",),
+    ("cli",),
+)
+# ... and never these, although they stand above it.
+NEVER = {
+    "hookspecs": {"errors"},
+    "runs": {"plugins", "config"},
+    "models": {"data", "scoring"},
+    "report": {"models", "training", "evaluation"},
+    "testing": {"models", "training"},
+}
+HEAVY = {"torch", "transformers", "trl", "accelerate", "datasets"}
+SLOW = HEAVY | {"PIL", "mitsuba", "numpy", "pandas"}
+MAY_LOAD_HEAVY = {"models", "training", "evaluation"}
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def module_of(file: Path) -> str:
+    return file.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Full names of all imported modules, and of what is imported from rftcore itself."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "write the full name: a reader then sees the row"
+            names = [alias.name for alias in node.names]
+            yield from (
+                [f"rftcore.{n}" for n in names] if node.module == "rftcore" else [node.module]
+            )
+
+
+def ours(file: Path) -> set[str]:
+    found = {name.split(".")[1] for name in imports(parsed(file)) if name.startswith("rftcore.")}
+    return found - {module_of(file)}
+
+
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def row_of(module: str) -> int:
+    return next(i for i, row in enumerate(ROWS) if module in row)
+
+
+def named(files: list[Path]) -> dict[str, Path]:
+    return {str(file.relative_to(ROOT)): file for file in files if file != ROOT / "__init__.py"}
+
+
+@pytest.mark.parametrize("file", named(FILES).values(), ids=named(FILES))
+def test_a_module_imports_only_from_the_rows_above_it(file):
+    module = module_of(file)
+    above = {name for row in ROWS[: row_of(module)] for name in row}
+
+    assert ours(file) <= above - NEVER.get(module, set())
+
+
+@pytest.mark.parametrize("file", named(FILES).values(), ids=named(FILES))
+def test_heavy_packages_load_only_where_a_model_is_used(file):
+    roots = {name.partition(".")[0] for name in imports(parsed(file))}
+    allowed = HEAVY - {"trl"} if module_of(file) in MAY_LOAD_HEAVY else set()
+    allowed |= {"trl"} if module_of(file) == "training" else set()
+
+    assert roots & HEAVY <= allowed
+
+
+@pytest.mark.parametrize("file", named(FILES).values(), ids=named(FILES))
+def test_a_slow_package_is_imported_when_used(file):
+    if file == ROOT / "cli" / "preview.py" or module_of(file) == "training":
+        return  # these are themselves imported when used
+    top = [n for n in parsed(file).body if isinstance(n, ast.Import | ast.ImportFrom)]
+    roots = {name.partition(".")[0] for node in top for name in imports(node)}
+
+    assert not roots & SLOW
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import rftcore; dir(rftcore)",
+        "from rftcore import Task, Term, Sample, Image, prompts, parsers, rewards, JsonlDataset",
+        "from rftcore.cli import main; main(['--help'], standalone_mode=False)",
+        "from rftcore.cli import main; main(['train', '--help'], standalone_mode=False)",
+        "from rftcore.cli import main; main(['plugins', 'list'], standalone_mode=False)",
+        "from rftcore.cli import main; main(['tasks', 'list'], standalone_mode=False)",
+    ],
+)
+def test_starting_up_loads_nothing_slow(code):
+    probe = f"{code}\nimport sys; print('loaded:', *sorted({SLOW!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "loaded:"
+
+
+def test_public_names_are_few_sorted_and_there():
+    assert rftcore.__all__ == sorted(rftcore.__all__)
+    assert all(getattr(rftcore, name) is not None for name in rftcore.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Tusk'"):
+        _ = rftcore.Tusk
+
+
+def test_functions_are_short():
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [n for file in FILES for n in ast.walk(parsed(file)) if isinstance(n, kinds)]
+
+    assert median(n.end_lineno - n.body[0].lineno + 1 for n in nodes) < 10

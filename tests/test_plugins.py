@@ -1,0 +1,407 @@
+"""The loader keeps a broken plugin from hurting others; the catalogue settles no clash silently."""
+
+import types
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from rftcore.config import load_recipe
+from rftcore.errors import DataError, PluginError, RecipeError, RftError, UnknownNameError
+from rftcore.hookspecs import hookimpl
+from rftcore.plugins import Catalogue
+from rftcore.types import Task
+
+
+def misspelt():
+    @hookimpl
+    def rft_taks():
+        return {}
+
+    return types.SimpleNamespace(rft_taks=rft_taks)
+
+
+def unmarked():
+    return types.SimpleNamespace(rft_tasks=types.FunctionType((lambda: {}).__code__, {}))
+
+
+def wrong_signature():
+    @hookimpl
+    def rft_models():
+        return {}
+
+    @hookimpl
+    def rft_phase_start(phase, colour):
+        return None
+
+    return types.SimpleNamespace(rft_models=rft_models, rft_phase_start=rft_phase_start)
+
+
+def wrapper():
+    @hookimpl(wrapper=True)
+    def rft_tasks():
+        return (yield)
+
+    return types.SimpleNamespace(rft_tasks=rft_tasks)
+
+
+class Panic(BaseException):
+    """What a crash in an extension module looks like."""
+
+
+BROKEN = {
+    "import": (ImportError("no module named 'cubes'"), "ImportError: no module named 'cubes'"),
+    "exit": (SystemExit(3), "SystemExit: 3"),
+    "panic": (Panic("core"), "Panic: core"),
+    "misspelt": (misspelt(), "Did you mean 'rft_tasks'"),
+    "unmarked": (unmarked(), "rft_tasks is not marked"),
+    "half": (wrong_signature(), "colour"),
+    "wrapper": (wrapper(), "wrapper"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_plugin_is_listed_with_its_reason_and_hurts_nobody_else(name, fakes):
+    broken, reason = BROKEN[name]
+    catalogue = fakes.load({"bad": broken, "good": fakes.tasks(numbers=fakes.numbers)})
+
+    assert catalogue.task("numbers").name == "numbers"
+    [row] = [row for row in catalogue.rows() if row.distribution == "bad"]
+    assert row.state.startswith("broken: ")
+    assert reason in row.state
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_whoever_asks_for_what_a_broken_plugin_offers_hears_why(name, fakes):
+    broken, reason = BROKEN[name]
+    catalogue = fakes.load({"bad": broken})
+
+    with pytest.raises(PluginError, match="bad 1.0") as caught:
+        catalogue.task("bad:cubes")
+    assert reason in str(caught.value)
+
+
+def test_a_half_registered_plugin_is_rolled_back(fakes):
+    catalogue = fakes.load({"half": wrong_signature()})
+    catalogue.hooks.rft_phase_start(phase="sft")
+
+    assert [offer for offer in catalogue.offers("model")] == []
+
+
+def test_an_interrupt_during_discovery_is_not_swallowed(fakes):
+    with pytest.raises(KeyboardInterrupt):
+        fakes.load({"slow": KeyboardInterrupt()})
+
+
+def test_a_broken_first_party_plugin_does_not_give_its_name_to_a_stranger(fakes):
+    stranger = fakes.tasks(counting=fakes.numbers)
+    catalogue = fakes.load({"rft-counting": ImportError("gone"), "stranger": stranger})
+
+    with pytest.raises(PluginError, match=r"rft-counting 1\.0.*gone"):
+        catalogue.task("counting")
+
+
+def test_a_stranger_cannot_take_a_name_whose_owner_is_not_installed(fakes):
+    catalogue = fakes.load({"stranger": fakes.tasks(counting=fakes.numbers)})
+
+    with pytest.raises(UnknownNameError, match="pip install rft-counting"):
+        catalogue.task("counting")
+    assert catalogue.task("stranger:counting").name == "numbers"
+
+
+@pytest.mark.parametrize("name", ["exact", "tags", "integer"])
+@pytest.mark.parametrize("stranger_first", [True, False])
+def test_a_stranger_cannot_take_a_first_party_name(name, stranger_first, fakes):
+    kind = "parser" if name == "integer" else "reward"
+    stranger = fakes.plugin(**{f"rft_{kind}s": {name: lambda: print}})
+    catalogue = fakes.load({"stranger": stranger})
+
+    assert catalogue.find(kind, name).plugin.distribution == "rftcore"
+    assert catalogue.find(kind, f"stranger:{name}").plugin.distribution == "stranger"
+    states = {r.distribution: r.state for r in catalogue.rows() if r.name == name}
+    assert states == {"rftcore": "ok", "stranger": f"ok, only as stranger:{name}"}
+
+
+@pytest.mark.parametrize("order", list(permutations(["one", "two", "three"])))
+def test_a_clash_is_an_error_that_lists_the_qualified_names_in_any_order(order, fakes):
+    catalogue = fakes.load({name: fakes.tasks(cubes=fakes.numbers) for name in order})
+
+    with pytest.raises(UnknownNameError, match="one:cubes, three:cubes, two:cubes"):
+        catalogue.task("cubes")
+    assert all(catalogue.task(f"{name}:cubes").name == "numbers" for name in order)
+
+
+def test_a_distribution_that_sys_path_lists_twice_counts_once(fakes):
+    first, second = fakes.tasks(cubes=fakes.numbers), fakes.tasks(cubes=fakes.numbers)
+    points = [fakes.point("red_cubes", first, "2.0"), fakes.point("Red-Cubes", second, "1.0")]
+    points[1] = type(points[1])(points[0].name, points[1].dist, second)
+    catalogue = Catalogue.load(points)
+
+    assert [str(o.plugin) for o in catalogue.offers("task")] == ["red-cubes 2.0"]
+
+
+def test_one_module_behind_two_distributions_is_offered_once(fakes):
+    module = fakes.tasks(cubes=fakes.numbers)
+    catalogue = fakes.load({"old-name": module, "new-name": module})
+
+    assert len(catalogue.offers("task")) == 1
+    assert [failure.plugin.distribution for failure in catalogue.failures] == ["new-name"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "offered"),
+    [("one", ["a"]), ("two-point", ["b"]), ("one, TWO", ["a", "b"]), ("", [])],
+)
+def test_rft_plugins_loads_only_what_it_names(setting, offered, fakes, monkeypatch):
+    monkeypatch.setenv("RFT_PLUGINS", setting)
+    catalogue = fakes.load(
+        {"one": fakes.tasks(a=fakes.numbers), "two": fakes.tasks(b=fakes.numbers)}
+    )
+
+    assert [offer.name for offer in catalogue.offers("task")] == offered
+    assert catalogue.offers("parser")  # the core's own always load
+
+
+def test_rft_plugins_refuses_what_is_not_installed(fakes, monkeypatch):
+    monkeypatch.setenv("RFT_PLUGINS", "red-cube")
+
+    with pytest.raises(PluginError, match="Did you mean 'red-cubes'"):
+        fakes.load({"red-cubes": fakes.tasks()})
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("number", "Did you mean 'numbers'"),
+        ("structur", "pip install rft-structure"),
+        ("zzz", "Offered: numbers"),
+        ("good:number", "Did you mean 'numbers'"),
+    ],
+)
+def test_a_miss_says_what_was_meant_and_what_there_is(name, says, fakes):
+    catalogue = fakes.load({"good": fakes.tasks(numbers=fakes.numbers)})
+
+    with pytest.raises(UnknownNameError) as caught:
+        catalogue.task(name)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("offered", "says"),
+    [
+        ([("cubes", print)], "not a mapping"),
+        (None, "not a mapping"),
+        ({"a:b": print}, "no name"),
+        ({3: print}, "no name"),
+    ],
+)
+def test_a_hook_that_offers_no_mapping_of_names_is_broken(offered, says, fakes):
+    catalogue = fakes.load({"bad": fakes.plugin(rft_tasks=offered)})
+
+    [row] = [row for row in catalogue.rows() if row.distribution == "bad"]
+    assert row.kind == "task"
+    assert says in row.state
+
+
+def raising():
+    raise ValueError("no cubes today")
+
+
+def leaving():
+    raise SystemExit(1)
+
+
+@pytest.mark.parametrize(
+    ("factory", "says"),
+    [
+        (raising, "ValueError: no cubes today"),
+        (leaving, "SystemExit: 1"),
+        (lambda: 3, "returned 3"),
+        ("text", "must be callable"),
+    ],
+)
+def test_a_factory_that_fails_names_the_component_and_its_distribution(factory, says, fakes):
+    catalogue = fakes.load({"bad": fakes.tasks(cubes=factory)})
+
+    with pytest.raises(PluginError, match=r"task 'cubes' of bad 1\.0") as caught:
+        catalogue.task("cubes")
+    assert says in str(caught.value)
+
+
+def test_what_a_factory_says_to_the_user_passes_unchanged(fakes):
+    def cubes():
+        raise DataError("cubes.jsonl: no such file")
+
+    with pytest.raises(DataError, match=r"^cubes\.jsonl: no such file$"):
+        fakes.load({"good": fakes.tasks(cubes=cubes)}).task("cubes")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"lo": 3}, "Did you mean 'low'"),
+        ({"low": "3"}, "valid integer"),
+        ({"low": True}, "valid integer"),
+        ({"low": 1.5}, "valid integer"),
+        ({"low": None}, "valid integer"),
+    ],
+)
+def test_an_option_is_checked_against_the_factory(options, says, fakes):
+    catalogue = fakes.load({"good": fakes.tasks(numbers=fakes.numbers)})
+
+    with pytest.raises(RecipeError, match=r"task_options\.lo") as caught:
+        catalogue.task("numbers", options)
+    assert says in str(caught.value)
+
+
+def test_options_arrive_as_the_types_that_the_factory_declares(fakes):
+    seen = {}
+
+    def cubes(size: tuple[int, int] = (1, 1), folder: Path | None = None) -> Task:
+        seen.update(size=size, folder=folder)
+        return fakes.numbers()
+
+    catalogue = fakes.load({"good": fakes.tasks(cubes=cubes)})
+    catalogue.task("cubes", {"size": [2, 3], "folder": "x"})
+
+    assert seen == {"size": (2, 3), "folder": Path("x")}
+
+
+def test_an_annotation_that_only_a_type_checker_can_read_is_no_obstacle(fakes):
+    def cubes(colour: "Colour" = "red") -> Task:  # noqa: F821
+        return fakes.numbers()
+
+    assert fakes.load({"good": fakes.tasks(cubes=cubes)}).task("cubes", {"colour": "blue"})
+
+
+def test_an_option_without_default_is_asked_for(fakes):
+    def cubes(path: str) -> Task:
+        return fakes.numbers()
+
+    with pytest.raises(RecipeError, match=r"needs the option task_options\.path"):
+        fakes.load({"good": fakes.tasks(cubes=cubes)}).task("cubes")
+
+
+def resolved(fakes, *settings):
+    catalogue = fakes.load({"good": fakes.tasks(numbers=fakes.numbers)})
+    return catalogue.task_of(load_recipe(("t", {"task": "numbers"}), overrides=settings))
+
+
+def test_names_in_a_task_become_objects(fakes):
+    from rftcore import rewards
+
+    assert resolved(fakes).rewards["format"].reward is rewards.tags
+
+
+def test_a_recipe_swaps_weighs_and_adds_rewards(fakes):
+    from rftcore import rewards
+
+    task = resolved(
+        fakes,
+        "rewards.accuracy.use=tags",
+        "rewards.format.weight=0.25",
+        "rewards.near.use=tolerance",
+        "rewards.near.options.full_within=0.1",
+    )
+
+    assert task.rewards["accuracy"].reward is rewards.tags
+    assert task.rewards["format"].weight == 0.25
+    assert list(task.rewards) == ["accuracy", "format", "near"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("rewards.acuracy.weight=1", "Did you mean 'accuracy'"),
+        ("rewards.format.options.x=1", "no such setting"),
+        ("rewards.accuracy.options.x=1", "as an object"),
+        ("rewards.accuracy.use=exat", "Did you mean 'exact'"),
+        ("task_options.hihg=3", "Did you mean 'high'"),
+        ("task_options.high=x", "--set task_options.high"),
+        ("dataset.use=counting-scene", "no dataset named"),
+        ("dataset.size=3", "name the dataset with `use`"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_the_task_is_refused(setting, says, fakes):
+    with pytest.raises(RftError) as caught:
+        resolved(fakes, setting)
+    assert says in str(caught.value)
+
+
+def test_a_task_in_a_file_needs_no_plugin(tmp_path, fakes):
+    file = tmp_path / "mine.py"
+    file.write_text("from rftcore import Task\ndef cubes(): raise ValueError('reached')\n")
+    catalogue = fakes.load({})
+
+    with pytest.raises(PluginError, match="reached"):
+        catalogue.task(f"{file}:cubes")
+    with pytest.raises(UnknownNameError, match="Did you mean 'cubes'"):
+        catalogue.task(f"{file}:cube")
+
+
+@pytest.mark.parametrize("text", ["def cubes(:", "import nothing_of_the_kind", "raise SystemExit"])
+def test_a_task_file_that_does_not_load_is_an_error_that_names_it(text, tmp_path, fakes):
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+
+    with pytest.raises(PluginError, match=r"mine\.py"):
+        fakes.load({}).task(f"{file}:cubes")
+
+
+def test_a_model_is_an_offered_name_a_folder_or_a_hub_name(tmp_path, fakes, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").mkdir()  # a folder of that name does not hide an offered model
+    (tmp_path / "weights").mkdir()
+    catalogue = fakes.load({"zoo": fakes.plugin(rft_models={"tiny": lambda: tmp_path})})
+
+    assert catalogue.model("tiny") == tmp_path
+    assert catalogue.model("weights") == Path("weights")
+    assert catalogue.model("Qwen/Qwen2-VL-2B-Instruct") == "Qwen/Qwen2-VL-2B-Instruct"
+    for wrong in ("tyni", "./nowhere", "a/b/c"):
+        with pytest.raises(UnknownNameError):
+            catalogue.model(wrong)
+
+
+def test_an_observing_hook_that_fails_names_plugin_and_hook(fakes):
+    @hookimpl
+    def rft_phase_end(phase):
+        raise ZeroDivisionError(phase)
+
+    catalogue = fakes.load({"watcher": types.SimpleNamespace(rft_phase_end=rft_phase_end)})
+
+    with pytest.raises(PluginError, match=r"hook rft_phase_end of watcher 1\.0.*ZeroDivisionError"):
+        catalogue.hooks.rft_phase_end(phase="sft", metrics={})
+
+
+def test_every_observer_is_called_with_what_it_asks_for(fakes):
+    heard = []
+
+    @hookimpl
+    def rft_phase_end(phase):
+        heard.append(phase)
+
+    @hookimpl(specname="rft_phase_end")
+    def later(metrics):
+        heard.append(metrics)
+
+    one, two = (
+        types.SimpleNamespace(rft_phase_end=rft_phase_end),
+        types.SimpleNamespace(later=later),
+    )
+    fakes.load({"one": one, "two": two}).hooks.rft_phase_end(phase="sft", metrics={"a": 1.0})
+
+    assert sorted(map(str, heard)) == ["sft", "{'a': 1.0}"]
+
+
+def test_a_plugin_that_only_observes_is_listed(fakes):
+    @hookimpl
+    def rft_run_end(run_dir):
+        return None
+
+    rows = fakes.load({"watcher": types.SimpleNamespace(rft_run_end=rft_run_end)}).rows()
+
+    assert [(r.kind, r.state) for r in rows if r.distribution == "watcher"] == [("hooks", "ok")]
+
+
+def test_what_is_installed_here_is_all_sound():
+    assert [row for row in Catalogue.load().rows() if row.state != "ok"] == []
