@@ -9,6 +9,7 @@ import click
 import pytest
 import yaml
 
+import rftcore
 from rftcore import errors, hookspecs
 from rftcore.cli import main
 from rftcore.config import SECTIONS, Recipe, RewardOverride, load_recipe, read_recipe_file
@@ -165,3 +166,9 @@ def test_every_page_is_within_reach() -> None:
     listed = re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M)
 
     assert sorted(listed) == sorted(str(page.relative_to(DOCS)) for page in PAGES)
+
+
+@pytest.mark.parametrize(("page", "code"), blocks("python"))
+def test_the_python_of_the_docs_runs(page: str, code: str) -> None:
+    if "--8<--" not in code and "runs/RUN" not in code:
+        exec(compile(f"from __future__ import annotations\n{code}", page, "exec"), {"rft": rftcore})
