@@ -34,8 +34,8 @@ Frozen = Literal["vision", "projector"]
 Count = Annotated[int, Field(ge=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
-FORBID = ConfigDict(extra="forbid", frozen=True)
-ALLOW = ConfigDict(extra="allow", frozen=True)
+FORBID = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+ALLOW = ConfigDict(extra="allow", frozen=True, ser_json_inf_nan="constants")
 
 
 class RewardOverride(BaseModel):
@@ -187,14 +187,12 @@ def read_recipe_file(path: str | Path) -> RecipeFile:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise RecipeError(f"recipe {path}: {reason}. Recipes are YAML files.") from error
-    node = _compose(text, f"recipe {path}")
-    if node is None:
-        node = yaml.MappingNode("tag:yaml.org,2002:map", [])
-    if not isinstance(node, yaml.MappingNode):
+    node, value = _parse(text, f"recipe {path}")
+    if not isinstance(value, dict | None):
         raise RecipeError(
             f"recipe {path}: a recipe is a mapping of settings, e.g. `task: counting`"
         )
-    recipe = RecipeFile(_value(text))
+    recipe = RecipeFile(value or {})
     recipe.lines = dict(_lines(node, (), f"recipe {path}"))
     return recipe
 
@@ -229,7 +227,7 @@ def parse_override(text: str) -> Layer:
     path = key.strip().split(".")
     if not equals or not all(path):
         raise RecipeError(f"--set {text!r}: write key=value, e.g. --set grpo.group_size=8")
-    layer: Any = _value(value) if _compose(value, f"--set {key}") else None
+    _, layer = _parse(value, f"--set {key}")
     for part in reversed(path):
         layer = {part: layer}
     return f"--set {key.strip()}", layer
@@ -432,7 +430,8 @@ _SCALARS = {
     "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
     "int": (r"[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
     "float": (
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf)|\.(nan|NaN)",
+        r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
+        r"|[-+]?\.(inf|Inf)|\.(nan|NaN)",
         list("-+0123456789."),
     ),
 }
@@ -444,23 +443,22 @@ for _yaml in (_Loader, _Dumper):
         )
 
 
-def _compose(text: str, origin: str) -> yaml.Node | None:
+def _parse(text: str, origin: str) -> tuple[yaml.Node | None, Any]:
+    """The one YAML document in `text`: its nodes, which know their lines, and its value."""
     try:
-        node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
-        yaml.load(text, Loader=_Loader)  # tags such as !!python fail only here
+        loader = _Loader(text)
+        node: yaml.Node | None = loader.get_single_node()
+        return node, None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or error
         raise RecipeError(f"{origin}{line}: not YAML: {problem}") from error
-    return node
 
 
-def _value(text: str) -> Any:
-    return yaml.load(text, Loader=_Loader)
-
-
-def _lines(node: yaml.MappingNode, path: Path_, origin: str) -> Iterator[tuple[Path_, int]]:
+def _lines(node: yaml.Node | None, path: Path_, origin: str) -> Iterator[tuple[Path_, int]]:
+    if not isinstance(node, yaml.MappingNode):
+        return
     seen: set[str] = set()
     for key, value in node.value:
         at, line = (*path, str(key.value)), key.start_mark.line + 1
@@ -468,5 +466,4 @@ def _lines(node: yaml.MappingNode, path: Path_, origin: str) -> Iterator[tuple[P
             raise RecipeError(f"{origin} line {line}: {'.'.join(at)} is set twice")
         seen.add(key.value)
         yield at, line
-        if isinstance(value, yaml.MappingNode):
-            yield from _lines(value, at, origin)
+        yield from _lines(value, at, origin)

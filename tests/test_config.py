@@ -1,0 +1,234 @@
+"""A recipe says every fault at once, each with its value, its place and the next step."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rftcore.config import (
+    check_settings,
+    check_splits,
+    differences,
+    dump_recipe,
+    evaluated_splits,
+    load_recipe,
+    parse_override,
+    read_recipe_file,
+)
+from rftcore.errors import RecipeError
+
+BASE = ("base", {"task": "counting"})
+SPLITS = ("sft", "rl", "val", "test", "ood-a", "ood-b")
+
+
+def load(*overrides):
+    return load_recipe(BASE, overrides=overrides)
+
+
+def refusal(*overrides):
+    with pytest.raises(RecipeError) as caught:
+        load(*overrides)
+    return str(caught.value)
+
+
+def test_the_defaults_are_the_papers():
+    recipe = load()
+
+    assert (recipe.model, recipe.seed, recipe.grpo.group_size) == ("nano", 0, 8)
+    assert recipe.sft.freeze == ["vision"]
+
+
+def test_later_layers_win_and_mappings_merge():
+    recipe = load_recipe(
+        BASE,
+        ("model", {"sft": {"samples": 8, "learning_rate": 1.0}}),
+        ("file", {"sft": {"learning_rate": 2.0}, "seed": 1}),
+        overrides=["sft.learning_rate=3.0", "evaluation.samples.ood-a=5"],
+    )
+
+    assert (recipe.sft.samples, recipe.sft.learning_rate, recipe.seed) == (8, 3.0, 1)
+    assert recipe.evaluation.samples == {"ood-a": 5}
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("sed=1", "Did you mean 'seed'"),
+        ("group_size=8", "Did you mean 'grpo.group_size'"),
+        ("learning_rate=1", "under sft: or grpo:"),
+        ("evaluation.batchsize=8", "Did you mean 'evaluation.batch_size'"),
+        ("rewards.accuracy.wieght=1", "Did you mean 'rewards.accuracy.weight'"),
+        ("seed=x", "seed = 'x' (--set seed): Input should be a valid integer"),
+        ("seed='1'", "valid integer"),
+        ("seed=true", "valid integer"),
+        ("seed=1.5", "valid integer"),
+        ("seed=-1", "greater than or equal to 0"),
+        ("seed.x=1", "valid integer"),
+        ("sft.freeze=[eyes]", "'vision' or 'projector'"),
+        ("sft.micro_batch=3", "must divide batch_size=16; try 2"),
+        ("grpo.group_size=1", "use 2 or more"),
+        ("grpo.micro_batch=5", "must divide prompts_per_step=14 x group_size=8 = 112; try 4"),
+        ("grpo.micro_batch=14", "multiple or a divisor of group_size=8"),
+        ("rewards.format.weight=.nan", "finite number"),
+        ("seed", "write key=value"),
+        ("=1", "write key=value"),
+        ("a..b=1", "write key=value"),
+        ("seed=[1", "--set seed line 1: not YAML"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_the_next_step(setting, says):
+    message = refusal(setting)
+
+    assert says in message
+    assert "\n" not in message
+
+
+def test_all_faults_come_at_once_each_with_its_origin(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("task: counting\nsft:\n  batch_size: many\nevaluation:\n  splitz: []\n")
+
+    with pytest.raises(RecipeError) as caught:
+        load_recipe((str(file), read_recipe_file(file)), overrides=["seed=x"])
+    message = str(caught.value)
+    assert message.startswith("3 faults")
+    for place in (f"({file} line 3)", f"({file} line 5)", "(--set seed)"):
+        assert place in message
+
+
+def test_a_recipe_without_task_says_how_to_give_one():
+    with pytest.raises(RecipeError, match="task is missing: give --task"):
+        load_recipe()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("task: [", "line 1: not YAML"),
+        ("task: a\n\tseed: 1", "line 2: not YAML"),
+        ("- task", "a recipe is a mapping"),
+        ("just words", "a recipe is a mapping"),
+        ("sft:\n  samples: 1\n  samples: 2", "line 3: sft.samples is set twice"),
+        ("task: !!python/name:os.system", "not YAML"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused_with_file_and_line(text, says, tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+
+    with pytest.raises(RecipeError) as caught:
+        read_recipe_file(file)
+    assert says in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda p: None, lambda p: p.mkdir(), lambda p: p.write_bytes(b"\xff")]
+)
+def test_a_recipe_that_cannot_be_read_is_an_error_of_one_line(make, tmp_path):
+    make(tmp_path / "run.yaml")
+
+    with pytest.raises(RecipeError, match=r"run\.yaml: [^\n]*$"):
+        read_recipe_file(tmp_path / "run.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "sft:\ngrpo:\n"])
+def test_an_empty_file_or_section_means_the_defaults(text, tmp_path):
+    (tmp_path / "run.yaml").write_text(text)
+    recipe = load_recipe(BASE, ("file", read_recipe_file(tmp_path / "run.yaml")))
+
+    assert differences(recipe, load()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-4", 1e-4),
+        ("1e3", 1000.0),
+        (".5", 0.5),
+        ("no", "no"),
+        ("on", "on"),
+        ("true", True),
+        ("010", "010"),
+        ("12:30:00", "12:30:00"),
+        ("2026-01-31", "2026-01-31"),
+        ("", None),
+        ("null", None),
+        ("[val, test]", ["val", "test"]),
+        ("rft-red-cubes:near-int", "rft-red-cubes:near-int"),
+        ("a=b", "a=b"),
+    ],
+)
+def test_a_scalar_means_what_it_looks_like(text, value):
+    assert parse_override(f"sft.x={text}") == ("--set sft.x", {"sft": {"x": value}})
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=50)
+@given(free=st.dictionaries(st.sampled_from(["learning_rate", "a", "no"]), values))
+def test_a_resolved_recipe_reads_back_unchanged(free, tmp_path_factory):
+    recipe = load_recipe(BASE, ("free", {"sft": free, "task_options": free}))
+    file = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
+    file.write_text(dump_recipe(recipe), encoding="utf-8")
+
+    again = load_recipe(("file", read_recipe_file(file)))
+    assert differences(recipe, again) == []
+    assert again.model_dump() == recipe.model_dump()
+
+
+@given(batch=st.integers(1, 64), micro=st.integers(1, 64))
+def test_a_micro_batch_divides_its_batch_and_a_refusal_names_one_that_does(batch, micro):
+    size, part = f"sft.batch_size={batch}", f"sft.micro_batch={micro}"
+    if batch % micro == 0:
+        assert load(size, part).sft.micro_batch == micro
+    else:
+        hint = int(refusal(size, part).rpartition("try ")[2])
+        assert load(size, f"sft.micro_batch={hint}").sft.micro_batch == hint
+
+
+def test_a_recipe_knows_where_each_setting_came_from():
+    recipe = load_recipe(BASE, ("file", {"sft": {"samples": 3}}), overrides=["seed=2"])
+
+    assert recipe.origin("sft", "samples") == "file"
+    assert recipe.origin("seed") == "--set seed"
+    assert recipe.origin("grpo", "samples") == "default"
+
+
+def test_free_settings_are_checked_by_name_and_type():
+    recipe = load("sft.learning_rat=1e-4", "sft.warmup_steps=many", "sft.max_grad_norm=1")
+    allowed = {"learning_rate": float, "warmup_steps": int, "max_grad_norm": float}
+
+    with pytest.raises(RecipeError) as caught:
+        check_settings(recipe, "sft", allowed)
+    message = str(caught.value)
+    assert message.startswith("2 faults")
+    assert "sft.learning_rat = 0.0001 (--set sft.learning_rat)" in message
+    assert "Did you mean 'learning_rate'" in message
+
+
+@pytest.mark.parametrize(
+    ("overrides", "splits", "says"),
+    [
+        (["evaluation.splits=[vall]"], SPLITS, "Did you mean 'val'"),
+        (["evaluation.samples.ood-c=3"], SPLITS, "Did you mean 'ood-"),
+        ([], ("rl", "val"), "sft.enabled=false"),
+        ([], ("sft", "val"), "needs split 'rl'"),
+    ],
+)
+def test_a_split_that_does_not_exist_is_refused(overrides, splits, says):
+    with pytest.raises(RecipeError) as caught:
+        check_splits(load(*overrides), splits)
+    assert says in str(caught.value)
+
+
+def test_what_is_evaluated_by_default_is_never_trained_on():
+    assert evaluated_splits(load(), SPLITS) == ("val", "test", "ood-a", "ood-b")
+    assert evaluated_splits(load("evaluation.splits=[test]"), SPLITS) == ("test",)
+
+
+def test_recipes_differ_in_the_settings_that_differ():
+    assert differences(load(), load("seed=1", "sft.x=1")) == ["seed", "sft.x"]

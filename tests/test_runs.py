@@ -1,0 +1,219 @@
+"""A run folder survives a kill at any moment, and belongs to one process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rftcore.errors import RunError
+from rftcore.runs import RunFolder, default_run_dir, manifest
+
+
+@pytest.fixture
+def run(tmp_path):
+    with RunFolder.create(tmp_path / "run", {"seed": 0}, "task: x\n") as run:
+        yield run
+
+
+def test_a_new_run_has_its_recipe_manifest_and_state(run):
+    assert (run.path / "recipe.yaml").read_text() == "task: x\n"
+    assert run.read_json("manifest.json") == {"seed": 0}
+    assert not run.done("sft")
+
+
+def test_a_folder_with_something_in_it_is_in_use_and_stays_as_it_was(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+
+    with pytest.raises(RunError, match="in use: choose another with --out"):
+        RunFolder.create(tmp_path, {})
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_a_run_is_not_overwritten_and_the_next_step_is_named(run):
+    run.unlock()
+    with pytest.raises(RunError, match="--resume"):
+        RunFolder.create(run.path, {})
+
+
+def test_a_path_that_cannot_be_a_folder_is_an_error_of_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(RunError, match="output folder"):
+        RunFolder.create(tmp_path / "file" / "run", {})
+
+
+def test_only_a_run_can_be_resumed_and_the_runs_beside_it_are_named(run, tmp_path):
+    with pytest.raises(RunError, match=r"no manifest\.json.*Runs in .*: run\."):
+        RunFolder.resume(tmp_path / "rum")
+
+
+def in_another_process(code, path, **kwargs):
+    command = [sys.executable, "-c", f"from rftcore.runs import *; path={str(path)!r}\n{code}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_second_process_hears_who_has_the_folder(run):
+    other = in_another_process("RunFolder.resume(path)", run.path)
+
+    assert f"in use by process {os.getpid()}" in other.communicate()[1]
+
+
+def test_a_killed_owner_frees_the_folder_even_if_its_children_live(tmp_path):
+    code = """
+import os, time
+RunFolder.create(path, {})
+child = os.fork()
+if child: print(child, flush=True)
+time.sleep(60)
+"""
+    owner = in_another_process(code, tmp_path / "run")
+    child = int(owner.stdout.readline())
+    owner.kill()
+    owner.wait()
+
+    try:
+        with RunFolder.resume(tmp_path / "run"):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        owner.communicate()
+
+
+def test_a_released_folder_can_be_resumed(run):
+    run.unlock()
+    with RunFolder.resume(run.path) as again:
+        assert again.read_json("manifest.json") == {"seed": 0}
+
+
+def test_phases_are_done_once_marked(run):
+    run.mark_done("sft")
+    run.mark_done("sft")
+
+    assert run.done("sft")
+    assert RunFolder.open(run.path).read_json("state.json") == {"done": ["sft"]}
+
+
+def test_a_run_that_never_started_is_discarded_and_one_that_did_is_kept(tmp_path):
+    for started in (False, True):
+        with RunFolder.create(tmp_path / "run", {}) as run:
+            if started:
+                run.mark_done("data")
+            run.discard_unstarted()
+        assert run.path.exists() == started
+
+
+def test_a_missing_or_damaged_file_is_an_error_that_names_it(run):
+    with pytest.raises(RunError, match=r"has no sft\.json"):
+        run.read_json("sft.json")
+    run.write_text("sft.json", "{")
+    with pytest.raises(RunError, match=r"sft\.json is damaged"):
+        run.read_json("sft.json")
+
+
+def test_update_keeps_the_other_facts(run):
+    run.update_json("manifest.json", {"data": "abc"})
+
+    assert run.read_json("manifest.json") == {"seed": 0, "data": "abc"}
+
+
+WRITER = """
+run = RunFolder.create(path, {})
+print("ready", flush=True)
+for i in range(10**9):
+    run.write_json("state.json", {"done": ["phase"] * (i % 500)})
+    run.append_jsonl("metrics.jsonl", {"step": i, "text": "x" * (i % 3000)})
+"""
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.013, 0.05, 0.11, 0.2])
+def test_after_a_kill_every_file_is_whole_and_the_run_goes_on(delay_s, tmp_path):
+    writer = in_another_process(WRITER, tmp_path / "run")
+    writer.stdout.readline()
+    time.sleep(delay_s)
+    writer.kill()
+    writer.communicate()
+
+    with RunFolder.resume(tmp_path / "run") as run:
+        run.mark_done("sft")
+        run.append_jsonl("metrics.jsonl", {"step": -1})
+        steps = [line["step"] for line in run.read_jsonl("metrics.jsonl")]
+    assert steps == [*range(len(steps) - 1), -1]
+    assert not list(run.path.glob(".*.tmp"))
+
+
+@given(rows=st.lists(st.dictionaries(st.text(), st.text()), min_size=1), data=st.data())
+def test_a_torn_last_line_is_dropped_and_the_others_stay(rows, data, tmp_path_factory):
+    run = RunFolder(tmp_path_factory.mktemp("run"))
+    for row in rows:
+        run.append_jsonl("m.jsonl", row)
+    whole = (run.path / "m.jsonl").read_bytes()
+    last = len(whole) - len(whole[:-1].rpartition(b"\n")[2]) - 1
+    (run.path / "m.jsonl").write_bytes(whole[: data.draw(st.integers(last, len(whole) - 1))])
+
+    assert run.read_jsonl("m.jsonl") == rows[:-1]
+    run.append_jsonl("m.jsonl", {"new": "line"})
+    assert run.read_jsonl("m.jsonl") == [*rows[:-1], {"new": "line"}]
+
+
+def test_a_torn_line_longer_than_a_block_is_dropped(tmp_path):
+    (tmp_path / "m.jsonl").write_bytes(b'{"a": 1}\n' + b"x" * 9999)
+    run = RunFolder(tmp_path)
+    run.append_jsonl("m.jsonl", {"a": 2})
+
+    assert run.read_jsonl("m.jsonl") == [{"a": 1}, {"a": 2}]
+
+
+def test_a_damaged_line_in_the_middle_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "m.jsonl").write_text('{"a": 1}\n{"a":\n{"a": 2}\n')
+
+    with pytest.raises(RunError, match=r"m\.jsonl line 2 is damaged"):
+        RunFolder(tmp_path).read_jsonl("m.jsonl")
+
+
+def test_lines_can_be_dropped_and_no_file_is_no_lines(tmp_path):
+    run = RunFolder(tmp_path)
+    assert run.read_jsonl("m.jsonl") == []
+    for step in range(4):
+        run.append_jsonl("m.jsonl", {"step": step})
+    run.keep_jsonl("m.jsonl", lambda line: line["step"] < 2)
+
+    assert [line["step"] for line in run.read_jsonl("m.jsonl")] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "start"),
+    [
+        ("counting", "nano", "counting-nano-s3-"),
+        ("rft-counting:counting", "Qwen/Qwen2-VL-2B", "counting-Qwen2-VL-2B-s3-"),
+        ("./my task.py:cubes", "/tmp/model/", "cubes-model-s3-"),
+        ("counting", ".", "counting-run-s3-"),
+    ],
+)
+def test_a_run_is_named_after_task_model_and_seed(task, model, start, tmp_path):
+    assert default_run_dir(task, model, 3, tmp_path).name.startswith(start)
+
+
+def test_two_runs_in_one_second_have_different_folders(tmp_path):
+    paths = set()
+    for _ in range(3):
+        path = default_run_dir("counting", "nano", 0, tmp_path)
+        path.mkdir()
+        paths.add(path)
+
+    assert len(paths) == 3
+
+
+def test_a_manifest_says_what_a_number_can_be_traced_to():
+    facts = manifest({"seed": 7, "task": "x"}, plugins={"rft-counting": "0.1.0"}, model="nano")
+
+    assert facts["seed"] == 7
+    assert facts["packages"]["torch"]
+    assert facts["plugins"] == {"rft-counting": "0.1.0"}
+    assert {"created", "command", "python", "platform", "commit", "model"} <= facts.keys()
+    json.dumps(facts)
