@@ -23,7 +23,7 @@ def task(parser=None, measure="accuracy", **terms) -> Task:
     return Task("t", "none", str, parser or parsers.Integer(), terms, accuracy=measure)
 
 
-def score(completion=RIGHT, *, sample=SAMPLE, timeout_s=0.3, **terms) -> Score:
+def score(completion=RIGHT, *, sample=SAMPLE, timeout_s=2.0, **terms) -> Score:
     return Scorer(task(**terms), timeout_s=timeout_s).score([completion], [sample])[0]
 
 
@@ -77,7 +77,7 @@ def test_an_answer_is_right_or_wrong_and_never_a_failure(completion: str, right:
     ],
 )
 def test_a_failure_has_a_name_and_leaves_no_total(function, kind: str, note: str):
-    result = score(extra=function)
+    result = score(extra=function, timeout_s=0.3)
 
     assert (result.parts["extra"].kind, result.parts["extra"].value) == (kind, None)
     assert note in result.parts["extra"].note
