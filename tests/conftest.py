@@ -55,6 +55,7 @@ def numbers(low: int = 0, high: int = 9) -> Task:
         prompt=lambda sample: Prompt(sample.question),
         parser=Integer(low=low, high=high),
         rewards={"accuracy": Term(rewards.exact), "format": Term("tags", 0.5)},
+        summary="Say a number.",
     )
 
 

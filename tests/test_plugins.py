@@ -4,6 +4,7 @@ import types
 from itertools import permutations
 from pathlib import Path
 
+import pluggy
 import pytest
 
 from rftcore.config import load_recipe
@@ -84,11 +85,26 @@ def test_whoever_asks_for_what_a_broken_plugin_offers_hears_why(name, fakes):
     assert reason in str(caught.value)
 
 
-def test_a_half_registered_plugin_is_rolled_back(fakes):
+def test_a_plugin_with_one_bad_hook_offers_nothing(fakes):
     catalogue = fakes.load({"half": wrong_signature()})
     catalogue.hooks.rft_phase_start(phase="sft")
 
     assert catalogue.offers("model") == []
+
+
+def test_a_half_registered_plugin_is_taken_back(fakes, monkeypatch):
+    register = pluggy.PluginManager.register
+
+    def half(manager, plugin, name):
+        register(manager, plugin, name)
+        if name.startswith("half"):
+            raise ValueError("in the middle")
+
+    monkeypatch.setattr(pluggy.PluginManager, "register", half)
+    catalogue = fakes.load({"half": fakes.tasks(numbers=fakes.numbers)})
+
+    assert catalogue.offers("task") == []
+    assert "in the middle" in catalogue.failures[0].reason
 
 
 def test_an_interrupt_during_discovery_is_not_swallowed(fakes):

@@ -1,0 +1,383 @@
+"""The command line: names and settings in, a job or one clear line out."""
+
+import json
+import subprocess
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from rftcore import builtin, cli
+from rftcore.errors import VisionError
+from rftcore.hookspecs import hookimpl
+from rftcore.types import SplitScore
+
+RFT = Path(sys.executable).with_name("rft")
+
+
+@dataclass
+class FakeJob:
+    """What `rftcore.training.Job` takes."""
+
+    task: Any
+    recipe: Any
+    model: Any
+    run: Any
+    catalogue: Any
+    evaluate: Any
+
+
+class Training:
+    """Stands in for the package that loads torch: remembers its job and does as told."""
+
+    def __init__(self):
+        self.job = None
+        self.fails_with = None
+        self.after = ()
+
+    def train(self, job):
+        self.job = job
+        for phase in self.after:
+            job.run.mark_done(phase)
+        if self.fails_with:
+            raise self.fails_with
+        return types.SimpleNamespace(table=lambda: "the table")
+
+
+@pytest.fixture
+def training(monkeypatch):
+    stand_in = Training()
+    module = types.ModuleType("rftcore.training")
+    module.Job, module.train = FakeJob, stand_in.train
+    evaluation = types.ModuleType("rftcore.evaluation")
+    evaluation.evaluate_split = print
+    monkeypatch.setitem(sys.modules, "rftcore.training", module)
+    monkeypatch.setitem(sys.modules, "rftcore.evaluation", evaluation)
+    return stand_in
+
+
+@pytest.fixture(autouse=True)
+def world(tmp_path, monkeypatch, fakes):
+    """An empty folder, and fake plugins: a task, two models, one broken task, one command."""
+    monkeypatch.chdir(tmp_path)
+    nano = tmp_path / "nano-folder"
+    nano.mkdir()
+    (nano / "rft.yaml").write_text("sft:\n  batch_size: 4\n  learning_rate: 1e-3\n")
+
+    @click.command()
+    def hello():
+        """Say hello."""
+        click.echo("hello")
+
+    points = [
+        fakes.point("rftcore", builtin),
+        fakes.point("good", fakes.tasks(numbers=fakes.numbers)),
+        fakes.point(
+            "rft-nano", fakes.plugin(rft_models={"nano": lambda: nano, "toy": lambda: "."})
+        ),
+        fakes.point("rft-counting", ImportError("no module named 'cubes'")),
+        fakes.point("greeter", fakes.plugin(rft_commands=[hello])),
+        fakes.point("rude", types.SimpleNamespace(rft_commands=hookimpl(rft_commands))),
+    ]
+    installed = types.SimpleNamespace(entry_points=lambda group: points)
+    monkeypatch.setattr("rftcore.plugins.metadata", installed)
+    cli._plugin_commands.cache_clear()
+    yield
+    cli._plugin_commands.cache_clear()
+
+
+def rft_commands():
+    raise ZeroDivisionError
+
+
+def rft(*args):
+    return CliRunner().invoke(cli.main, [str(arg) for arg in args])
+
+
+def commands(group=cli.main, path=()):
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("path", list(commands()), ids=" ".join)
+def test_every_command_shows_an_example_of_itself(path):
+    done = rft(*path, "--help")
+
+    assert done.exit_code == 0
+    assert f"  rft {' '.join(path)}" in done.output.partition("Example:")[2]
+
+
+FAULTS = {
+    "no task": ([], "give --task"),
+    "unknown task": (["--task", "nubmers"], "Did you mean 'numbers'"),
+    "broken plugin": (["--task", "counting"], "no module named 'cubes'"),
+    "unknown model": (["--model", "nanno"], "Did you mean 'nano'"),
+    "no model folder": (["--model", "./nowhere"], "no such folder"),
+    "misspelt --set": (["--set", "grpo.group_sise=4", "--set", "sed=1"], "Did you mean 'seed'"),
+    "misspelt option": (["--set", "task_options.lwo=4"], "Did you mean 'low'"),
+    "misspelt in file": (["--recipe", "misspelt.yaml"], "misspelt.yaml line 2"),
+    "wrong type": (["--set", "grpo.group_size=eight"], "valid integer"),
+    "negative seed": (["--seed", "-1"], "(--seed)"),
+    "does not divide": (["--set", "grpo.micro_batch=3"], "must divide"),
+    "group of one": (["--set", "grpo.group_size=1"], "use 2 or more"),
+    "no recipe": (["--recipe", "none.yaml"], "No such file"),
+    "not YAML": (["--recipe", "broken.yaml"], "broken.yaml line 1: not YAML"),
+    "not a mapping": (["--recipe", "list.yaml"], "is a mapping"),
+    "folder in use": (["--out", "nano-folder"], "in use: choose another with --out"),
+    "unknown split": (["--set", "evaluation.splits=[tset]"], "Did you mean 'test'"),
+    "not a run": (["--resume", "nano-folder"], "is not a run folder"),
+    "resume and recipe": (["--resume", "x", "--recipe", "y"], "leave out --recipe"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_a_user_can_fix_is_a_message_and_exit_code_2_before_training(name, training):
+    arguments, says = FAULTS[name]
+    Path("misspelt.yaml").write_text("task: numbers\nsedd: 1\n")
+    Path("broken.yaml").write_text("task: [")
+    Path("list.yaml").write_text("- task")
+    given = {"no task", "unknown task", "broken plugin", "resume and recipe", "not a run"}
+    done = rft("train", *([] if name in given else ["--task", "numbers"]), *arguments)
+
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: ")
+    assert says in done.stderr
+    assert done.stdout == ""
+    assert training.job is None
+    assert not Path("runs").exists()
+
+
+def test_train_hands_over_a_resolved_job_and_prints_its_table(training):
+    done = rft("train", "--task", "numbers", "--seed", "3", "--set", "task_options.high=5")
+
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.endswith("the table\n")
+    assert training.job.task.parser.high == 5
+    assert training.job.task.rewards["format"].reward is not None
+    assert training.job.run.path.name.startswith("numbers-nano-s3-")
+    assert training.job.run.read_json("manifest.json")["plugins"]["good"] == "1.0"
+
+
+def test_set_beats_recipe_beats_the_models_own_layer(training):
+    Path("r.yaml").write_text("task: numbers\nsft:\n  learning_rate: 2e-3\n  warmup_steps: 5\n")
+    rft("train", "--recipe", "r.yaml", "--set", "sft.warmup_steps=7")
+
+    sft = training.job.recipe.sft
+    assert (sft.batch_size, sft.learning_rate, sft.warmup_steps) == (4, 2e-3, 7)
+
+
+def test_smoke_shrinks_everything_but_what_is_set(training):
+    rft("train", "--task", "numbers", "--smoke", "--set", "grpo.group_size=2")
+
+    recipe = training.job.recipe
+    assert (recipe.model, recipe.grpo.group_size, recipe.grpo.max_steps) == ("toy", 2, 2)
+    assert recipe.evaluation.samples == {"val": 8, "test": 8, "ood-big": 8}
+    assert recipe.vision_check.enabled
+    assert training.job.run.path.name.startswith("smoke-numbers-toy-")
+
+
+@pytest.fixture
+def stopped(training):
+    """A run that was interrupted after its data was checked."""
+    training.after, training.fails_with = ["data"], KeyboardInterrupt()
+    done = rft("train", "--task", "numbers", "--seed", "1", "--out", "out")
+    training.job, training.fails_with = None, None
+    return done
+
+
+def test_an_interrupt_says_how_to_go_on(stopped):
+    assert stopped.exit_code == 130
+    assert "rft train --resume out" in stopped.stderr
+
+
+def test_resume_goes_on_with_the_runs_own_recipe(stopped, training):
+    done = rft("train", "--resume", "out", "--seed", "1", "--set", "seed=1")
+
+    assert done.exit_code == 0, done.stderr
+    assert training.job.recipe.seed == 1
+    assert len(training.job.run.read_json("manifest.json")["resumed"]) == 1
+
+
+@pytest.mark.parametrize("change", [["--seed", "2"], ["--set", "sft.x=1"], ["--model", "toy"]])
+def test_resume_refuses_a_changed_setting(change, stopped, training):
+    done = rft("train", "--resume", "out", *change)
+
+    assert done.exit_code == 2
+    assert "--resume cannot change" in done.stderr
+    assert training.job is None
+
+
+@pytest.mark.parametrize(("after", "kept"), [([], False), (["data"], True)])
+def test_a_start_that_fails_leaves_its_folder_free(after, kept, training):
+    training.after, training.fails_with = after, VisionError("the model does not see")
+    done = rft("train", "--task", "numbers", "--out", "out")
+
+    assert (done.exit_code, done.stderr) == (2, "error: the model does not see\n")
+    assert Path("out").exists() == kept
+
+
+def test_rft_debug_shows_where_an_error_comes_from(monkeypatch):
+    monkeypatch.setenv("RFT_DEBUG", "1")
+
+    assert rft("train", "--task", "x").exc_info[0].__name__ == "UnknownNameError"
+
+
+def test_an_unknown_command_gets_a_suggestion():
+    done = rft("trian")
+
+    assert done.exit_code == 2
+    assert "Did you mean 'train'" in done.stderr
+
+
+def test_a_plugin_adds_a_command_and_one_that_fails_hurts_nobody():
+    assert rft("hello").output == "hello\n"
+    assert "Did you mean 'hello'" in rft("helo").stderr
+    assert "ZeroDivisionError" in rft("plugins", "list").output
+
+
+def test_help_loads_no_plugin(monkeypatch):
+    monkeypatch.setattr("rftcore.plugins.Catalogue.load", lambda: pytest.fail("plugins loaded"))
+
+    for arguments in ([], ["train"], ["tasks"], ["plugins"]):
+        assert rft(*arguments, "--help").exit_code == 0
+
+
+def test_plugins_list_shows_what_is_sound_and_what_is_broken():
+    rows = {
+        (r["distribution"], r["name"]): r
+        for r in json.loads(rft("plugins", "list", "--json").output)
+    }
+
+    assert rows["good", "numbers"]["state"] == "ok"
+    assert rows["greeter", "hello"]["kind"] == "command"
+    assert rows["rft-counting", "rft-counting-point"]["state"].startswith("broken: ImportError")
+    table = rft("plugins", "list").output
+    assert all(row["state"] in table for row in rows.values())
+
+
+def test_tasks_list_has_each_task_with_its_summary():
+    assert rft("tasks", "list").output.split() == ["numbers", "Say", "a", "number."]
+
+
+def test_tasks_show_says_all_about_a_task():
+    shown = rft("tasks", "show", "numbers").output
+
+    for fact in (
+        "good 1.0",
+        "low: int = 0",
+        "ood-big: 5",
+        "exact, weight 1",
+        "tags, weight 0.5",
+        "Integer(low=0, high=9)",
+        "Say 0.",
+    ):
+        assert fact in shown
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_preview_draws_a_picture(count):
+    done = rft("tasks", "preview", "numbers", "--count", count, "--out", "grid.png")
+
+    assert done.exit_code == 0, done.stderr
+    with Image.open("grid.png") as grid:
+        assert grid.width > 400
+        assert len(set(grid.convert("L").tobytes())) > 50  # letters, not blank paper
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--out", "x.png", "--split", "tset"], "Did you mean 'test'"),
+        (["--out", "x.jpeg"], "end its name in .png"),
+        (["--out", "nowhere/x.png"], "nowhere/x.png"),
+    ],
+)
+def test_preview_refuses_what_it_cannot_draw(arguments, says):
+    done = rft("tasks", "preview", "numbers", *arguments)
+
+    assert done.exit_code == 2
+    assert says in done.stderr
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Stands in for the measurement; remembers what was measured."""
+    seen = []
+
+    def measure(source, task, recipe, splits, prompt):
+        seen.append(types.SimpleNamespace(source=source, recipe=recipe, splits=splits))
+        return [SplitScore(s, prompt, 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0, {}) for s in splits]
+
+    monkeypatch.setattr("rftcore.cli.evaluate._measure", measure)
+    return seen
+
+
+def test_eval_measures_a_model_on_the_splits_asked_for(measured):
+    done = rft("eval", "nano", "--task", "numbers", "--split", "val", "--json", "val.json")
+
+    assert done.exit_code == 0, done.stderr
+    assert "50.0 [20.0, 80.0]" in done.output
+    assert measured[0].splits == ("val",)
+    assert json.loads(Path("val.json").read_text())["scores"][0]["accuracy"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("phases", "policy"),
+    [([], "nano-folder"), (["sft"], "sft/model"), (["sft", "grpo"], "grpo/model")],
+)
+def test_eval_of_a_run_measures_its_newest_policy(phases, policy, training, measured):
+    training.after = phases
+    rft("train", "--task", "numbers", "--seed", "5", "--out", "out")
+    done = rft("eval", "out")
+
+    assert done.exit_code == 0, done.stderr
+    assert str(measured[0].source).endswith(policy)
+    assert measured[0].recipe.seed == 5
+
+
+def test_eval_of_a_run_on_another_task_leaves_the_first_tasks_settings_behind(training, measured):
+    rft("train", "--task", "numbers", "--set", "task_options.high=5", "--out", "out")
+    rft("eval", "out", "--task", "good:numbers")
+
+    assert measured[0].recipe.task_options == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nano"], "give --task"),
+        (["nana", "--task", "numbers"], "Did you mean 'nano'"),
+        (["nano", "--task", "numbers", "--split", "vall"], "Did you mean 'val'"),
+    ],
+)
+def test_eval_refuses_before_a_model_loads(arguments, says, measured):
+    done = rft("eval", *arguments)
+
+    assert done.exit_code == 2
+    assert says in done.stderr
+    assert not measured
+
+
+def real(*args, **kwargs):
+    return subprocess.run([RFT, *map(str, args)], capture_output=True, text=True, **kwargs)
+
+
+def test_a_misspelt_trl_setting_is_refused_before_a_model_loads(tmp_path):
+    done = real(
+        "train", "--task", "counting", "--set", "sft.lerning_rate=1", "--out", tmp_path / "o"
+    )
+
+    assert done.returncode == 2
+    assert "Did you mean 'learning_rate'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "o").exists()
