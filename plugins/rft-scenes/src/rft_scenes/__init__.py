@@ -4,9 +4,9 @@ Importing this package is cheap: Mitsuba, numpy and Pillow load when the first
 picture is drawn.
 """
 
-from rft_scenes.cache import ImageCache, RenderError
+from rft_scenes.cache import ImageCache
 from rft_scenes.geometry import Spot, project
-from rft_scenes.rendering import RenderSettings, render
+from rft_scenes.rendering import RenderError, RenderSettings, render
 from rft_scenes.sampling import sample_scene
 from rft_scenes.scene import (
     ALL_MATERIALS,

@@ -9,32 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from rft_scenes import scene as scenes
-from rft_scenes.rendering import DEFAULT, RenderSettings, limit_threads, render
+from rft_scenes.rendering import DEFAULT, RenderSettings, render
 from rft_scenes.scene import Scene
 
 PNG = b"\x89PNG\r\n\x1a\n"
-CHUNK = 8  # pictures per message to a worker
 FEW = 16  # not worth starting workers for
 STALE_AFTER_S = 600.0  # a temporary file this old has lost its writer
 
 Job = tuple[Scene, Path]
-
-
-class RenderError(RuntimeError):
-    """Pictures that could not be made, and what to do about it."""
 
 
 class ImageCache:
@@ -90,7 +80,7 @@ class ImageCache:
         if missing:
             _sweep(self.directory)
             with _Meter(len(missing), label, shown=progress) as meter:
-                _render_jobs(missing, settings, _workers(workers), meter.add)
+                _draw_all(missing, settings, _workers(workers), meter.add)
         return paths
 
 
@@ -137,50 +127,23 @@ def _sweep(directory: Path) -> None:
             continue
 
 
-def _render_jobs(
+def draw(job: Job, settings: RenderSettings) -> None:
+    """Render one scene into its file."""
+    scene, path = job
+    _write(path, render(scene, settings))
+
+
+def _draw_all(
     jobs: Sequence[Job], settings: RenderSettings, workers: int, done: Callable[[int], None]
 ) -> None:
-    if workers == 1 or len(jobs) <= FEW:
-        for job in jobs:
-            done(_render_chunk([job], settings))
+    if workers > 1 and len(jobs) > FEW:
+        from rft_scenes.workers import draw_in_processes  # multiprocessing is slow to import
+
+        draw_in_processes(jobs, settings, workers, done)
         return
-    chunks = [jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)]
-    pool = ProcessPoolExecutor(
-        min(workers, len(chunks)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-    )
-    try:
-        for future in as_completed([pool.submit(_render_chunk, c, settings) for c in chunks]):
-            done(future.result())
-    except BrokenProcessPool as error:
-        raise RenderError(
-            "a rendering process died: out of memory, killed, or started from a script without "
-            'an `if __name__ == "__main__":` guard. Finished pictures are kept: run again, with '
-            "workers=1 to see the cause"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; a chunk is short
-    threading.Thread(target=_follow_parent, daemon=True).start()
-    limit_threads(1)
-
-
-def _follow_parent() -> None:
-    """End with a killed parent, which cannot say so: the queue would block for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _render_chunk(jobs: Sequence[Job], settings: RenderSettings) -> int:
-    for scene, path in jobs:
-        _write(path, render(scene, settings))
-    return len(jobs)
+    for job in jobs:
+        draw(job, settings)
+        done(1)
 
 
 class _Meter:
