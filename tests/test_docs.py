@@ -118,6 +118,15 @@ def test_documented_defaults_are_the_defaults() -> None:
     assert told == real
 
 
+def test_every_environment_variable_is_documented() -> None:
+    sources = [*ROOT.glob("rftcore/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")]
+    named = {name for file in sources for name in re.findall(r'"(RFT_[A-Z]+)"', file.read_text())}
+    text = section("commands.md", "Environment")
+
+    assert named
+    assert [name for name in named if f"| `{name}` |" not in text] == []
+
+
 @pytest.mark.parametrize("name", [n for n in vars(errors) if n.endswith("Error")])
 def test_every_error_is_documented(name: str) -> None:
     assert f"| `{name}` |" in (DOCS / "errors.md").read_text()
