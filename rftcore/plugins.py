@@ -389,17 +389,14 @@ class Catalogue:
         overrides: "Mapping[str, RewardOverride]",
         origin: Callable[..., str] | None = None,
     ) -> Task:
+        if fault := _task_fault(task):
+            raise PluginError(f"task {name!r}: {fault}")
         unknown = [n for n, o in overrides.items() if n not in task.rewards and not o.use]
         if unknown:
             raise RecipeError(
                 f"rewards.{unknown[0]}: task {name!r} has no such reward."
                 f"{closest(unknown[0], task.rewards)} "
                 f"It has {', '.join(task.rewards)}; to add one, set rewards.{unknown[0]}.use."
-            )
-        if task.accuracy not in {*task.rewards, *overrides}:
-            raise PluginError(
-                f"task {name!r}: accuracy={task.accuracy!r} is not one of its rewards "
-                f"({', '.join(task.rewards)})"
             )
         terms = {
             term: self._term(term, task.rewards.get(term), overrides.get(term), origin)
@@ -409,8 +406,6 @@ class Catalogue:
         for kind, part in parts.items():
             if isinstance(part, str):
                 parts[kind] = self.make(kind, part)
-            elif fault := _misfit(kind, part):
-                raise PluginError(f"task {name!r}: its {kind} is {part!r}, which is no {fault}")
         return replace(task, rewards=terms, **parts)
 
     def _term(
@@ -616,6 +611,21 @@ def _no_origin(*path: str) -> str:
     return "option"
 
 
+def _task_fault(task: Task) -> str:
+    """What is wrong with a task's own fields, or ""; names are not looked up."""
+    if not task.rewards or task.accuracy not in task.rewards:
+        return f"accuracy={task.accuracy!r} is not one of its rewards ({', '.join(task.rewards)})"
+    for name, term in task.rewards.items():
+        if not isinstance(term, Term):
+            return f"rewards[{name!r}] is {term!r}: write rftcore.Term({name}, weight)"
+    parts: list[tuple[str, Any]] = [("parser", task.parser), ("dataset", task.dataset)]
+    parts += [("reward", term.reward) for term in task.rewards.values()]
+    for kind, part in parts:
+        if not isinstance(part, str) and (expected := _misfit(kind, part)):
+            return f"its {kind} is {part!r}, which is no {expected}"
+    return "" if callable(task.prompt) else f"its prompt is {task.prompt!r}: it must be callable"
+
+
 def _misfit(kind: str, made: object) -> str:
     """What `made` should have been, or ""."""
     expected: dict[str, tuple[Any, str]] = {
@@ -626,4 +636,5 @@ def _misfit(kind: str, made: object) -> str:
         "model": ((str, Path), "path of a folder"),
     }
     types, name = expected[kind]
-    return "" if isinstance(made, types) else name
+    uncalled = kind in ("parser", "dataset") and isinstance(made, type)  # Integer for Integer()
+    return "" if isinstance(made, types) and not uncalled else name

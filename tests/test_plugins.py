@@ -1,6 +1,7 @@
 """The loader keeps a broken plugin from hurting others; the catalogue settles no clash silently."""
 
 import types
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from rftcore.config import load_recipe
 from rftcore.errors import DataError, PluginError, RecipeError, RftError, UnknownNameError
 from rftcore.hookspecs import hookimpl
+from rftcore.parsers import Integer
 from rftcore.plugins import Catalogue
-from rftcore.types import Task
+from rftcore.types import Task, Term
 
 
 def misspelt():
@@ -243,6 +245,27 @@ def test_a_factory_that_fails_names_the_component_and_its_distribution(factory, 
     catalogue = fakes.load({"bad": fakes.tasks(cubes=factory)})
 
     with pytest.raises(PluginError, match=r"task 'cubes' of bad 1\.0") as caught:
+        catalogue.task("cubes")
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"rewards": {"accuracy": print}}, "write rftcore.Term"),
+        ({"rewards": {"accuracy": Term(3)}}, "its reward is 3"),
+        ({"rewards": {}}, "is not one of its rewards"),
+        ({"accuracy": "acc"}, "accuracy='acc' is not one of its rewards (accuracy, format)"),
+        ({"parser": int}, "which is no parser"),
+        ({"parser": Integer}, "which is no parser"),
+        ({"dataset": [1, 2]}, "which is no dataset"),
+        ({"prompt": "How many?"}, "it must be callable"),
+    ],
+)
+def test_a_task_with_a_wrong_part_says_which(change, says, fakes):
+    catalogue = fakes.load({"bad": fakes.tasks(cubes=lambda: replace(fakes.numbers(), **change))})
+
+    with pytest.raises(PluginError) as caught:
         catalogue.task("cubes")
     assert says in str(caught.value)
 
