@@ -19,6 +19,7 @@ from rft_scenes import (
     RenderSettings,
     Scene,
     cache,
+    pictures,
     project,
     render,
     sample_scene,
@@ -38,7 +39,7 @@ def drawn(monkeypatch):
         seen.append(scene)
         return render(scene, settings)
 
-    monkeypatch.setattr(cache, "render", counted)
+    monkeypatch.setattr(pictures, "render", counted)
     return seen
 
 

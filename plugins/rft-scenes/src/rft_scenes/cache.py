@@ -11,20 +11,16 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rft_scenes import scene as scenes
-from rft_scenes.rendering import DEFAULT, RenderSettings, render
+from rft_scenes.pictures import Job, draw, is_png, sweep
+from rft_scenes.rendering import DEFAULT, RenderSettings
 from rft_scenes.scene import Scene
 
-PNG = b"\x89PNG\r\n\x1a\n"
 FEW = 16  # not worth starting workers for
-STALE_AFTER_S = 600.0  # a temporary file this old has lost its writer
-
-Job = tuple[Scene, Path]
 
 
 class ImageCache:
@@ -55,8 +51,8 @@ class ImageCache:
     def get(self, scene: Scene, settings: RenderSettings = DEFAULT) -> Path:
         """The picture's file, rendered now if it is absent or broken."""
         path = self.path(scene, settings)
-        if not _is_png(path):
-            _write(path, render(scene, settings))
+        if not is_png(path):
+            draw((scene, path), settings)
         return path
 
     def render_all(
@@ -76,9 +72,9 @@ class ImageCache:
         """
         paths = [self.path(scene, settings) for scene in scenes]
         wanted = dict(zip(paths, scenes, strict=True))
-        missing = [(scene, path) for path, scene in wanted.items() if not _is_png(path)]
+        missing = [(scene, path) for path, scene in wanted.items() if not is_png(path)]
         if missing:
-            _sweep(self.directory)
+            sweep(self.directory)
             with _Meter(len(missing), label, shown=progress) as meter:
                 _draw_all(missing, settings, _workers(workers), meter.add)
         return paths
@@ -94,43 +90,6 @@ def _workers(asked: int | None) -> int:
     if asked is not None:
         return max(1, asked)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _is_png(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(PNG)) == PNG
-    except FileNotFoundError:
-        return False
-
-
-def _write(path: Path, data: bytes) -> None:
-    """All of it or nothing, whoever else writes the same picture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _sweep(directory: Path) -> None:
-    """Remove what killed writers left; a living writer's file is young."""
-    for left in directory.glob("??/.*.tmp"):
-        try:
-            if time.time() - left.stat().st_mtime > STALE_AFTER_S:
-                left.unlink()
-        except FileNotFoundError:  # another process swept it
-            continue
-
-
-def draw(job: Job, settings: RenderSettings) -> None:
-    """Render one scene into its file."""
-    scene, path = job
-    _write(path, render(scene, settings))
 
 
 def _draw_all(

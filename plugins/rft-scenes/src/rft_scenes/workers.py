@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
-from rft_scenes.cache import Job, draw
+from rft_scenes.pictures import Job, draw
 from rft_scenes.rendering import RenderError, RenderSettings, limit_threads
 
 CHUNK = 4  # pictures per message to a worker
