@@ -124,10 +124,20 @@ def test_an_object_marked_removed_is_of_a_class_that_goes(everything: list[Sampl
 
 def test_no_two_samples_are_the_same_whatever_their_splits(everything: list[Sample]):
     assert len({sample.content_hash() for sample in everything}) == len(everything)
-    assert len({sample.images[0].key for sample in everything}) == len(everything)
 
 
-def test_no_two_samples_share_a_scene_seed_whatever_their_splits():
+def test_no_two_splits_share_a_picture(samples: dict[str, list[Sample]]):
+    pictures = [{sample.images[0].key for sample in split} for split in samples.values()]
+
+    assert len(set.union(*pictures)) == sum(map(len, pictures))
+
+
+@pytest.mark.parametrize("split", ["val", "test", "ood-vehicles"])
+def test_evaluation_asks_once_about_a_picture(samples: dict[str, list[Sample]], split: str):
+    assert len({sample.images[0].key for sample in samples[split]}) == len(samples[split])
+
+
+def test_no_two_scenes_share_a_seed_whatever_their_splits():
     ends = [0, 1, 2**31, 2**32 - 1]
     seeds = [
         data._scene_seed(split, at)
@@ -209,7 +219,8 @@ def test_another_process_with_another_hash_seed_makes_the_same_samples():
         "import pickle, sys; from test_counting import DATA, digest; sys.stdout.buffer.write("
         "pickle.dumps([digest(DATA, split, at) for split in DATA.splits for at in range(8)]))"
     )
-    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(__file__).parent)}
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": path}
     done = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, check=True
     )

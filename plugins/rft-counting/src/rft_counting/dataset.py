@@ -3,8 +3,8 @@
     (dataset seed, split, index) -> scene and question -> answer, reasoning, picture
 
 Each arrow is a pure function, so nothing is stored but rendered pictures. A
-scene's seed spells out dataset seed, split and index: two samples never share
-a scene seed, whatever their splits.
+scene's seed spells out dataset seed, split and the scene's number in it, so
+two splits never share a scene.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ VERSION = 1  # of the generator: bump it when any sample changes
 MOST_OBJECTS = 10  # that a readable picture holds; with MOST_ADDED, answers end at 20
 LARGEST_SPLIT = 2**32
 _STREAM = {"sft": 0, "rl": 1, "val": 2, "test": 3, "ood-vehicles": 4}
+# Questions about one picture, as in CLEVR-Math, where rendering would otherwise take longer than
+# training. Evaluation asks one, so that its samples are independent, as an interval assumes.
+_PER_SCENE = {"sft": 2, "rl": 4}
 
 
 @dataclass(frozen=True)
@@ -95,11 +98,11 @@ class CountingScenes:
 
     def scene(self, split: str, index: int) -> Scene:
         """The scene a sample asks about. Raises DataError if the floor has no room for it."""
-        return _scene(self, split, index)
+        return _scene(self, split, index // _PER_SCENE.get(split, 1))
 
-    def _scene_seed(self, split: str, index: int) -> int:
-        """Injective: index < 2**32 and the stream below 2**8 keep to their own bits."""
-        return ((self.seed * 256 + VERSION) * 256 + _STREAM[split]) * LARGEST_SPLIT + index
+    def _scene_seed(self, split: str, number: int) -> int:
+        """Injective: number < 2**32 and the stream below 2**8 keep to their own bits."""
+        return ((self.seed * 256 + VERSION) * 256 + _STREAM[split]) * LARGEST_SPLIT + number
 
     def _rng(self, purpose: str, split: str, index: int) -> Random:
         key = f"rft-counting|{VERSION}|{self.seed}|{split}|{index}|{purpose}"
@@ -111,22 +114,22 @@ _remember = lru_cache(maxsize=8192)
 
 
 @_remember
-def _scene(dataset: CountingScenes, split: str, index: int) -> Scene:
+def _scene(dataset: CountingScenes, split: str, number: int) -> Scene:
     low, high = dataset.objects_low, dataset.objects_high
-    share = dataset._rng("objects", split, index).random()
+    share = dataset._rng("objects", split, number).random()
     try:
         return sample_scene(
-            dataset._scene_seed(split, index),
+            dataset._scene_seed(split, number),
             world="vehicles" if split == "ood-vehicles" else "shapes",
             objects=low + int(share * (high - low + 1)),
         )
     except SceneError as error:
-        raise DataError(f"{_origin(split, index)}: {error}") from error
+        raise DataError(f"counting/{split} scene {number}: {error}") from error
 
 
 @_remember
 def _sample(dataset: CountingScenes, split: str, index: int) -> Sample:
-    scene = _scene(dataset, split, index)
+    scene = dataset.scene(split, index)
     rng = dataset._rng("question", split, index)
     things = scene.objects
     family = FAMILIES[index % len(FAMILIES)]  # any prefix of a split is balanced
