@@ -124,6 +124,8 @@ def check_sample(sample: Sample, parser: Parser, *, needs_cot: bool) -> None:
         try:
             image.open()
         except SampleError as error:
+            if str(error).startswith(where):  # its dataset has named the row already
+                raise
             raise SampleError(f"{where}: {error}") from error
 
 

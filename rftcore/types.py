@@ -50,7 +50,9 @@ class Image:
 
         try:
             return pil.open(io.BytesIO(self.read())).convert("RGB")
-        except OSError as error:
+        except SampleError:
+            raise
+        except Exception as error:  # decoders of damaged data raise almost anything
             raise SampleError(f"image {self.key}: {error}") from error
 
 
@@ -143,7 +145,8 @@ RewardOutput = float | RewardResult | None
 class Reward(Protocol):
     """A pure function of one completion. None means "does not apply"."""
 
-    def __call__(self, x: RewardInput, /) -> RewardOutput: ...
+    def __call__(self, x: RewardInput, /) -> RewardOutput:
+        """Reward one completion."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from rftcore import data, parsers, prompts, rewards
 from rftcore.errors import DataError, SampleError
 from rftcore.types import Image, Sample, Task, Term

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rftcore.evaluation import wilson
 from rftcore.summary import score_table
 from rftcore.types import SplitScore

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+
 from rftcore import prompts
 from rftcore.config import load_recipe
 from rftcore.errors import RecipeError
