@@ -61,7 +61,8 @@ def evaluate_split(
     part.prepare()
     maker = prompt_of(task, prompt)
     answered: list[Answered] = []
-    with Bar(len(part), f"evaluating {split}", "sample", show=progress) as bar:
+    label = f"evaluating {split}" + (f" ({prompt} prompt)" if prompt != "reason" else "")
+    with Bar(len(part), label, "sample", show=progress) as bar:
         for samples in _batches(part, batch_size):
             answered += _answer(policy, maker, scorer, samples, max_new_tokens)
             accuracy = _share(answered, lambda a: a.score.correct)

@@ -39,8 +39,9 @@ def score_table(rows: Sequence[tuple[str, Sequence[SplitScore]]]) -> str:
         by_split = {score.split: score for score in scores}
         cells.append([name, *(_cell(by_split.get(split)) for split in splits)])
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    cells.insert(1, ["-" * width for width in widths])
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in cells]
-    return "\n".join([lines[0].rstrip(), "  ".join("-" * w for w in widths), *lines[1:]])
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _cell(score: SplitScore | None) -> str:

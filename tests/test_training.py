@@ -92,7 +92,7 @@ def test_a_failed_reward_reaches_trl_as_none_and_never_as_zero():
     totals = reward(completions=["3", "x"], row=[1, 1], trainer_state=state)
 
     assert totals == [2.0, None]
-    assert scorer.asked == (["3", "x"], ["b", "b"], 7, [1, 1])
+    assert scorer.asked == (["3", "x"], ["b", "b"], 8, [1, 1])
     assert [r["parts"]["accuracy"]["kind"] for r in seen] == ["ok", "error"]
 
 

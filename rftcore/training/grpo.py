@@ -62,7 +62,8 @@ def grpo_trainer(
 def reward_function(part: Slice, scorer: Scorer, observe: Observer) -> Callable[..., list[Any]]:
     """The one function TRL calls: completions in, total or None out, per completion.
 
-    Rows of one prompt carry the same `row`, which makes them a group.
+    Rows of one prompt carry the same `row`, which makes them a group. Rewards
+    and observers see the number of the step that the rollouts lead to.
     """
 
     def total_reward(
@@ -72,7 +73,7 @@ def reward_function(part: Slice, scorer: Scorer, observe: Observer) -> Callable[
         log_metric: Callable[[str, float], None] | None = None,
         **_: Any,
     ) -> list[float | None]:
-        step = int(trainer_state.global_step) if trainer_state is not None else 0
+        step = trainer_state.global_step + 1 if trainer_state is not None else 1
         texts = [completion_text(c) for c in completions]
         scores = scorer.score(texts, [part[index] for index in row], step=step, groups=row)
         if log_metric is not None:

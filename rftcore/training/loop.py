@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rftcore import data, models, prompts
@@ -25,7 +26,8 @@ from rftcore.summary import Summary
 from rftcore.training.fields import check_fields, grpo_config, sft_config
 from rftcore.types import SplitScore, Task
 
-Evaluate = Callable[..., tuple[SplitScore, Sequence[Any]]]
+Result = tuple[SplitScore, Sequence[Any]]  # the score, and what was answered
+Evaluate = Callable[..., Result]
 ROLLOUTS_KEPT = 16  # of each step's rollouts, written to rollouts.jsonl
 
 
@@ -229,7 +231,7 @@ def _forget_after(job: Job, phase: str, checkpoint: str | None) -> None:
     step = int(checkpoint.rpartition("-")[2]) if checkpoint else 0
     job.run.keep_jsonl("metrics.jsonl", lambda r: r["phase"] != phase or r["step"] <= step)
     if phase == "grpo":
-        job.run.keep_jsonl("rollouts.jsonl", lambda r: r["step"] < step)
+        job.run.keep_jsonl("rollouts.jsonl", lambda r: r["step"] <= step)
 
 
 def last_checkpoint(folder: Path) -> str | None:
@@ -255,34 +257,50 @@ def new_scorer(job: Job) -> Scorer:
 
 
 def evaluate_start(job: Job) -> None:
-    """Zero-shot, asked the fair way: whichever prompt does better on `val`.
+    """Zero-shot, asked the fair way: by whichever prompt does better on `val`.
 
     A base model that never saw the tags would score nothing with the
     reasoning prompt, and any training would look like a gain.
     """
-    prompt = "reason"
-    if job.task.direct_prompt is not None and "val" in _splits(job) and not _done(job, "start"):
+    if not _done(job, "start"):
         policy = load_policy(job, job.model)
-        tried = [_score(job, policy, "val", name)[0] for name in ("direct", "reason")]
-        prompt = max(tried, key=lambda score: score.accuracy).prompt
-    evaluate_stage(job, "start", prompt)
+        asked = ["reason", "direct"] if job.task.direct_prompt and "val" in _splits(job) else []
+        tried = [_score(job, policy, "val", prompt) for prompt in asked]
+        best = max(tried, key=lambda result: result[0].accuracy, default=None)
+        prompt = best[0].prompt if best else "reason"
+        known = {"val": best} if best else {}
+        _measure(job, "start", policy, prompt, known)
+    job.scores["start"] = _scores(job, "start")
 
 
-def evaluate_stage(job: Job, stage: str, prompt: str = "reason") -> None:
+def evaluate_stage(job: Job, stage: str) -> None:
     """Score the newest policy on every split, or read the scores back."""
-    name = f"evaluation/{stage}.json"
     if not _done(job, stage):
-        job.catalogue.hooks.rft_phase_start(phase=f"evaluate:{stage}")
-        policy = load_policy(job, job.model if stage == "start" else latest(job))
-        results = [_score(job, policy, split, prompt) for split in _splits(job)]
-        for score, answered in results:
-            lines = "".join(json.dumps(a.record(), ensure_ascii=False) + "\n" for a in answered)
-            job.run.write_text(f"evaluation/{stage}-{score.split}.jsonl", lines)
-        job.run.write_json(name, [asdict(score) for score, _ in results])
-        job.run.mark_done(f"evaluate:{stage}")
-        accuracies = {score.split: score.accuracy for score, _ in results}
-        job.catalogue.hooks.rft_phase_end(phase=f"evaluate:{stage}", metrics=accuracies)
-    job.scores[stage] = [SplitScore(**row) for row in job.run.read_json(name)]
+        _measure(job, stage, load_policy(job, latest(job)))
+    job.scores[stage] = _scores(job, stage)
+
+
+def _measure(
+    job: Job,
+    stage: str,
+    policy: models.Policy,
+    prompt: str = "reason",
+    known: Mapping[str, Result] = MappingProxyType({}),
+) -> None:
+    """Score `policy` on every split that is not `known` yet; write scores and completions."""
+    job.catalogue.hooks.rft_phase_start(phase=f"evaluate:{stage}")
+    results = [known.get(s) or _score(job, policy, s, prompt) for s in _splits(job)]
+    for score, answered in results:
+        lines = "".join(json.dumps(a.record(), ensure_ascii=False) + "\n" for a in answered)
+        job.run.write_text(f"evaluation/{stage}-{score.split}.jsonl", lines)
+    job.run.write_json(f"evaluation/{stage}.json", [asdict(score) for score, _ in results])
+    job.run.mark_done(f"evaluate:{stage}")
+    accuracies = {score.split: score.accuracy for score, _ in results}
+    job.catalogue.hooks.rft_phase_end(phase=f"evaluate:{stage}", metrics=accuracies)
+
+
+def _scores(job: Job, stage: str) -> list[SplitScore]:
+    return [SplitScore(**row) for row in job.run.read_json(f"evaluation/{stage}.json")]
 
 
 def _splits(job: Job) -> tuple[str, ...]:
@@ -293,9 +311,7 @@ def _done(job: Job, stage: str) -> bool:
     return job.run.done(f"evaluate:{stage}")
 
 
-def _score(
-    job: Job, policy: models.Policy, split: str, prompt: str
-) -> tuple[SplitScore, Sequence[Any]]:
+def _score(job: Job, policy: models.Policy, split: str, prompt: str) -> Result:
     settings = job.recipe.evaluation
     return job.evaluate(
         policy,
