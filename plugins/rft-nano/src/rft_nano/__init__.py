@@ -1,0 +1,43 @@
+"""`nano`: the model that `rft` trains when nobody names another.
+
+This module is the plugin. It is light: it says where the weights are, and
+loads nothing. How the weights were made is in `rft_nano.build`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from rftcore.hookspecs import hookimpl
+from rftcore.types import ModelFactory
+
+HERE = Path(__file__).parent
+WEIGHTS = HERE / "weights"
+
+
+def nano() -> Path:
+    """The folder that `AutoModelForImageTextToText.from_pretrained` reads."""
+    return WEIGHTS
+
+
+def toy() -> Path:
+    """Nano's architecture with random weights, made on first use: for `--smoke`."""
+    import platformdirs
+
+    sources = b"".join(path.read_bytes() for path in sorted(HERE.glob("*.py")))
+    cache = Path(os.environ.get("RFT_CACHE") or platformdirs.user_cache_dir("rft"))
+    folder = cache / "models" / f"toy-{hashlib.sha256(sources).hexdigest()[:16]}"
+    if not (folder / "tokenizer_config.json").is_file():  # the last file that is written
+        from rft_nano.model import build_untrained
+
+        build_untrained(folder)
+    return folder
+
+
+@hookimpl
+def rft_models() -> Mapping[str, ModelFactory]:
+    """Offer `--model nano` and `--model toy`."""
+    return {"nano": nano, "toy": toy}

@@ -1,0 +1,302 @@
+"""Make `nano` from nothing: `python -m rft_nano.build --out FOLDER`.
+
+Three stages: the corpus is rendered and packed, the tower learns to see, the
+decoder learns to speak. Each saves its progress; run the command again to go on
+after a stop, or with more minutes to train for longer. The same seed
+gives the same data in the same order; how far training comes in its minutes
+depends on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import multiprocessing
+
+from rft_nano import corpus as corpora
+from rft_nano import model as models
+from rft_nano import perception
+from rft_nano.language import Lessons, lesson_loss
+from rft_nano.optim import Both
+from rft_nano.report import Scenes, perception_report
+from rft_nano.rows import Packer
+from rft_nano.team import Team
+
+MUON_LR, ADAM_LR = 2e-3, 1.5e-3
+WARM_UP_STEPS = 60
+DECAY = 0.5  # the last share of a stage, over which the learning rate falls to nearly nothing
+LOOKED_AT = 24  # pictures without words in each step of "language", per process
+SAVE_EVERY_S, EXPORT_EVERY_S, LOG_EVERY = 120.0, 600.0, 50
+Losses = Callable[[], tuple[torch.Tensor, dict[str, float]]]
+
+
+class Log:
+    """Lines of JSON on disk and, short, on the terminal."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, **record: Any) -> None:
+        """Append one record."""
+        rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in record.items()}
+        with self.path.open("a") as file:
+            file.write(json.dumps(rounded) + "\n")
+        print(rounded, flush=True)
+
+
+class Stage:
+    """A loop bounded by minutes that can be stopped and taken up again."""
+
+    def __init__(
+        self, name: str, modules: dict[str, torch.nn.Module], folder: Path, log: Log, team: Team
+    ) -> None:
+        self.name, self.modules, self.log, self.team = name, modules, log, team
+        both = torch.nn.ModuleDict(modules)
+        self.optimiser = Both(both, muon_lr=MUON_LR, adam_lr=ADAM_LR, team=team)
+        self.path = folder / f"{name}.pt"
+        self.elapsed_s, self.step = 0.0, 0
+        if self.path.exists():
+            self._load()
+
+    def _load(self) -> None:
+        state = torch.load(self.path, weights_only=True)
+        self.elapsed_s, self.step = state["elapsed_s"], state["step"]
+        for name, module in self.modules.items():
+            module.load_state_dict(state[name])
+        for part, saved in zip(self.optimiser.parts, state["optimiser"], strict=True):
+            part.load_state_dict(saved)
+
+    def save(self) -> None:
+        """Write modules, optimisers and position, atomically."""
+        state: dict[str, Any] = {name: module.state_dict() for name, module in self.modules.items()}
+        state["optimiser"] = [part.state_dict() for part in self.optimiser.parts]
+        state |= {"elapsed_s": self.elapsed_s, "step": self.step}
+        torch.save(state, self.path.with_suffix(".part"))
+        self.path.with_suffix(".part").replace(self.path)
+
+    def scale(self, done: float) -> float:
+        """Learning rate factor: a ramp, a plain, a linear descent to 2 %."""
+        return min(1.0, (self.step + 1) / WARM_UP_STEPS) * max(0.02, min(1.0, (1 - done) / DECAY))
+
+    def run(self, minutes: float, losses: Losses, pause: Callable[[], None]) -> None:
+        """Train until `minutes` are used up; the leader calls `pause` every ten."""
+        last = saved = exported = time.monotonic()
+        while self.elapsed_s < minutes * 60:
+            record = self._learn(losses, self.scale(self.elapsed_s / (minutes * 60)))
+            now = time.monotonic()
+            self.elapsed_s = self.team.from_leader(self.elapsed_s + now - last)
+            if self.step % LOG_EVERY == 0 and self.team.leads:
+                self.log(
+                    stage=self.name,
+                    step=self.step,
+                    elapsed_s=self.elapsed_s,
+                    step_s=now - last,
+                    **record,
+                )
+            last = time.monotonic()
+            if now - saved > SAVE_EVERY_S and self.team.leads:
+                self.save()
+                saved = now
+            if now - exported > EXPORT_EVERY_S and self.team.leads:
+                pause()
+                exported = last = time.monotonic()
+        if self.team.leads:
+            self.save()
+
+    def _learn(self, losses: Losses, scale: float) -> dict[str, float]:
+        loss, record = losses()
+        loss.backward()  # type: ignore[no-untyped-call]
+        for module in self.modules.values():
+            self.team.mean_gradients(module.parameters())
+            torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        self.optimiser.step(scale)
+        self.step += 1
+        return record
+
+
+class Build:
+    """The parts that the stages share."""
+
+    def __init__(self, out: Path, seed: int, weights: Path, team: Team) -> None:
+        self.out, self.seed, self.weights, self.team = out, seed, weights, team
+        self.state = out / "state"
+        self.state.mkdir(parents=True, exist_ok=True)
+        self.log = Log(out / "build.log.jsonl")
+        torch.manual_seed(seed)
+        self.processor = models.build_processor()
+        self.model = models.build_model(self.processor, seed)
+        share_case(self.model, self.processor.tokenizer)
+        self.heads = perception.Heads(models.TOWER_WIDTH)
+
+    def _seed(self, stage: Stage) -> str:
+        """What this process trains on from here: no two processes, stages or sittings alike."""
+        return f"{self.seed}|{stage.name}|{stage.step}|{self.team.rank}"
+
+    def see(self, corpus: corpora.Corpus, minutes: float, batch: int = 32) -> None:
+        """Stage "perception"."""
+        tower = self.model.model.vision_tower
+        modules = {"tower": tower, "heads": self.heads}
+        stage = Stage("perception", modules, self.state, self.log, self.team)
+        pictures = corpora.Pictures(corpus, self._seed(stage))
+        stage.run(
+            minutes,
+            lambda: self._look(pictures, batch, stage.step % LOG_EVERY == LOG_EVERY - 1),
+            lambda: None,
+        )
+
+    def _look(
+        self, pictures: corpora.Pictures, batch: int, report: bool
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        pixels, seen = zip(*(pictures() for _ in range(batch)), strict=True)
+        stacked = torch.stack([torch.from_numpy(p) for p in pixels])
+        said = self.heads(perception.features(self.model, stacked))
+        wanted = perception.targets(list(seen))
+        each = perception.losses(said, wanted)
+        total = torch.stack(list(each.values())).sum()
+        return total, {
+            "loss": float(total.detach()),
+            **perception.accuracy(said, wanted),
+        } if report else {}
+
+    def speak(
+        self,
+        corpus: corpora.Corpus,
+        minutes: float,
+        pause: Callable[[], None],
+        *,
+        pictured: int,
+        written: int,
+    ) -> None:
+        """Stage "language"."""
+        modules: dict[str, torch.nn.Module] = {"model": self.model, "heads": self.heads}
+        stage = Stage("language", modules, self.state, self.log, self.team)
+        seed = self._seed(stage)
+        lessons = Lessons(
+            Packer(self.processor.tokenizer),
+            corpora.Pictures(corpus, seed),
+            seed,
+            pictured=pictured,
+            written=written,
+            looked_at=LOOKED_AT,
+        )
+        stage.run(minutes, lambda: lesson_loss(self.model, self.heads, lessons), pause)
+
+    def export(self) -> None:
+        """Write the folder that `from_pretrained` reads, and the log beside it."""
+        models.save(self.model, self.processor, self.weights)
+        part = self.weights / "build.log.jsonl.part"
+        part.write_text(self.log.path.read_text() if self.log.path.exists() else "")
+        part.replace(self.weights / "build.log.jsonl")
+
+    def report(self, worlds: dict[str, Scenes], label: str) -> dict[str, Any]:
+        """Measure, and log."""
+        figures = perception_report(self.model, self.processor, worlds)
+        self.log(
+            report=label,
+            **{k: {n: round(v, 3) for n, v in row.items()} for k, row in figures.items()},
+        )
+        return figures
+
+
+@torch.no_grad()
+def share_case(model: Any, tokenizer: Any) -> None:
+    """Start "Red" where "red" starts: the same word at the head of a sentence."""
+    table = model.model.language_model.embed_tokens.weight
+    known = tokenizer.get_vocab()
+    for token, index in known.items():
+        lower = known.get(token.lower())
+        if lower is not None and lower != index and len(token) > 2:
+            table[index] = table[lower] + 0.3 * table[index]
+
+
+def worlds(cache: Any, count: int, *, render: bool = True) -> dict[str, Scenes]:
+    """`count` held-out pictures of each world."""
+    out: dict[str, list[Any]] = {"shapes": [], "vehicles": []}
+    scenes = [corpora.held_out(i) for i in range(2 * count)]
+    if render:
+        cache.render_all(scenes)
+    for index, scene in enumerate(scenes):
+        path = cache.path(scene)
+        if path.exists():
+            things = [s.thing for s in corpora.describe(scene)]
+            out[("shapes", "vehicles")[index % 2]].append((path, things))
+    return {name: rows for name, rows in out.items() if rows}
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument(
+        "--out", type=Path, required=True, help="working folder: corpus, state, log"
+    )
+    parser.add_argument("--weights", type=Path, help="where the model goes (default: OUT/weights)")
+    parser.add_argument(
+        "--minutes", type=float, nargs=2, default=(7.0, 45.0), metavar=("SEE", "SPEAK")
+    )
+    parser.add_argument("--pictures", type=int, default=5600)
+    parser.add_argument(
+        "--held-out", type=int, default=200, help="pictures per world in the report"
+    )
+    parser.add_argument(
+        "--rows",
+        type=int,
+        nargs=2,
+        default=(7, 3),
+        metavar=("PICTURED", "WRITTEN"),
+        help="rows per step and process",
+    )
+    parser.add_argument("--cache", type=Path, help="rendered pictures (default: rft's cache)")
+    parser.add_argument("--workers", type=int, default=2, help="processes that train together")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def load_or_pack(folder: Path, cache: Any, pictures: int) -> corpora.Corpus:
+    """The packed corpus, made on the first call."""
+    if not (folder / "seen.jsonl").exists():
+        corpora.pack((corpora.scene(i) for i in range(pictures)), cache, folder)
+    return corpora.load(folder)
+
+
+def main() -> None:
+    """All stages, in order."""
+    from rft_scenes import ImageCache
+
+    options = arguments()
+    options.out.mkdir(parents=True, exist_ok=True)
+    load_or_pack(options.out / "corpus", ImageCache(options.cache), options.pictures)
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = Path(folder) / "team"
+        multiprocessing.spawn(train, (options, meeting), nprocs=options.workers)  # type: ignore
+
+
+def train(rank: int, options: argparse.Namespace, meeting: Path) -> None:
+    """One process of the team: both stages; the leader also measures and exports."""
+    from rft_scenes import ImageCache
+
+    team = Team.meet(rank, options.workers, meeting)
+    cache = ImageCache(options.cache)
+    build = Build(options.out, options.seed, options.weights or options.out / "weights", team)
+    corpus = corpora.load(options.out / "corpus")
+    build.see(corpus, options.minutes[0])
+
+    def pause() -> None:
+        build.export()
+        build.report(worlds(cache, options.held_out // 4), "interim")
+
+    pictured, written = options.rows
+    build.speak(corpus, options.minutes[1], pause, pictured=pictured, written=written)
+    if team.leads:
+        build.report(worlds(cache, options.held_out), "final")
+        build.export()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The architecture of `nano`, and how it goes to a folder.
+
+LLaVA's: a SigLIP tower turns a 96x96 picture into 64 patch features, a
+two-layer projector makes them tokens, a Qwen2 decoder reads them before the
+text. Nothing here is custom: the folder loads with plain transformers.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+
+IMAGE_SIZE = 96  # pixels; the image processor resizes every picture to this square
+PATCH = 12  # pixels
+GRID = IMAGE_SIZE // PATCH
+IMAGE_TOKENS = GRID * GRID
+TOWER_WIDTH, TOWER_LAYERS, TOWER_HEADS = 160, 5, 5
+TEXT_WIDTH, TEXT_LAYERS, TEXT_HEADS, TEXT_HIDDEN = 192, 4, 6, 512
+
+RFT_DEFAULTS = """\
+# Recipe defaults for nano: a small model wants far larger steps than a 2B one.
+sft:
+  learning_rate: 5.0e-4
+  num_train_epochs: 2
+  batch_size: 16
+  freeze: []
+grpo:
+  learning_rate: 5.0e-5
+  max_steps: 200
+  prompts_per_step: 8
+  group_size: 8
+  max_completion_length: 128
+  lr_scheduler_type: linear
+evaluation:
+  max_new_tokens: 128
+"""
+
+
+def build_processor() -> LlavaProcessor:
+    """Tokenizer and image processor in one, with the chat template."""
+    from transformers import LlavaProcessor
+    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+    from rft_nano.tokenizer import CHAT_TEMPLATE, IMAGE, build_tokenizer
+
+    return LlavaProcessor(  # type: ignore[no-untyped-call]
+        image_processor=SiglipImageProcessorPil(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE}),
+        tokenizer=build_tokenizer(),
+        patch_size=PATCH,
+        vision_feature_select_strategy="full",
+        image_token=IMAGE,
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def build_config(processor: Any) -> LlavaConfig:
+    """The sizes above, and the token ids of `processor`."""
+    from transformers import LlavaConfig, Qwen2Config, SiglipVisionConfig
+
+    tokenizer = processor.tokenizer
+    tower = SiglipVisionConfig(
+        hidden_size=TOWER_WIDTH,
+        intermediate_size=4 * TOWER_WIDTH,
+        num_hidden_layers=TOWER_LAYERS,
+        num_attention_heads=TOWER_HEADS,
+        image_size=IMAGE_SIZE,
+        patch_size=PATCH,
+        vision_use_head=False,
+    )
+    text = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=TEXT_WIDTH,
+        intermediate_size=TEXT_HIDDEN,
+        num_hidden_layers=TEXT_LAYERS,
+        num_attention_heads=TEXT_HEADS,
+        num_key_value_heads=TEXT_HEADS,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    ends = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
+    return LlavaConfig(
+        vision_config=tower,
+        text_config=text,
+        image_token_index=processor.image_token_id,
+        image_seq_length=IMAGE_TOKENS,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="full",
+        tie_word_embeddings=True,
+        dtype="float32",
+        **ends,
+    )
+
+
+def build_model(processor: Any, seed: int = 0) -> LlavaForConditionalGeneration:
+    """The model with random weights; the same seed gives the same weights."""
+    import torch
+    from transformers import LlavaForConditionalGeneration
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LlavaForConditionalGeneration(build_config(processor))
+    model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
+    model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
+    return model
+
+
+def save(model: Any, processor: Any, folder: Path) -> None:
+    """Write everything `from_pretrained` needs, plus `rft.yaml`, file by file atomically.
+
+    The weights are stored as float16 and load as float32: half the file, and
+    the rounding (2^-11 relative) changes no answer we could find.
+    """
+    import torch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+        half = {
+            key: value.to(torch.float16)
+            for key, value in model.state_dict().items()
+            if key != "lm_head.weight"  # tied to the embedding
+        }
+        model.save_pretrained(name, state_dict=half)
+        processor.save_pretrained(name)
+        if not (folder / "rft.yaml").exists():
+            Path(name, "rft.yaml").write_text(RFT_DEFAULTS)
+        for file in sorted(Path(name).iterdir()):
+            shutil.copyfile(file, folder / (file.name + ".part"))
+            (folder / (file.name + ".part")).replace(folder / file.name)
+
+
+def build_untrained(folder: Path, seed: int = 0) -> Path:
+    """Write `nano` with random weights: a toy that has every part of a real model."""
+    processor = build_processor()
+    save(build_model(processor, seed), processor, Path(folder))
+    return Path(folder)

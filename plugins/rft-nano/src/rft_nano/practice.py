@@ -1,0 +1,671 @@
+"""Instructions and their answers: what `nano` learns to do with words.
+
+Two sources of questions. `about` asks about a row of things, which the model
+sees in a picture or reads in the instruction. `sums` is small arithmetic and
+short recipes, in text alone. Instructions vary with meaning: every word of
+one matters, or says something true about what is asked.
+
+What is left out on purpose: reasoning in tags, running counts written after
+an item, and adding to or taking from a picture. Those belong to the tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from rft_nano.things import (
+    ATTRIBUTES,
+    ORDINALS,
+    VALUES,
+    Things,
+    invent,
+    pick_some,
+    unique_name,
+)
+from rft_nano.words import NUMBERS, PLURALS
+
+Pair = tuple[str, str]  # instruction, answer
+MORE = ("more", "other", "new", "extra", "")
+
+
+def names(things: Things, attributes: tuple[str, ...] = ATTRIBUTES) -> str:
+    """ "large red metal cube, small blue rubber sphere", or "none"."""
+    return ", ".join(t.name(attributes) for t in things) or "none"
+
+
+def numbered(things: Things, attributes: tuple[str, ...] = ATTRIBUTES) -> str:
+    """ "1 large red metal cube, 2 small blue rubber sphere", or "none"."""
+    return ", ".join(f"{i} {t.name(attributes)}" for i, t in enumerate(things, 1)) or "none"
+
+
+def _some(rng: Random) -> tuple[str, ...]:
+    chosen = rng.sample(ATTRIBUTES, rng.choice((1, 2, 2, 3)))
+    return tuple(a for a in ATTRIBUTES if a in chosen)
+
+
+def _and(words: tuple[str, ...]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+# --- about a row of things, seen or read -----------------------------------------------------
+
+
+def caption(rng: Random, things: Things) -> Pair:
+    """Everything, in the fixed order of words, left to right."""
+    ask = rng.choice(
+        (
+            "List the objects from left to right.",
+            "List all objects.",
+            "What objects are there?",
+            "Name every object with its size, color, material and shape.",
+            "Describe everything from left to right.",
+            "Tell me what is there, from left to right.",
+            "Go from left to right and name each object.",
+            "Which things are there? Give size, color, material and shape of each.",
+            "Write down all things, starting on the left.",
+            "Name the objects.",
+            "What is shown?",
+            "Please list each thing.",
+            "First look at all the objects, then write them from left to right.",
+        )
+    )
+    return ask, names(things)
+
+
+def caption_numbered(rng: Random, things: Things) -> Pair:
+    """Everything, each name after its number."""
+    ask = rng.choice(
+        (
+            "Number the objects from left to right.",
+            "List all objects with a number before each.",
+            "Write a numbered list of the things.",
+            "Count the objects: a number, then the name.",
+        )
+    )
+    return ask, numbered(things)
+
+
+def caption_lines(rng: Random, things: Things) -> Pair:
+    """Everything, one a line."""
+    ask = rng.choice(("List the objects, one on each line.", "Write each object on its own line."))
+    return ask, "\n".join(t.name() for t in things) or "none"
+
+
+def caption_part(rng: Random, things: Things) -> Pair:
+    """Some attributes of everything."""
+    some = _some(rng)
+    ask = rng.choice(
+        (
+            f"Give only the {_and(some)} of each object, from left to right.",
+            f"Name the {_and(some)} of every thing.",
+            f"What {_and(some)} does each object have?",
+            f"List the objects by {_and(some)}.",
+        )
+    )
+    return ask, names(things, some)
+
+
+def caption_reversed(rng: Random, things: Things) -> Pair:
+    """Everything, right to left."""
+    ask = rng.choice(
+        ("List the objects from right to left.", "Name everything, starting on the right.")
+    )
+    return ask, names(things[::-1])
+
+
+def filtered(rng: Random, things: Things) -> Pair:
+    """Those that match."""
+    pick = pick_some(rng, things)
+    phrase = pick.phrase(rng)
+    ask = rng.choice(
+        (
+            f"List the {phrase}.",
+            f"List only the {phrase}.",
+            f"Which {phrase} are there?",
+            f"Name all {phrase}.",
+            f"Find the {phrase}.",
+            f"Show me the {phrase} from left to right.",
+            f"What {phrase} can you find?",
+            f"Pick out all {phrase} and name them.",
+            f"Name the {phrase}, nothing else.",
+        )
+    )
+    return ask, names(pick.of(things))
+
+
+def filtered_numbered(rng: Random, things: Things) -> Pair:
+    """Those that match, each after its number; sometimes the total at the end."""
+    pick = pick_some(rng, things)
+    phrase, found = pick.phrase(rng), pick.of(things)
+    ask, form = rng.choice(
+        (
+            (f"Number the {phrase}.", "{}"),
+            (f"Count the {phrase} one by one.", "{}"),
+            (f"Make a numbered list of the {phrase}.", "{}"),
+            (f"List the {phrase} with numbers and give the total.", "{}. total {n}"),
+            (f"Count the {phrase} one by one and say how many.", "{}. total {n}"),
+        )
+    )
+    return ask, form.format(numbered(found), n=len(found))
+
+
+def counted(rng: Random, things: Things) -> Pair:
+    """How many match."""
+    pick = pick_some(rng, things)
+    phrase, number = pick.phrase(rng), len(pick.of(things))
+    ask = rng.choice(
+        (
+            f"How many {phrase} are there?",
+            f"How many {phrase} do you see?",
+            f"Count the {phrase}.",
+            f"What is the number of {phrase}?",
+            f"Give the number of {phrase}.",
+            f"Tell me how many {phrase} there are.",
+            f"How many of the objects are {phrase}?",
+        )
+    )
+    return _with_number(rng, ask, number)
+
+
+def _with_number(rng: Random, ask: str, number: int) -> Pair:
+    style = rng.random()
+    if style < 0.75:
+        tail = rng.choice(
+            ("", "", "", " Answer with a number.", " Only the number.", " Answer with one integer.")
+        )
+        return ask + tail, str(number)
+    if style < 0.9:
+        return ask + " Answer in words.", NUMBERS[number]
+    return ask + " Answer with a sentence.", f"There are {number}."
+
+
+def total(rng: Random, things: Things) -> Pair:
+    """How many in all."""
+    noun = rng.choice(("objects", "things", "items"))
+    ask = rng.choice(
+        (
+            f"How many {noun} are there?",
+            f"How many {noun} are there in total?",
+            f"Count all {noun}.",
+            f"What is the total number of {noun}?",
+        )
+    )
+    return _with_number(rng, ask, len(things))
+
+
+def listed_then_total(rng: Random, things: Things) -> Pair:
+    """Everything, then how many."""
+    ask = rng.choice(
+        (
+            "List the objects, then say how many there are.",
+            "Name everything and then give the number of objects.",
+        )
+    )
+    return ask, f"{names(things)}. {len(things)}"
+
+
+def exists(rng: Random, things: Things) -> Pair:
+    """Yes or no."""
+    pick = pick_some(rng, things)
+    if rng.random() < 0.4:  # a fair share of "no"
+        pick = pick_some(rng, invent(rng, 1))
+    phrase = pick.phrase(rng, plural=False)
+    article = "an" if phrase[0] in "aio" else "a"
+    ask = rng.choice(
+        (
+            f"Is there {article} {phrase}?",
+            f"Do you see {article} {phrase}?",
+            f"Is there any {phrase}? Answer yes or no.",
+            f"Can you find {article} {phrase}?",
+        )
+    )
+    return ask, "yes" if pick.of(things) else "no"
+
+
+def attribute(rng: Random, things: Things) -> Pair:
+    """One attribute of a thing that its other attributes single out."""
+    thing, asked = rng.choice(things), rng.choice(ATTRIBUTES)
+    phrase = unique_name(rng, things, thing, hide=asked)
+    if phrase is None:
+        return at_place(rng, things)
+    ask = rng.choice(
+        (
+            f"What {asked} is the {phrase}?",
+            f"What is the {asked} of the {phrase}?",
+            f"Tell me the {asked} of the {phrase}.",
+            f"The {phrase} has which {asked}?",
+        )
+    )
+    return ask, getattr(thing, asked)
+
+
+def at_place(rng: Random, things: Things) -> Pair:
+    """What stands first, third, last."""
+    index = rng.randrange(len(things))
+    place = f"{ORDINALS[index]} object from the left"
+    if rng.random() < 0.25:
+        place = f"{ORDINALS[len(things) - 1 - index]} object from the right"
+    elif index == 0 and rng.random() < 0.7:
+        place = rng.choice(("leftmost object", "object on the far left", "first object"))
+    elif index == len(things) - 1 and rng.random() < 0.7:
+        place = rng.choice(("rightmost object", "last object"))
+    if rng.random() < 0.5:
+        return rng.choice((f"What is the {place}?", f"Name the {place}.")), things[index].name()
+    asked = rng.choice(ATTRIBUTES)
+    return f"What {asked} is the {place}?", getattr(things[index], asked)
+
+
+def neighbour(rng: Random, things: Things) -> Pair:
+    """What comes right before or after a thing."""
+    index = rng.randrange(len(things))
+    phrase = unique_name(rng, things, things[index])
+    if phrase is None:
+        return at_place(rng, things)
+    step, side = rng.choice(((1, "right"), (-1, "left")))
+    there = index + step
+    ask = rng.choice(
+        (
+            f"What is the next object to the {side} of the {phrase}?",
+            f"Which object comes next, {side} of the {phrase}?",
+        )
+    )
+    return ask, things[there].name() if 0 <= there < len(things) else "none"
+
+
+def ordered(rng: Random, things: Things) -> Pair:
+    """Whether one thing is left of another."""
+    if len(things) < 2:
+        return exists(rng, things)
+    one, two = rng.sample(range(len(things)), 2)
+    first, second = (unique_name(rng, things, things[i]) for i in (one, two))
+    if first is None or second is None:
+        return at_place(rng, things)
+    side = rng.choice(("left", "right"))
+    yes = (one < two) == (side == "left")
+    return f"Is the {first} {side} of the {second}?", "yes" if yes else "no"
+
+
+def more(rng: Random, things: Things) -> Pair:
+    """Which of two kinds there is more of."""
+    asked = rng.choice(("color", "shape", "material", "size"))
+    pool = [
+        v
+        for v in VALUES[asked]
+        if asked != "shape"
+        or (v in VALUES["shape"][:3]) == (things[0].shape in VALUES["shape"][:3])
+    ]
+    one, two = rng.sample(pool, 2)
+    counts = [sum(getattr(t, asked) == v for t in things) for v in (one, two)]
+    said = [PLURALS[v] if asked == "shape" else f"{v} things" for v in (one, two)]
+    ask = f"Are there more {said[0]} than {said[1]}?"
+    return ask, "yes" if counts[0] > counts[1] else "no"
+
+
+def tally(rng: Random, things: Things) -> Pair:
+    """How many of each value of one attribute, in order of first appearance."""
+    asked = rng.choice(("color", "shape", "material", "size"))
+    values = list(dict.fromkeys(getattr(t, asked) for t in things))
+    ask = rng.choice(
+        (f"Count the objects of each {asked}.", f"How many are there of each {asked}?")
+    )
+    return ask, ", ".join(f"{v} {sum(getattr(t, asked) == v for t in things)}" for v in values)
+
+
+def except_for(rng: Random, things: Things) -> Pair:
+    """Everything but those that match."""
+    pick = pick_some(rng, things)
+    phrase = pick.phrase(rng)
+    ask = rng.choice(
+        (
+            f"List everything except the {phrase}.",
+            f"Name all objects that are not {phrase}.",
+            f"Which objects are there besides the {phrase}?",
+            f"Skip the {phrase} and list the rest.",
+        )
+    )
+    return ask, names([t for t in things if not pick.matches(t)])
+
+
+def one_by_one(rng: Random, things: Things) -> Pair:
+    """A verdict, or the count so far, before every name."""
+    pick = pick_some(rng, things)
+    phrase = pick.phrase(rng)
+    verdicts = ["yes" if pick.matches(t) else "no" for t in things]
+    if rng.random() < 0.6:
+        ask = rng.choice(
+            (
+                f"Go through the objects. Count the {phrase}: a number before each of them, "
+                "a - before the others.",
+                f"Name every object. Put numbers before the {phrase} and - before the rest.",
+                f"Number only the {phrase}, but list all objects. "
+                "Write - if an object does not count.",
+            )
+        )
+        count = [str(verdicts[: i + 1].count("yes")) for i in range(len(things))]
+        verdicts = [c if v == "yes" else "-" for c, v in zip(count, verdicts, strict=True)]
+    else:
+        ask = rng.choice(
+            (
+                f"Go through the objects. Say yes before the {phrase} and no before the others.",
+                f"Check each object: yes for the {phrase}, no for the rest.",
+            )
+        )
+    return ask, ", ".join(f"{v} {t.name()}" for v, t in zip(verdicts, things, strict=True))
+
+
+def two_requests(rng: Random, things: Things) -> Pair:
+    """A list, then what a second request picks out of it."""
+    pick = pick_some(rng, things)
+    phrase, found = pick.phrase(rng), pick.of(things)
+    second, answer = rng.choice(
+        (
+            (f"the {phrase}", names(found)),
+            (f"the {phrase} with numbers", numbered(found)),
+            (f"a numbered list of the {phrase}", numbered(found)),
+            (f"everything but the {phrase}", names([t for t in things if not pick.matches(t)])),
+            (f"how many {phrase} there are", str(len(found))),
+        )
+    )
+    ask = rng.choice(
+        (
+            f"First list all objects, then {second}.",
+            f"List everything. On the next line write {second}.",
+            f"Name the objects from left to right, and after that {second}.",
+            f"Write all things, then {second}.",
+        )
+    )
+    return ask, f"{names(things)}\n{answer}"
+
+
+Asker = Callable[[Random, Things], Pair]
+# weight when seen in a picture, weight when read in the instruction
+ABOUT: dict[Asker, tuple[float, float]] = {
+    caption: (30, 3),
+    caption_numbered: (4, 2),
+    caption_lines: (2, 1),
+    caption_part: (5, 3),
+    caption_reversed: (2, 2),
+    filtered: (12, 14),
+    filtered_numbered: (7, 16),
+    counted: (8, 12),
+    total: (3, 5),
+    listed_then_total: (3, 0),
+    exists: (4, 3),
+    attribute: (6, 3),
+    at_place: (4, 3),
+    neighbour: (2, 2),
+    ordered: (2, 1),
+    more: (1, 2),
+    tally: (2, 3),
+    except_for: (4, 8),
+    one_by_one: (4, 16),
+    two_requests: (9, 0),
+}
+
+
+def about(rng: Random, things: Things, *, seen: bool) -> Pair:
+    """One request about the things, as they would be asked of a picture or of a list."""
+    weights = [pair[0 if seen else 1] for pair in ABOUT.values()]
+    return rng.choices(list(ABOUT), weights)[0](rng, things)
+
+
+# --- about a list in the instruction --------------------------------------------------------
+
+
+def removed(rng: Random, things: Things) -> Pair:
+    """Take the matching ones out of a written list."""
+    pick = pick_some(rng, things)
+    phrase = pick.phrase(rng)
+    rest = [t for t in things if not pick.matches(t)]
+    verb = rng.choice(("Remove", "Take away", "Subtract", "Leave out", "Delete", "Cross out"))
+    total_, gone = len(things), len(things) - len(rest)
+    after, answer = rng.choice(
+        (
+            ("What is left?", names(rest)),
+            ("Which objects remain?", names(rest)),
+            ("Write the list that is left.", names(rest)),
+            ("How many are left?", str(len(rest))),
+            ("How many objects remain?", str(len(rest))),
+            ("How many are left? Show the sum.", f"{total_} - {gone} = {len(rest)}"),
+            ("Number what is left.", numbered(rest)),
+        )
+    )
+    return f"{verb} all {phrase}. {after}", answer
+
+
+def brought(rng: Random, things: Things) -> Pair:
+    """Put new ones into a written list."""
+    amount = rng.randint(1, 9)
+    phrase = pick_some(rng, things).phrase(rng, plural=amount > 1)
+    verb = rng.choice(("Add", "Put in", "Bring", "Now add"))
+    all_ = len(things) + amount
+    after, answer = rng.choice(
+        (
+            ("How many objects are there now?", str(all_)),
+            ("How many are there now? Show the sum.", f"{len(things)} + {amount} = {all_}"),
+        )
+    )
+    return f"{verb} {amount} {phrase}. {after}", answer
+
+
+def from_list(rng: Random) -> Pair:
+    """A request about a list that stands in the instruction, before or after the question."""
+    things = invent(rng, rng.choice((1, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 8, 9)))
+    asker = rng.choices((removed, brought, None), (22, 6, 72))[0]
+    ask, answer = asker(rng, things) if asker else about(rng, things, seen=False)
+    text = ", ".join(t.name() for t in things)
+    if rng.random() < 0.2:
+        text = rng.choice(("; ", "\n", " and ")).join(t.name() for t in things)
+    if rng.random() < 0.55:
+        lead = rng.choice(
+            (
+                "Here are some objects:",
+                "Objects:",
+                "The list is:",
+                "There is a row of things:",
+                "On a table there are:",
+                "In a box you find:",
+                "A child has these toys:",
+                "",
+            )
+        )
+        return f"{lead} {text}. {ask}".strip(), answer
+    lead = rng.choice(("The objects are:", "Objects:", "List:", "Things:", "Look at this list:"))
+    return f"{ask} {lead} {text}.", answer
+
+
+# --- numbers --------------------------------------------------------------------------------
+
+
+def _pair(rng: Random) -> tuple[int, str, int, int]:
+    """a, sign, b and the result, all in 0..20."""
+    if rng.random() < 0.5:
+        result = rng.randint(0, 20)
+        a = rng.randint(0, result)
+        return a, "+", result - a, result
+    a = rng.randint(0, 20)
+    b = rng.randint(0, a)
+    return a, "-", b, a - b
+
+
+def plain_sum(rng: Random) -> Pair:
+    """ "7 + 5" in many words."""
+    a, sign, b, result = _pair(rng)
+    asks = (
+        (
+            f"{a} + {b}",
+            f"{a} + {b} =",
+            f"What is {a} + {b}?",
+            f"What is {a} plus {b}?",
+            f"Add {a} and {b}.",
+            f"Add {b} to {a}.",
+            f"{b} more than {a} is what number?",
+            f"Find the sum of {a} and {b}.",
+        )
+        if sign == "+"
+        else (
+            f"{a} - {b}",
+            f"{a} - {b} =",
+            f"What is {a} - {b}?",
+            f"What is {a} minus {b}?",
+            f"Subtract {b} from {a}.",
+            f"Take {b} away from {a}.",
+            f"{b} less than {a} is what number?",
+            f"Find the difference of {a} and {b}.",
+        )
+    )
+    ask = rng.choice(asks)
+    if rng.random() < 0.3 and "=" not in ask:
+        return f"{ask} Write the whole sum.", f"{a} {sign} {b} = {result}"
+    if rng.random() < 0.1:
+        return f"{ask} Answer in words.", NUMBERS[result]
+    return ask, str(result)
+
+
+def story(rng: Random) -> Pair:
+    """A sum about things."""
+    a, sign, b, result = _pair(rng)
+    one = invent(rng, 1)[0]
+    noun = PLURALS[one.shape] if rng.random() < 0.7 else f"{one.color} {PLURALS[one.shape]}"
+    if rng.random() < 0.2:
+        noun = rng.choice(("apples", "books", "coins", "cups", "birds", "toys", "pens"))
+    who = rng.choice(("Anna", "Ben", "Carla", "David", "Emma", "The shop", "A child"))
+    other = invent(rng, 1)[0].color
+    asks = (
+        (
+            f"{a} {noun} and {b} {rng.choice(MORE)} {noun} are how many {noun}?",
+            f"{who} has {a} {noun} and gets {b} more. How many {noun} are there now?",
+            f"There are {a} {noun}. Then {b} {other} ones come. How many are there in total?",
+            f"On the left are {a} {noun}, on the right {b}. How many together?",
+        )
+        if sign == "+"
+        else (
+            f"{who} has {a} {noun} and gives away {b}. How many are left?",
+            f"There are {a} {noun}. {b} of them go away. How many {noun} stay?",
+            f"{a} {noun} without {b} of them are how many {noun}?",
+            f"Of {a} {noun}, {b} are {other}. How many are not {other}?",
+        )
+    )
+    ask = rng.choice(asks).replace("  ", " ")
+    if rng.random() < 0.3:
+        return f"{ask} Write the whole sum.", f"{a} {sign} {b} = {result}"
+    return ask, str(result)
+
+
+def recipe(rng: Random) -> Pair:
+    """Two or three steps from a start; the answer shows each."""
+    value = rng.randint(0, 12)
+    said, done = (
+        [rng.choice((f"Start with {value}.", f"Begin at {value}.", f"You have {value}."))],
+        [],
+    )
+    for _ in range(rng.choice((2, 2, 3))):
+        up = rng.random() < 0.5 if 0 < value < 20 else value == 0
+        amount = rng.randint(0, min(9, 20 - value if up else value))
+        after = value + amount if up else value - amount
+        verb = rng.choice(("Add", "Put", "Then add") if up else ("Take away", "Remove", "Subtract"))
+        said.append(f"{verb} {amount}.")
+        done.append(f"{value} {'+' if up else '-'} {amount} = {after}")
+        value = after
+    if rng.random() < 0.6:
+        return " ".join(said) + rng.choice((" Show each step.", " Write every sum.")), "; ".join(
+            done
+        )
+    return " ".join(said) + rng.choice((" How many do you have now?", " What is the result?")), str(
+        value
+    )
+
+
+def count_on(rng: Random) -> Pair:
+    """Counting up, down and comparing."""
+    low = rng.randint(0, 12)
+    high = low + rng.randint(1, 8)
+    up = [str(n) for n in range(low, high + 1)]
+    other = rng.choice([n for n in range(21) if n != low])
+    return rng.choice(
+        (
+            (f"Count from {low} to {high}.", " ".join(up)),
+            (f"Count down from {high} to {low}.", " ".join(up[::-1])),
+            (f"What number comes after {low}?", str(low + 1)),
+            (f"What number comes before {high}?", str(high - 1)),
+            (f"Which is bigger, {low} or {other}?", str(max(low, other))),
+            (f"Which is smaller, {low} or {other}?", str(min(low, other))),
+            (f"Write {NUMBERS[low]} as a number.", str(low)),
+            (f"Write {low} as a word.", NUMBERS[low]),
+        )
+    )
+
+
+def repeat_words(rng: Random) -> Pair:
+    """How many words, the first, the last, again: reading what stands there."""
+    things = invent(rng, rng.randint(1, 8))
+    words = [t.color if rng.random() < 0.5 else t.shape for t in things]
+    text = " ".join(words)
+    word = rng.choice(words)
+    return rng.choice(
+        (
+            (f"Write this again: {text}", text),
+            (f"Say it backwards: {text}", " ".join(words[::-1])),
+            (f"How many words are here? {text}", str(len(words))),
+            (f"What is the last word? {text}", words[-1]),
+            (f"How often is {word} in this list? {text}", str(words.count(word))),
+            (
+                f"Write the words with numbers. {text}",
+                ", ".join(f"{i} {w}" for i, w in enumerate(words, 1)),
+            ),
+        )
+    )
+
+
+SUMS: dict[Callable[[Random], Pair], float] = {
+    plain_sum: 10,
+    story: 8,
+    recipe: 6,
+    count_on: 3,
+    repeat_words: 4,
+}
+
+
+def in_words(rng: Random) -> Pair:
+    """One request that needs no picture."""
+    if rng.random() < 0.68:
+        return from_list(rng)
+    return rng.choices(list(SUMS), list(SUMS.values()))[0](rng)
+
+
+# --- the words around a request ---------------------------------------------------------------
+
+BEFORE = (
+    "Look at the picture.",
+    "Here is a picture.",
+    "Here is a picture of a floor with objects on it.",
+    "The picture shows some objects on a gray floor.",
+    "Look carefully at every object.",
+    "You see a scene with one or more objects. Each has a size, a color, a material and a shape.",
+    "A camera looks down at a floor where things stand.",
+    "The question is about the picture.",
+    "This is a task about a picture. Read the question with care, look at each object in the "
+    "picture, and give an answer that is complete and correct.",
+    "Objects are small or large, made of rubber or metal, and come in eight different colors. "
+    "The order is always from left to right.",
+)
+AFTER = (
+    "Look at the picture to find out.",
+    "Answer briefly.",
+    "Use the order size, color, material, shape in every name.",
+    "Only the answer, please.",
+    "If there is nothing to name, write none.",
+    "Look at the whole picture before you answer, from the left side to the right side.",
+    "Give the answer in the form that the question asks for, and write nothing before or after it.",
+)
+
+
+def from_picture(rng: Random, things: Things) -> Pair:
+    """One request about a picture of the things, with true words around it."""
+    ask, answer = about(rng, things, seen=True)
+    if rng.random() < 0.4:
+        ask = " ".join([*rng.sample(BEFORE, rng.choice((1, 1, 2))), ask])
+    if rng.random() < 0.25:
+        ask = " ".join([ask, *rng.sample(AFTER, rng.choice((1, 1, 2)))])
+    return ask, answer

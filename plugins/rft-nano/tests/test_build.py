@@ -1,0 +1,65 @@
+"""The build, in miniature: painted discs instead of renders, seconds instead of minutes."""
+
+import json
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from rft_nano import perception
+from rft_nano.build import Build
+from rft_nano.corpus import Corpus, Seen, to_model
+from rft_nano.model import IMAGE_SIZE
+from rft_nano.report import in_order
+from rft_nano.team import Team
+from rft_nano.things import Thing
+
+PAINT = {"red": (200, 30, 30), "green": (30, 160, 30), "blue": (40, 60, 220), "gray": (60, 60, 60)}
+
+
+def painted(rng):
+    """One disc on a light floor."""
+    u, v, color = rng.uniform(0.2, 0.8), rng.uniform(0.2, 0.8), rng.choice(sorted(PAINT))
+    pixels = np.full((IMAGE_SIZE, IMAGE_SIZE, 3), 170, np.uint8)
+    rows, columns = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE] / IMAGE_SIZE
+    pixels[np.hypot(columns - u, rows - v) < 0.08] = PAINT[color]
+    return pixels, [Seen(Thing("small", color, "metal", "sphere", u, v), 0.08)]
+
+
+def corpus(seed, count):
+    rng = Random(seed)
+    pixels, seen = zip(*(painted(rng) for _ in range(count)), strict=True)
+    return Corpus(np.stack(pixels), list(seen))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_small_build_sees_colours_goes_on_after_a_stop_and_exports(tmp_path):
+    for minutes in (0.15, 0.3):  # the second sitting takes up the first
+        build = Build(tmp_path, 0, tmp_path / "weights", Team())
+        build.see(corpus(0, 200), minutes, batch=16)
+    unseen = corpus(1, 64)
+    pixels = torch.stack([torch.from_numpy(to_model(p)) for p in unseen.pixels])
+    with torch.no_grad():
+        said = build.heads(perception.features(build.model, pixels))
+    colours = perception.accuracy(said, perception.targets(unseen.seen))["color"]
+    build.speak(corpus(0, 200), 0.02, lambda: None, pictured=2, written=1)
+    build.export()
+
+    assert colours > 0.5  # chance: 0.25 of the painted, 0.125 of all
+    assert (tmp_path / "weights" / "model.safetensors").exists()
+
+
+def test_names_count_once_and_in_order():
+    assert in_order(["a", "b", "c"], ["a", "c", "b"]) == 2
+    assert in_order([], ["a"]) == 0
+    assert in_order(["a", "a"], ["a"]) == 1
+
+
+def test_the_shipped_log_says_how_long_and_how_well():
+    from rft_nano import WEIGHTS
+
+    lines = [json.loads(line) for line in (WEIGHTS / "build.log.jsonl").read_text().splitlines()]
+
+    assert {"perception", "language"} <= {line.get("stage") for line in lines}
+    assert lines[-1]["report"] == "final"
