@@ -27,4 +27,4 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 docs: $(STAMP)
-	if test -f mkdocs.yml; then $(BIN)/mkdocs build --strict; fi
+	if test -f mkdocs.yml; then NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet; fi

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from rftcore.hookspecs import hookimpl
-from rftcore.types import DatasetFactory, ParserFactory, Reward, RewardFactory
+from rftcore.types import DatasetFactory, ParserFactory, RewardFactory
 
 
 @hookimpl
@@ -17,19 +17,11 @@ def rft_datasets() -> Mapping[str, DatasetFactory]:
 def rft_parsers() -> Mapping[str, ParserFactory]:
     from rftcore import parsers
 
-    return {"integer": parsers.Integer, "number": parsers.Number, "choice": parsers.Choice}
+    return parsers.OFFERED
 
 
 @hookimpl
 def rft_rewards() -> Mapping[str, RewardFactory]:
     from rftcore import rewards
 
-    def exact() -> Reward:
-        """1 if the answer equals gold, else 0."""
-        return rewards.exact
-
-    def tags() -> Reward:
-        """1 if the completion is one think block and then one answer block, else 0."""
-        return rewards.tags
-
-    return {"exact": exact, "tags": tags, "tolerance": rewards.tolerance}
+    return rewards.OFFERED

@@ -48,7 +48,11 @@ def rft_models() -> Mapping[str, ModelFactory]:  # type: ignore[empty-body]
 
 @hookspec
 def rft_commands() -> "Sequence[click.Command]":  # type: ignore[empty-body]
-    """Add commands to `rft`. Called once at start-up: the implementation must be light."""
+    """Add commands to `rft`; none can replace one of the core's.
+
+    Called when someone types a command that the core does not have, or asks
+    for `rft plugins list`: `rft --help` loads no plugin.
+    """
 
 
 @hookspec

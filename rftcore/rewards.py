@@ -108,10 +108,12 @@ def _tolerance(x: RewardInput, /, *, full_within: float, zero_beyond: float) -> 
 
 
 def _exact() -> Reward:
+    """1 if the answer equals the gold, else 0."""
     return exact
 
 
 def _tags() -> Reward:
+    """1 for one think block and then one answer block, else 0."""
     return tags
 
 

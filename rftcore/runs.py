@@ -1,6 +1,6 @@
 """The run folder: everything a number can be traced to, written so that a kill spares it.
 
-    recipe.yaml  manifest.json  state.json  metrics.jsonl  rollouts.jsonl  log.txt
+    recipe.yaml  manifest.json  state.json  metrics.jsonl  rollouts.jsonl  summary.json
     evaluation/<stage>.json     checkpoints: sft/ grpo/     models: sft/model grpo/model
 
 A file is either the old one or the new one, never half of one. JSON lines are

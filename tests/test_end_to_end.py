@@ -1,0 +1,87 @@
+"""The real command, from names to the table; and a run that is killed wherever it hurts."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RFT = Path(sys.executable).with_name("rft")
+RED_CUBES = ROOT / "examples/rft-red-cubes/rft_red_cubes.py"
+PATIENCE_S = 600
+
+pytest.importorskip("rft_nano")
+pytestmark = pytest.mark.slow
+
+
+def command(*arguments):
+    return [str(RFT), "train", *map(str, arguments)]
+
+
+def finished(folder):
+    return {
+        "state": json.loads((folder / "state.json").read_text())["done"],
+        "summary": json.loads((folder / "summary.json").read_text()),
+        "metrics": [json.loads(s) for s in (folder / "metrics.jsonl").read_text().splitlines()],
+    }
+
+
+@pytest.mark.parametrize("task", ["counting", f"{RED_CUBES}:count_red_cubes"])
+def test_a_task_trains_and_reports_from_end_to_end(task, tmp_path):
+    out = tmp_path / "run"
+    done = subprocess.run(
+        command("--task", task, "--smoke", "--out", out), capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "after GRPO" in done.stdout
+    assert str(out) in done.stdout
+    assert list(finished(out)["summary"]["scores"]) == ["start", "sft", "grpo"]
+
+
+def kill_when(there, arguments, cache):
+    """Start the command and kill -9 it as soon as `there()` is true."""
+    process = subprocess.Popen(
+        arguments,
+        env={**os.environ, "RFT_CACHE": str(cache)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    start = time.monotonic()
+    while not there():
+        assert process.poll() is None, f"{arguments} ended by itself: {process.returncode}"
+        assert time.monotonic() - start < PATIENCE_S
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_a_run_killed_while_rendering_in_sft_and_in_grpo_finishes(tmp_path):
+    out, cache = tmp_path / "run", tmp_path / "cache"
+    saves = [f"--set={p}.{s}" for p in ("sft", "grpo") for s in ("max_steps=4", "save_steps=2")]
+    resume = command("--resume", out)
+
+    def pictures():
+        return list(cache.glob("scenes/??/*.png"))
+
+    def saved(phase):
+        return (out / phase / "checkpoint-2" / "trainer_state.json").exists()
+
+    start = command("--task", "counting", "--smoke", "--out", out, *saves)
+    kill_when(lambda: len(pictures()) > 3, start, cache)
+    kill_when(lambda: saved("sft"), resume, cache)
+    kill_when(lambda: saved("grpo"), resume, cache)
+    done = subprocess.run(
+        resume, env={**os.environ, "RFT_CACHE": str(cache)}, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    run = finished(out)
+    assert run["state"][-1] == "evaluate:grpo"
+    steps = [(r["phase"], r["step"]) for r in run["metrics"] if "loss" in r]
+    assert steps == [(phase, step) for phase in ("sft", "grpo") for step in (1, 2, 3, 4)]
