@@ -9,6 +9,8 @@ from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
+from rftcore.processes import is_main
+
 PLAIN_EVERY_S = 10.0
 
 
@@ -17,7 +19,7 @@ class Bar:
 
     In a terminal a `tqdm` bar. Elsewhere (a file, a CI log) a line at the
     start of each `PLAIN_EVERY_S` seconds and one at the end, so that a log
-    stays readable and still shows that work goes on.
+    stays readable and still shows that work goes on. Only the main process draws.
     """
 
     def __init__(
@@ -32,11 +34,11 @@ class Bar:
     ) -> None:
         self.total, self.label, self.unit, self.n = total, label, unit, initial
         self._stream = stream or sys.stderr
-        self._show = show
+        self._show = show and is_main()
         self._notes: dict[str, str] = {}
         self._start, self._from = time.monotonic(), initial
         self._spoke, self._said = 0.0, initial
-        live = show and self._stream.isatty()
+        live = self._show and self._stream.isatty()
         self._tqdm: tqdm[Any] | None = None
         if live:
             self._tqdm = tqdm(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rftcore import processes
 from rftcore.bars import Bar
 from rftcore.data import Slice, take
 from rftcore.errors import RecipeError
@@ -58,15 +59,17 @@ def evaluate_split(
     Raises: `DataError` for an unknown split; `RewardError` from `scorer`.
     """
     part = take(task, split, limit)
-    part.prepare()
+    with processes.main_first():
+        part.prepare()
     maker = prompt_of(task, prompt)
     answered: list[Answered] = []
     label = f"evaluating {split}" + (f" ({prompt} prompt)" if prompt != "reason" else "")
-    with Bar(len(part), label, "sample", show=progress) as bar:
+    with Bar(len(processes.share(len(part))), label, "sample", show=progress) as bar:
         for samples in _batches(part, batch_size):
             answered += _answer(policy, maker, scorer, samples, max_new_tokens)
             accuracy = _share(answered, lambda a: a.score.correct)
             bar.update(len(samples), accuracy=f"{accuracy:.1%}")
+    answered = processes.gather(answered, len(part))
     return split_score(split, prompt, answered), answered
 
 
@@ -127,8 +130,10 @@ def _answer(
 
 
 def _batches(part: Slice, size: int) -> Iterator[list[Sample]]:
-    for start in range(0, len(part), size):
-        yield [part[index] for index in range(start, min(start + size, len(part)))]
+    """This process's share of the samples."""
+    mine = processes.share(len(part))
+    for start in range(0, len(mine), size):
+        yield [part[index] for index in mine[start : start + size]]
 
 
 def _share(answered: Sequence[Answered], of: Callable[[Answered], float]) -> float:

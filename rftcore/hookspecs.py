@@ -4,6 +4,8 @@ The five `offers` hooks return mappings from a name to a factory. A factory's
 annotated keyword arguments are the component's options; calling it without
 arguments must work. A name offered by two distributions stays reachable as
 `distribution:name`; the bare name is then an error that lists both.
+
+The hooks that observe a run are called in its main process only.
 """
 
 from collections.abc import Mapping, Sequence

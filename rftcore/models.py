@@ -35,11 +35,6 @@ class Policy:
         """The processor's tokenizer."""
         return getattr(self.processor, "tokenizer", self.processor)
 
-    def save(self, folder: Path) -> None:
-        """Write model and processor as `from_pretrained` reads them."""
-        self.model.save_pretrained(folder)
-        self.processor.save_pretrained(folder)
-
 
 def load(source: str | Path, *, dtype: str = "auto", device: str | None = None) -> Policy:
     """Load the model and processor in a folder or of a hub name.

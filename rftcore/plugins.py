@@ -24,6 +24,7 @@ import pluggy
 
 from rftcore import hookspecs
 from rftcore.errors import PluginError, RecipeError, RftError, UnknownNameError, closest
+from rftcore.processes import is_main
 from rftcore.types import Dataset, Parser, Task, Term
 
 if TYPE_CHECKING:
@@ -329,6 +330,8 @@ class Catalogue:
                 yield plugin, Offer(kind, name, plugin, factory)
 
     def _observe(self, hook: str, **values: Any) -> None:
+        if not is_main():
+            return
         for plugin, call in self._implementations(hook):
             with _guard(plugin, f"hook {hook}", wrap_all=True):
                 call(**values)

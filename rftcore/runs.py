@@ -12,11 +12,11 @@ import json
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
@@ -90,8 +90,12 @@ class RunFolder:
 
     def discard_unstarted(self) -> None:
         """Remove the folder if no phase has ended, so that a corrected start finds it free."""
-        if self._lock_file is not None and not self.read_json(STATE)["done"]:
-            shutil.rmtree(self.path)
+        if self._lock_file is None or self.read_json(STATE)["done"]:
+            return
+        for name in (RECIPE, STATE, MANIFEST, ".lock"):  # all that is there before a phase ends
+            (self.path / name).unlink(missing_ok=True)
+        with suppress(OSError):  # something of the user's is in it
+            self.path.rmdir()
 
     # --- one process at a time ---
 
@@ -201,6 +205,31 @@ class RunFolder:
         state = self.read_json(STATE)
         if phase not in state["done"]:
             self.write_json(STATE, {**state, "done": [*state["done"], phase]})
+
+
+class Follower(RunFolder):
+    """The run folder as the other processes of a run see it: they read, the main one writes."""
+
+    @classmethod
+    def follow(cls, path: str | Path, patience_s: float = 60.0) -> Self:
+        """The folder, once the main process has made it. Raises `RunError` if it does not."""
+        start = time.monotonic()
+        while not (Path(path) / MANIFEST).is_file():
+            if time.monotonic() - start > patience_s:
+                raise RunError(f"the main process has made no run folder {path}")
+            time.sleep(0.1)
+        return cls(path)
+
+    def lock(self) -> Self:
+        """Leave the lock to the main process."""
+        return self
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write nothing: the main process does."""
+        return self.path / name
+
+    def append_jsonl(self, name: str, value: object) -> None:
+        """Write nothing: the main process does."""
 
 
 def default_run_dir(task: str, model: str, seed: int, root: str | Path = "runs") -> Path:

@@ -14,7 +14,7 @@ import rftcore
 ROOT = Path(rftcore.__file__).parent
 # A module may import from the rows above its own; a folder is one module.
 ROWS = (
-    ("errors",),
+    ("errors", "processes"),
     ("types",),
     ("bars", "config", "hookspecs", "markup"),
     ("plugins",),
@@ -38,7 +38,7 @@ NEVER = {
 }
 HEAVY = {"torch", "transformers", "trl", "accelerate", "datasets"}
 SLOW = HEAVY | {"PIL", "mitsuba", "numpy", "pandas"}
-MAY_LOAD_HEAVY = {"models", "training", "evaluation"}
+MAY_LOAD_HEAVY = {"models", "training", "evaluation", "processes"}
 FILES = sorted(ROOT.rglob("*.py"))
 
 

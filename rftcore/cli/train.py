@@ -124,9 +124,14 @@ class Request:
 
 def _start(plan: Plan, catalogue: "Catalogue", out: Path | None, smoke: bool) -> "RunFolder":
     from rftcore.config import dump_recipe
-    from rftcore.runs import RunFolder, default_run_dir, manifest
+    from rftcore.processes import is_main, world_size
+    from rftcore.runs import Follower, RunFolder, default_run_dir, manifest
 
     recipe = plan.recipe
+    if out is None and world_size() > 1:
+        raise RecipeError("several processes need one folder: say which with --out DIR")
+    if out is not None and not is_main():
+        return Follower.follow(out)
     name = f"smoke-{recipe.task}" if smoke else recipe.task
     facts = manifest(
         recipe.model_dump(mode="json"), plugins=catalogue.distributions(), model=str(plan.model)
@@ -140,9 +145,10 @@ def _resume(
 ) -> tuple["RunFolder", Plan]:
     """The run and its own recipe. A setting may be repeated, not changed."""
     from rftcore.config import differences, load_recipe, read_recipe_file
-    from rftcore.runs import MANIFEST, RECIPE, RunFolder
+    from rftcore.processes import is_main
+    from rftcore.runs import MANIFEST, RECIPE, Follower, RunFolder
 
-    run = RunFolder.resume(folder)
+    run = RunFolder.resume(folder) if is_main() else Follower.follow(folder)
     own = (str(run.path / RECIPE), read_recipe_file(run.path / RECIPE))
     recipe = load_recipe(own)
     changed = differences(recipe, load_recipe(own, *options, overrides=settings))
@@ -158,7 +164,10 @@ def _resume(
 
 
 def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
-    click.echo(f"run: {run.path}")
+    from rftcore.processes import is_main
+
+    if is_main():
+        click.echo(f"run: {run.path}")
     with run:
         try:
             from rftcore.evaluation import evaluate_split
@@ -180,7 +189,8 @@ def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
         except KeyboardInterrupt:
             click.echo(f"\ninterrupted; go on with: rft train --resume {run.path}", err=True)
             sys.exit(130)
-    click.echo(summary.table())
+    if is_main():
+        click.echo(summary.table())
 
 
 def _splits(task: "Task") -> tuple[str, ...]:

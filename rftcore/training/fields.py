@@ -9,13 +9,13 @@ checked by name and type before a model loads.
 from __future__ import annotations
 
 import dataclasses
-import os
 import typing
 from pathlib import Path
 from typing import Any
 
 from rftcore.config import GrpoRecipe, Recipe, SftRecipe, check_settings
 from rftcore.errors import RecipeError
+from rftcore.processes import world_size
 
 DERIVED = {
     "per_device_train_batch_size": "micro_batch",
@@ -66,11 +66,6 @@ def _refuse_derived(recipe: Recipe, section: str) -> None:
 def extras(section: SftRecipe | GrpoRecipe) -> dict[str, Any]:
     """The settings of a section that are TRL's, not ours."""
     return dict(section.model_extra or {})
-
-
-def world_size() -> int:
-    """How many processes accelerate or torchrun started."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def shapes(step_size: int, micro_batch: int | None, what: str) -> dict[str, int]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rftcore import data, models, prompts
+from rftcore import data, models, processes, prompts
 from rftcore.config import Recipe, evaluated_splits
 from rftcore.errors import DataError, RecipeError
 from rftcore.plugins import Catalogue
@@ -83,10 +83,15 @@ def preflight(job: Job) -> None:
     sft_config(recipe, job.run.path / "sft")
     grpo_config(recipe, job.run.path / "grpo")
     models.check_source(job.model)
-    if job.run.done("data"):
-        return
+    with processes.main_first():
+        if not job.run.done("data"):
+            _check_data(job)
+
+
+def _check_data(job: Job) -> None:
+    """Read every sample once; record what the run's data is."""
     fingerprints = data.check(job.task, slices(job), progress=job.progress)
-    sample = data.take(job.task, _first_split(recipe), 1)[0]
+    sample = data.take(job.task, _first_split(job.recipe), 1)[0]
     job.run.update_json(
         "manifest.json",
         {
@@ -138,6 +143,7 @@ def check_vision(job: Job) -> None:
     settings = job.recipe.vision_check
     if not settings.enabled or job.run.done("vision_check"):
         return
+    processes.wait()  # nobody may see it done before everybody has asked
     part = data.take(job.task, _first_split(job.recipe), settings.samples)
     if not part[0].images:
         raise DataError(f"task {job.task.name!r} has no images; set vision_check.enabled=false")
@@ -154,17 +160,20 @@ def check_vision(job: Job) -> None:
         "manifest.json", {"vision_check": facts, "pixel_budget": models.pixel_budget(policy)}
     )
     job.run.mark_done("vision_check")
+    processes.wait()
 
 
 def run_phase(job: Job, phase: str, work: Callable[[Job, Path], dict[str, float]]) -> None:
     """Train one phase unless it is done, and tell the plugins."""
     if job.run.done(phase):
         return
+    processes.wait()  # nobody may see it done before everybody has asked
     job.catalogue.hooks.rft_phase_start(phase=phase)
     start = time.monotonic()
     metrics = work(job, job.run.path / phase)
     job.run.write_json(f"{phase}.json", {"seconds": time.monotonic() - start, "metrics": metrics})
     job.run.mark_done(phase)
+    processes.wait()
     job.catalogue.hooks.rft_phase_end(phase=phase, metrics=metrics)
 
 
@@ -221,8 +230,9 @@ def _fit(
     trainer = quiet(trainer_of([progress]))
     checkpoint = last_checkpoint(folder)
     _forget_after(job, phase, checkpoint)
+    processes.wait()
     trainer.train(resume_from_checkpoint=checkpoint)
-    policy.save(folder / "model")
+    trainer.save_model(str(folder / "model"))  # gathers what several processes hold in parts
     return progress.last
 
 
@@ -288,6 +298,7 @@ def _measure(
     known: Mapping[str, Result] = MappingProxyType({}),
 ) -> None:
     """Score `policy` on every split that is not `known` yet; write scores and completions."""
+    processes.wait()
     job.catalogue.hooks.rft_phase_start(phase=f"evaluate:{stage}")
     results = [known.get(s) or _score(job, policy, s, prompt) for s in _splits(job)]
     for score, answered in results:
@@ -295,6 +306,7 @@ def _measure(
         job.run.write_text(f"evaluation/{stage}-{score.split}.jsonl", lines)
     job.run.write_json(f"evaluation/{stage}.json", [asdict(score) for score, _ in results])
     job.run.mark_done(f"evaluate:{stage}")
+    processes.wait()
     accuracies = {score.split: score.accuracy for score, _ in results}
     job.catalogue.hooks.rft_phase_end(phase=f"evaluate:{stage}", metrics=accuracies)
 

@@ -1,0 +1,69 @@
+"""Who we are among the processes of one run, started by accelerate or torchrun.
+
+Alone, every function here does nothing. Rank 0, the main process, speaks and
+writes the run folder; the others follow what it wrote.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+
+
+def rank() -> int:
+    """This process's number, from 0 to `world_size() - 1`."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def world_size() -> int:
+    """How many processes run together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_main() -> bool:
+    """Whether this process is the one that speaks and writes."""
+    return rank() == 0
+
+
+def wait() -> None:
+    """Return when every process has come this far."""
+    if world_size() > 1:
+        _state().wait_for_everyone()
+
+
+@contextmanager
+def main_first() -> Iterator[None]:
+    """Run the block in the main process, then, with its results on disk, in the others."""
+    if not is_main():
+        wait()
+    yield
+    if is_main():
+        wait()
+
+
+def share(size: int) -> range:
+    """The indices below `size` that are this process's: every `world_size`-th."""
+    return range(rank(), size, world_size())
+
+
+def gather(mine: Sequence[Item], size: int) -> list[Item]:
+    """All processes' items for their `share(size)`, in the order of the indices, everywhere."""
+    if world_size() == 1:
+        return list(mine)
+    from accelerate.utils import gather_object
+
+    _state()
+    pairs = gather_object(list(zip(share(size), mine, strict=True)))
+    return [item for _, item in sorted(pairs, key=lambda pair: pair[0])]
+
+
+def _state() -> Any:
+    """Accelerate's process group, on the device that the trainers will use."""
+    import torch
+    from accelerate import PartialState
+
+    return PartialState(cpu=not torch.cuda.is_available())

@@ -1,0 +1,66 @@
+"""Several processes share one run: each does its part once, and one of them writes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rftcore import processes
+from rftcore.errors import RunError
+from rftcore.runs import Follower, RunFolder
+
+
+@pytest.fixture
+def be(monkeypatch):
+    def become(rank, world):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", str(world))
+
+    return become
+
+
+@given(size=st.integers(0, 100), world=st.integers(1, 9))
+def test_the_shares_are_everything_once(size, world):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORLD_SIZE", str(world))
+        shares = []
+        for rank in range(world):
+            patch.setenv("RANK", str(rank))
+            shares += processes.share(size)
+
+    assert sorted(shares) == list(range(size))
+
+
+def test_alone_there_is_nobody_to_wait_for_or_gather_from():
+    processes.wait()
+
+    assert processes.is_main()
+    assert processes.gather(["a", "b"], 2) == ["a", "b"]
+
+
+def test_a_follower_reads_and_writes_nothing(tmp_path):
+    with RunFolder.create(tmp_path / "run", {"seed": 3}) as run:
+        follower = Follower.follow(run.path)
+        with follower:
+            follower.write_json("summary.json", {})
+            follower.append_jsonl("metrics.jsonl", {})
+            follower.mark_done("sft")
+
+        assert follower.read_json("manifest.json") == {"seed": 3}
+        assert not run.done("sft")
+        assert not (run.path / "metrics.jsonl").exists()
+
+
+def test_a_follower_without_a_leader_gives_up(tmp_path):
+    with pytest.raises(RunError, match="no run folder"):
+        Follower.follow(tmp_path / "run", patience_s=0)
+
+
+def test_only_the_main_process_draws(be, capsys):
+    from rftcore.bars import Bar
+
+    for rank in (0, 1):
+        be(rank, 2)
+        with Bar(1, f"rank {rank}") as bar:
+            bar.update()
+
+    assert capsys.readouterr().err == "rank 0: 1/1 it\n"
