@@ -24,14 +24,16 @@ def test_any_text_comes_back_as_it_was(text):
     assert TOKENIZER.decode(TOKENIZER(text)["input_ids"]) == text
 
 
-@pytest.mark.parametrize("word", [*vocabulary(), *TAGS, *map(str, range(BIGGEST_NUMBER + 1))])
-def test_a_known_word_is_one_token_in_either_case_and_after_a_newline(word):
-    first = pieces(word)
+KNOWN = [*vocabulary(), *TAGS, *map(str, range(BIGGEST_NUMBER + 1))]
 
-    assert len(first) == 1
-    assert len(pieces(word.capitalize())) == 1
-    assert pieces(f"red\n{word}")[2:] == first
-    assert pieces(f"red {word}")[1:] == first
+
+def test_a_known_word_is_one_token_in_either_case():
+    assert [w for w in KNOWN if len(pieces(w)) > 1 or len(pieces(w.capitalize())) > 1] == []
+
+
+def test_a_known_word_is_the_same_token_after_a_space_or_a_newline():
+    assert [w for w in KNOWN if pieces(f"red {w}")[1:] != pieces(w)] == []
+    assert [w for w in KNOWN if pieces(f"red\n{w}")[2:] != pieces(w)] == []
 
 
 def test_every_word_of_counting_is_known():

@@ -32,7 +32,7 @@ from rft_nano.team import Team
 MUON_LR, ADAM_LR = 2e-3, 1.5e-3
 WARM_UP_STEPS = 60
 DECAY = 0.5  # the last share of a stage, over which the learning rate falls to nearly nothing
-LOOKED_AT = 24  # pictures without words in each step of "language", per process
+LOOKED_AT = 16  # pictures without words in each step of "language", per process
 SAVE_EVERY_S, EXPORT_EVERY_S, LOG_EVERY = 120.0, 600.0, 50
 Losses = Callable[[], tuple[torch.Tensor, dict[str, float]]]
 
@@ -238,9 +238,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--weights", type=Path, help="where the model goes (default: OUT/weights)")
     parser.add_argument(
-        "--minutes", type=float, nargs=2, default=(7.0, 45.0), metavar=("SEE", "SPEAK")
+        "--minutes", type=float, nargs=2, default=(20.0, 60.0), metavar=("SEE", "SPEAK")
     )
-    parser.add_argument("--pictures", type=int, default=5600)
+    parser.add_argument("--pictures", type=int, default=7000)
     parser.add_argument(
         "--held-out", type=int, default=200, help="pictures per world in the report"
     )
@@ -248,7 +248,7 @@ def arguments() -> argparse.Namespace:
         "--rows",
         type=int,
         nargs=2,
-        default=(7, 3),
+        default=(6, 5),
         metavar=("PICTURED", "WRITTEN"),
         help="rows per step and process",
     )
