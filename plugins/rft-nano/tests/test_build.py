@@ -15,6 +15,7 @@ from rft_nano.team import Team
 from rft_nano.things import Thing
 
 PAINT = {"red": (200, 30, 30), "green": (30, 160, 30), "blue": (40, 60, 220), "gray": (60, 60, 60)}
+PATIENCE_MIN = 30.0  # steps end the stage, not the clock of a busy machine
 
 
 def painted(rng):
@@ -35,9 +36,9 @@ def corpus(seed, count):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_small_build_sees_colours_goes_on_after_a_stop_and_exports(tmp_path):
-    for minutes in (0.15, 0.3):  # the second sitting takes up the first
+    for steps in (75, 150):  # the second sitting takes up the first
         build = Build(tmp_path, 0, tmp_path / "weights", Team())
-        build.see(corpus(0, 200), minutes, batch=16)
+        build.see(corpus(0, 200), PATIENCE_MIN, batch=16, steps=steps)
     unseen = corpus(1, 64)
     pixels = torch.stack([torch.from_numpy(to_model(p)) for p in unseen.pixels])
     with torch.no_grad():

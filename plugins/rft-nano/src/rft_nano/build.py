@@ -85,11 +85,17 @@ class Stage:
         """Learning rate factor: a ramp, a plain, a linear descent to 2 %."""
         return min(1.0, (self.step + 1) / WARM_UP_STEPS) * max(0.02, min(1.0, (1 - done) / DECAY))
 
-    def run(self, minutes: float, losses: Losses, pause: Callable[[], None]) -> None:
-        """Train until `minutes` are used up; the leader calls `pause` every ten."""
+    def run(
+        self,
+        minutes: float,
+        losses: Losses,
+        pause: Callable[[], None],
+        steps: int | None = None,
+    ) -> None:
+        """Train until `minutes`, or `steps`, are used up; the leader calls `pause` every ten."""
         last = saved = exported = time.monotonic()
-        while self.elapsed_s < minutes * 60:
-            record = self._learn(losses, self.scale(self.elapsed_s / (minutes * 60)))
+        while (done := self._done(minutes, steps)) < 1:
+            record = self._learn(losses, self.scale(done))
             now = time.monotonic()
             self.elapsed_s = self.team.from_leader(self.elapsed_s + now - last)
             if self.step % LOG_EVERY == 0 and self.team.leads:
@@ -109,6 +115,10 @@ class Stage:
                 exported = last = time.monotonic()
         if self.team.leads:
             self.save()
+
+    def _done(self, minutes: float, steps: int | None) -> float:
+        """How much of the stage is behind us, from 0 to 1."""
+        return max(self.elapsed_s / (minutes * 60), self.step / steps if steps else 0.0)
 
     def _learn(self, losses: Losses, scale: float) -> dict[str, float]:
         loss, record = losses()
@@ -139,7 +149,13 @@ class Build:
         """What this process trains on from here: no two processes, stages or sittings alike."""
         return f"{self.seed}|{stage.name}|{stage.step}|{self.team.rank}"
 
-    def see(self, corpus: corpora.Corpus, minutes: float, batch: int = 32) -> None:
+    def see(
+        self,
+        corpus: corpora.Corpus,
+        minutes: float,
+        batch: int = 32,
+        steps: int | None = None,
+    ) -> None:
         """Stage "perception"."""
         tower = self.model.model.vision_tower
         modules = {"tower": tower, "heads": self.heads}
@@ -149,6 +165,7 @@ class Build:
             minutes,
             lambda: self._look(pictures, batch, stage.step % LOG_EVERY == LOG_EVERY - 1),
             lambda: None,
+            steps,
         )
 
     def _look(

@@ -23,21 +23,32 @@ TOWER_WIDTH, TOWER_LAYERS, TOWER_HEADS = 160, 5, 5
 TEXT_WIDTH, TEXT_LAYERS, TEXT_HEADS, TEXT_HIDDEN = 192, 4, 6, 512
 
 RFT_DEFAULTS = """\
-# Recipe defaults for nano: a small model wants far larger steps than a 2B one.
+# Recipe defaults for nano: a small model wants far larger steps than a 2B one, and on two
+# cores memory is cheaper than computing activations twice.
 sft:
   learning_rate: 5.0e-4
   num_train_epochs: 2
   batch_size: 16
   freeze: []
+  lr_scheduler_type: cosine
+  warmup_steps: 10
+  activation_checkpointing: false
+  save_steps: 50
+  save_total_limit: 1
 grpo:
-  learning_rate: 5.0e-5
-  max_steps: 200
+  learning_rate: 1.0e-4
+  max_steps: 100
   prompts_per_step: 8
   group_size: 8
-  max_completion_length: 128
+  max_completion_length: 96
   lr_scheduler_type: linear
+  warmup_steps: 5
+  activation_checkpointing: false
+  save_steps: 25
+  save_total_limit: 1
 evaluation:
-  max_new_tokens: 128
+  max_new_tokens: 96
+  batch_size: 100
 """
 
 

@@ -381,7 +381,7 @@ def two_requests(rng: Random, things: Things) -> Pair:
 Asker = Callable[[Random, Things], Pair]
 # weight when seen in a picture, weight when read in the instruction
 ABOUT: dict[Asker, tuple[float, float]] = {
-    caption: (30, 3),
+    caption: (24, 3),
     caption_numbered: (4, 2),
     caption_lines: (2, 1),
     caption_part: (5, 3),
@@ -399,7 +399,7 @@ ABOUT: dict[Asker, tuple[float, float]] = {
     more: (1, 2),
     tally: (2, 3),
     except_for: (4, 8),
-    one_by_one: (4, 16),
+    one_by_one: (10, 16),
     two_requests: (9, 0),
 }
 
@@ -618,6 +618,35 @@ def repeat_words(rng: Random) -> Pair:
     )
 
 
+def belongs(rng: Random) -> Pair:
+    """Whether a name fits a description: the least that filtering takes."""
+    things = invent(rng, rng.choice((1, 1, 2, 3, 4, 5)))
+    pick = pick_some(rng, things)
+    verdicts = ["yes" if pick.matches(t) else "no" for t in things]
+    if len(things) == 1:
+        one, kind = things[0].name(), pick.phrase(rng, plural=False)
+        some = pick.phrase(rng)
+        ask = rng.choice(
+            (
+                f"Is a {one} a {kind}?",
+                f"I have a {one}. Is it a {kind}?",
+                f"Does a {one} belong to the {some}?",
+                f"Someone wants {some}. Is a {one} right? Say yes or no.",
+                f"Would you put a {one} in a box for {some}?",
+            )
+        )
+        return ask, verdicts[0]
+    some, text = pick.phrase(rng), "; ".join(t.name() for t in things)
+    ask = rng.choice(
+        (
+            f"A box is for {some}. Say yes or no for each of these: {text}.",
+            f"{text}. Which of them are {some}? Only yes or no for each.",
+            f"Sort out the {some}, yes or no each time: {text}.",
+        )
+    )
+    return ask, " ".join(verdicts)
+
+
 SUMS: dict[Callable[[Random], Pair], float] = {
     plain_sum: 10,
     story: 8,
@@ -629,8 +658,11 @@ SUMS: dict[Callable[[Random], Pair], float] = {
 
 def in_words(rng: Random) -> Pair:
     """One request that needs no picture."""
-    if rng.random() < 0.68:
+    kind = rng.random()
+    if kind < 0.66:
         return from_list(rng)
+    if kind < 0.84:
+        return belongs(rng)
     return rng.choices(list(SUMS), list(SUMS.values()))[0](rng)
 
 
