@@ -1,6 +1,5 @@
 """What the loop hands to TRL, and what it refuses before a model loads."""
 
-import json
 from types import SimpleNamespace
 
 import pytest
@@ -143,4 +142,3 @@ def test_the_prompt_hash_moves_with_the_instruction():
     }
 
     assert len(hashes) == 2
-    assert json.dumps(sorted(hashes))

@@ -47,7 +47,6 @@ class Job:
     evaluate: Evaluate
     progress: bool = True
     scores: dict[str, list[SplitScore]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def train(job: Job) -> Summary:
@@ -90,8 +89,9 @@ def preflight(job: Job) -> None:
 
 def _check_data(job: Job) -> None:
     """Read every sample once; record what the run's data is."""
-    fingerprints = data.check(job.task, slices(job), progress=job.progress)
-    sample = data.take(job.task, _first_split(job.recipe), 1)[0]
+    parts = slices(job)
+    fingerprints = data.check(job.task, parts, progress=job.progress)
+    sample = parts[0][0]
     job.run.update_json(
         "manifest.json",
         {
@@ -118,10 +118,6 @@ def slices(job: Job) -> list[data.Slice]:
     return chosen
 
 
-def _first_split(recipe: Recipe) -> str:
-    return "sft" if recipe.sft.enabled else "rl"
-
-
 def load_policy(job: Job, source: str | Path) -> models.Policy:
     """The policy in `source`, with randomness seeded as the recipe says."""
     from transformers import set_seed
@@ -144,7 +140,7 @@ def check_vision(job: Job) -> None:
     if not settings.enabled or job.run.done("vision_check"):
         return
     processes.wait()  # nobody may see it done before everybody has asked
-    part = data.take(job.task, _first_split(job.recipe), settings.samples)
+    part = data.take(job.task, slices(job)[0].split, settings.samples)
     if not part[0].images:
         raise DataError(f"task {job.task.name!r} has no images; set vision_check.enabled=false")
     policy = load_policy(job, job.model)
