@@ -44,6 +44,7 @@ def test_a_small_build_sees_colours_goes_on_after_a_stop_and_exports(tmp_path):
     with torch.no_grad():
         said = build.heads(perception.features(build.model, pixels))
     colours = perception.accuracy(said, perception.targets(unseen.seen))["color"]
+    build.read(PATIENCE_MIN, lambda: None, written=2, steps=2)
     build.speak(corpus(0, 200), 0.02, lambda: None, pictured=2, written=1)
     build.export()
 
@@ -62,5 +63,5 @@ def test_the_shipped_log_says_how_long_and_how_well():
 
     lines = [json.loads(line) for line in (WEIGHTS / "build.log.jsonl").read_text().splitlines()]
 
-    assert {"perception", "language"} <= {line.get("stage") for line in lines}
+    assert {"perception", "words", "language"} <= {line.get("stage") for line in lines}
     assert lines[-1]["report"] == "final"

@@ -43,6 +43,16 @@ def test_no_name_is_followed_by_its_mark(rng):
     assert not re.search(rf"(rubber|metal) ({shapes}) (\d|no|removed)", answer)
 
 
+@given(rngs, st.integers(0, 2**32))
+def test_what_a_verdict_accepts_is_what_a_filter_lists(rng, seed):
+    things = rows_of_things(rng)
+    verdicts = practice.verdicts(Random(seed), things)[1].split(", ")
+    accepted = [line.removesuffix(": yes") for line in verdicts if line.endswith(": yes")]
+
+    assert len(verdicts) == len(things)
+    assert (", ".join(accepted) or "none") == practice.filtered(Random(seed), things)[1]
+
+
 @given(rngs)
 def test_every_written_sum_is_true(rng):
     for a, sign, b, result in SUM.findall(practice.in_words(rng)[1]):

@@ -1,10 +1,10 @@
 """Make `nano` from nothing: `python -m rft_nano.build --out FOLDER`.
 
-Three stages: the corpus is rendered and packed, the tower learns to see, the
-decoder learns to speak. Each saves its progress; run the command again to go on
-after a stop, or with more minutes to train for longer. The same seed
-gives the same data in the same order; how far training comes in its minutes
-depends on the machine.
+Four stages: the corpus is rendered and packed, the tower learns to see, the
+decoder learns to read without pictures, both learn to speak of what is seen.
+Each saves its progress; run the command again to go on after a stop, or with
+more minutes to train for longer. The same seed gives the same data in the same
+order; how far training comes in its minutes depends on the machine.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from rft_nano.team import Team
 MUON_LR, ADAM_LR = 2e-3, 1.5e-3
 WARM_UP_STEPS = 60
 DECAY = 0.5  # the last share of a stage, over which the learning rate falls to nearly nothing
-LOOKED_AT = 16  # pictures without words in each step of "language", per process
+LOOKED_AT = 8  # pictures without words in each step of "language", per process
 SAVE_EVERY_S, EXPORT_EVERY_S, LOG_EVERY = 120.0, 600.0, 50
 Losses = Callable[[], tuple[torch.Tensor, dict[str, float]]]
 
@@ -134,7 +134,9 @@ class Stage:
 class Build:
     """The parts that the stages share."""
 
-    def __init__(self, out: Path, seed: int, weights: Path, team: Team) -> None:
+    def __init__(
+        self, out: Path, seed: int, weights: Path, team: Team, *, compiled: bool = False
+    ) -> None:
         self.out, self.seed, self.weights, self.team = out, seed, weights, team
         self.state = out / "state"
         self.state.mkdir(parents=True, exist_ok=True)
@@ -144,6 +146,8 @@ class Build:
         self.model = models.build_model(self.processor, seed)
         share_case(self.model, self.processor.tokenizer)
         self.heads = perception.Heads(models.TOWER_WIDTH)
+        reader = self.model.model.language_model
+        self.reader: Any = torch.compile(reader, dynamic=False) if compiled else reader
 
     def _seed(self, stage: Stage) -> str:
         """What this process trains on from here: no two processes, stages or sittings alike."""
@@ -182,6 +186,24 @@ class Build:
             **perception.accuracy(said, wanted),
         } if report else {}
 
+    def read(
+        self,
+        minutes: float,
+        pause: Callable[[], None],
+        *,
+        written: int,
+        steps: int | None = None,
+    ) -> None:
+        """Stage "words": the decoder alone. A row costs half of one in "language"."""
+        modules = {"text": self.model.model.language_model}
+        stage = Stage("words", modules, self.state, self.log, self.team)
+        packer = Packer(self.processor.tokenizer)
+        lessons = Lessons(packer, None, self._seed(stage), pictured=0, written=written)
+        stage.run(minutes, self._losses(lessons), pause, steps)
+
+    def _losses(self, lessons: Lessons) -> Losses:
+        return lambda: lesson_loss(self.model, self.heads, lessons, self.reader)
+
     def speak(
         self,
         corpus: corpora.Corpus,
@@ -203,7 +225,7 @@ class Build:
             written=written,
             looked_at=LOOKED_AT,
         )
-        stage.run(minutes, lambda: lesson_loss(self.model, self.heads, lessons), pause)
+        stage.run(minutes, self._losses(lessons), pause)
 
     def export(self) -> None:
         """Write the folder that `from_pretrained` reads, and the log beside it."""
@@ -255,7 +277,11 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--weights", type=Path, help="where the model goes (default: OUT/weights)")
     parser.add_argument(
-        "--minutes", type=float, nargs=2, default=(20.0, 60.0), metavar=("SEE", "SPEAK")
+        "--minutes",
+        type=float,
+        nargs=3,
+        default=(20.0, 15.0, 60.0),
+        metavar=("SEE", "READ", "SPEAK"),
     )
     parser.add_argument("--pictures", type=int, default=7000)
     parser.add_argument(
@@ -270,6 +296,9 @@ def arguments() -> argparse.Namespace:
         help="rows per step and process",
     )
     parser.add_argument("--cache", type=Path, help="rendered pictures (default: rft's cache)")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the decoder; needs a C++ compiler"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes that train together")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -295,12 +324,18 @@ def main() -> None:
 
 
 def train(rank: int, options: argparse.Namespace, meeting: Path) -> None:
-    """One process of the team: both stages; the leader also measures and exports."""
+    """One process of the team: all stages; the leader also measures and exports."""
     from rft_scenes import ImageCache
 
     team = Team.meet(rank, options.workers, meeting)
     cache = ImageCache(options.cache)
-    build = Build(options.out, options.seed, options.weights or options.out / "weights", team)
+    build = Build(
+        options.out,
+        options.seed,
+        options.weights or options.out / "weights",
+        team,
+        compiled=options.compile,
+    )
     corpus = corpora.load(options.out / "corpus")
     build.see(corpus, options.minutes[0])
 
@@ -309,7 +344,8 @@ def train(rank: int, options: argparse.Namespace, meeting: Path) -> None:
         build.report(worlds(cache, options.held_out // 4), "interim")
 
     pictured, written = options.rows
-    build.speak(corpus, options.minutes[1], pause, pictured=pictured, written=written)
+    build.read(options.minutes[1], build.export, written=pictured + written)
+    build.speak(corpus, options.minutes[2], pause, pictured=pictured, written=written)
     if team.leads:
         build.report(worlds(cache, options.held_out), "final")
         build.export()

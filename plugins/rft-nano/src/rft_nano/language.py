@@ -1,4 +1,4 @@
-"""Stage two: teach the decoder to speak about pictures and about words.
+"""The later stages: teach the decoder to read, and to speak about pictures.
 
 Rows of many short samples (`rows`), some over pictures and some of text
 alone; the loss is on answers only. The tower keeps its heads and their loss,
@@ -67,11 +67,12 @@ class Lessons:
 
 
 def answer_loss(
-    model: Any, rows: Rows, patch_features: torch.Tensor | None
+    model: Any, rows: Rows, patch_features: torch.Tensor | None, reader: Any = None
 ) -> tuple[torch.Tensor, float]:
     """Weighted mean loss over answer tokens (nats), and the share predicted right.
 
-    `patch_features`: (P, 64, width) for the first P rows.
+    `patch_features`: (P, 64, width) for the first P rows. `reader`: a compiled form
+    of the model's decoder.
     """
     text = model.model.language_model
     embedded = text.embed_tokens(rows.ids)
@@ -80,7 +81,7 @@ def answer_loss(
         count = len(image)
         start, rest = embedded[:count, :1], embedded[:count, 1 + IMAGE_TOKENS :]
         embedded = torch.cat([torch.cat([start, image, rest], 1), embedded[count:]])
-    hidden = text(
+    hidden = (text if reader is None else reader)(
         inputs_embeds=embedded,
         attention_mask=rows.mask,
         position_ids=rows.positions,
@@ -95,7 +96,9 @@ def answer_loss(
     return loss, float((logits.argmax(-1) == wanted).float().mean())
 
 
-def lesson_loss(model: Any, heads: Any, lessons: Lessons) -> tuple[torch.Tensor, dict[str, float]]:
+def lesson_loss(
+    model: Any, heads: Any, lessons: Lessons, reader: Any = None
+) -> tuple[torch.Tensor, dict[str, float]]:
     """The loss of one batch, and what to log of it."""
     rows, pixels, shown = lessons.batch()
     seen_features, eyes = None, torch.zeros(())
@@ -105,7 +108,7 @@ def lesson_loss(model: Any, heads: Any, lessons: Lessons) -> tuple[torch.Tensor,
             perception.losses(heads(seen_features), perception.targets(shown)).values(), eyes
         )
         seen_features = seen_features[: lessons.pictured]
-    words, right = answer_loss(model, rows, seen_features)
+    words, right = answer_loss(model, rows, seen_features, reader)
     samples = int((rows.positions.diff(dim=1) < 0).sum()) + len(rows.ids)
     log = {
         "words": float(words.detach()),

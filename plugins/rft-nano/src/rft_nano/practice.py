@@ -11,7 +11,7 @@ an item, and adding to or taking from a picture. Those belong to the tasks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from rft_nano.things import (
@@ -354,6 +354,46 @@ def one_by_one(rng: Random, things: Things) -> Pair:
     return ask, ", ".join(f"{v} {t.name()}" for v, t in zip(verdicts, things, strict=True))
 
 
+def verdicts(rng: Random, things: Things) -> Pair:
+    """Every name, and after it whether it is one of those asked for."""
+    pick = pick_some(rng, things)
+    some, one = pick.phrase(rng), pick.phrase(rng, plural=False)
+    ask = rng.choice(
+        (
+            f"Name each object and say yes or no: is it a {one}?",
+            f"For each object from left to right: the name, then whether it is one of the {some}.",
+            f"Which objects are {some}? After every name write yes or no.",
+            f"Name everything. After each name say yes for {some} and no for the rest.",
+            f"Is each object one of the {some}? Name it first, then say yes or no.",
+            f"Only {some} count. Name each thing and say if it counts, yes or no.",
+        )
+    )
+    return ask, _verdicts(things, [pick.matches(t) for t in things])
+
+
+def _verdicts(things: Things, wanted: Sequence[bool]) -> str:
+    said = zip(things, wanted, strict=True)
+    return ", ".join(f"{t.name()}: {'yes' if yes else 'no'}" for t, yes in said)
+
+
+def but_not(rng: Random, things: Things) -> Pair:
+    """Those of one kind that are not of another."""
+    pick, out = pick_some(rng, things), pick_some(rng, things)
+    some, others = pick.phrase(rng), out.phrase(rng)
+    wanted = [pick.matches(t) and not out.matches(t) for t in things]
+    found = [t for t, yes in zip(things, wanted, strict=True) if yes]
+    both = rng.choice((f"the {some} but not the {others}", f"the {some} without the {others}"))
+    return rng.choice(
+        (
+            (f"List {both}.", names(found)),
+            (f"Number {both}.", numbered(found)),
+            (f"Count {both}. How many are there?", str(len(found))),
+            (f"Name each object. Say yes for {both}, else no.", _verdicts(things, wanted)),
+            (f"After each name write yes or no: is it one of {both}?", _verdicts(things, wanted)),
+        )
+    )
+
+
 def two_requests(rng: Random, things: Things) -> Pair:
     """A list, then what a second request picks out of it."""
     pick = pick_some(rng, things)
@@ -400,7 +440,9 @@ ABOUT: dict[Asker, tuple[float, float]] = {
     tally: (2, 3),
     except_for: (4, 8),
     one_by_one: (10, 16),
-    two_requests: (9, 0),
+    verdicts: (12, 36),
+    but_not: (6, 12),
+    two_requests: (6, 0),
 }
 
 
@@ -630,8 +672,8 @@ def belongs(rng: Random) -> Pair:
             (
                 f"Is a {one} a {kind}?",
                 f"I have a {one}. Is it a {kind}?",
-                f"Does a {one} belong to the {some}?",
-                f"Someone wants {some}. Is a {one} right? Say yes or no.",
+                f"Does a {one} match the {some}?",
+                f"I need {some}. Is a {one} right? Say yes or no.",
                 f"Would you put a {one} in a box for {some}?",
             )
         )

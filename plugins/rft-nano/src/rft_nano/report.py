@@ -18,6 +18,7 @@ from rft_nano.practice import (
     Pair,
     at_place,
     attribute,
+    belongs,
     counted,
     exists,
     filtered,
@@ -28,6 +29,7 @@ from rft_nano.practice import (
     recipe,
     story,
     total,
+    verdicts,
 )
 from rft_nano.things import Thing
 
@@ -40,9 +42,11 @@ ABOUT_PICTURES = {
     "exists": (exists,),
     "filters": (filtered,),
     "numbered": (filtered_numbered,),
+    "verdicts": (verdicts,),
 }
 ABOUT_WORDS: dict[str, Callable[[Random], Pair]] = {
     "lists": from_list,
+    "fits": belongs,
     "sums": plain_sum,
     "stories": story,
     "recipes": recipe,
