@@ -394,6 +394,30 @@ def but_not(rng: Random, things: Things) -> Pair:
     )
 
 
+LABELS = (("A", "B", "C"), ("in", "out", "other"), ("first", "second", "none"), ("x", "y", "z"))
+
+
+def labelled(rng: Random, things: Things) -> Pair:
+    """Every name, and after it which of two kinds it is; of both, the first named rules."""
+    pick, other = pick_some(rng, things), pick_some(rng, things)
+    some, others = pick.phrase(rng), other.phrase(rng)
+    one, two, rest = rng.choice(LABELS)
+    ask = rng.choice(
+        (
+            f"Name each object. Write {one} after {some}. Write {two} after {others}. "
+            f"All the rest get {rest}.",
+            f"Sort the objects: {some} are {one}, {others} are {two}, the rest {rest}. "
+            "Name each before you sort it.",
+            f"First rule: {some} are {one}. Second rule: {others} are {two}. Else {rest}. "
+            "Name every thing and follow the rules.",
+            f"All {some} go to {one}. Then all {others} go to {two}. What is left goes to {rest}. "
+            "Where does each object go?",
+        )
+    )
+    marks = [one if pick.matches(t) else two if other.matches(t) else rest for t in things]
+    return ask, ", ".join(f"{t.name()}: {mark}" for t, mark in zip(things, marks, strict=True))
+
+
 def two_requests(rng: Random, things: Things) -> Pair:
     """A list, then what a second request picks out of it."""
     pick = pick_some(rng, things)
@@ -439,9 +463,10 @@ ABOUT: dict[Asker, tuple[float, float]] = {
     more: (1, 2),
     tally: (2, 3),
     except_for: (4, 8),
-    one_by_one: (10, 16),
-    verdicts: (12, 36),
-    but_not: (6, 12),
+    one_by_one: (8, 16),
+    verdicts: (10, 24),
+    but_not: (6, 16),
+    labelled: (10, 30),
     two_requests: (6, 0),
 }
 
@@ -491,10 +516,10 @@ def brought(rng: Random, things: Things) -> Pair:
     return f"{verb} {amount} {phrase}. {after}", answer
 
 
-def from_list(rng: Random) -> Pair:
+def from_list(rng: Random, asker: Asker | None = None) -> Pair:
     """A request about a list that stands in the instruction, before or after the question."""
     things = invent(rng, rng.choice((1, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 8, 9)))
-    asker = rng.choices((removed, brought, None), (22, 6, 72))[0]
+    asker = asker or rng.choices((removed, brought, None), (22, 6, 72))[0]
     ask, answer = asker(rng, things) if asker else about(rng, things, seen=False)
     text = ", ".join(t.name() for t in things)
     if rng.random() < 0.2:

@@ -8,6 +8,7 @@ are also scored per object: how many names stand in the right order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +25,7 @@ from rft_nano.practice import (
     filtered,
     filtered_numbered,
     from_list,
+    labelled,
     names,
     plain_sum,
     recipe,
@@ -47,6 +49,7 @@ ABOUT_PICTURES = {
 ABOUT_WORDS: dict[str, Callable[[Random], Pair]] = {
     "lists": from_list,
     "fits": belongs,
+    "labels": partial(from_list, asker=labelled),
     "sums": plain_sum,
     "stories": story,
     "recipes": recipe,
