@@ -86,7 +86,7 @@ def world(tmp_path, monkeypatch, fakes):
         fakes.point("rude", types.SimpleNamespace(rft_commands=hookimpl(rft_commands))),
     ]
     installed = types.SimpleNamespace(entry_points=lambda group: points)
-    monkeypatch.setattr("rftcore.plugins.metadata", installed)
+    monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
     cli._plugin_commands.cache_clear()
     yield
     cli._plugin_commands.cache_clear()

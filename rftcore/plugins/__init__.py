@@ -1,0 +1,11 @@
+"""Find plugins, keep a broken one from hurting the others, look names up.
+
+`offers` holds the values, `loading` finds and calls plugins behind a `guard`,
+`catalogue` looks names up and makes components, whose arguments and results
+`components` checks; `tasks` makes a task whole, `files` reads one from a file.
+"""
+
+from rftcore.plugins.catalogue import Catalogue
+from rftcore.plugins.offers import Failure, Offer, Plugin, Row
+
+__all__ = ["Catalogue", "Failure", "Offer", "Plugin", "Row"]

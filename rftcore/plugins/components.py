@@ -1,0 +1,69 @@
+"""What goes into a factory and what must come out of it."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rftcore.errors import RecipeError
+from rftcore.plugins.offers import Offer
+from rftcore.types import Dataset, Parser, Task, Term
+
+
+def checked_options(
+    offer: Offer,
+    options: Mapping[str, Any],
+    origin: Callable[..., str],
+    path: tuple[str, ...],
+) -> dict[str, Any]:
+    """`options` as the factory's arguments, checked by name and type.
+
+    Raises `RecipeError` that names the fault's `origin`, and for a missing one its `path`.
+    """
+    missing = [
+        name for name, p in offer.options.items() if p.default is p.empty and name not in options
+    ]
+    if missing:
+        raise RecipeError(f"{offer} needs the option {'.'.join((*path, missing[0]))}")
+    if not options:
+        return {}
+    from rftcore.config import checked  # pydantic: not needed to list plugins
+
+    allowed = {name: _annotation(p) for name, p in offer.options.items()}
+    if offer.takes_any_option:
+        allowed = {**dict.fromkeys(options, Any), **allowed}
+    return checked(options, allowed, origin, path)
+
+
+def _annotation(parameter: inspect.Parameter) -> Any:
+    unknown = parameter.annotation is parameter.empty or isinstance(parameter.annotation, str)
+    return Any if unknown else parameter.annotation
+
+
+def task_fault(task: Task) -> str:
+    """What is wrong with a task's own fields, or ""; names are not looked up."""
+    if not task.rewards or task.accuracy not in task.rewards:
+        return f"accuracy={task.accuracy!r} is not one of its rewards ({', '.join(task.rewards)})"
+    for name, term in task.rewards.items():
+        if not isinstance(term, Term):
+            return f"rewards[{name!r}] is {term!r}: write rftcore.Term({name}, weight)"
+    parts: list[tuple[str, Any]] = [("parser", task.parser), ("dataset", task.dataset)]
+    parts += [("reward", term.reward) for term in task.rewards.values()]
+    for kind, part in parts:
+        if not isinstance(part, str) and (expected := misfit(kind, part)):
+            return f"its {kind} is {part!r}, which is no {expected}"
+    return "" if callable(task.prompt) else f"its prompt is {task.prompt!r}: it must be callable"
+
+
+def misfit(kind: str, made: object) -> str:
+    """What `made` should have been, or ""."""
+    expected: dict[str, tuple[Any, str]] = {
+        "task": (Task, "rftcore.Task"),
+        "dataset": (Dataset, "dataset (splits, size, sample)"),
+        "parser": (Parser, "parser (parse, gold, show)"),
+        "reward": (Callable, "reward: it is not callable"),
+        "model": ((str, Path), "path of a folder"),
+    }
+    types, name = expected[kind]
+    uncalled = kind in ("parser", "dataset") and isinstance(made, type)  # Integer for Integer()
+    return "" if isinstance(made, types) and not uncalled else name

@@ -1,0 +1,183 @@
+"""Find plugins and call their hooks, so that a broken one hurts nobody else.
+
+Discovery is ours around pluggy's manager: pluggy's own loader lets one broken
+plugin stop the program. Here each entry point loads inside a guard, and a
+failure is kept. Nothing here imports a component before its use.
+"""
+
+import inspect
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from rftcore import hookspecs
+from rftcore.errors import PluginError, closest
+from rftcore.plugins.guard import describe, guard
+from rftcore.plugins.offers import CORE, GROUP, KINDS, Failure, Offer, Plugin
+from rftcore.processes import is_main
+
+if TYPE_CHECKING:
+    import click
+
+
+class Observers:
+    """Calls a hook of every plugin, in order: `hooks.rft_phase_start(phase="sft")`."""
+
+    def __init__(self, call: Callable[..., None]) -> None:
+        self._call = call
+
+    def __getattr__(self, hook: str) -> Callable[..., None]:
+        if not hook.startswith("rft_"):
+            raise AttributeError(hook)
+        return partial(self._call, hook)
+
+
+class Loaded:
+    """The plugins that work, the failures of the others, and the hooks."""
+
+    def __init__(self) -> None:
+        self.plugins: list[Plugin] = []
+        self.failures: list[Failure] = []
+        self.hooks = Observers(self._observe)
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._by_name: dict[str, Plugin] = {}
+
+    @classmethod
+    def load(cls, entry_points: Iterable[metadata.EntryPoint] | None = None) -> "Loaded":
+        """Load every plugin, or those that `RFT_PLUGINS=a,b` names, and the core's own.
+
+        Raises `PluginError` if `RFT_PLUGINS` names what is not installed.
+        """
+        if entry_points is None:
+            entry_points = metadata.entry_points(group=GROUP)
+        loaded = cls()
+        for point, plugin in _selected(_distinct(entry_points)):
+            loaded._register(point, plugin)
+        return loaded
+
+    def offers(self, kind: str) -> Iterator[Offer]:
+        """What every plugin offers of a kind; one that fails here is kept as broken."""
+        for plugin, call in self._implementations(KINDS[kind]):
+            try:
+                with guard(plugin, f"hook {KINDS[kind]}", wrap_all=True):
+                    offered = _checked_names(call())
+            except PluginError as error:
+                self._fail(plugin, error, kind)
+                continue
+            for name, factory in offered.items():
+                yield Offer(kind, name, plugin, factory)
+
+    def commands(self) -> "Iterator[tuple[Plugin, click.Command]]":
+        """Commands that plugins add to `rft`; a plugin that fails here is kept as broken."""
+        for plugin, call in self._implementations("rft_commands"):
+            try:
+                with guard(plugin, "hook rft_commands"):
+                    yield from [(plugin, command) for command in call()]
+            except PluginError as error:
+                self._fail(plugin, error, "command")
+
+    def _register(self, point: metadata.EntryPoint, plugin: Plugin) -> None:
+        key = f"{plugin.distribution}:{plugin.name}"
+        try:
+            with guard(plugin, "import", wrap_all=True):
+                module = point.load()
+                _check_hooks(self._manager, module)
+                self._manager.register(module, name=key)
+        except PluginError as error:
+            if self._manager.has_plugin(key):  # half registered: take it back
+                self._manager.unregister(name=key)
+            self._fail(plugin, error)
+            return
+        self._by_name[key] = plugin
+        self.plugins.append(plugin)
+
+    def _fail(self, plugin: Plugin, error: PluginError, kind: str | None = None) -> None:
+        cause = error.__cause__
+        reason = describe(cause) if cause else str(error)
+        self.failures.append(Failure(plugin, reason, kind, cause))
+
+    def _implementations(self, hook: str) -> Iterator[tuple[Plugin, Callable[..., Any]]]:
+        for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+            plugin = self._by_name[implementation.plugin_name]
+
+            def call(implementation: Any = implementation, **values: Any) -> Any:
+                names = implementation.argnames
+                return implementation.function(*(values[name] for name in names))
+
+            yield plugin, call
+
+    def _observe(self, hook: str, **values: Any) -> None:
+        if not is_main():
+            return
+        for plugin, call in self._implementations(hook):
+            with guard(plugin, f"hook {hook}", wrap_all=True):
+                call(**values)
+
+
+def _distinct(
+    points: Iterable[metadata.EntryPoint],
+) -> list[tuple[metadata.EntryPoint, Plugin]]:
+    """Entry points with their plugin; a distribution that sys.path lists twice counts once."""
+    found: dict[tuple[str, str], tuple[metadata.EntryPoint, Plugin]] = {}
+    for point in points:
+        dist = point.dist
+        name = canonical(dist.name) if dist else point.name
+        plugin = Plugin(point.name, name, dist.version if dist else "?")
+        found.setdefault((name, point.name), (point, plugin))
+    return list(found.values())
+
+
+def _selected(
+    found: Sequence[tuple[metadata.EntryPoint, Plugin]],
+) -> list[tuple[metadata.EntryPoint, Plugin]]:
+    setting = os.environ.get("RFT_PLUGINS")
+    if setting is None:
+        return list(found)
+    wanted = {canonical(part.strip()): part for part in setting.split(",") if part.strip()}
+    installed = {canonical(n) for _, p in found for n in (p.name, p.distribution)}
+    for name in wanted.keys() - installed:
+        raise PluginError(
+            f"RFT_PLUGINS names {wanted[name]!r}, which is not installed.{closest(name, installed)}"
+        )
+    chosen = {*wanted, CORE}
+    return [(e, p) for e, p in found if {canonical(p.name), p.distribution} & chosen]
+
+
+def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
+    """Refuse what pluggy lets pass in silence: a misspelt hook, a hook without its mark."""
+    hooks = [name for name in vars(hookspecs) if name.startswith("rft_")]
+    for name in dir(module):
+        mark = manager.parse_hookimpl_opts(module, name)
+        hook = (mark and mark.get("specname")) or name
+        if not mark and not (name.startswith("rft_") and _is_function(module, name)):
+            continue
+        if hook not in hooks:
+            raise PluginError(f"there is no hook {hook!r}.{closest(hook, hooks)}")
+        if not mark:
+            raise PluginError(f"{name} is not marked: write @rftcore.hookimpl above it")
+        if mark.get("wrapper") or mark.get("hookwrapper"):
+            raise PluginError(f"{name} is a wrapper, and rft's hooks have none")
+
+
+def _is_function(module: object, name: str) -> bool:
+    return inspect.isroutine(inspect.getattr_static(module, name, None))
+
+
+def _checked_names(offered: object) -> Mapping[str, Any]:
+    if not isinstance(offered, Mapping):
+        raise PluginError(f"returned {offered!r}, not a mapping from names to factories")
+    for name in offered:
+        if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name):
+            raise PluginError(f"{name!r} is no name: use letters, digits, dots and dashes")
+    return offered
+
+
+def canonical(distribution: str) -> str:
+    """A distribution's name as packaging compares it: lower case, with dashes."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()

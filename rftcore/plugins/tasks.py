@@ -1,0 +1,83 @@
+"""A task made whole: every name in it resolved, its rewards changed as the recipe says."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rftcore.errors import PluginError, RecipeError, closest
+from rftcore.plugins.components import task_fault
+from rftcore.types import Dataset, Task, Term
+
+if TYPE_CHECKING:
+    from rftcore.config import Recipe, RewardOverride
+
+Make = Callable[..., Any]  # `Catalogue.make`
+
+
+def resolved(
+    make: Make,
+    task: Task,
+    name: str,
+    overrides: "Mapping[str, RewardOverride]",
+    origin: Callable[..., str] | None = None,
+) -> Task:
+    """`task` with its parser, dataset and rewards as objects.
+
+    Raises `PluginError` if the task itself is at fault, `RecipeError` if an override is.
+    """
+    if fault := task_fault(task):
+        raise PluginError(f"task {name!r}: {fault}")
+    unknown = [n for n, o in overrides.items() if n not in task.rewards and not o.use]
+    if unknown:
+        raise RecipeError(
+            f"rewards.{unknown[0]}: task {name!r} has no such reward."
+            f"{closest(unknown[0], task.rewards)} "
+            f"It has {', '.join(task.rewards)}; to add one, set rewards.{unknown[0]}.use."
+        )
+    terms = {
+        term: _term(make, term, task.rewards.get(term), overrides.get(term), origin)
+        for term in dict.fromkeys((*task.rewards, *overrides))
+    }
+    parts: dict[str, Any] = {"parser": task.parser, "dataset": task.dataset}
+    for kind, part in parts.items():
+        if isinstance(part, str):
+            parts[kind] = make(kind, part)
+    return replace(task, rewards=terms, **parts)
+
+
+def _term(
+    make: Make,
+    name: str,
+    term: Term | None,
+    override: "RewardOverride | None",
+    origin: Callable[..., str] | None,
+) -> Term:
+    reward: Any = term.reward if term else None
+    if override and override.use:
+        reward = override.use
+    options = override.options if override else {}
+    if isinstance(reward, str):
+        path = ("rewards", name, "options")
+        reward = make("reward", reward, options, origin=origin, path=path)
+    elif options:
+        raise RecipeError(
+            f"rewards.{name}.options: the task gives this reward as an object, which has no "
+            f"options; name one with rewards.{name}.use"
+        )
+    changed = replace(term, reward=reward) if term else Term(reward)
+    if override and override.weight is not None:
+        changed = replace(changed, weight=override.weight)
+    return changed
+
+
+def dataset_of(make: Make, recipe: "Recipe") -> Dataset:
+    """The dataset that a recipe puts in place of the task's own."""
+    options = dict(recipe.dataset)
+    name = options.pop("use", None)
+    if not isinstance(name, str):
+        raise RecipeError(
+            f"dataset = {recipe.dataset!r} ({recipe.origin('dataset')}): "
+            "name the dataset with `use`, e.g. --set dataset.use=jsonl"
+        )
+    made: Dataset = make("dataset", name, options, origin=recipe.origin, path=("dataset",))
+    return made
