@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from rftcore.bars import Bar
-from rftcore.errors import DataError, RecipeError, SampleError, closest
+from rftcore.errors import DataError, RecipeError, RftError, SampleError, closest
 from rftcore.types import (
     Dataset,
     Parser,
@@ -43,7 +43,15 @@ class Slice:
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < self.size:
             raise IndexError(index)
-        return self.dataset.sample(self.split, index)
+        try:
+            return self.dataset.sample(self.split, index)
+        except RftError:
+            raise
+        except Exception as error:
+            raise SampleError(
+                f"{type(self.dataset).__name__} failed at sample {index} of split "
+                f"{self.split!r}: {type(error).__name__}: {error}"
+            ) from error
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(self.size))

@@ -95,6 +95,13 @@ def test_a_slice_is_the_first_samples_and_ends_where_it_says():
         part[3]
 
 
+def test_what_a_dataset_raises_is_told_with_the_sample():
+    part = data.Slice(Rows(rl=[]), "rl", 3)  # it promises more than it has
+
+    with pytest.raises(SampleError, match="Rows failed at sample 2 of split 'rl': IndexError"):
+        part[2]
+
+
 def test_rows_open_their_images_only_when_they_are_read():
     made = task(sft=[sample("0"), sample("1", images=(Image.from_path("nowhere.png"),))])
     rows = data.Rows(data.take(made, "sft"), made.prompt, prompts.sft_target)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rftcore.errors import DataError, RftError, closest
+from rftcore.errors import DataError, RftError
 
 if TYPE_CHECKING:
     from rftcore.plugins import Catalogue, Offer
-    from rftcore.types import Dataset, Task
+    from rftcore.types import Task
 
 
 @click.group()
@@ -68,20 +68,13 @@ def preview(task: str, split: str, count: int, out: Path) -> None:
       rft tasks preview counting --split ood-vehicles --out grid.png
     """
     from rftcore.cli.preview import grid
-    from rftcore.types import PreparedDataset
+    from rftcore.data import take
 
-    dataset = _dataset(_catalogue().task(task))
-    if split not in dataset.splits:
-        raise DataError(
-            f"task {task!r} has no split {split!r}.{closest(split, dataset.splits)} "
-            f"It has {', '.join(dataset.splits)}."
-        )
+    part = take(_catalogue().task(task), split, count)
     if out.suffix.lower() != ".png":
         raise DataError(f"--out {out}: the picture is a PNG, so end its name in .png")
-    indices = range(min(count, dataset.size(split)))
-    if isinstance(dataset, PreparedDataset):
-        dataset.prepare(split, indices)
-    samples = [dataset.sample(split, index) for index in indices]
+    part.prepare()
+    samples = list(part)
     try:
         grid(samples, title=f"{task}, split {split}").save(out)
     except OSError as error:
@@ -96,7 +89,9 @@ def _catalogue() -> "Catalogue":
 
 
 def _description(offer: "Offer", task: "Task") -> Iterator[str]:
-    dataset = _dataset(task)
+    from rftcore.data import dataset_of, take
+
+    dataset = dataset_of(task)
     yield f"{task.name}: {task.summary}" if task.summary else task.name
     yield f"from {offer.plugin}, licence {_licence(offer.plugin.distribution)}"
     yield "\noptions (--set task_options.NAME=VALUE):" if offer.options else "\nno options"
@@ -107,7 +102,7 @@ def _description(offer: "Offer", task: "Task") -> Iterator[str]:
     for name, term in task.rewards.items():
         yield f"  {name}: {_named(term.reward)}, weight {term.weight:g}"
     yield f"\nparser: {task.parser}"
-    sample = dataset.sample(dataset.splits[0], 0)
+    sample = take(task, dataset.splits[0])[0]
     yield f"\nprompt of {sample.id} (with {len(sample.images)} image(s)):"
     yield textwrap.indent(task.prompt(sample).text, "  ")
 
@@ -129,9 +124,3 @@ def _licence(distribution: str) -> str:
         return "unknown"
     fields = ("License-Expression", "License")
     return next((facts[field] for field in fields if field in facts), "unknown")
-
-
-def _dataset(task: "Task") -> "Dataset":
-    if isinstance(task.dataset, str):  # a catalogue's tasks are resolved
-        raise TypeError(f"dataset {task.dataset!r} is not resolved")
-    return task.dataset
