@@ -34,8 +34,10 @@ MUST_LEAVE = (
 )
 THEN_REMOVE_ALL = ("Then remove all {of}.", "Then take away all {of}.", "Remove all {of} too.")
 
+PLAN = "Count {what}."
+OUT, MORE, LESS = "not {of}", "plus {number}", "minus {number}"
 LIST_OPENS = "From left to right:"
-REMOVED, NOT_COUNTED = "removed", "no"  # an object's mark, unless it is the running count
+NOT_COUNTED = "no"  # an object's mark, unless it is the running count
 LIST_ADDS_UP = "That makes {count}."
 
 
@@ -67,7 +69,7 @@ _NOUNS = (*SHAPES, *VEHICLES, ANY)
 WORDS: frozenset[str] = words_of(
     [
         *(*REMOVE_ALL, *REMOVE, *ADD, *ASK_LEFT, *ASK_NOW, *MUST_LEAVE, *THEN_REMOVE_ALL),
-        *(LIST_OPENS, REMOVED, NOT_COUNTED, LIST_ADDS_UP, "is are"),
+        *(PLAN, OUT, MORE, LESS, LIST_OPENS, NOT_COUNTED, LIST_ADDS_UP, "is are"),
         *(*SIZES, *COLORS, *MATERIALS, *_NOUNS, *(plural(noun) for noun in _NOUNS)),
         *(str(number) for number in range(BIGGEST_ANSWER + 1)),
     ]

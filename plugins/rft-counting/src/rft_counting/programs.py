@@ -78,17 +78,15 @@ def count(things: Things, of: Filter) -> int:
     return sum(matches(thing, of) for thing in things)
 
 
-def is_removed(program: Program, thing: Object) -> bool:
-    """Whether a step removes all objects of a class that this one is in."""
-    return any(
-        step.does == "remove" and step.count is None and matches(thing, step.of)
-        for step in program.steps
-    )
+def removed(program: Program) -> list[Filter]:
+    """The classes of which all objects go, in order."""
+    return [step.of for step in program.steps if step.does == "remove" and step.count is None]
 
 
 def counts(program: Program, thing: Object) -> bool:
     """Whether an object is of the asked class and stays."""
-    return matches(thing, program.asked) and not is_removed(program, thing)
+    gone = any(matches(thing, of) for of in removed(program))
+    return matches(thing, program.asked) and not gone
 
 
 def change(program: Program) -> int:

@@ -1,33 +1,36 @@
 """The reasoning that leads to a program's answer, as a person would write it down.
 
-One pass over the objects from left to right. Each gets a mark that follows
-from the object, the question and the count so far: the new count, "removed",
-or "no" for what is not asked. Then at most one line of arithmetic.
+First the question in one form: what is counted, what is left out, what is put
+on top or taken off. Then one pass over the objects from left to right; each
+gets a mark that follows from the object, the plan and the count so far: the
+new count, or "no". Then at most one line of arithmetic.
 """
 
 from __future__ import annotations
 
-from rft_scenes import Object
-
 from rft_counting.language import (
+    LESS,
     LIST_ADDS_UP,
     LIST_OPENS,
+    MORE,
     NOT_COUNTED,
-    REMOVED,
+    OUT,
+    PLAN,
     describe,
+    phrase,
 )
-from rft_counting.programs import Program, Things, change, counts, is_removed
+from rft_counting.programs import Program, Things, change, counts, removed
 
 
 def reasoning(program: Program, things: Things) -> str:
-    """The chain of thought: a list with a running count, then the arithmetic if there is any."""
+    """The chain of thought: the plan, a list with a running count, then any arithmetic."""
     listed: list[str] = []
     count = 0
     for thing in things:
         count += counts(program, thing)
-        mark = str(count) if counts(program, thing) else _why_not(program, thing)
+        mark = str(count) if counts(program, thing) else NOT_COUNTED
         listed.append(f"{describe(thing)} {mark}")
-    lines = [f"{LIST_OPENS} {', '.join(listed)}.", LIST_ADDS_UP.format(count=count)]
+    lines = [plan(program), f"{LIST_OPENS} {', '.join(listed)}.", LIST_ADDS_UP.format(count=count)]
     more = change(program)
     if more:
         sign = "+" if more > 0 else "-"
@@ -35,5 +38,10 @@ def reasoning(program: Program, things: Things) -> str:
     return " ".join(lines)
 
 
-def _why_not(program: Program, thing: Object) -> str:
-    return REMOVED if is_removed(program, thing) else NOT_COUNTED
+def plan(program: Program) -> str:
+    """The question in one form: "Count cubes, not small red objects, plus 2."."""
+    more = change(program)
+    parts = [phrase(program.asked), *(OUT.format(of=phrase(of)) for of in removed(program))]
+    if more:
+        parts.append((MORE if more > 0 else LESS).format(number=abs(more)))
+    return PLAN.format(what=", ".join(parts))

@@ -18,6 +18,7 @@ from rft_nano.things import (
     ATTRIBUTES,
     ORDINALS,
     VALUES,
+    Pick,
     Things,
     invent,
     pick_some,
@@ -377,12 +378,19 @@ def _verdicts(things: Things, wanted: Sequence[bool]) -> str:
 
 
 def but_not(rng: Random, things: Things) -> Pair:
-    """Those of one kind that are not of another."""
-    pick, out = pick_some(rng, things), pick_some(rng, things)
-    some, others = pick.phrase(rng), out.phrase(rng)
-    wanted = [pick.matches(t) and not out.matches(t) for t in things]
+    """Those of one kind that are not of another, or of two others."""
+    pick = Pick(()) if rng.random() < 0.2 else pick_some(rng, things)
+    out = [pick_some(rng, things) for _ in range(rng.choice((1, 1, 2)))]
+    some, others = pick.phrase(rng), [o.phrase(rng) for o in out]
+    wanted = [pick.matches(t) and not any(o.matches(t) for o in out) for t in things]
     found = [t for t, yes in zip(things, wanted, strict=True) if yes]
-    both = rng.choice((f"the {some} but not the {others}", f"the {some} without the {others}"))
+    both = rng.choice(
+        (
+            f"the {some} but not the {' or the '.join(others)}",
+            f"the {some} without the {' and the '.join(others)}",
+            f"the {some} that are not {' and not '.join(others)}",
+        )
+    )
     return rng.choice(
         (
             (f"List {both}.", names(found)),
@@ -390,6 +398,7 @@ def but_not(rng: Random, things: Things) -> Pair:
             (f"Count {both}. How many are there?", str(len(found))),
             (f"Name each object. Say yes for {both}, else no.", _verdicts(things, wanted)),
             (f"After each name write yes or no: is it one of {both}?", _verdicts(things, wanted)),
+            (f"Which objects are {both}? Name every object first.", _verdicts(things, wanted)),
         )
     )
 
@@ -465,8 +474,8 @@ ABOUT: dict[Asker, tuple[float, float]] = {
     except_for: (4, 8),
     one_by_one: (8, 16),
     verdicts: (10, 24),
-    but_not: (6, 16),
-    labelled: (10, 30),
+    but_not: (10, 40),
+    labelled: (5, 12),
     two_requests: (6, 0),
 }
 
