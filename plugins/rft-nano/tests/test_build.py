@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from rft_nano import perception
-from rft_nano.build import Build
+from rft_nano.build import Build, share_roots
 from rft_nano.corpus import Corpus, Seen, to_model
-from rft_nano.model import IMAGE_SIZE
+from rft_nano.model import IMAGE_SIZE, build_model, build_processor
 from rft_nano.report import in_order
 from rft_nano.team import Team
 from rft_nano.things import Thing
@@ -50,6 +50,17 @@ def test_a_small_build_sees_colours_goes_on_after_a_stop_and_exports(tmp_path):
 
     assert colours > 0.5  # chance: 0.25 of the painted, 0.125 of all
     assert (tmp_path / "weights" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(("near", "word"), [("cube", "cubes"), ("bus", "buses"), ("red", "Red")])
+def test_a_plural_and_a_capital_start_where_their_root_does(near, word):
+    processor = build_processor()
+    model = build_model(processor)
+    share_roots(model, processor.tokenizer)
+    table = model.get_input_embeddings().weight
+    a, b = (table[processor.tokenizer.get_vocab()[f"▁{w}"]] for w in (near, word))
+
+    assert torch.cosine_similarity(a, b, dim=0) > 0.8
 
 
 def test_names_count_once_and_in_order():

@@ -24,16 +24,18 @@ TEXT_WIDTH, TEXT_LAYERS, TEXT_HEADS, TEXT_HIDDEN = 192, 4, 6, 512
 
 RFT_DEFAULTS = """\
 # Recipe defaults for nano: a small model wants far larger steps than a 2B one, and on two
-# cores memory is cheaper than computing activations twice.
+# cores memory is cheaper than computing activations twice. 1,600 samples spoil a tower that
+# may move (docs/experiments.md).
 sft:
-  learning_rate: 5.0e-4
-  num_train_epochs: 2
-  batch_size: 16
-  freeze: []
+  learning_rate: 1.0e-3
+  num_train_epochs: 3
+  batch_size: 8
+  adam_beta2: 0.98
+  freeze: [vision]
   lr_scheduler_type: cosine
   warmup_steps: 10
   activation_checkpointing: false
-  save_steps: 50
+  save_steps: 100
   save_total_limit: 1
 grpo:
   learning_rate: 1.0e-4

@@ -332,7 +332,7 @@ def one_by_one(rng: Random, things: Things) -> Pair:
     """A verdict, or the count so far, before every name."""
     pick = pick_some(rng, things)
     phrase = pick.phrase(rng)
-    verdicts = ["yes" if pick.matches(t) else "no" for t in things]
+    wanted = [pick.matches(t) for t in things]
     if rng.random() < 0.6:
         ask = rng.choice(
             (
@@ -343,21 +343,26 @@ def one_by_one(rng: Random, things: Things) -> Pair:
                 "Write - if an object does not count.",
             )
         )
-        count = [str(verdicts[: i + 1].count("yes")) for i in range(len(things))]
-        verdicts = [c if v == "yes" else "-" for c, v in zip(count, verdicts, strict=True)]
-    else:
-        ask = rng.choice(
-            (
-                f"Go through the objects. Say yes before the {phrase} and no before the others.",
-                f"Check each object: yes for the {phrase}, no for the rest.",
-            )
+        return ask, _counts(things, wanted)
+    ask = rng.choice(
+        (
+            f"Go through the objects. Say yes before the {phrase} and no before the others.",
+            f"Check each object: yes for the {phrase}, no for the rest.",
         )
-    return ask, ", ".join(f"{v} {t.name()}" for v, t in zip(verdicts, things, strict=True))
+    )
+    said = zip(wanted, things, strict=True)
+    return ask, ", ".join(f"{'yes' if yes else 'no'} {t.name()}" for yes, t in said)
 
 
-def verdicts(rng: Random, things: Things) -> Pair:
-    """Every name, and after it whether it is one of those asked for."""
-    pick = pick_some(rng, things)
+def _counts(things: Things, wanted: Sequence[bool]) -> str:
+    """ "1 red cube, - blue sphere, 2 red sphere": the count so far before what counts."""
+    counts = [str(sum(wanted[: i + 1])) if yes else "-" for i, yes in enumerate(wanted)]
+    return ", ".join(f"{c} {t.name()}" for c, t in zip(counts, things, strict=True))
+
+
+def verdicts(rng: Random, things: Things, attributes: Sequence[str] = ATTRIBUTES) -> Pair:
+    """Every name, and after it whether it is one of those asked for, by some `attributes`."""
+    pick = pick_some(rng, things, attributes)
     some, one = pick.phrase(rng), pick.phrase(rng, plural=False)
     ask = rng.choice(
         (
@@ -399,6 +404,11 @@ def but_not(rng: Random, things: Things) -> Pair:
             (f"Name each object. Say yes for {both}, else no.", _verdicts(things, wanted)),
             (f"After each name write yes or no: is it one of {both}?", _verdicts(things, wanted)),
             (f"Which objects are {both}? Name every object first.", _verdicts(things, wanted)),
+            (
+                f"List all objects. A number before {both}, - before the rest.",
+                _counts(things, wanted),
+            ),
+            (f"Count {both}: go through all objects, number or - first.", _counts(things, wanted)),
         )
     )
 

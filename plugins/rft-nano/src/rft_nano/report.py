@@ -33,7 +33,7 @@ from rft_nano.practice import (
     total,
     verdicts,
 )
-from rft_nano.things import Thing
+from rft_nano.things import ATTRIBUTES, Thing
 
 Scenes = Sequence[tuple[Path, list[Thing]]]
 Request = tuple[Path | None, str, str]  # picture, instruction, answer
@@ -50,6 +50,7 @@ ABOUT_WORDS: dict[str, Callable[[Random], Pair]] = {
     "lists": from_list,
     "fits": belongs,
     "labels": partial(from_list, asker=labelled),
+    **{f"by {a}": partial(from_list, asker=partial(verdicts, attributes=(a,))) for a in ATTRIBUTES},
     "sums": plain_sum,
     "stories": story,
     "recipes": recipe,
