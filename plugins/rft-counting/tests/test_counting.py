@@ -168,12 +168,22 @@ def test_no_two_scenes_share_a_seed_whatever_their_splits():
     assert len(set(seeds)) == len(seeds)
 
 
-def test_every_family_has_a_quarter_of_any_split(samples: dict[str, list[Sample]]):
-    for split in samples.values():
-        shares = Counter(sample.meta["family"] for sample in split)
+def test_every_split_but_sft_has_equally_many_of_each_family(samples: dict[str, list[Sample]]):
+    for split in samples.keys() - {"sft"}:
+        shares = Counter(sample.meta["family"] for sample in samples[split])
 
         assert set(shares) == set(FAMILIES)
         assert max(shares.values()) - min(shares.values()) <= 1
+
+
+@given(share=st.floats(0, 1), prefix=st.integers(1, 200))
+def test_any_prefix_of_sft_has_its_share_of_adversarial_questions(share: float, prefix: int):
+    data = counting(sft_adversarial=share).dataset
+    shares = Counter(data.family("sft", at) for at in range(prefix))
+    others = [shares[family] for family in FAMILIES if family != "adversarial"]
+
+    assert abs(shares["adversarial"] - share * prefix) <= 1
+    assert max(others) - min(others) <= 1
 
 
 def test_answers_lie_in_0_to_20_and_none_is_a_safe_guess(samples: dict[str, list[Sample]]):
@@ -279,6 +289,7 @@ def test_every_lawful_range_of_objects_can_be_asked_about(low: int, high: int, i
         {"objects_low": 2.5},
         {"objects_high": True},
         {"seed": -1},
+        {"sft_adversarial": 1.5},
         {"seed": "0"},
         {"sft": 0},
         {"ood": -3},

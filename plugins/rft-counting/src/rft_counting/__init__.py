@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import rftcore as rft
 from rftcore.types import Dataset, DatasetFactory, TaskFactory
 
-_DEFAULT = {"sft": 1600, "rl": 4000, "val": 300, "test": 1000, "ood": 1000}
+_DEFAULT = {"sft": 1600, "rl": 2000, "val": 300, "test": 1000, "ood": 1000}
 
 
 def counting_scenes(
@@ -21,15 +21,19 @@ def counting_scenes(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
+    sft_adversarial: float = 0.05,
 ) -> Dataset:
     """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
+
+    sft_adversarial: share of `sft` that asks adversarial questions; small, so that SFT shows
+        what such a question wants, and GRPO has to make it a habit.
 
     Raises: RecipeError for options that no scene or split can satisfy.
     """
     from rft_counting.dataset import CountingScenes
 
     sizes = {"sft": sft, "rl": rl, "val": val, "test": test, "ood-vehicles": ood}
-    return CountingScenes(objects_low, objects_high, seed, tuple(sizes.items()))
+    return CountingScenes(objects_low, objects_high, seed, tuple(sizes.items()), sft_adversarial)
 
 
 def counting(
@@ -41,6 +45,7 @@ def counting(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
+    sft_adversarial: float = 0.05,
 ) -> rft.Task:
     """Add, remove, and count what is left; answers from 0 to 20.
 
@@ -49,7 +54,9 @@ def counting(
     """
     return rft.Task(
         name="counting",
-        dataset=counting_scenes(objects_low, objects_high, seed, sft, rl, val, test, ood),
+        dataset=counting_scenes(
+            objects_low, objects_high, seed, sft, rl, val, test, ood, sft_adversarial
+        ),
         prompt=rft.prompts.think_then_answer("Answer with one number."),
         direct_prompt=rft.prompts.direct("Answer with one number."),
         parser=rft.parsers.Integer(low=0, high=99),

@@ -18,7 +18,7 @@ from random import Random
 from rft_scenes import ImageCache, RenderError, RenderSettings, Scene, SceneError, sample_scene
 
 from rft_counting.language import describe
-from rft_counting.programs import FAMILIES, answer, draw, question
+from rft_counting.programs import FAMILIES, Family, answer, draw, question
 from rft_counting.reasoning import reasoning
 from rftcore.errors import DataError, RecipeError, closest
 from rftcore.types import Image, Sample
@@ -36,7 +36,8 @@ _PER_SCENE = {"sft": 2, "rl": 4}
 class CountingScenes:
     """Counting questions about generated scenes; "ood-vehicles" shows vehicles, the rest shapes.
 
-    `sizes` holds (split, number of samples) pairs.
+    `sizes` holds (split, number of samples) pairs. A share `sft_adversarial` of `sft`
+    is adversarial; the rest of it, and every other split, holds each family equally often.
     Raises: RecipeError for options out of range.
     """
 
@@ -44,6 +45,7 @@ class CountingScenes:
     objects_high: int
     seed: int
     sizes: tuple[tuple[str, int], ...]
+    sft_adversarial: float
     settings: RenderSettings = field(default_factory=RenderSettings)
 
     def __post_init__(self) -> None:
@@ -65,11 +67,23 @@ class CountingScenes:
         for split, size in self.sizes:
             if not 1 <= size <= LARGEST_SPLIT:
                 raise RecipeError(f"{_option(split)}={size}: a split has 1 to {LARGEST_SPLIT}")
+        if not 0.0 <= self.sft_adversarial <= 1.0:
+            raise RecipeError(f"sft_adversarial={self.sft_adversarial}: a share is 0 to 1")
 
     @property
     def splits(self) -> tuple[str, ...]:
         """The standard splits, and the vehicles."""
         return tuple(split for split, _ in self.sizes)
+
+    def family(self, split: str, index: int) -> Family:
+        """The kind of question of a sample; any prefix of a split is as balanced as the whole."""
+        if split != "sft":
+            return FAMILIES[index % len(FAMILIES)]
+        before, after = (int(at * self.sft_adversarial) for at in (index, index + 1))
+        if before < after:
+            return "adversarial"
+        rest = [family for family in FAMILIES if family != "adversarial"]
+        return rest[(index - before) % len(rest)]
 
     def size(self, split: str) -> int:
         """How many samples `split` has. Raises DataError for an unknown split."""
@@ -132,8 +146,7 @@ def _sample(dataset: CountingScenes, split: str, index: int) -> Sample:
     scene = dataset.scene(split, index)
     rng = dataset._rng("question", split, index)
     things = scene.objects
-    family = FAMILIES[index % len(FAMILIES)]  # any prefix of a split is balanced
-    program = draw(family, things, rng)
+    program = draw(dataset.family(split, index), things, rng)
     return Sample(
         id=f"counting-{split}-{index}",
         question=question(program, rng),

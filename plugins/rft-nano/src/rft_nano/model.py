@@ -43,8 +43,9 @@ grpo:
   prompts_per_step: 8
   group_size: 8
   max_completion_length: 96
+  freeze: [vision]
   lr_scheduler_type: linear
-  warmup_steps: 5
+  warmup_steps: 10
   activation_checkpointing: false
   save_steps: 25
   save_total_limit: 1
