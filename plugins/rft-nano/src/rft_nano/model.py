@@ -28,7 +28,7 @@ RFT_DEFAULTS = """\
 # may move (docs/experiments.md).
 sft:
   learning_rate: 1.0e-3
-  num_train_epochs: 3
+  num_train_epochs: 4
   batch_size: 8
   adam_beta2: 0.98
   freeze: [vision]
@@ -39,7 +39,7 @@ sft:
   save_total_limit: 1
 grpo:
   learning_rate: 1.0e-4
-  max_steps: 100
+  max_steps: 60
   prompts_per_step: 8
   group_size: 8
   max_completion_length: 96
@@ -47,7 +47,7 @@ grpo:
   lr_scheduler_type: linear
   warmup_steps: 10
   activation_checkpointing: false
-  save_steps: 25
+  save_steps: 20
   save_total_limit: 1
 evaluation:
   max_new_tokens: 96
