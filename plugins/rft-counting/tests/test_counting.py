@@ -177,12 +177,12 @@ def test_every_split_but_sft_has_equally_many_of_each_family(samples: dict[str, 
 
 
 @given(share=st.floats(0, 1), prefix=st.integers(1, 200))
-def test_any_prefix_of_sft_has_its_share_of_adversarial_questions(share: float, prefix: int):
-    data = counting(sft_adversarial=share).dataset
+def test_any_prefix_of_sft_has_its_share_of_multi_hop_questions(share: float, prefix: int):
+    data = counting(sft_multi_hop=share).dataset
     shares = Counter(data.family("sft", at) for at in range(prefix))
-    others = [shares[family] for family in FAMILIES if family != "adversarial"]
+    others = [shares[family] for family in FAMILIES if family != "multi-hop"]
 
-    assert abs(shares["adversarial"] - share * prefix) <= 1
+    assert abs(shares["multi-hop"] - share * prefix) <= 1
     assert max(others) - min(others) <= 1
 
 
@@ -289,7 +289,7 @@ def test_every_lawful_range_of_objects_can_be_asked_about(low: int, high: int, i
         {"objects_low": 2.5},
         {"objects_high": True},
         {"seed": -1},
-        {"sft_adversarial": 1.5},
+        {"sft_multi_hop": 1.5},
         {"seed": "0"},
         {"sft": 0},
         {"ood": -3},

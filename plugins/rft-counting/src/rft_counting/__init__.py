@@ -21,19 +21,19 @@ def counting_scenes(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
-    sft_adversarial: float = 0.025,
+    sft_multi_hop: float = 0.025,
 ) -> Dataset:
     """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
 
-    sft_adversarial: share of `sft` that asks adversarial questions; small, so that SFT shows
-        what such a question wants, and GRPO has to make it a habit.
+    sft_multi_hop: share of `sft` that asks multi-hop questions; small, so that SFT shows what
+        such a question wants, and GRPO has to make it a habit.
 
     Raises: RecipeError for options that no scene or split can satisfy.
     """
     from rft_counting.dataset import CountingScenes
 
     sizes = {"sft": sft, "rl": rl, "val": val, "test": test, "ood-vehicles": ood}
-    return CountingScenes(objects_low, objects_high, seed, tuple(sizes.items()), sft_adversarial)
+    return CountingScenes(objects_low, objects_high, seed, tuple(sizes.items()), sft_multi_hop)
 
 
 def counting(
@@ -45,7 +45,7 @@ def counting(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
-    sft_adversarial: float = 0.025,
+    sft_multi_hop: float = 0.025,
 ) -> rft.Task:
     """Add, remove, and count what is left; answers from 0 to 20.
 
@@ -55,7 +55,7 @@ def counting(
     return rft.Task(
         name="counting",
         dataset=counting_scenes(
-            objects_low, objects_high, seed, sft, rl, val, test, ood, sft_adversarial
+            objects_low, objects_high, seed, sft, rl, val, test, ood, sft_multi_hop
         ),
         prompt=rft.prompts.think_then_answer("Answer with one number."),
         direct_prompt=rft.prompts.direct("Answer with one number."),
