@@ -21,11 +21,11 @@ def counting_scenes(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
-    sft_multi_hop: float = 0.025,
+    sft_addition: float = 0.025,
 ) -> Dataset:
     """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
 
-    sft_multi_hop: share of `sft` that asks multi-hop questions; small, so that SFT shows what
+    sft_addition: share of `sft` that asks addition questions; small, so that SFT shows what
         such a question wants, and GRPO has to make it a habit.
 
     Raises: RecipeError for options that no scene or split can satisfy.
@@ -33,7 +33,7 @@ def counting_scenes(
     from rft_counting.dataset import CountingScenes
 
     sizes = {"sft": sft, "rl": rl, "val": val, "test": test, "ood-vehicles": ood}
-    return CountingScenes(objects_low, objects_high, seed, tuple(sizes.items()), sft_multi_hop)
+    return CountingScenes(objects_low, objects_high, seed, tuple(sizes.items()), sft_addition)
 
 
 def counting(
@@ -45,7 +45,7 @@ def counting(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
-    sft_multi_hop: float = 0.025,
+    sft_addition: float = 0.025,
 ) -> rft.Task:
     """Add, remove, and count what is left; answers from 0 to 20.
 
@@ -55,7 +55,7 @@ def counting(
     return rft.Task(
         name="counting",
         dataset=counting_scenes(
-            objects_low, objects_high, seed, sft, rl, val, test, ood, sft_multi_hop
+            objects_low, objects_high, seed, sft, rl, val, test, ood, sft_addition
         ),
         prompt=rft.prompts.think_then_answer("Answer with one number."),
         direct_prompt=rft.prompts.direct("Answer with one number."),

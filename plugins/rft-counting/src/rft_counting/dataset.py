@@ -36,8 +36,8 @@ _PER_SCENE = {"sft": 2, "rl": 4}
 class CountingScenes:
     """Counting questions about generated scenes; "ood-vehicles" shows vehicles, the rest shapes.
 
-    `sizes` holds (split, number of samples) pairs. A share `sft_multi_hop` of `sft`
-    is multi-hop; the rest of it, and every other split, holds each family equally often.
+    `sizes` holds (split, number of samples) pairs. A share `sft_addition` of `sft`
+    is addition; the rest of it, and every other split, holds each family equally often.
     Raises: RecipeError for options out of range.
     """
 
@@ -45,7 +45,7 @@ class CountingScenes:
     objects_high: int
     seed: int
     sizes: tuple[tuple[str, int], ...]
-    sft_multi_hop: float
+    sft_addition: float
     settings: RenderSettings = field(default_factory=RenderSettings)
 
     def __post_init__(self) -> None:
@@ -67,8 +67,8 @@ class CountingScenes:
         for split, size in self.sizes:
             if not 1 <= size <= LARGEST_SPLIT:
                 raise RecipeError(f"{_option(split)}={size}: a split has 1 to {LARGEST_SPLIT}")
-        if not 0.0 <= self.sft_multi_hop <= 1.0:
-            raise RecipeError(f"sft_multi_hop={self.sft_multi_hop}: a share is 0 to 1")
+        if not 0.0 <= self.sft_addition <= 1.0:
+            raise RecipeError(f"sft_addition={self.sft_addition}: a share is 0 to 1")
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -79,10 +79,10 @@ class CountingScenes:
         """The kind of question of a sample; any prefix of a split is as balanced as the whole."""
         if split != "sft":
             return FAMILIES[index % len(FAMILIES)]
-        before, after = (int(at * self.sft_multi_hop) for at in (index, index + 1))
+        before, after = (int(at * self.sft_addition) for at in (index, index + 1))
         if before < after:
-            return "multi-hop"
-        rest = [family for family in FAMILIES if family != "multi-hop"]
+            return "addition"
+        rest = [family for family in FAMILIES if family != "addition"]
         return rest[(index - before) % len(rest)]
 
     def size(self, split: str) -> int:
