@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from rft_nano import WEIGHTS, nano, rft_models
-from rft_nano.model import IMAGE_TOKENS, build_untrained
+from rft_nano.model import IMAGE_TOKENS, RFT_DEFAULTS, build_untrained
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -99,3 +99,4 @@ def test_the_shipped_folder_is_small_and_tells_how_it_was_made():
     assert {"config.json", "rft.yaml", "build.log.jsonl"} <= {
         file.name for file in WEIGHTS.iterdir()
     }
+    assert (WEIGHTS / "rft.yaml").read_text() == RFT_DEFAULTS

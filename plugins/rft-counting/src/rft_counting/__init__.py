@@ -21,7 +21,7 @@ def counting_scenes(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
-    sft_addition: float = 0.025,
+    sft_addition: float = 0.01,
 ) -> Dataset:
     """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
 
@@ -45,7 +45,7 @@ def counting(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
-    sft_addition: float = 0.025,
+    sft_addition: float = 0.01,
 ) -> rft.Task:
     """Add, remove, and count what is left; answers from 0 to 20.
 

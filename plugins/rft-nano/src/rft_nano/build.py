@@ -37,6 +37,7 @@ WARM_UP_STEPS = 60
 DECAY = 0.5  # the last share of a stage, over which the learning rate falls to nearly nothing
 LOOKED_AT = 8  # pictures without words in each step of "language", per process
 SAVE_EVERY_S, EXPORT_EVERY_S, LOG_EVERY = 120.0, 600.0, 50
+OWN_SHARE = 0.3  # of a plural's and a capital's first embedding; the rest is that of its root
 Losses = Callable[[], tuple[torch.Tensor, dict[str, float]]]
 
 
@@ -252,18 +253,18 @@ def share_roots(model: Any, tokenizer: Any) -> None:
     """Start "Red" where "red" starts, and "cubes" where "cube" does.
 
     Text in any amount shows a pretrained model that these go together; a few
-    hours of practice do not. Without the second, nano matched every attribute
-    of a list to a request but the shape, the one that is asked in the plural.
+    hours of practice do not. Alone it is not enough: requests must also name
+    shapes often (`things.NAMED`; docs/experiments.md has both figures).
     """
     table = model.model.language_model.embed_tokens.weight
     known = tokenizer.get_vocab()
     for one, many in PLURALS.items():
         root, plural = (known[f"▁{word}"] for word in (one, many))  # as after a space
-        table[plural] = table[root] + 0.3 * table[plural]
+        table[plural] = table[root] + OWN_SHARE * table[plural]
     for token, index in known.items():
         lower = known.get(token.lower())
         if lower is not None and lower != index and len(token) > 2:
-            table[index] = table[lower] + 0.3 * table[index]
+            table[index] = table[lower] + OWN_SHARE * table[index]
 
 
 def worlds(cache: Any, count: int, *, render: bool = True) -> dict[str, Scenes]:

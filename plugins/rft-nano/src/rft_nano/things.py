@@ -32,7 +32,7 @@ ORDINALS = [
     "tenth",
 ]
 _ANY = ("thing", "object", "item")
-NAMED = 0.4  # a request names the shape, as nouns do, this much more often than by chance
+NAMED = 0.4  # how often a request drawn without a shape gets one: nouns name it, as in questions
 
 
 @dataclass(frozen=True)
