@@ -168,18 +168,18 @@ def test_no_two_scenes_share_a_seed_whatever_their_splits():
     assert len(set(seeds)) == len(seeds)
 
 
-def test_every_split_but_sft_has_equally_many_of_each_family(samples: dict[str, list[Sample]]):
-    for split in samples.keys() - {"sft"}:
+def test_what_evaluates_has_equally_many_of_each_family(samples: dict[str, list[Sample]]):
+    for split in samples.keys() - {"sft", "rl"}:
         shares = Counter(sample.meta["family"] for sample in samples[split])
 
         assert set(shares) == set(FAMILIES)
         assert max(shares.values()) - min(shares.values()) <= 1
 
 
-@given(share=st.floats(0, 1), prefix=st.integers(1, 200))
-def test_any_prefix_of_sft_has_its_share_of_addition(share: float, prefix: int):
-    data = counting(sft_addition=share).dataset
-    shares = Counter(data.family("sft", at) for at in range(prefix))
+@given(split=st.sampled_from(["sft", "rl"]), share=st.floats(0, 1), prefix=st.integers(1, 200))
+def test_any_prefix_of_what_trains_has_its_share_of_addition(split, share, prefix):
+    data = counting(**{f"{split}_addition": share}).dataset
+    shares = Counter(data.family(split, at) for at in range(prefix))
     others = [shares[family] for family in FAMILIES if family != "addition"]
 
     assert abs(shares["addition"] - share * prefix) <= 1
@@ -291,6 +291,7 @@ def test_every_lawful_range_of_objects_can_be_asked_about(low: int, high: int, i
         {"objects_high": True},
         {"seed": -1},
         {"sft_addition": 1.5},
+        {"rl_addition": -0.1},
         {"seed": "0"},
         {"sft": 0},
         {"ood": -3},

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import rftcore as rft
 from rftcore.types import Dataset, DatasetFactory, TaskFactory
 
-_DEFAULT = {"sft": 1600, "rl": 2000, "val": 300, "test": 1000, "ood": 1000}
+_DEFAULT = {"sft": 1600, "rl": 1000, "val": 300, "test": 2000, "ood": 500}
 
 
 def counting_scenes(
@@ -21,19 +21,22 @@ def counting_scenes(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
-    sft_addition: float = 0.01,
+    sft_addition: float = 0.02,
+    rl_addition: float = 0.5,
 ) -> Dataset:
     """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
 
-    sft_addition: share of `sft` that asks addition questions; small, so that SFT shows what
-        such a question wants, and GRPO has to make it a habit.
+    sft_addition, rl_addition: share of `sft` and of `rl` that asks addition questions. SFT
+        hardly shows them and GRPO meets them most: a habit for it to find.
 
     Raises: RecipeError for options that no scene or split can satisfy.
     """
     from rft_counting.dataset import CountingScenes
 
     sizes = {"sft": sft, "rl": rl, "val": val, "test": test, "ood-vehicles": ood}
-    return CountingScenes(objects_low, objects_high, seed, tuple(sizes.items()), sft_addition)
+    return CountingScenes(
+        objects_low, objects_high, seed, tuple(sizes.items()), sft_addition, rl_addition
+    )
 
 
 def counting(
@@ -45,7 +48,8 @@ def counting(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
-    sft_addition: float = 0.01,
+    sft_addition: float = 0.02,
+    rl_addition: float = 0.5,
 ) -> rft.Task:
     """Add, remove, and count what is left; answers from 0 to 20.
 
@@ -55,7 +59,7 @@ def counting(
     return rft.Task(
         name="counting",
         dataset=counting_scenes(
-            objects_low, objects_high, seed, sft, rl, val, test, ood, sft_addition
+            objects_low, objects_high, seed, sft, rl, val, test, ood, sft_addition, rl_addition
         ),
         prompt=rft.prompts.think_then_answer("Answer with one number."),
         direct_prompt=rft.prompts.direct("Answer with one number."),

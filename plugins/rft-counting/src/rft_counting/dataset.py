@@ -36,8 +36,9 @@ _PER_SCENE = {"sft": 2, "rl": 4}
 class CountingScenes:
     """Counting questions about generated scenes; "ood-vehicles" shows vehicles, the rest shapes.
 
-    `sizes` holds (split, number of samples) pairs. A share `sft_addition` of `sft`
-    is addition; the rest of it, and every other split, holds each family equally often.
+    `sizes` holds (split, number of samples) pairs. A share `sft_addition` of `sft` and
+    `rl_addition` of `rl` is addition; their rest, and every other split, holds each
+    family equally often.
     Raises: RecipeError for options out of range.
     """
 
@@ -46,6 +47,7 @@ class CountingScenes:
     seed: int
     sizes: tuple[tuple[str, int], ...]
     sft_addition: float
+    rl_addition: float
     settings: RenderSettings = field(default_factory=RenderSettings)
 
     def __post_init__(self) -> None:
@@ -67,8 +69,9 @@ class CountingScenes:
         for split, size in self.sizes:
             if not 1 <= size <= LARGEST_SPLIT:
                 raise RecipeError(f"{_option(split)}={size}: a split has 1 to {LARGEST_SPLIT}")
-        if not 0.0 <= self.sft_addition <= 1.0:
-            raise RecipeError(f"sft_addition={self.sft_addition}: a share is 0 to 1")
+        for split, share in self._addition.items():
+            if not 0.0 <= share <= 1.0:
+                raise RecipeError(f"{split}_addition={share}: a share is 0 to 1")
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -77,13 +80,18 @@ class CountingScenes:
 
     def family(self, split: str, index: int) -> Family:
         """The kind of question of a sample; any prefix of a split is as balanced as the whole."""
-        if split != "sft":
+        share = self._addition.get(split)
+        if share is None:
             return FAMILIES[index % len(FAMILIES)]
-        before, after = (int(at * self.sft_addition) for at in (index, index + 1))
+        before, after = (int(at * share) for at in (index, index + 1))
         if before < after:
             return "addition"
         rest = [family for family in FAMILIES if family != "addition"]
         return rest[(index - before) % len(rest)]
+
+    @property
+    def _addition(self) -> dict[str, float]:
+        return {"sft": self.sft_addition, "rl": self.rl_addition}
 
     def size(self, split: str) -> int:
         """How many samples `split` has. Raises DataError for an unknown split."""
