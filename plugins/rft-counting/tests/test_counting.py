@@ -176,14 +176,32 @@ def test_what_evaluates_has_equally_many_of_each_family(samples: dict[str, list[
         assert max(shares.values()) - min(shares.values()) <= 1
 
 
-@given(split=st.sampled_from(["sft", "rl"]), share=st.floats(0, 1), prefix=st.integers(1, 200))
-def test_any_prefix_of_what_trains_has_its_share_of_addition(split, share, prefix):
-    data = counting(**{f"{split}_addition": share}).dataset
-    shares = Counter(data.family(split, at) for at in range(prefix))
+@given(share=st.floats(0, 1), prefix=st.integers(1, 200))
+def test_any_prefix_of_sft_has_its_share_of_addition(share: float, prefix: int):
+    data = counting(sft_addition=share).dataset
+    shares = Counter(data.family("sft", at) for at in range(prefix))
     others = [shares[family] for family in FAMILIES if family != "addition"]
 
     assert abs(shares["addition"] - share * prefix) <= 1
     assert max(others) - min(others) <= 1
+
+
+@given(share=st.floats(0, 0.5), prefix=st.integers(1, 200))
+def test_any_prefix_of_rl_has_as_many_trick_questions_as_additions(share: float, prefix: int):
+    data = counting(rl_addition=share).dataset
+    shares = Counter(data.family("rl", at) for at in range(prefix))
+
+    assert abs(shares["addition"] - share * prefix) <= 1
+    assert 0 <= shares["addition"] - shares["adversarial"] <= 1
+    assert 0 <= shares["subtraction"] - shares["multi-hop"] <= 1
+
+
+def test_only_rl_keeps_to_few_objects():
+    data = counting(objects_low=3, objects_high=8, rl_objects_high=4).dataset
+    most = {s: max(len(data.scene(s, at).objects) for at in range(0, 200, 4)) for s in data.splits}
+
+    assert most.pop("rl") == 4
+    assert min(most.values()) > 4
 
 
 def test_answers_lie_in_0_to_20_and_none_is_a_safe_guess(samples: dict[str, list[Sample]]):
@@ -291,7 +309,8 @@ def test_every_lawful_range_of_objects_can_be_asked_about(low: int, high: int, i
         {"objects_high": True},
         {"seed": -1},
         {"sft_addition": 1.5},
-        {"rl_addition": -0.1},
+        {"rl_addition": 0.6},
+        {"rl_objects_high": 0},
         {"seed": "0"},
         {"sft": 0},
         {"ood": -3},

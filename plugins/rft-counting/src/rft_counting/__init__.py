@@ -22,12 +22,15 @@ def counting_scenes(
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
     sft_addition: float = 0.02,
-    rl_addition: float = 0.5,
+    rl_addition: float = 0.4,
+    rl_objects_high: int = 4,
 ) -> Dataset:
     """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
 
     sft_addition, rl_addition: share of `sft` and of `rl` that asks addition questions. SFT
-        hardly shows them and GRPO meets them most: a habit for it to find.
+        hardly shows them and GRPO meets them most, among as many trick questions.
+    rl_objects_high: most objects of a scene in `rl`. Few, so that a reward tells more about
+        the reasoning than about sight; what is learnt carries over to fuller scenes.
 
     Raises: RecipeError for options that no scene or split can satisfy.
     """
@@ -35,7 +38,13 @@ def counting_scenes(
 
     sizes = {"sft": sft, "rl": rl, "val": val, "test": test, "ood-vehicles": ood}
     return CountingScenes(
-        objects_low, objects_high, seed, tuple(sizes.items()), sft_addition, rl_addition
+        objects_low,
+        objects_high,
+        seed,
+        tuple(sizes.items()),
+        sft_addition,
+        rl_addition,
+        rl_objects_high,
     )
 
 
@@ -49,7 +58,8 @@ def counting(
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
     sft_addition: float = 0.02,
-    rl_addition: float = 0.5,
+    rl_addition: float = 0.4,
+    rl_objects_high: int = 4,
 ) -> rft.Task:
     """Add, remove, and count what is left; answers from 0 to 20.
 
@@ -59,7 +69,17 @@ def counting(
     return rft.Task(
         name="counting",
         dataset=counting_scenes(
-            objects_low, objects_high, seed, sft, rl, val, test, ood, sft_addition, rl_addition
+            objects_low,
+            objects_high,
+            seed,
+            sft,
+            rl,
+            val,
+            test,
+            ood,
+            sft_addition,
+            rl_addition,
+            rl_objects_high,
         ),
         prompt=rft.prompts.think_then_answer("Answer with one number."),
         direct_prompt=rft.prompts.direct("Answer with one number."),

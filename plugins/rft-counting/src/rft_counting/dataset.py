@@ -36,9 +36,10 @@ _PER_SCENE = {"sft": 2, "rl": 4}
 class CountingScenes:
     """Counting questions about generated scenes; "ood-vehicles" shows vehicles, the rest shapes.
 
-    `sizes` holds (split, number of samples) pairs. A share `sft_addition` of `sft` and
-    `rl_addition` of `rl` is addition; their rest, and every other split, holds each
-    family equally often.
+    `sizes` holds (split, number of samples) pairs. A share `sft_addition` of `sft` is
+    addition; `rl_addition` of `rl`, and as much of it adversarial; their rest, and every
+    other split, holds each family equally often. `rl` stops at `rl_objects_high` objects,
+    or at `objects_low` if that is more.
     Raises: RecipeError for options out of range.
     """
 
@@ -48,6 +49,7 @@ class CountingScenes:
     sizes: tuple[tuple[str, int], ...]
     sft_addition: float
     rl_addition: float
+    rl_objects_high: int
     settings: RenderSettings = field(default_factory=RenderSettings)
 
     def __post_init__(self) -> None:
@@ -55,6 +57,7 @@ class CountingScenes:
             {
                 "objects_low": self.objects_low,
                 "objects_high": self.objects_high,
+                "rl_objects_high": self.rl_objects_high,
                 "seed": self.seed,
                 **{_option(split): size for split, size in self.sizes},
             }
@@ -69,9 +72,14 @@ class CountingScenes:
         for split, size in self.sizes:
             if not 1 <= size <= LARGEST_SPLIT:
                 raise RecipeError(f"{_option(split)}={size}: a split has 1 to {LARGEST_SPLIT}")
-        for split, share in self._addition.items():
-            if not 0.0 <= share <= 1.0:
-                raise RecipeError(f"{split}_addition={share}: a share is 0 to 1")
+        if self.rl_objects_high < 1:
+            raise RecipeError(f"rl_objects_high={self.rl_objects_high}: use 1 or more")
+        if not 0.0 <= self.sft_addition <= 1.0:
+            raise RecipeError(f"sft_addition={self.sft_addition}: a share is 0 to 1")
+        if not 0.0 <= self.rl_addition <= 0.5:
+            raise RecipeError(
+                f"rl_addition={self.rl_addition}: use 0 to 0.5; as many are adversarial"
+            )
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -80,18 +88,24 @@ class CountingScenes:
 
     def family(self, split: str, index: int) -> Family:
         """The kind of question of a sample; any prefix of a split is as balanced as the whole."""
-        share = self._addition.get(split)
-        if share is None:
-            return FAMILIES[index % len(FAMILIES)]
+        apart, share = self._apart(split)
         before, after = (int(at * share) for at in (index, index + 1))
         if before < after:
-            return "addition"
-        rest = [family for family in FAMILIES if family != "addition"]
+            return apart[before % len(apart)]
+        rest = [family for family in FAMILIES if family not in apart]
         return rest[(index - before) % len(rest)]
 
-    @property
-    def _addition(self) -> dict[str, float]:
-        return {"sft": self.sft_addition, "rl": self.rl_addition}
+    def _apart(self, split: str) -> tuple[Sequence[Family], float]:
+        """Families with a share of their own, which they split evenly; the rest do so with theirs.
+
+        Additions and trick questions differ in one comparison: a policy that is
+        rewarded for more of either alone learns to guess it, not to compare.
+        """
+        if split == "sft":
+            return ("addition",), self.sft_addition
+        if split == "rl":
+            return ("addition", "adversarial"), 2 * self.rl_addition
+        return FAMILIES, 1.0
 
     def size(self, split: str) -> int:
         """How many samples `split` has. Raises DataError for an unknown split."""
@@ -138,6 +152,8 @@ _remember = lru_cache(maxsize=8192)
 @_remember
 def _scene(dataset: CountingScenes, split: str, number: int) -> Scene:
     low, high = dataset.objects_low, dataset.objects_high
+    if split == "rl":
+        high = max(low, min(high, dataset.rl_objects_high))
     share = dataset._rng("objects", split, number).random()
     try:
         return sample_scene(

@@ -38,8 +38,8 @@ sft:
   save_steps: 100
   save_total_limit: 1
 grpo:
-  learning_rate: 1.0e-4
-  max_steps: 60
+  learning_rate: 1.5e-4
+  max_steps: 90
   prompts_per_step: 8
   group_size: 8
   max_completion_length: 96
@@ -48,7 +48,7 @@ grpo:
   lr_scheduler_type: linear
   warmup_steps: 10
   activation_checkpointing: false
-  save_steps: 20
+  save_steps: 30
   save_total_limit: 1
 evaluation:
   max_new_tokens: 96
