@@ -23,7 +23,7 @@ from rft_counting.reasoning import reasoning
 from rftcore.errors import DataError, RecipeError, closest
 from rftcore.types import Image, Sample
 
-VERSION = 1  # of the generator: bump it when any sample changes
+VERSION = 2  # of the generator: bump it when any sample changes
 MOST_OBJECTS = 10  # that a readable picture holds; with MOST_ADDED, answers end at 20
 LARGEST_SPLIT = 2**32
 _STREAM = {"sft": 0, "rl": 1, "val": 2, "test": 3, "ood-vehicles": 4}
