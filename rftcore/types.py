@@ -53,7 +53,16 @@ class Image:
         except SampleError:
             raise
         except Exception as error:  # decoders of damaged data raise almost anything
-            raise SampleError(f"image {self.key}: {error}") from error
+            raise SampleError(f"image {self.key}: {_fault(error)}") from error
+
+
+def _fault(error: Exception) -> str:
+    """In words a reader can use: Pillow would name a buffer, the system the path again."""
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture in any format that Pillow knows"
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 @dataclass(frozen=True)

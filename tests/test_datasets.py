@@ -106,13 +106,21 @@ def test_a_bad_row_is_named_with_its_reason(write, bad, reason: str):
     assert reason in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not a picture", b"\x89PNG\r\n\x1a\n"])
-def test_a_missing_or_corrupt_image_is_named_with_its_row(write, tmp_path: Path, content):
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (None, "No such file or directory"),
+        (b"", "not a picture"),
+        (b"not a picture", "not a picture"),
+        (b"\x89PNG\r\n\x1a\n", "not a picture"),
+    ],
+)
+def test_a_missing_or_corrupt_image_is_named_with_its_row(write, tmp_path: Path, content, fault):
     data = write(row(image="b.png"))
     if content is not None:
         (tmp_path / "b.png").write_bytes(content)
 
-    with pytest.raises(SampleError, match=r"rows.jsonl row 1: .*b\.png"):
+    with pytest.raises(SampleError, match=rf"rows.jsonl row 1: .*b\.png: {fault}"):
         data.sample("rl", 0).images[0].open()
 
 
