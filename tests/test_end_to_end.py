@@ -44,6 +44,21 @@ def test_a_task_trains_and_reports_from_end_to_end(task, tmp_path):
     assert list(finished(out)["summary"]["scores"]) == ["start", "sft", "grpo"]
 
 
+def test_two_processes_share_one_run_and_one_evaluation(tmp_path):
+    out = tmp_path / "run"
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    done = subprocess.run(
+        [*launch, "-m", "rftcore.cli", *command("--task", "counting", "--smoke", "--out", out)[1:]],
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("after GRPO") == 1
+    answered = [json.loads(s) for s in (out / "evaluation/grpo-val.jsonl").read_text().splitlines()]
+    assert len({answer["id"] for answer in answered}) == len(answered) == 8
+
+
 def kill_when(there, arguments, cache):
     """Start the command and kill -9 it as soon as `there()` is true."""
     process = subprocess.Popen(
