@@ -21,7 +21,7 @@ def counting_scenes(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
-    sft_addition: float = 0.02,
+    sft_addition: float = 0.01,
     rl_addition: float = 0.4,
     rl_objects_high: int = 4,
 ) -> Dataset:
@@ -57,7 +57,7 @@ def counting(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
-    sft_addition: float = 0.02,
+    sft_addition: float = 0.01,
     rl_addition: float = 0.4,
     rl_objects_high: int = 4,
 ) -> rft.Task:
