@@ -186,6 +186,16 @@ def test_any_prefix_of_sft_has_its_share_of_addition(share: float, prefix: int):
     assert max(others) - min(others) <= 1
 
 
+@pytest.mark.parametrize("share", [0.01, 0.3])
+def test_the_few_additions_of_sft_ask_for_shapes_and_for_objects_in_turn(share: float):
+    data = counting(sft_addition=share).dataset
+    places = [at for at in range(400) if data.family("sft", at) == "addition"]
+    asked = [data.sample("sft", at).meta["program"]["asked"] for at in places]
+
+    assert len(asked) == 400 * share
+    assert ["shape" in one for one in asked] == [at % 2 == 1 for at in range(len(asked))]
+
+
 @given(share=st.floats(0, 0.5), prefix=st.integers(1, 200))
 def test_any_prefix_of_rl_has_as_many_trick_questions_as_additions(share: float, prefix: int):
     data = counting(rl_addition=share).dataset
