@@ -78,7 +78,7 @@ def check(
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1))
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
 def time_(task: str, split: str, count: int, settings: tuple[str, ...]) -> None:
-    """Time pictures made now and from the cache, and the rows that a trainer reads.
+    """Time pictures that are made now and again, and the rows that a trainer reads.
 
     Works in a cache of its own, which is empty at the start and gone at the end.
 
@@ -162,8 +162,8 @@ def _timings(task: "Task", part: "Slice", pictures: int) -> Iterator[tuple[str, 
     from rftcore.data import Rows
 
     if pictures:
-        yield "pictures, made now", pictures, _seconds(lambda: _open(part))
-        yield "pictures, from cache", pictures, _seconds(lambda: _open(part))
+        yield "pictures, first time", pictures, _seconds(lambda: _open(part))
+        yield "pictures, again", pictures, _seconds(lambda: _open(part))
     rows = Rows(part, task.prompt)
     yield "rows for training", len(part), _seconds(lambda: [rows[at] for at in range(len(part))])
     last = len(part) - 1

@@ -134,10 +134,13 @@ class _Window:
                 if not self._more():
                     raise
                 continue
-            # a number that ends with the window may go on behind it
-            if end < len(self._text) or not self._more():
-                self._pass(end)
-                return value
+            # behind the window may be the rest of a number: of 1 .5, 1. 5, 1e 5, 1e+ 5
+            if isinstance(value, int | float) and len(self._text) - end <= 2 and self._more():
+                continue
+            if isinstance(value, int | float) and end == len(self._text):
+                raise ValueError("the end of the file: it was cut off")
+            self._pass(end)
+            return value
 
     def _pass(self, to: int) -> None:
         self.byte += _size(self._text[self._at : to])
@@ -166,14 +169,13 @@ def _elements(window: _Window) -> Iterator[Raw]:
         if window.peek() == "]":
             window.skip()
         else:
-            while True:
+            closed = False
+            while not closed:
                 window.peek()
-                start = window.byte
-                value = window.value()
+                start, value = window.byte, window.value()
                 yield Raw(number, start, window.byte, value)
                 number += 1
-                if _closes(window):
-                    break
+                closed = _closes(window)
         if window.peek():
             raise ValueError("there is more after the closing bracket")
     except (ValueError, RecursionError) as error:
