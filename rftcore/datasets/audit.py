@@ -6,10 +6,13 @@ same reader, the task's own parser and the task's own prompt.
 
 import hashlib
 import io
+import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from rftcore.bars import Bar
@@ -20,6 +23,8 @@ from rftcore.types import Parser, PromptMaker, Sample
 
 MAX_PIXELS = 50_000_000  # of one picture: more is a mistake, or an attack
 TRAINING = ("sft", "rl")
+BLOCK = 256  # rows whose pictures are looked at together
+Looked = tuple[bytes, tuple[str, str] | None]  # the hash of a picture's bytes, and its fault
 
 
 @dataclass(frozen=True)
@@ -106,14 +111,15 @@ class _Pictures:
 
     def __init__(self, max_pixels: int) -> None:
         self._max = max_pixels
-        self.known: dict[Path, tuple[bytes, tuple[str, str] | None]] = {}
+        self.known: dict[Path, Looked] = {}
+        self._threads = ThreadPoolExecutor(os.cpu_count())
 
-    def look(self, path: Path) -> tuple[bytes, tuple[str, str] | None]:
-        if path not in self.known:
-            self.known[path] = self._look(path)
-        return self.known[path]
+    def look_ahead(self, paths: Iterable[Path]) -> None:
+        """Look at these now, on every core: decoding leaves the interpreter to others."""
+        new = [path for path in dict.fromkeys(paths) if path not in self.known]
+        self.known.update(zip(new, self._threads.map(self._look, new), strict=True))
 
-    def _look(self, path: Path) -> tuple[bytes, tuple[str, str] | None]:
+    def _look(self, path: Path) -> Looked:
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -158,10 +164,12 @@ class _Checks:
         """Check every row by itself."""
         name = source.path.relative_to(source.folder).as_posix()
         kept = self.files[role] = _File(source, name)
-        before = bar.n
-        for row in source.rows():
-            self._row(kept, row)
-            bar.update(before + (row.end >> 10) - bar.n)
+        before, rows = bar.n, source.rows()
+        while block := list(islice(rows, BLOCK)):
+            self.pictures.look_ahead(path for row in block for path in row.images)
+            for row in block:
+                self._row(kept, row)
+            bar.update(before + (block[-1].end >> 10) - bar.n)
 
     def splits(self) -> None:
         """Check the rows against one another, split by split."""
@@ -234,7 +242,7 @@ class _Checks:
 
     def _images(self, row: Row, find: Callable[[str, str], None]) -> bytes | None:
         """The hashes of the row's pictures, None if one is not there."""
-        looked = [self.pictures.look(path) for path in row.images]
+        looked = [self.pictures.known[path] for path in row.images]
         for path, (_, fault) in zip(row.images, looked, strict=True):
             if fault:
                 name = path.relative_to(Path(self.dataset.path)).as_posix()

@@ -7,6 +7,7 @@ bytes of a row are enough to read that row again.
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from rftcore.errors import DataError
 
 CHUNK = 1 << 20  # bytes read at once
 LONGEST = 1 << 24  # bytes of a row: more is a quote or bracket that nobody closed
+_SPACE = re.compile(r"[ \t\r\n]*+")
 BOM = "\ufeff".encode()
 
 
@@ -112,8 +114,7 @@ class _Window:
     def peek(self) -> str:
         """The next character that is not white space, "" at the end of the stream."""
         while True:
-            rest = len(self._text) - len(self._text[self._at :].lstrip(" \t\r\n"))
-            self._pass(rest)
+            self._pass(_SPACE.match(self._text, self._at).end())  # type: ignore[union-attr]
             if self._at < len(self._text):
                 return self._text[self._at]
             if not self._more():
