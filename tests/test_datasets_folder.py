@@ -3,6 +3,8 @@
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -735,3 +737,24 @@ def test_a_row_is_decoded_once_however_often_a_group_asks_for_it(paper, monkeypa
 
     assert all(rows[0] == rows[0] for _ in range(8))
     assert len(opened) == 1
+
+
+@pytest.mark.slow
+def test_a_whole_smoke_run_trains_on_a_folder(tmp_path):
+    pytest.importorskip("rft_nano")
+    pytest.importorskip("rft_counting")
+    folder, out = make(tmp_path / "data"), tmp_path / "run"
+    rft = [sys.executable, "-m", "rftcore.cli", "train", "--smoke", "--task", "counting"]
+    settings = ["--set", f"dataset.path={folder}", "--set", "dataset.sft_rows=16"]
+    done = subprocess.run(
+        [*rft, *settings, "--set", "vision_check.min_shift=1e-9", "--out", str(out)],
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "ood-test (n=5)" in done.stdout
+    assert (
+        "How many in A3-Visual-Counting"
+        in json.loads((out / "manifest.json").read_text())["prompt_example"]
+    )

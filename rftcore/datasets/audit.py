@@ -124,7 +124,7 @@ class _Pictures:
             data = path.read_bytes()
         except OSError as error:
             return b"", ("missing image", error.strerror or str(error))
-        return hashlib.sha256(data).digest(), self._fault(data)
+        return hashlib.blake2b(data, digest_size=16).digest(), self._fault(data)
 
     def _fault(self, data: bytes) -> tuple[str, str] | None:
         from PIL import Image as pil
@@ -166,7 +166,8 @@ class _Checks:
         kept = self.files[role] = _File(source, name)
         before, rows = bar.n, source.rows()
         while block := list(islice(rows, BLOCK)):
-            self.pictures.look_ahead(path for row in block for path in row.images)
+            good = (row for row in block if not row.faults)
+            self.pictures.look_ahead(path for row in good for path in row.images)
             for row in block:
                 self._row(kept, row)
             bar.update(before + (block[-1].end >> 10) - bar.n)

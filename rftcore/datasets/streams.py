@@ -95,7 +95,8 @@ def _line(number: int, start: int, line: bytes) -> Raw:
     try:
         return Raw(number, start, end, json.loads(line.decode()))
     except (ValueError, RecursionError) as error:
-        return Raw(number, start, end, fault=f"not JSON: {error}")
+        hint = " (a file is one JSON array, or one object a line)" if number == 1 else ""
+        return Raw(number, start, end, fault=f"not JSON: {error}{hint}")
 
 
 # --- an array -----------------------------------------------------------------
