@@ -325,6 +325,7 @@ def test_val_is_never_trained_on_and_no_row_is_lost(paper, contents, first, agai
     held = {contents[at] for at in dealt["val"]}
 
     assert not held & trained
+    assert first >= len(contents) or list(dealt["sft"]) == list(range(first))
     assert None not in held
     assert {*dealt["sft"], *dealt["rl"], *dealt["val"]} == set(range(len(contents)))
     assert len(held) <= min(most, len(contents) // 10)

@@ -4,6 +4,7 @@ The index of a file holds some thirty bytes a row; a row is parsed again when
 its sample is asked for.
 """
 
+import os
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -108,8 +109,8 @@ class RowFile:
 
     def _locate(self, name: str) -> Path:
         """The first place where the picture is; the first of all if it is nowhere."""
-        places = [base / name for base in self._bases]
-        return next((place for place in places if place.exists()), places[0])
+        places = [f"{base}/{name}" for base in self._bases]  # 60,000 times: text is quicker
+        return Path(next((p for p in places if os.access(p, os.F_OK)), places[0]))
 
     @cached_property
     def _bases(self) -> tuple[Path, ...]:

@@ -28,6 +28,8 @@ class RowImage(Image):
 
 def leaves(name: str) -> bool:
     """Whether a path is absolute or climbs with "..", by the rules of any system."""
+    if not (name.startswith("/") or any(mark in name for mark in ("..", "\\", ":"))):
+        return False  # most names, and this is asked of every one
     windows = PureWindowsPath(name)  # knows drives and both slashes
     outside = windows.drive or windows.root or PurePosixPath(name).is_absolute()
     return bool(outside) or ".." in windows.parts
