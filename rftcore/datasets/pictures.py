@@ -40,8 +40,9 @@ def links_out(path: Path, folder: Path) -> bool:
 
     Looks at most parents once: a dataset has many pictures in few of them.
     """
-    real = path.resolve() if path.is_symlink() else _real(path.parent) / path.name
-    return not real.is_relative_to(_real(folder))
+    parent = _real(path.parent.absolute())
+    real = path.resolve() if path.is_symlink() else parent / path.name
+    return not real.is_relative_to(_real(folder.absolute()))
 
 
 @lru_cache(maxsize=4096)
