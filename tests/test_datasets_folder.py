@@ -436,7 +436,7 @@ def replaced(content: bytes) -> Callable[[Path], None]:
 
 def flipped(folder: Path) -> None:
     data = bytearray(image_of(folder).read_bytes())
-    data[-20] ^= 0xFF  # inside the checksum of the pixels
+    data[-14] ^= 0xFF  # in the checksum of the chunk, which decoding passes over
     image_of(folder).write_bytes(data)
 
 
@@ -540,6 +540,14 @@ def test_two_files_for_one_role_are_refused_with_the_option_to_set(folder):
 
     with pytest.raises(DataError, match=r"several files fit test .*--set dataset\.test=FILE"):
         dataset(folder)
+
+
+@pytest.mark.parametrize("task", ["counting", "my-task"])
+def test_the_files_of_another_task_are_never_taken(tmp_path, task):
+    make(tmp_path, ("transformation",))
+
+    with pytest.raises(DataError, match=f"no data of task {task!r}"):
+        dataset(tmp_path, task)
 
 
 def test_a_folder_without_data_says_what_it_looked_for(tmp_path):
