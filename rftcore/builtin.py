@@ -10,7 +10,7 @@ from rftcore.types import DatasetFactory, ParserFactory, RewardFactory
 def rft_datasets() -> Mapping[str, DatasetFactory]:
     from rftcore import datasets
 
-    return {"jsonl": datasets.JsonlDataset}
+    return {"jsonl": datasets.JsonlDataset, "reason-rft": datasets.ReasonRftDataset}
 
 
 @hookimpl

@@ -148,7 +148,7 @@ class Recipe(BaseModel):
     seed: int = Field(0, ge=0, lt=2**32)
     task_options: dict[str, Any] = Field({}, description="options of the task's factory")
     dataset: dict[str, Any] = Field(
-        {}, description="{use: NAME, **options} replaces the task's dataset"
+        {}, description="{path: FOLDER or FILE, **options} or {use: NAME, **options}"
     )
     rewards: dict[str, RewardOverride] = {}
     sft: SftRecipe = SftRecipe()

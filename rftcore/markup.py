@@ -72,3 +72,24 @@ def answers(text: str) -> list[str]:
     return [
         text[start.end() : end.start()] for start, end in zip(after[::2], after[1::2], strict=True)
     ]
+
+
+def reasoning(text: str) -> str:
+    """The reasoning in a chain of thought that may or may not have been written with tags.
+
+    Without tags: all of it. With them: the one think block, wherever it was
+    opened and even if the answer block alone ends it.
+    Raises: NoAnswerError for several think blocks and for tags inside the reasoning.
+    """
+    tags = list(_TAG.finditer(text))
+    thinks = [tag for tag in tags if tag["name"].lower() == THINK]
+    opened = [tag for tag in thinks if not tag["close"]]
+    closed = [tag for tag in thinks if tag["close"]]
+    if len(opened) > 1 or len(closed) > 1:
+        raise NoAnswerError("several think blocks")
+    start = opened[0].end() if opened else 0
+    ends = closed or [tag for tag in tags if tag.start() >= start]
+    inner = text[start : ends[0].start()] if ends else text[start:]
+    if has_tags(inner) or (ends and ends[0].start() < start):
+        raise NoAnswerError("tags inside the reasoning, or a think block closed before it opens")
+    return inner.strip()

@@ -12,7 +12,14 @@ import yaml
 import rftcore
 from rftcore import errors, hookspecs
 from rftcore.cli import main
-from rftcore.config import SECTIONS, Recipe, RewardOverride, load_recipe, read_recipe_file
+from rftcore.config import (
+    SECTIONS,
+    Recipe,
+    RewardOverride,
+    differences,
+    load_recipe,
+    read_recipe_file,
+)
 from rftcore.training.fields import DERIVED
 
 ROOT = Path(__file__).parent.parent
@@ -149,8 +156,27 @@ def test_every_recipe_to_copy_passes_all_checks(path: Path, tmp_path: Path) -> N
     fields.check_fields(recipe)
     fields.sft_config(recipe, tmp_path)
     fields.grpo_config(recipe, tmp_path)
-    assert Catalogue.load().task_of(recipe).name == "counting"
+    assert path.name.startswith(f"{recipe.task}-")
     assert f"`{path.name}`" in section("recipes.md", "Recipes to copy")
+    catalogue = Catalogue.load()
+    if recipe.task not in dict(catalogue.names("task")):
+        pytest.skip(f"task {recipe.task} is not installed")
+    assert catalogue.task_of(recipe).name == recipe.task
+
+
+def test_the_papers_recipes_differ_where_the_paper_does() -> None:
+    papers = {
+        p.stem: load_recipe((p.name, read_recipe_file(p))) for p in RECIPES if "qwen" in p.stem
+    }
+    first = papers["counting-qwen2-vl-2b"]
+    allowed = {"task", "model", "task_options.rl", "grpo.num_train_epochs", "rewards"}
+
+    assert len(papers) == 6
+    for name, recipe in papers.items():
+        changed = {c.partition(".")[0] if "rewards" in c else c for c in differences(first, recipe)}
+        assert changed <= allowed, name
+        twin = papers[name.replace("-7b", "-2b")]
+        assert set(differences(twin, recipe)) <= {"model"}
 
 
 def test_what_the_readme_makes_is_in_the_makefile() -> None:

@@ -361,7 +361,7 @@ def test_a_recipe_swaps_weighs_and_adds_rewards(fakes):
         ("task_options.hihg=3", "Did you mean 'high'"),
         ("task_options.high=x", "--set task_options.high"),
         ("dataset.use=counting-scene", "no dataset named"),
-        ("dataset.size=3", "name the dataset with `use`"),
+        ("dataset.size=3", "say where the data is"),
     ],
 )
 def test_a_recipe_that_does_not_fit_the_task_is_refused(setting, says, fakes):

@@ -15,6 +15,7 @@ import click
 from rftcore.errors import RftError, closest
 
 COMMANDS = {
+    "data": "rftcore.cli.data:data",
     "eval": "rftcore.cli.evaluate:evaluate",
     "plugins": "rftcore.cli.plugins:plugins",
     "tasks": "rftcore.cli.tasks:tasks",

@@ -154,7 +154,7 @@ class Catalogue:
             path=("task_options",),
         )
         if recipe.dataset:
-            made = replace(made, dataset=dataset_of(self.make, recipe))
+            made = replace(made, dataset=dataset_of(self.make, self.find, recipe, made.name))
         return resolved(self.make, made, recipe.task, recipe.rewards, recipe.origin)
 
     def model(self, name: str) -> Path | str:

@@ -65,5 +65,14 @@ def misfit(kind: str, made: object) -> str:
         "model": ((str, Path), "path of a folder"),
     }
     types, name = expected[kind]
-    uncalled = kind in ("parser", "dataset") and isinstance(made, type)  # Integer for Integer()
-    return "" if isinstance(made, types) and not uncalled else name
+    if kind in ("parser", "dataset") and isinstance(made, type):  # Integer for Integer()
+        return name
+    if kind == "dataset" and _has(made, "splits", "size", "sample"):
+        return ""
+    return "" if isinstance(made, types) else name
+
+
+def _has(made: object, *names: str) -> bool:
+    """Whether it has these attributes; unlike `isinstance`, without reading a dataset's files."""
+    missing = object()
+    return all(inspect.getattr_static(made, name, missing) is not missing for name in names)

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rftcore.errors import PluginError, RecipeError, closest
 from rftcore.plugins.components import task_fault
+from rftcore.plugins.offers import Offer
 from rftcore.types import Dataset, Task, Term
 
 if TYPE_CHECKING:
@@ -70,14 +72,43 @@ def _term(
     return changed
 
 
-def dataset_of(make: Make, recipe: "Recipe") -> Dataset:
-    """The dataset that a recipe puts in place of the task's own."""
+def dataset_of(
+    make: Make, find: Callable[[str, str], Offer], recipe: "Recipe", task: str
+) -> Dataset:
+    """The dataset that a recipe puts in place of the task's own.
+
+    Without `use`, its `path` says which. A dataset with an option `task` is
+    told the task's name, unless the recipe does.
+    """
     options = dict(recipe.dataset)
-    name = options.pop("use", None)
+    name = options.pop("use", None) or _reader(options.get("path"), recipe)
     if not isinstance(name, str):
-        raise RecipeError(
-            f"dataset = {recipe.dataset!r} ({recipe.origin('dataset')}): "
-            "name the dataset with `use`, e.g. --set dataset.use=jsonl"
-        )
+        raise _nameless(recipe)
+    if "task" in find("dataset", name).options:
+        options.setdefault("task", task)
     made: Dataset = make("dataset", name, options, origin=recipe.origin, path=("dataset",))
     return made
+
+
+def _reader(path: object, recipe: "Recipe") -> str:
+    """The core's dataset that reads what stands at `path`."""
+    if not isinstance(path, str):
+        raise _nameless(recipe)
+    place = f"dataset.path = {path!r} ({recipe.origin('dataset', 'path')})"
+    if Path(path).is_dir():
+        return "reason-rft"
+    if not Path(path).exists():
+        raise RecipeError(f"{place}: there is no such file or folder")
+    if Path(path).suffix == ".jsonl":
+        return "jsonl"
+    raise RecipeError(
+        f"{place}: give a folder of JSON files with pictures, or a file that ends in .jsonl; "
+        "for anything else name the reader with dataset.use (`rft plugins list`)"
+    )
+
+
+def _nameless(recipe: "Recipe") -> RecipeError:
+    return RecipeError(
+        f"dataset = {recipe.dataset!r} ({recipe.origin('dataset')}): say where the data is, e.g. "
+        "--set dataset.path=FOLDER, or name an offered dataset with --set dataset.use=NAME"
+    )

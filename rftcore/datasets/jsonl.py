@@ -8,16 +8,14 @@ Nothing is read before it is needed, and every fault names the file and the row.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from rftcore.datasets.pictures import RowImage, leaves
 from rftcore.errors import DataError, SampleError, closest
 from rftcore.types import OOD_PREFIX, STANDARD_SPLITS, Image, Sample
-
-if TYPE_CHECKING:
-    from PIL.Image import Image as PilImage
 
 _OWN = ("id", "question", "answer", "cot", "image", "images", "split")  # the rest is meta
 
@@ -79,7 +77,7 @@ class JsonlDataset:
         if not (folder / name).resolve().is_relative_to(folder.resolve()):
             raise SampleError(f"{origin}: image {name!r} links out of the folder of {self.path}")
         path = folder / name
-        return _RowImage(key=str(path), read=path.read_bytes, origin=origin)
+        return RowImage(key=str(path), read=path.read_bytes, origin=origin)
 
     @cached_property
     def _rows(self) -> "dict[str, list[_Row]]":
@@ -133,20 +131,6 @@ class _Row:
         if tenth < 2:
             return ("val", "test")[tenth]
         return "sft" if "cot" in self.fields and tenth < 6 else "rl"
-
-
-@dataclass(frozen=True)
-class _RowImage(Image):
-    """An image whose faults name its row."""
-
-    origin: str = field(default="", compare=False)
-
-    def open(self) -> "PilImage":
-        """Decode to RGB. Raises `SampleError` naming the row if that fails."""
-        try:
-            return super().open()
-        except Exception as error:  # decoders raise whatever they like on corrupt bytes
-            raise SampleError(f"{self.origin}: {error}") from error
 
 
 def _read(path: Path) -> Iterator[_Row]:
@@ -207,9 +191,7 @@ def _image_fault(fields: Mapping[str, Any]) -> str:
     for name in images:
         if not _is_text(name) or "\0" in name:
             return f"image {name!r} is not a path"
-        windows = PureWindowsPath(name)  # knows drives and both slashes
-        outside = windows.drive or windows.root or PurePosixPath(name).is_absolute()
-        if outside or ".." in windows.parts:
+        if leaves(name):
             return f"image {name!r}: use a path relative to the file that stays inside its folder"
     return ""
 

@@ -1,0 +1,184 @@
+"""`rft data`: is the data right, and is it fast enough."""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rftcore.errors import DataError
+
+if TYPE_CHECKING:
+    from rftcore.data import Slice
+    from rftcore.datasets.audit import Report
+    from rftcore.types import Task
+
+FAULTY = 1  # exit code of `rft data check` for data that is wrong
+
+
+@click.group()
+def data() -> None:
+    """Check a folder of data, or time how fast samples come."""
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--task", required=True, help="Whose data it is; `rft tasks list` shows the names.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=50_000_000,
+    show_default=True,
+    help="Most pixels of a picture.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@click.pass_context
+def check(
+    ctx: click.Context,
+    folder: Path,
+    task: str,
+    settings: tuple[str, ...],
+    max_pixels: int,
+    as_json: bool,
+) -> None:
+    """Read every row and picture of a folder and report every fault by file and row.
+
+    Exit code 0: nothing is wrong; 1: something is; 2: there was nothing to read.
+
+    \b
+    Example:
+      rft data check Reason-RFT-CoT --task counting
+      rft data check FOLDER --task counting --set dataset.test=mine.json --json
+    """
+    from rftcore.data import parser_of
+    from rftcore.datasets import ReasonRftDataset
+    from rftcore.datasets.audit import audit
+
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder")
+    made = _task(task, {"path": str(folder)}, settings)
+    if not isinstance(made.dataset, ReasonRftDataset):
+        raise DataError(f"{type(made.dataset).__name__} is no folder of rows to check")
+    report = audit(made.dataset, parser_of(made), made.prompt, max_pixels=max_pixels)
+    click.echo(_as_json(report) if as_json else "\n".join(_as_text(report)))
+    if report.findings:
+        ctx.exit(FAULTY)
+
+
+@data.command("time")
+@click.option("--task", required=True, help="Whose data; `rft tasks list` shows the names.")
+@click.option("--split", default="rl", show_default=True, help="Which split to read.")
+@click.option("--count", default=64, show_default=True, type=click.IntRange(1))
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
+def time_(task: str, split: str, count: int, settings: tuple[str, ...]) -> None:
+    """Time pictures that are made now and again, and the rows that a trainer reads.
+
+    Works in a cache of its own, which is empty at the start and gone at the end.
+
+    \b
+    Example:
+      rft data time --task counting --count 200
+    """
+    from rftcore.data import take
+
+    with _empty_cache():
+        made = _task(task, {}, settings)
+        part = take(made, split, count)
+        pictures = len({image.key for sample in part for image in sample.images})
+        click.echo(f"{made.name}, split {split}: {len(part)} samples, {pictures} pictures")
+        for name, number, seconds in _timings(made, part, pictures):
+            pace = number / seconds if seconds else float("inf")
+            click.echo(f"{name:<24}{pace:>12.1f} a second{seconds / number * 1000:>12.3f} ms each")
+
+
+def _task(task: str, dataset: dict[str, Any], settings: Sequence[str]) -> "Task":
+    from rftcore.config import load_recipe
+    from rftcore.plugins import Catalogue
+
+    layers: list[tuple[str, dict[str, Any]]] = [("--task", {"task": task})]
+    if dataset:
+        layers.append(("FOLDER", {"dataset": dataset}))
+    return Catalogue.load().task_of(load_recipe(*layers, overrides=settings))
+
+
+# --- check --------------------------------------------------------------------
+
+
+def _as_json(report: "Report") -> str:
+    return json.dumps({**asdict(report), "kinds": report.kinds}, indent=2, ensure_ascii=False)
+
+
+def _as_text(report: "Report") -> Iterator[str]:
+    yield from map(str, report.findings)
+    if report.findings:
+        yield ""
+    rows = [(s.split, s.file, str(s.rows), str(s.faulty)) for s in report.splits]
+    yield from _table([("split", "file", "rows", "faulty"), *rows])
+    yield f"pictures: {report.images}"
+    if report.missing:
+        yield f"not found: {', '.join(report.missing)}"
+    if report.unused:
+        yield f"not used: {', '.join(report.unused)}"
+    if not report.findings:
+        yield "nothing is wrong"
+        return
+    yield ""
+    yield from _table([("fault", "how often"), *((k, str(n)) for k, n in report.kinds.items())])
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+# --- time ---------------------------------------------------------------------
+
+
+@contextmanager
+def _empty_cache() -> Iterator[None]:
+    """A cache folder that nobody has filled, for as long as the block runs."""
+    before = os.environ.get("RFT_CACHE")
+    with tempfile.TemporaryDirectory(prefix="rft-time-") as folder:
+        os.environ["RFT_CACHE"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["RFT_CACHE"]
+            if before is not None:
+                os.environ["RFT_CACHE"] = before
+
+
+def _timings(task: "Task", part: "Slice", pictures: int) -> Iterator[tuple[str, int, float]]:
+    """What was done, how often, and the seconds it took."""
+    from rftcore.data import Rows
+
+    if pictures:
+        yield "pictures, first time", pictures, _seconds(lambda: _open(part))
+        yield "pictures, again", pictures, _seconds(lambda: _open(part))
+    rows = Rows(part, task.prompt)
+    yield "rows for training", len(part), _seconds(lambda: [rows[at] for at in range(len(part))])
+    last = len(part) - 1
+    yield "the same row again", 1000, _seconds(lambda: [rows[last] for _ in range(1000)])
+
+
+def _open(part: "Slice") -> None:
+    """Make what is missing and decode every picture once."""
+    part.prepare()
+    images = {image.key: image for sample in part for image in sample.images}
+    for image in images.values():
+        image.open()
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

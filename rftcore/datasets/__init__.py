@@ -1,0 +1,9 @@
+"""Datasets in files: one file of rows, or a folder in the layout of Reason-RFT-CoT.
+
+Nothing is read before it is needed, and every fault names the file and the row.
+"""
+
+from rftcore.datasets.jsonl import JsonlDataset
+from rftcore.datasets.reason_rft import ReasonRftDataset
+
+__all__ = ["JsonlDataset", "ReasonRftDataset"]

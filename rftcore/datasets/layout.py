@@ -1,0 +1,183 @@
+"""Which file of a folder holds which split, by the words of its name.
+
+The words of a path below the folder are its runs of letters and digits:
+"test_jsons/Visual-Counting-ood-test-1k.json" has test, jsons, visual, counting,
+ood, test, 1k, json. In this order they decide:
+
+1. the task: files that name another task of the paper are left out; files that
+   name this one win over files that name none;
+2. the role: `ood` an out-of-distribution split, named by the words behind it up to
+   `test` or a number (ood-left; bare: ood-test); `val` or `dev`; `test` or `id`;
+   `sft`; `rl`; `train`, or the paper's code of the task (A1, A2, A3).
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rftcore.datasets.pictures import leaves, links_out
+from rftcore.errors import DataError
+
+SUFFIXES = (".json", ".jsonl")
+ROLES = ("train", "sft", "rl", "val", "test")  # options of the dataset; ood is a mapping
+_WORDS = {
+    "ood": ("ood",),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "id"),
+    "sft": ("sft",),
+    "rl": ("rl",),
+    "train": ("train", "a1", "a2", "a3"),
+}
+
+
+@dataclass(frozen=True)
+class Paper:
+    """How the paper's files name a task, and the splits that its data has."""
+
+    names: tuple[str, ...]  # of its own files
+    words: tuple[str, ...]  # of older files, and of the sources
+    roles: tuple[str, ...]
+
+
+PAPER = {
+    "counting": Paper(
+        ("a3", "visual counting"),
+        ("counting", "clevr", "superclevr"),
+        ("train", "test", "ood-test"),
+    ),
+    "structure": Paper(
+        ("a2", "structure perception"),
+        ("structure", "geomath", "geometry3k"),
+        ("train", "test", "ood-test"),
+    ),
+    "transformation": Paper(
+        ("a1", "spatial transformation"),
+        ("spatial", "transformation", "trance"),
+        ("train", "test", "ood-left", "ood-right"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What was found: a file per role ("train", "test", "ood-left", ...), and what was not."""
+
+    files: Mapping[str, Path]
+    unused: tuple[Path, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def find(folder: Path, task: str, given: Mapping[str, str]) -> Layout:
+    """The files of a task. `given` names some by role, relative to the folder.
+
+    Raises: DataError if the folder or a given file is not there, if two files
+    fit one role, or if none fits any.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    seen = sorted(_json_files(folder))
+    files = {role: _given(folder, role, name) for role, name in given.items()}
+    candidates: dict[str, list[Path]] = {}
+    for path in _ours(folder, seen, task):
+        role = role_of(words_of(path.relative_to(folder)))
+        if role and role not in files and path not in files.values():
+            candidates.setdefault(role, []).append(path)
+    for role, paths in candidates.items():
+        files[role] = _only(folder, task, role, paths)
+    if not files:
+        raise DataError(_nothing(folder, task, seen))
+    expected = PAPER[task].roles if task in PAPER else ()
+    used = set(files.values())
+    return Layout(
+        dict(sorted(files.items(), key=_order)),
+        tuple(path for path in seen if path not in used),
+        tuple(role for role in expected if role not in files),
+    )
+
+
+def words_of(path: Path) -> list[str]:
+    """The runs of letters and digits of a relative path, in lower case."""
+    return re.findall(r"[a-z0-9]+", path.as_posix().lower())
+
+
+def role_of(words: Sequence[str]) -> str | None:
+    """The role that a name speaks of, or None."""
+    for role, known in _WORDS.items():
+        if any(word in known for word in words):
+            return _ood(words) if role == "ood" else role
+    return None
+
+
+def _ood(words: Sequence[str]) -> str:
+    behind = list(words[len(words) - words[::-1].index("ood") :])
+    kind = []
+    for word in behind:
+        if word in ("test", "json", "jsonl") or word[0].isdigit():
+            break
+        kind.append(word)
+    return "-".join(("ood", *kind)) if kind else "ood-test"
+
+
+def _order(item: tuple[str, Path]) -> tuple[int, str]:
+    role = item[0]
+    return (ROLES.index(role) if role in ROLES else len(ROLES), role)
+
+
+def _json_files(folder: Path) -> Iterator[Path]:
+    """Every JSON file, but not those among the pictures and in hidden folders."""
+    for at, folders, names in os.walk(folder):
+        folders[:] = [f for f in folders if f != "images" and not f.startswith(".")]
+        yield from (Path(at) / n for n in names if n.lower().endswith(SUFFIXES) and n[0] != ".")
+
+
+def _ours(folder: Path, paths: Sequence[Path], task: str) -> list[Path]:
+    """Those that speak of the task most clearly, role by role; none of another task."""
+    ranks = {path: _rank(words_of(path.relative_to(folder)), task) for path in paths}
+    named = [path for path, rank in ranks.items() if rank > 0]
+    if not named:
+        return [path for path, rank in ranks.items() if rank == 0]
+    roles = {path: role_of(words_of(path.relative_to(folder))) for path in named}
+    best = {role: max(ranks[p] for p in named if roles[p] == role) for role in roles.values()}
+    return [path for path in named if ranks[path] == best[roles[path]]]
+
+
+def _rank(words: Sequence[str], task: str) -> int:
+    """2: by the paper's name; 1: by a looser word; 0: names no task; -1: another task."""
+    text = f" {' '.join(words)} "
+    for rank, kind in ((2, "names"), (1, "words")):
+        named = [of for of, p in PAPER.items() if any(f" {w} " in text for w in getattr(p, kind))]
+        if named:
+            return rank if task in named else -1
+    return 0
+
+
+def _given(folder: Path, role: str, name: str) -> Path:
+    path = folder / name
+    if leaves(name) or links_out(path, folder):
+        raise DataError(f"{role}={name!r}: a path below {folder}, without ..")
+    if not path.is_file():
+        raise DataError(f"{role}={name!r}: no such file in {folder}")
+    return path
+
+
+def _only(folder: Path, task: str, role: str, paths: Sequence[Path]) -> Path:
+    if len(paths) > 1:
+        names = ", ".join(path.relative_to(folder).as_posix() for path in paths)
+        option = f"ood.{role.removeprefix('ood-')}" if role not in ROLES else role
+        raise DataError(
+            f"{folder}: several files fit {role} of task {task!r}: {names}. "
+            f"Say which: --set dataset.{option}=FILE"
+        )
+    if links_out(paths[0], folder):
+        raise DataError(f"{paths[0]} links out of {folder}: put the file itself there")
+    return paths[0]
+
+
+def _nothing(folder: Path, task: str, seen: Sequence[Path]) -> str:
+    names = ", ".join(path.relative_to(folder).as_posix() for path in seen) or "none"
+    return (
+        f"{folder} has no data of task {task!r}: no JSON file there says train, val, test or ood "
+        f"in its name. JSON files found: {names}. Name them yourself: --set dataset.train=FILE"
+    )

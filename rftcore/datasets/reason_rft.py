@@ -1,0 +1,170 @@
+"""A folder in the layout of Reason-RFT-CoT, the paper's data, or one's own data in that form."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from rftcore.datasets.files import RowFile
+from rftcore.datasets.layout import ROLES, Layout, find
+from rftcore.errors import DataError, RecipeError, closest
+from rftcore.types import OOD_PREFIX, Sample
+
+VAL_SHARE = 10  # val is at most a tenth of the rows it is taken from
+EVALUATION = ("val", "test", "ood")
+_WHOLE = ("structure",)  # tasks whose phase 2 uses the rows of phase 1 again, as in the paper
+
+
+@dataclass(frozen=True)
+class ReasonRftDataset:
+    """A folder of JSON or JSON-lines files with pictures below `images/`.
+
+    task: which task's files to read; a recipe fills in its own.
+    train, sft, rl, val, test, ood: files, where their names do not say what
+        they are; ood by the name of the split, e.g. {left: FILE}.
+    sft_rows: `sft` is the first so many rows of the training file, if they have a cot.
+    rl_rows: "rest": `rl` is what follows; "all": the whole file; "auto": all for
+        task structure, which has few, else the rest.
+    val_rows: so many rows of `rl` that `sft` does not hold are `val` and in no other
+        split: those with the lowest content hash, at most a tenth. 0: no val.
+    instructions: "strip" leaves out of a question what only asks for think and answer
+        tags: the task's prompt does; "keep" leaves it in.
+    drop_leaks: leave out training rows that stand in an evaluation file too, in place
+        of refusing to train on them.
+
+    Raises: RecipeError for options out of range, DataError for a folder without data.
+    """
+
+    path: str | Path
+    task: str = ""
+    train: str | None = None
+    sft: str | None = None
+    rl: str | None = None
+    val: str | None = None
+    test: str | None = None
+    ood: dict[str, str] | None = None
+    sft_rows: int = 1600
+    rl_rows: Literal["auto", "rest", "all"] = "auto"
+    val_rows: int = 300
+    instructions: Literal["strip", "keep"] = "strip"
+    drop_leaks: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("sft_rows", "val_rows"):
+            if getattr(self, name) < 0:
+                raise RecipeError(f"dataset.{name}={getattr(self, name)}: use 0 or more")
+        _ = self.layout  # a folder without data is refused now
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Which files were found for which role."""
+        ood = {_ood(name): file for name, file in (self.ood or {}).items()}
+        given = {role: file for role in ROLES if (file := getattr(self, role)) is not None}
+        return find(Path(self.path), self.task, {**given, **ood})
+
+    @cached_property
+    def files(self) -> dict[str, RowFile]:
+        """The files by role."""
+        folder, strip = Path(self.path), self.instructions == "strip"
+        return {r: RowFile(path, folder, r, strip) for r, path in self.layout.files.items()}
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have rows: the standard ones first."""
+        ood = [role for role in self.files if role.startswith(OOD_PREFIX)]
+        return (*(s for s in ("sft", "rl", "val") if self._trained.get(s)), *self._tested, *ood)
+
+    def size(self, split: str) -> int:
+        """How many rows `split` has. Raises: DataError if there is no such split."""
+        return len(self._positions(split))
+
+    def sample(self, split: str, index: int) -> Sample:
+        """The sample at `index`, in the order of its file; its images are not read yet."""
+        positions = self._positions(split)
+        if not 0 <= index < len(positions):
+            raise IndexError(f"split {split!r} has samples 0 to {len(positions) - 1}, not {index}")
+        return self.file_of(split).sample_at(positions[index])
+
+    def file_of(self, split: str) -> RowFile:
+        """The file that a split's rows stand in. Raises: KeyError if there is none."""
+        own = {"sft": ("sft", "train"), "rl": ("rl", "train"), "val": ("val", "rl", "train")}
+        role = next(r for r in own.get(split, (split,)) if r in self.files)
+        return self.files[role]
+
+    def deal(
+        self, contents: Mapping[str, Sequence[int | None]], reasoned: Sequence[bool]
+    ) -> dict[str, Sequence[int]]:
+        """Which rows of their files are `sft`, `rl` and `val`: positions from 0.
+
+        contents: by role, a hash of each row, None for a broken one.
+        reasoned: whether each row of the file that `sft` comes from has a cot.
+        """
+        pool = next((contents[r] for r in ("rl", "train") if r in contents), ())
+        shared = "sft" not in contents and "rl" not in contents
+        taught = contents.get("sft", contents.get("train", ()))
+        first = range(len(taught) if "sft" in contents else min(self.sft_rows, len(taught)))
+        if not any(reasoned[at] for at in first):
+            first = range(0)  # nothing to learn in phase 1: all of it is for phase 2
+        used = set(first) if shared and len(first) < len(pool) else set()
+        free = [at for at in range(len(pool)) if at not in used]
+        seen = {taught[at] for at in first} if used or not shared else set()
+        held = self._held([pool[at] for at in free], seen)
+        again = self.rl_rows == "all" or (self.rl_rows == "auto" and self.task in _WHOLE)
+        rl = range(len(pool)) if again else free
+        return {
+            "sft": _without(first, taught, held),
+            "rl": _without(rl, pool, held),
+            "val": [at for at in free if pool[at] in held],
+        }
+
+    def _held(self, contents: Sequence[int | None], seen: Collection[int | None]) -> set[int]:
+        """The contents that make up val: chosen by hash, so that equal rows go together."""
+        if "val" in self.files:
+            return set()
+        known = {content for content in contents if content is not None} - set(seen)
+        return set(sorted(known)[: min(self.val_rows, len(contents) // VAL_SHARE)])
+
+    def _positions(self, split: str) -> Sequence[int]:
+        if split in self._trained:
+            return self._trained[split]
+        if split not in self.files or split in ROLES[:3]:
+            raise DataError(
+                f"{self.path} has no split {split!r}.{closest(split, self.splits)} "
+                f"It has: {', '.join(self.splits)}"
+            )
+        return range(len(self.files[split].index.numbers))
+
+    @property
+    def _tested(self) -> list[str]:
+        return [role for role in ("val", "test") if role in self.files]
+
+    @cached_property
+    def _trained(self) -> dict[str, Sequence[int]]:
+        """The positions of sft, rl and val, where they have rows."""
+        sources = {r: self.files[r].index for r in ("train", "sft", "rl") if r in self.files}
+        if not sources:
+            return {}
+        source = sources.get("sft") or sources.get("train")
+        reasoned = source.reasoned if source else ()
+        dealt = self.deal({r: i.contents for r, i in sources.items()}, reasoned)
+        if self.drop_leaks:
+            tested = self._tested_contents()
+            for split, at in dealt.items():
+                contents = self.file_of(split).index.contents if at else ()
+                dealt[split] = _without(at, contents, tested)
+        return {split: at for split, at in dealt.items() if at}
+
+    def _tested_contents(self) -> set[int]:
+        roles = [role for role in self.files if role.startswith(EVALUATION)]
+        return {content for role in roles for content in self.files[role].index.contents}
+
+
+def _without(
+    positions: Sequence[int], contents: Sequence[int | None], out: Collection[int]
+) -> Sequence[int]:
+    return [at for at in positions if contents[at] not in out]
+
+
+def _ood(name: str) -> str:
+    return name if name.startswith(OOD_PREFIX) else OOD_PREFIX + name

@@ -1,0 +1,113 @@
+"""Rows of a JSON file, one at a time: the same values as `json.loads`, from any window."""
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rftcore.datasets import streams
+from rftcore.errors import DataError
+
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=6,
+)
+records = st.lists(st.dictionaries(text, values, max_size=3) | values, max_size=8)
+chunks = st.integers(1, 40)
+spaces = st.sampled_from([None, 0, 2])
+marks = st.sampled_from([b"", streams.BOM])
+
+
+def read(data: bytes, chunk: int = streams.CHUNK) -> list[streams.Raw]:
+    return list(streams.read(io.BytesIO(data), chunk))
+
+
+@given(records, chunks, spaces, st.booleans(), marks)
+def test_an_array_gives_the_values_of_json_loads_from_any_window(rows, chunk, indent, ascii_, mark):
+    data = mark + json.dumps(rows, indent=indent, ensure_ascii=ascii_).encode()
+    found = read(data, chunk)
+
+    assert [raw.value for raw in found] == rows == json.loads(data.removeprefix(mark))
+    assert [raw.number for raw in found] == list(range(1, len(rows) + 1))
+    assert not any(raw.fault for raw in found)
+
+
+@given(records, chunks, spaces, st.booleans(), marks)
+def test_the_bytes_of_a_row_are_the_row(rows, chunk, indent, ascii_, mark):
+    data = mark + json.dumps(rows, indent=indent, ensure_ascii=ascii_).encode()
+
+    assert [json.loads(data[raw.start : raw.end]) for raw in read(data, chunk)] == rows
+
+
+@given(st.lists(st.dictionaries(text, values, max_size=3), max_size=8), chunks, marks)
+def test_json_lines_give_the_same_rows(rows, chunk, mark):
+    data = mark + b"\n\n".join(json.dumps(row, ensure_ascii=False).encode() for row in rows)
+    found = read(data, chunk)
+
+    assert [raw.value for raw in found] == rows
+    assert [raw.number for raw in found] == [2 * at + 1 for at in range(len(rows))]
+    assert [json.loads(data[raw.start : raw.end]) for raw in found] == rows
+
+
+@given(records.filter(len), chunks, st.data())
+def test_an_array_that_was_cut_off_says_so_in_its_last_row(rows, chunk, data):
+    whole = json.dumps(rows).encode()
+    found = read(whole[: data.draw(st.integers(1, len(whole) - 1))], chunk)
+
+    assert "not JSON" in found[-1].fault
+    assert [raw.value for raw in found[:-1]] == rows[: len(found) - 1]
+
+
+@given(st.binary(max_size=40), chunks)
+def test_no_bytes_crash_it(data, chunk):
+    for start in (b"", b"["):
+        assert all(isinstance(raw, streams.Raw) for raw in read(start + data, chunk))
+
+
+@pytest.mark.parametrize(
+    ("data", "rows", "says"),
+    [
+        (b'[{"a": 1}, {"a": ]', 1, "not JSON from byte 11"),
+        (b'[{"a": 1} {"a": 2}]', 1, "expected ',' or ']' but found '{'"),
+        (b'[{"a": 1}', 1, "the end of the file: it was cut off"),
+        (b'[{"a": 1}] 3', 1, "more after the closing bracket"),
+        (b'[{"a": "\xff"}]', 0, "not JSON"),
+        (b"[" * 100_000, 0, "recursion"),
+        (b'{"a": 1}\n{"a"\n{"a": 3}', 2, "not JSON"),
+        (b'{\n"a": [1]\n}', 0, "one JSON array, or one object a line"),
+        (b'{"a": 1}\n\xff\n{"a": 3}', 2, "not JSON"),
+    ],
+)
+def test_what_is_broken_is_told_and_json_lines_go_on(data, rows, says):
+    found = read(data)
+    faults = [raw.fault for raw in found if raw.fault]
+
+    assert len(found) - len(faults) == rows
+    assert says in faults[0]
+
+
+@pytest.mark.parametrize("start", [b'["', b'{"'])
+def test_a_quote_that_nobody_closed_does_not_read_a_whole_file(monkeypatch, start):
+    monkeypatch.setattr(streams, "LONGEST", 1000)
+    stream = io.BytesIO(start + b"x" * 1_000_000)
+
+    assert "longer than" in list(streams.read(stream, 16))[-1].fault
+    assert stream.tell() < 10_000
+
+
+def test_a_window_and_not_the_file_is_in_memory():
+    rows = [{"id": at, "text": "x" * 100} for at in range(5000)]
+    stream = io.BytesIO(json.dumps(rows).encode())
+    reader = streams.read(stream, 1000)
+
+    assert next(reader).value == rows[0]
+    assert stream.tell() <= 2000
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"nowhere\.json: No such file"):
+        list(streams.rows(tmp_path / "nowhere.json"))
