@@ -3,8 +3,11 @@
 import importlib
 import json
 import math
+import os
 import pickle
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rftcore import rewards
+from rftcore.config import load_recipe
 from rftcore.errors import PluginError, RecipeError, SampleError
 from rftcore.parsers import Integer
 from rftcore.rewards import paper
@@ -75,17 +79,21 @@ def test_the_length_reward_is_silent_before_step_800():
     assert paper.len_reward(*group, current_step=800) == [0.025, -0.025]
 
 
-BLOCKS = ("<think>", "</think>", "<answer>", "</answer>", " ", "\n", "x")
+PIECES = ("<think>", "</think>", "<answer>", "</answer>", " ", "\n", "x")
+scraps = st.lists(st.sampled_from(PIECES), max_size=4).map("".join)
+blocks = st.tuples(scraps, scraps, scraps, scraps).map(
+    lambda inside: "<think>{}</think>{}<answer>{}</answer>{}".format(*inside)
+)
 
 
-@given(st.lists(st.sampled_from(BLOCKS)).map("".join))
+@given(blocks | scraps)
 def test_blocks_are_those_that_a_lazy_pattern_accepts(text):
     lazy = r"<think>.*?</think>\s*<answer>.*?</answer>"
 
     assert paper.format_reward(text) == bool(re.fullmatch(lazy, text, re.DOTALL))
 
 
-@given(st.lists(st.sampled_from(BLOCKS)).map("".join))
+@given(blocks | scraps)
 def test_the_answer_is_the_one_that_a_lazy_pattern_finds(text):
     found = re.search("<answer>(.*?)</answer>", text, re.DOTALL)
 
@@ -108,15 +116,15 @@ def test_a_long_completion_takes_no_longer_than_it_should(name, piece):
     assert time.perf_counter() - start < 1
 
 
-calls = st.lists(st.sampled_from(["f(0, x)", "f(0, y)", "f(1, x)", "g(0, x)", "g(1, y)"]))
+def test_the_hash_seed_of_python_changes_nothing():
+    case = next(case for case in CASES if case.get("nondeterministic"))
+    code = f"""
+from rftcore.rewards.paper import FUNCTIONS
+print(FUNCTIONS[{case["function"]!r}]({case["completion"]!r}, {case["solution"]!r}))
+"""
+    seeds = [{**os.environ, "PYTHONHASHSEED": str(seed)} for seed in range(6)]
 
-
-@given(given=calls, wanted=calls.filter(bool))
-def test_the_order_of_calls_changes_nothing(given, wanted):
-    for function in (paper.func_accuracy_reward, paper.penalty_func_accuracy_reward):
-        straight = function(tagged(", ".join(given)), ", ".join(wanted))
-
-        assert function(tagged(", ".join(given[::-1])), ", ".join(wanted[::-1])) == straight
+    assert len({subprocess.check_output([sys.executable, "-c", code], env=e) for e in seeds}) == 1
 
 
 @pytest.mark.parametrize("name", paper.FUNCTIONS)
@@ -179,6 +187,20 @@ def test_a_task_takes_the_papers_rewards_and_measures_its_score_beside_them():
 def test_another_compat_is_refused_with_a_suggestion():
     with pytest.raises(RecipeError, match="Did you mean 'paper'"):
         paper.terms("papers", REPAIRED, PAPERS)
+
+
+def recipe(*settings):
+    return load_recipe(("t", {"task": "numbers"}), overrides=settings)
+
+
+def test_a_recipe_names_one_of_the_papers_rewards(fakes):
+    catalogue = fakes.load({"good": fakes.tasks(numbers=fakes.numbers)})
+    options = "rewards.paper.use=paper", "rewards.paper.options.function=format_reward"
+    task = catalogue.task_of(recipe(*options))
+
+    assert task.rewards["paper"].reward(RewardInput(5, 5, tagged("5"))) == 1
+    with pytest.raises(RecipeError, match=r"needs the option rewards\.paper\.options\.function"):
+        catalogue.task_of(recipe(options[0]))
 
 
 # --- docs/papers.md ---

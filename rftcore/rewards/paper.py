@@ -27,8 +27,8 @@ from rftcore.rewards.declare import reward as declare
 from rftcore.types import Reward, RewardInput, Term
 
 COMPAT = ("repaired", "paper")
-SYMBOLIC = ("accuracy_reward", "math_accuracy_reward", "len_reward")  # and every get_score_...
 LENIENT = ("get_score_geomath", "get_score_geometry3k")  # those that know `enhance`
+SYMBOLIC = ("accuracy_reward", "math_accuracy_reward", "len_reward", "get_score_clevr", *LENIENT)
 
 Call = tuple[str, str, str]  # function, object, value
 
@@ -57,7 +57,7 @@ def reward(function: str, enhance: bool = False) -> Reward:
         )
     if enhance and function not in LENIENT:
         raise PluginError(f"{function} has no enhance=True: only {' and '.join(LENIENT)} do")
-    if function in SYMBOLIC or (_only_scores(function) and function != "get_score_trance"):
+    if function in SYMBOLIC:
         maths.require()
     if function == "len_reward":
         return _length_among_siblings
@@ -250,7 +250,7 @@ def _answer(text: str) -> str:
 
 
 def _block(text: str) -> str | None:
-    """The stripped content of the first answer block: from the first tag to the next closing one."""
+    """The stripped content of the first answer block, or None."""
     _, opened, rest = text.partition("<answer>")
     content, closed, _ = rest.partition("</answer>")
     return content.strip() if opened and closed else None
