@@ -34,7 +34,7 @@ def tagged(answer: str) -> str:
 
 def score(function: str, completion: str, gold: str = "5"):
     terms = {"accuracy": Term(paper.reward(function))}
-    scorer = Scorer(Task("t", "none", str, Integer(), terms))
+    scorer = Scorer(Task("t", "none", str, Integer(), terms), timeout_s=60)
     return scorer.score([completion], [Sample("a", "?", gold)])[0]
 
 
@@ -81,7 +81,8 @@ def test_the_length_reward_is_silent_before_step_800():
 
 PIECES = ("<think>", "</think>", "<answer>", "</answer>", " ", "\n", "x")
 scraps = st.lists(st.sampled_from(PIECES), max_size=4).map("".join)
-blocks = st.tuples(scraps, scraps, scraps, scraps).map(
+outside = st.sampled_from(["", " ", "\n\t", "x"])
+blocks = st.tuples(scraps, outside, scraps, outside).map(
     lambda inside: "<think>{}</think>{}<answer>{}</answer>{}".format(*inside)
 )
 

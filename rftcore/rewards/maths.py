@@ -19,7 +19,7 @@ from typing import Any
 
 from rftcore.errors import PluginError, RewardError, SampleError
 
-DEADLINE_S = 5.0  # math-verify's own
+DEADLINE_S = 5.0  # of computing; math-verify's own, there by the clock
 _WORKER = Path(__file__).with_name("math_worker.py")
 
 
@@ -114,7 +114,7 @@ def _read(process: "subprocess.Popen[str]", what: str) -> dict[str, Any]:
         reply: dict[str, Any] = json.loads(line)
         return reply
     code = process.wait()
-    if code == -signal.SIGALRM:
+    if code == -signal.SIGPROF:
         raise TimeoutError(f"math-verify had no time left {what}")
     raise RewardError(f"math-verify's process ended with code {code} when asked {what}")
 
