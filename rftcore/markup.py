@@ -5,14 +5,26 @@ reward demands and what the parsers read cannot drift apart.
 """
 
 import re
+from collections.abc import Sequence
+from functools import cache
 
 THINK, ANSWER = "think", "answer"
 REQUEST = "Think in <think> </think>, then answer in <answer> </answer>."
 
-# Any spelling of a tag counts as a tag: upper case, spaces, attributes. Possessive
-# quantifiers, because completions may be long and hostile: no backtracking, linear time.
-_TAG = re.compile(rf"<\s*+(?P<close>/?)\s*+(?P<name>{THINK}|{ANSWER})\b[^<>]*+>", re.IGNORECASE)
-_WELL_FORMED = ["<think>", "</think>", "<answer>", "</answer>"]
+
+@cache
+def _tag(*names: str) -> re.Pattern[str]:
+    """Any spelling of a tag counts as a tag: upper case, spaces, attributes.
+
+    Possessive quantifiers, because completions may be long and hostile: no
+    backtracking, linear time.
+    """
+    return re.compile(
+        rf"<\s*+(?P<close>/?)\s*+(?P<name>{'|'.join(names)})\b[^<>]*+>", re.IGNORECASE
+    )
+
+
+_TAG = _tag(THINK, ANSWER)
 
 
 class NoAnswerError(Exception):
@@ -29,24 +41,19 @@ def has_tags(text: str) -> bool:
     return _TAG.search(text) is not None
 
 
-def is_well_formed(text: str) -> bool:
-    """Whether `text` is one think block, then one answer block, both with content.
+def is_well_formed(text: str, blocks: Sequence[str] = (THINK, ANSWER)) -> bool:
+    """Whether `text` is one block of each name, in this order, each with content.
 
-    White space around the blocks is free; anything else outside them, a second
-    or nested tag, and any other spelling of a tag is not.
+    White space around the blocks is free; anything else outside them, a further
+    or nested tag of these names, and any other spelling of such a tag is not.
     """
-    text = text.strip()
-    tags = list(_TAG.finditer(text))
-    if [tag[0] for tag in tags] != _WELL_FORMED:
+    tags = list(_tag(*blocks).finditer(text))
+    if [tag[0] for tag in tags] != [f"<{end}{name}>" for name in blocks for end in ("", "/")]:
         return False
-    outside, reasoning, between, answer = (
-        text[start:end].strip()
-        for start, end in zip(
-            [0, *(tag.end() for tag in tags)], [tag.start() for tag in tags], strict=False
-        )
-    )
-    rest = text[tags[-1].end() :]
-    return bool(reasoning and answer) and not (outside or between or rest)
+    edges = [0, *(edge for tag in tags for edge in tag.span()), len(text)]
+    pieces = [text[start:end].strip() for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    outside, inside = pieces[::2], pieces[1::2]
+    return all(inside) and not any(outside)
 
 
 def answers(text: str) -> list[str]:

@@ -140,6 +140,8 @@ class Scorer:
                 outcome = _outcome(function(x))
         except _Late:
             outcome = Outcome("timeout", note=f"no result within {self._timeout_s:g} s")
+        except TimeoutError as error:  # a deadline of the reward's own
+            outcome = Outcome("timeout", note=str(error))
         except SampleError as error:  # the data's fault: no budget makes it right
             raise SampleError(f"{_where(sample)}: reward {name!r}: {error}") from error
         except (Exception, SystemExit) as error:

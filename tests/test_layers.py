@@ -37,7 +37,7 @@ NEVER = {
     "testing": {"models", "training"},
 }
 HEAVY = {"torch", "transformers", "trl", "accelerate", "datasets"}
-SLOW = HEAVY | {"PIL", "mitsuba", "numpy", "pandas"}
+SLOW = HEAVY | {"PIL", "math_verify", "mitsuba", "numpy", "pandas", "sympy"}
 MAY_LOAD_HEAVY = {"models", "training", "evaluation", "processes"}
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -1,4 +1,4 @@
-"""Laws of the rewards: the truth earns most, nothing earns more than one, tags cannot be faked."""
+"""Laws of the rewards: the truth earns most, repeating earns nothing, tags cannot be faked."""
 
 import math
 import pickle
@@ -16,23 +16,30 @@ bend = st.floats(0.04, 0.21)  # relative errors around the ramp
 PIECES = ["<think>", "</think>", "<answer>", "</answer>", "<Answer>", "5", "x", " ", "\n"]
 texts = st.text() | st.lists(st.sampled_from(PIECES)).map("".join)
 
-every_reward = pytest.mark.parametrize(
-    "reward", [make() for make in rewards.OFFERED.values()], ids=list(rewards.OFFERED)
-)
+# Those of the paper's code have their own laws, and so has algebra.
+OURS = {name: make() for name, make in rewards.OFFERED.items() if name != "paper"}
+LOW = {"length": -0.5}
+HIGH = {"length": 0.5}
+NOT_FOR_THE_ANSWER = {"caption_tags", "length", "steps"}
 
 
-@every_reward
-@given(answer=st.none() | st.floats(), gold=finite, completion=texts)
-def test_a_reward_repeats_itself_in_zero_to_one(reward, answer, gold, completion):
-    x = RewardInput(answer, gold, completion)
+def every_reward(without=frozenset()):
+    names = sorted(OURS.keys() - without)
+    return pytest.mark.parametrize(("name", "reward"), [(name, OURS[name]) for name in names])
 
-    assert 0 <= reward(x) <= 1
+
+@every_reward(without={"symbolic"})
+@given(answer=st.none() | st.floats(), gold=finite, completion=texts, siblings=st.tuples(texts))
+def test_a_reward_repeats_itself_within_its_range(name, reward, answer, gold, completion, siblings):
+    x = RewardInput(answer, gold, completion, step=1, siblings=siblings)
+
+    assert LOW.get(name, 0) <= reward(x) <= HIGH.get(name, 1)
     assert reward(x) == reward(x)
 
 
-@every_reward
+@every_reward(without=NOT_FOR_THE_ANSWER)
 @given(gold=finite, reasoning=texts.filter(lambda text: text.strip() and "<" not in text))
-def test_the_truth_earns_the_most(reward, gold, reasoning):
+def test_the_truth_earns_the_most(name, reward, gold, reasoning):
     completion = markup.write(reasoning, parsers.Number().show(gold))
 
     assert reward(RewardInput(gold, gold, completion)) == 1
@@ -128,6 +135,139 @@ def test_what_is_not_one_think_block_and_one_answer_block_earns_nothing(text):
     assert rewards.tags(RewardInput(None, None, text)) == 0
 
 
+CAPTIONED = "<summary>s</summary>\n<caption>c</caption><think>a</think> <answer>b</answer>\n"
+
+
+@given(at=st.integers(0, len(CAPTIONED)), tag=st.sampled_from([*PIECES[:5], "<caption>"]))
+def test_one_more_tag_anywhere_spoils_a_captioned_answer(at, tag):
+    text = CAPTIONED[:at] + tag + CAPTIONED[at:]
+
+    assert rewards.caption_tags(RewardInput(None, None, CAPTIONED)) == 1
+    assert rewards.caption_tags(RewardInput(None, None, text)) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        CAPTIONED.replace("<caption>c</caption>", ""),
+        CAPTIONED.replace("<caption>c</caption>", "<caption> </caption>"),
+        "<caption>c</caption><summary>s</summary><think>a</think><answer>b</answer>",
+        CAPTIONED + ".",
+        CAPTIONED * 2,
+    ],
+)
+def test_what_is_not_the_four_blocks_in_order_with_content_earns_nothing(text):
+    assert rewards.caption_tags(RewardInput(None, None, text)) == 0
+
+
+LINES = ["First, look.", "1. look", "- Look!", "Next, a", "Step 2: a b", "plain", "First,", "-", ""]
+lines = st.lists(st.sampled_from(LINES) | st.text())
+
+
+@given(said=lines, again=st.lists(st.integers(0, 9)))
+def test_repeating_what_was_said_adds_no_step(said, again):
+    repeated = said + [said[at % len(said)] for at in again if said]
+
+    assert rewards.count_steps("\n".join(repeated)) == rewards.count_steps("\n".join(said))
+
+
+@given(words=st.lists(st.sampled_from("abc"), min_size=1), times=st.integers(1, 9))
+def test_repeating_a_marker_or_a_word_makes_no_new_step(words, times):
+    once, often = " ".join(words), " ".join(words * times)
+
+    assert rewards.count_steps(f"First, {once}\n{'Next, ' * times}{often}") == 1
+
+
+@given(said=lines, line=st.sampled_from(LINES))
+def test_one_more_line_takes_no_step_away(said, line):
+    few, many = "\n".join(said), "\n".join([*said, line])
+
+    assert rewards.count_steps(few) <= rewards.count_steps(many) <= rewards.count_steps(few) + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [  # the paper's examples of markers first
+        ("1. a\n2. b\n3. c", 3),
+        ("- a\n* b\n", 2),
+        ("<think>First, look.\nNext, count.\nFinally, answer.</think>", 3),
+        ("First,First,First,", 0),
+        ("Step 1: a\nStep 2: a", 1),
+        ("Step 1: a Step 2: b", 1),
+        ("1) a\n2) b", 2),
+        ("-5 is negative\n1.5 is not", 0),
+        ("next, a\nso b", 1),
+        ("", 0),
+    ],
+)
+def test_what_counts_as_a_step(text, count):
+    assert rewards.count_steps(text) == count
+
+
+def test_steps_pay_their_share_up_to_enough():
+    said = RewardInput(None, None, "1. a\n2. b")
+
+    assert [rewards.steps(enough)(said) for enough in (1, 2, 4)] == [1, 1, 0.5]
+
+
+sizes = st.integers(0, 50)
+
+
+@given(texts=st.tuples(texts, texts), siblings=st.lists(texts, min_size=1), correct=st.booleans())
+def test_a_longer_completion_never_earns_more(texts, siblings, correct):
+    short, more = texts
+    group = {"step": 1, "siblings": tuple(siblings)}
+    few, many = (
+        rewards.length()(RewardInput(5 if correct else None, 5, text, **group))
+        for text in (short, f"{short} {more}")
+    )
+
+    assert many <= few
+
+
+@given(tokens=sizes, others=st.lists(sizes, min_size=1))
+def test_being_short_pays_for_correct_answers_alone(tokens, others):
+    right, wrong = (rewards.brevity(tokens, others, correct=correct) for correct in (True, False))
+
+    assert wrong == min(0, right)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "others", "earned"),
+    [(0, [1, 2, 3, 4], 0.5), (3, [0, 1, 2, 4], -0.25), (4, [0], -0.5), (4, [4, 4], 0.0)],
+)
+def test_brevity_pays_as_in_the_paper(tokens, others, earned):
+    assert rewards.brevity(tokens, others, correct=True) == earned
+
+
+@pytest.mark.parametrize(
+    ("step", "siblings", "earned"),
+    [(None, ("x y",), None), (9, ("x y",), None), (10, None, None), (10, (), None)]
+    + [(step, ("x y",), grown / 2) for step, grown in [(10, 0), (15, 0.5), (20, 1), (99, 1)]],
+)
+def test_length_grows_on_schedule_and_applies_within_a_group_in_training(step, siblings, earned):
+    scheduled = rewards.length(from_step=10, ramp_steps=10)
+
+    assert scheduled(RewardInput(5, 5, "x", step=step, siblings=siblings)) == earned
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"), [("", 0), (" \n", 0), ("two cubes.", 3), ("1234", 4), ("antidisestab", 2)]
+)
+def test_what_counts_as_a_token(text, tokens):
+    assert rewards.count_tokens(text) == tokens
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: rewards.steps(0), lambda: rewards.length(-1), lambda: rewards.length(0, -1)],
+)
+def test_options_that_make_no_sense_are_refused(make):
+    with pytest.raises(PluginError, match="use"):
+        make()
+
+
 def test_a_reward_declares_what_it_uses():
     assert rewards.uses(rewards.tags) == {"completion"}
     assert rewards.uses(rewards.exact) == rewards.uses(rewards.tolerance()) == frozenset()
@@ -138,6 +278,6 @@ def test_a_misspelt_declaration_is_refused_with_a_suggestion():
         rewards.reward(uses=["completions"])
 
 
-@every_reward
-def test_rewards_travel_between_processes(reward):
+@every_reward()
+def test_rewards_travel_between_processes(name, reward):
     assert rewards.uses(pickle.loads(pickle.dumps(reward))) == rewards.uses(reward)

@@ -16,6 +16,7 @@ from rft_counting.language import WORDS, plural, words_of
 
 from rftcore import prompts
 from rftcore.errors import DataError, RecipeError
+from rftcore.scoring import Scorer
 from rftcore.types import Sample
 
 FAMILIES = ("addition", "subtraction", "adversarial", "multi-hop")
@@ -347,8 +348,6 @@ def test_an_index_outside_the_split_is_an_index_error(index: int):
 
 
 def test_what_sft_teaches_earns_every_reward():
-    from rftcore.scoring import Scorer
-
     samples = [DATA.sample("sft", at) for at in range(20)]
     scores = Scorer(TASK).score([prompts.sft_target(sample) for sample in samples], samples)
 
@@ -378,3 +377,19 @@ def test_pictures_are_rendered_once_and_open(tmp_path, monkeypatch):
     assert files == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
     assert data.sample("val", 1).images[0].open().mode == "RGB"
     assert len(list(tmp_path.rglob("*.png"))) == 2
+
+
+@pytest.mark.parametrize(("compat", "earned"), [("repaired", 1), ("paper", 0)])
+def test_compat_chooses_between_our_rewards_and_the_papers(compat: str, earned: float):
+    sample = Sample("a", "?", "5")
+    scored = Scorer(counting(compat=compat)).score(
+        ["<think>x</think><answer>05</answer>"], [sample]
+    )
+
+    assert scored[0].parts["accuracy"].value == earned
+    assert scored[0].total == 1 + earned
+
+
+def test_another_compat_is_refused_with_a_suggestion():
+    with pytest.raises(RecipeError, match="Did you mean 'paper'"):
+        counting(compat="papers")

@@ -60,11 +60,17 @@ def counting(
     sft_addition: float = 0.01,
     rl_addition: float = 0.4,
     rl_objects_high: int = 4,
+    compat: str = "repaired",
 ) -> rft.Task:
     """Add, remove, and count what is left; answers from 0 to 20.
 
     Rewards as in the paper: accuracy and format, weight 1 each. The parser's
     range is wider than the answers, so that it tells nothing about the gold.
+
+    compat: "paper" takes the rewards of the paper's released code, bug for bug, and
+        measures its score beside them; "repaired" does without their defects.
+
+    Raises: RecipeError for options that no scene or split can satisfy.
     """
     return rft.Task(
         name="counting",
@@ -84,10 +90,18 @@ def counting(
         prompt=rft.prompts.think_then_answer("Answer with one number."),
         direct_prompt=rft.prompts.direct("Answer with one number."),
         parser=rft.parsers.Integer(low=0, high=99),
-        rewards={
-            "accuracy": rft.Term(rft.rewards.exact, 1.0),
-            "format": rft.Term(rft.rewards.tags, 1.0),
-        },
+        rewards=rft.rewards.paper.terms(
+            compat,
+            {
+                "accuracy": rft.Term(rft.rewards.exact, 1.0),
+                "format": rft.Term(rft.rewards.tags, 1.0),
+            },
+            {
+                "accuracy": "accuracy_reward",
+                "format": "format_reward",
+                "score": "get_score_clevr",
+            },
+        ),
         summary="Count the objects of a scene after some are added or removed.",
     )
 

@@ -1,0 +1,73 @@
+"""Rewards: pure functions from one completion to one number.
+
+A reward sees the parsed answer and the parsed gold. It sees the completion,
+the sample, the step or its siblings only if it says so with `@reward(uses=...)`.
+None means "does not apply". Rewards do not log, write or keep state.
+
+`answers` and `texts` hold those that tasks use, `paper` those of the paper's
+released code, bug for bug.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from rftcore.rewards import paper
+from rftcore.rewards.answers import exact, symbolic, tolerance, tolerance_score
+from rftcore.rewards.declare import reward, uses
+from rftcore.rewards.texts import (
+    brevity,
+    caption_tags,
+    count_steps,
+    count_tokens,
+    length,
+    steps,
+    tags,
+)
+from rftcore.types import Reward, RewardFactory
+
+__all__ = [
+    "OFFERED",
+    "brevity",
+    "caption_tags",
+    "count_steps",
+    "count_tokens",
+    "exact",
+    "length",
+    "paper",
+    "reward",
+    "steps",
+    "symbolic",
+    "tags",
+    "tolerance",
+    "tolerance_score",
+    "uses",
+]
+
+
+def _exact() -> Reward:
+    """1 if the answer equals the gold, else 0."""
+    return exact
+
+
+def _tags() -> Reward:
+    """1 for one think block and then one answer block, else 0."""
+    return tags
+
+
+def _caption_tags() -> Reward:
+    """1 for a summary, a caption, a think and an answer block in this order, else 0."""
+    return caption_tags
+
+
+OFFERED: Mapping[str, RewardFactory] = MappingProxyType(
+    {
+        "caption_tags": _caption_tags,
+        "exact": _exact,
+        "length": length,
+        "paper": paper.reward,
+        "steps": steps,
+        "symbolic": symbolic,
+        "tags": _tags,
+        "tolerance": tolerance,
+    }
+)

@@ -1,0 +1,122 @@
+"""Rewards for the text of a completion: its tags, its steps, its length."""
+
+import re
+from collections.abc import Sequence
+from functools import partial
+
+from rftcore import markup
+from rftcore.errors import PluginError
+from rftcore.rewards.declare import reward
+from rftcore.types import Reward, RewardInput
+
+CAPTIONED = ("summary", "caption", markup.THINK, markup.ANSWER)
+
+_TAG = re.compile(r"<[^<>]*+>")
+_MARKER = re.compile(
+    r"(?:\s*+(?:(?:step\s++)?\d++[.):](?!\d)|[-*](?!\S)"
+    r"|(?:first|second|third|then|next|after that|last|finally)\s*+,))++",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"\w++")
+# Six letters, one digit or one sign, as the vocabularies of models have them on average.
+_TOKEN = re.compile(r"\d|[^\W\d]{1,6}+|[^\w\s]")
+
+
+@reward(uses=("completion",))
+def tags(x: RewardInput) -> float:
+    """1 for one think block and then one answer block, both with content, else 0.
+
+    Source: arXiv:2503.20752, format reward. Departures: white space around
+    the blocks is free; empty, nested and repeated blocks earn nothing.
+    """
+    return float(x.completion is not None and markup.is_well_formed(x.completion))
+
+
+@reward(uses=("completion",))
+def caption_tags(x: RewardInput) -> float:
+    """1 for a summary, a caption, a think and an answer block in this order, else 0.
+
+    Source: arXiv:2503.20752, format reward of the caption variant; departures as in `tags`.
+    """
+    return float(x.completion is not None and markup.is_well_formed(x.completion, CAPTIONED))
+
+
+def steps(enough: int = 3) -> Reward:
+    """A reward for visible steps of reasoning: min(1, `count_steps` / enough).
+
+    Raises: PluginError unless enough is at least 1.
+    """
+    if enough < 1:
+        raise PluginError(f"steps: enough={enough}, but it takes at least one step: use 3")
+    return partial(_steps, enough=enough)
+
+
+@reward(uses=("completion",))
+def _steps(x: RewardInput, /, *, enough: int) -> float:
+    return min(1.0, count_steps(x.completion or "") / enough)
+
+
+def count_steps(text: str) -> int:
+    """How many different lines open as a step and then say something.
+
+    A step opens with "Step 1:", "1." or "1)", "-" or "*", or a word such as "First,"
+    or "Next,". Lines with the same set of words after it are one step, so
+    repeating a line, a word or a marker adds nothing.
+    Source: arXiv:2503.20752, reasoning-steps reward, which counts the markers alone.
+    """
+    found = set()
+    for line in text.splitlines():
+        line = _TAG.sub(" ", line)
+        if marker := _MARKER.match(line):
+            found.add(frozenset(_WORD.findall(line[marker.end() :].casefold())))
+    return len(found - {frozenset()})
+
+
+def length(from_step: int = 0, ramp_steps: int = 0) -> Reward:
+    """A reward for short completions among those of one prompt, for the correct ones: `brevity`.
+
+    It grows from 0 at `from_step` to its full size over `ramp_steps` optimiser steps.
+    Before, and outside training, it does not apply.
+
+    Raises: PluginError for a negative number of steps.
+    """
+    if from_step < 0 or ramp_steps < 0:
+        raise PluginError(
+            f"length: from_step={from_step}, ramp_steps={ramp_steps}, but they count "
+            "optimiser steps: use 0 or more"
+        )
+    return partial(_length, from_step=from_step, ramp_steps=ramp_steps)
+
+
+@reward(uses=("completion", "step", "siblings"))
+def _length(x: RewardInput, /, *, from_step: int, ramp_steps: int) -> float | None:
+    if x.completion is None or not x.siblings or x.step is None or x.step < from_step:
+        return None
+    grown = min(1.0, (x.step - from_step) / ramp_steps) if ramp_steps else 1.0
+    others = [count_tokens(text) for text in x.siblings]
+    correct = x.answer is not None and x.answer == x.gold
+    return grown * brevity(count_tokens(x.completion), others, correct=correct)
+
+
+def brevity(tokens: int, others: Sequence[int], *, correct: bool) -> float:
+    """How short a completion is among the `others` of its group.
+
+        lambda = 1/2 - (tokens - min) / (max - min)      min, max over the whole group
+        r      = lambda if correct, else min(0, lambda)
+
+    Source: arXiv:2503.20752, length reward, there times 0.05 and in characters.
+    Returns: in [-1/2, 1/2], no unit; 0.0 if all are equally long.
+    """
+    low, high = min(tokens, *others), max(tokens, *others)
+    if low == high:
+        return 0.0
+    share = 0.5 - (tokens - low) / (high - low)
+    return share if correct else min(0.0, share)
+
+
+def count_tokens(text: str) -> int:
+    """Length in tokens, by a rule and not by a model's vocabulary, so that a reward is pure.
+
+    A digit, a sign and each six letters of a word count one, white space nothing.
+    """
+    return sum(1 for _ in _TOKEN.finditer(text))
