@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import rftcore as rft
 from rftcore.types import Dataset, DatasetFactory, Reward, RewardFactory, TaskFactory
 
-_DEFAULT = {"sft": 1200, "rl": 720, "val": 200, "test": 600, "ood": 300}
+_DEFAULT = {"sft": 800, "rl": 480, "val": 150, "test": 400, "ood": 200}
 MOST_READ = 8  # calls of an answer: twice what is asked, and few enough to play out
 
 
