@@ -7,13 +7,14 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rft_scenes import Scene, legible
-from rft_transformation import transformation
+from rft_scenes import Object, Scene, legible
+from rft_transformation import generator, transformation
 from rft_transformation.language import FUNCTIONS, INSTRUCTION, question, words_of
 from rft_transformation.reasoning import reasoning
 
@@ -152,6 +153,18 @@ def test_no_other_story_is_as_short_as_the_gold(scenes):
         gold, other = shortest(before, after)
 
         assert gold == sample.meta["calls"] < other
+
+
+@pytest.mark.parametrize(
+    ("apart", "asked"), [(1.5, False), (1.8, False), (2.3, True), (3.1, False)]
+)
+def test_exchanged_colours_are_not_asked_where_places_might_be_exchanged(apart, asked):
+    red = Object("cube", "small", "red", "metal", -1.0, 0.0, 0.0)
+    blue = replace(red, color="blue", x=apart - 1.0)
+    calls = (Call("change_color", 0, "blue"), Call("change_color", 1, "red"))
+    end = (replace(red, color="blue"), replace(blue, color="red"))
+
+    assert generator._one_story((red, blue), generator.Change(calls, (), end)) == asked
 
 
 # -- texts --------------------------------------------------------------------------------------
