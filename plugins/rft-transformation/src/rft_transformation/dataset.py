@@ -16,6 +16,7 @@ from functools import lru_cache, partial
 from random import Random
 
 from rft_scenes import ImageCache, RenderError, RenderSettings, Scene, SceneError
+from rft_scenes.sampling import View
 
 from rft_transformation.generator import Change, Start, draw_change, draw_start
 from rft_transformation.language import MOST_CALLS, MOST_OBJECTS, question
@@ -26,7 +27,8 @@ from rftcore.types import Image, Sample
 
 VERSION = 1  # of the generator: bump it when any sample changes
 LARGEST_SPLIT = 2**32
-_VIEW = {"ood-left": "left", "ood-right": "right"}  # of the second picture; elsewhere the centre
+# Of the second picture; in the other splits it is the centre.
+_VIEW: dict[str, View] = {"ood-left": "left", "ood-right": "right"}
 # Second pictures of one first picture, which saves rendering in what trains. Evaluation has one,
 # so that its samples are independent, as an interval assumes.
 _PER_START = {"sft": 2, "rl": 4}

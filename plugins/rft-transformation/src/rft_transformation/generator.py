@@ -26,6 +26,7 @@ from rft_scenes import (
     sample_setting,
     seen_from,
 )
+from rft_scenes.sampling import View
 
 from rft_transformation.language import (
     COLORS,
@@ -51,7 +52,7 @@ from rft_transformation.state import (
 from rftcore.parsers import Call
 
 FOV = 22.0  # degrees: the whole square, from any side
-VIEWS = ("centre", "left", "right")
+VIEWS: tuple[View, ...] = ("centre", "left", "right")
 BLUR = 0.5  # how far off a place may seem (world units): what counts as the same story
 TRIES, RESTARTS = 100, 200  # places of one thing, arrangements of all
 DRAWS, VALUES = 200, 40  # sets of calls for a scene, values for one set
@@ -65,9 +66,9 @@ class Start:
     camera: Camera
     lights: tuple[Light, ...]
 
-    def scene(self, state: State, view: str) -> Scene:
+    def scene(self, state: State, view: View) -> Scene:
         """A state of these objects from one of the views."""
-        return Scene(state, seen_from(self.camera, view), self.lights)  # type: ignore[arg-type]
+        return Scene(state, seen_from(self.camera, view), self.lights)
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def draw_start(rng: Random, count: int, setting: int) -> Start:
     Raises: SceneError if no arrangement is found.
     """
     camera, lights = sample_setting(setting, fov=FOV)
-    cameras = [seen_from(camera, view) for view in VIEWS]  # type: ignore[arg-type]
+    cameras = [seen_from(camera, view) for view in VIEWS]
     for _ in range(RESTARTS):
         placed = _arranged(_things(rng, count), cameras, rng)
         if placed is not None:
@@ -100,7 +101,7 @@ def draw_change(start: Start, rng: Random, count: int) -> Change:
     Objects and functions are drawn first and keep their chances: only values are redrawn.
     Raises: SceneError if nothing lawful is found.
     """
-    cameras = [seen_from(start.camera, view) for view in VIEWS]  # type: ignore[arg-type]
+    cameras = [seen_from(start.camera, view) for view in VIEWS]
     pairs = list(product(range(len(start.state)), FUNCTIONS))
     for _ in range(DRAWS):
         chosen = _some(rng, pairs, count)
@@ -113,9 +114,10 @@ def draw_change(start: Start, rng: Random, count: int) -> Change:
 
 def _things(rng: Random, count: int) -> list[Object]:
     """Different in what is listed: a number must mean one thing in the picture."""
-    looks: dict[tuple[str, ...], None] = {}
+    looks: dict[tuple[str, str, str, str], None] = {}
     while len(looks) < count:
-        looks[tuple(_pick(rng, of) for of in (SHAPES, SIZES, COLORS, MATERIALS))] = None
+        shape, size = _pick(rng, SHAPES), _pick(rng, SIZES)
+        looks[shape, size, _pick(rng, COLORS), _pick(rng, MATERIALS)] = None
     return [Object(*look, 0.0, 0.0, round(rng.random() * 360, 4)) for look in looks]
 
 

@@ -49,7 +49,8 @@ def apply(state: State, call: Call, steps: int = 1) -> State:
         x, y = moved(thing.x, thing.y, call.value, steps)
         thing = replace(thing, x=x, y=y)
     else:
-        thing = replace(thing, **{attribute(call.function): call.value})
+        look: dict[str, Any] = {attribute(call.function): call.value}
+        thing = replace(thing, **look)
     return (*state[: call.id], thing, *state[call.id + 1 :])
 
 
