@@ -1,5 +1,6 @@
 """Laws of the parsers: they never raise, never look into the reasoning, never choose for us."""
 
+import re
 import time
 
 import pytest
@@ -10,16 +11,29 @@ from rftcore import markup, parsers
 from rftcore.errors import PluginError
 from rftcore.types import Parser
 
-PARSERS = [parsers.Integer(), parsers.Integer(low=-5, high=99), parsers.Number(), parsers.Choice()]
+FUNCTIONS = {"change_size": ("small", "large"), "change_position": ("left", "front_left", "behind")}
+CALLS = parsers.Calls(FUNCTIONS, low=0, high=12, most=5)
+PARSERS = [
+    *(parsers.Integer(), parsers.Integer(low=-5, high=99), parsers.Number(), parsers.Choice()),
+    CALLS,
+]
+a_call = st.sampled_from(sorted(FUNCTIONS)).flatmap(
+    lambda name: st.builds(
+        parsers.Call, st.just(name), st.integers(0, 12), st.sampled_from(FUNCTIONS[name])
+    )
+)
+some_calls = st.lists(a_call, min_size=1, max_size=5).map(tuple)
 GOLDS = {
     PARSERS[0]: st.integers(-(10**30), 10**30),
     PARSERS[1]: st.integers(-5, 99),
     PARSERS[2]: st.floats(allow_nan=False, allow_infinity=False),
     PARSERS[3]: st.sampled_from("ABCD"),
+    CALLS: some_calls,
 }
 
 PIECES = ["<think>", "</think>", "<answer>", "</answer>", "<ANSWER x=1>", "< / answer >", "<"]
 PIECES += ["5", "6", "-1", "1,000", "A", "(B)", ".", " ", "\n", "\0", "\uff15", "\u200b", "left"]
+PIECES += ["change_size", "change size", "(", ")", ",", "'", '"', "small", "change_size(0, small)"]
 texts = st.text() | st.lists(st.sampled_from(PIECES)).map("".join)
 space = st.text(" \n\t\r")
 
@@ -154,8 +168,89 @@ def test_what_is_not_one_offered_letter_is_no_choice(text: str):
     assert not parsers.Choice().gold(text).ok
 
 
+def respelt(text: str, data: st.DataObject) -> str:
+    """A canonical answer as somebody else might write it."""
+    quote = data.draw(st.sampled_from(["", "'", '"']))
+    joint = data.draw(st.sampled_from(["_", "-", " ", " _ ", "\t"]))
+    case = data.draw(st.sampled_from([str.lower, str.upper, str.title, str.swapcase]))
+    between = data.draw(st.sampled_from([",", ", ", "\n", ";\n", " ", ",\n\n", ""]))
+    gap = data.draw(st.sampled_from(["", " ", "\n", " \n "]))
+    before, after = data.draw(st.sampled_from([("", ""), ("[", "]"), ("", "."), (" [", "]. ")]))
+    calls = [
+        re.sub(
+            r"\((\d+), (\w+)\)", rf"{gap}({gap}{quote}\1{quote}{gap},{quote}\2{quote}{gap})", call
+        )
+        for call in re.findall(r"\w+\(\d+, \w+\)", text)
+    ]
+    return before + case(between.join(calls).replace("_", joint)) + after
+
+
+@given(calls=some_calls, data=st.data())
+def test_calls_in_any_spelling_are_the_same_calls(
+    calls: tuple[parsers.Call, ...], data: st.DataObject
+):
+    assert CALLS.gold(respelt(CALLS.show(calls), data)).value == calls
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "there is no call"),
+        ("[]", "there is no call"),
+        ("nothing changed", "not a call such as change_size(0, small)"),
+        ("change_sise(0, small)", "Did you mean 'change_size'"),
+        ("changesize(0, small)", "not a function"),
+        ("change_size(0, smal)", "not a value of change_size. Did you mean 'small'"),
+        ("change_size(0, left)", "Offered: small, large"),
+        ("change_size(13, small)", "not an object from 0 to 12"),
+        ("change_size(-1, small)", "not a call"),
+        ("change_size(\uff11, small)", "not a call"),
+        (f"change_size({'9' * 5000}, small)", "not an object"),
+        ("change_size(small, 0)", "not a call"),
+        ("change_size(0)", "not a call"),
+        ("change_size(0, small", "not a call"),
+        ("change_size(0, 'small)", "not a call"),
+        ("change_size(0, 'small\")", "not a call"),
+        ("change_size(0, small) and change_size(1, small)", "'and change_size' is not a function"),
+        ("change_size(0, small) because it shrank", "'because it shrank' is not a call"),
+        ("I see change_size(0, small)", "not a function"),
+        ("change_size(0, small)\n" * 6, "more than 5 calls"),
+    ],
+)
+def test_what_is_no_list_of_calls_is_refused_with_the_reason(text: str, why: str):
+    assert why in CALLS.gold(text).refusal
+
+
+def test_a_repeated_call_stays_in_the_answer():
+    assert len(CALLS.gold("change_size(0, small) change_size(0, small)").value) == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"functions": {}},
+        {"functions": {"f": ()}},
+        {"functions": {"f": "left"}},
+        {"functions": {"f2": ("a",)}},
+        {"functions": {"f": ("a-b", "a_b")}},
+        {"low": 3, "high": 2},
+        {"low": -1},
+        {"most": 0},
+    ],
+)
+def test_calls_that_nobody_could_write_are_refused(options: dict):
+    with pytest.raises(PluginError, match=next(iter(options))):
+        parsers.Calls(**{"functions": {"f": ("a",)}, **options})
+
+
 @every_parser
-@pytest.mark.parametrize("piece", ["<", "< ", "<think>", "<answer ", "0", "1,", " ", "<answer>5"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("<", "< ", "<think>", "<answer ", "0", "1,", " ", "<answer>5", "a", "a ", "f(", "[", "_"),
+        *("change_size(0, small),", "change_size(0, ", "change_size(", "change_size(0,'"),
+    ],
+)
 def test_time_grows_with_length_and_no_faster(parser: Parser, piece: str):
     start = time.process_time()
     parser.parse(piece * 100_000 + "x")

@@ -20,8 +20,11 @@ from rft_scenes import (
     Object,
     Scene,
     SceneError,
+    legible,
     project,
     sample_scene,
+    sample_setting,
+    seen_from,
 )
 from rft_scenes.geometry import LENGTHS, gap
 from rft_scenes.vehicles import Ball, Box, Rod, parts
@@ -210,6 +213,45 @@ def test_a_vehicle_fits_its_cylinder_and_shows_its_colour(shape, variant):
         assert math.hypot(x, y) <= 1.05
         assert z >= -0.02
     assert any(part.paint == "body" for part in model)
+
+
+@given(seed=seeds)
+@laws
+def test_a_setting_repeats_and_looks_on_from_the_centre(seed):
+    camera, lights = sample_setting(seed, fov=22.0)
+
+    assert (camera, lights) == sample_setting(seed, fov=22.0)
+    assert abs(camera.azimuth) <= 5
+    assert camera.fov == 22.0
+    assert len(lights) == 2
+
+
+def test_a_moved_camera_goes_round_the_middle_and_changes_nothing_else():
+    camera, _ = sample_setting(3)
+    left, right = (seen_from(camera, view) for view in ("left", "right"))
+
+    assert seen_from(camera, "centre") == camera
+    assert (left.azimuth, right.azimuth) == (camera.azimuth - 40, camera.azimuth + 40)
+    assert replace(left, azimuth=0.0) == replace(right, azimuth=0.0) == replace(camera, azimuth=0.0)
+    with pytest.raises(SceneError, match="centre, left, right"):
+        seen_from(camera, "above")
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "size", "seen"),
+    [
+        (2.0, 0.0, "small", True),  # far apart
+        (0.0, 2.0, "small", True),  # behind, and visible above
+        (0.0, 1.1, "small", False),  # behind the big one
+        (0.0, -2.0, "small", True),  # in front, and too small to hide it
+        (9.0, 0.0, "small", False),  # out of the frame
+    ],
+)
+def test_a_thing_is_legible_in_the_frame_and_mostly_free(x, y, size, seen):
+    camera, _ = sample_setting(0, fov=22.0)
+    big = Object("sphere", "large", "red", "metal", 0.0, 0.0, 0.0)
+
+    assert legible((big, replace(big, x=x, y=y, size=size)), camera) == seen
 
 
 def test_the_vocabulary_is_clevr_and_super_clevr():

@@ -5,9 +5,9 @@ picture is drawn.
 """
 
 from rft_scenes.cache import ImageCache
-from rft_scenes.geometry import Spot, project
+from rft_scenes.geometry import Spot, gap, project
 from rft_scenes.rendering import RenderError, RenderSettings, render
-from rft_scenes.sampling import sample_scene
+from rft_scenes.sampling import legible, sample_scene, sample_setting, seen_from
 from rft_scenes.scene import (
     ALL_MATERIALS,
     ALL_SIZES,
@@ -42,7 +42,11 @@ __all__ = [
     "Scene",
     "SceneError",
     "Spot",
+    "gap",
+    "legible",
     "project",
     "render",
     "sample_scene",
+    "sample_setting",
+    "seen_from",
 ]

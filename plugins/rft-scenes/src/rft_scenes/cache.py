@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rft_scenes import scene as scenes
 from rft_scenes.pictures import Job, draw, is_png, sweep
-from rft_scenes.rendering import DEFAULT, RenderSettings
+from rft_scenes.rendering import DEFAULT, RenderSettings, revision
 from rft_scenes.scene import Scene
 
 FEW = 16  # not worth starting workers for
@@ -36,7 +36,7 @@ class ImageCache:
     def path(self, scene: Scene, settings: RenderSettings = DEFAULT) -> Path:
         """Where the picture is or will be; renders nothing.
 
-        key = SHA-256 of (generator version, scene, width, height, samples)
+        key = SHA-256 of (generator version, scene, width, height, samples, revisions if any)
         """
         content = [
             scenes.GENERATOR_VERSION,
@@ -44,6 +44,7 @@ class ImageCache:
             settings.width,
             settings.height,
             settings.samples,
+            *revision(scene),
         ]
         key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         return self.directory / key[:2] / f"{key}.png"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from typing import Any
@@ -20,12 +20,13 @@ from rft_scenes.scene import Camera, Light, Object, Scene
 from rft_scenes.vehicles import Ball, Box, Part, Point, Rod, parts
 
 BOUNCES = 3
-GLASS_BOUNCES = 4  # two walls of one thing, then of the thing behind it
+GLASS = 0.6  # how much of a glass thing is seen; the rest is what stands behind it
 FLOOR = (0.50, 0.34)  # reflectance in the middle and far out
 FLOOR_SIZE, FLOOR_FADE = 30.0, 7.0  # half its side; where the middle has faded (world units)
 SKY = (0.55, 0.30)  # radiance at the horizon and overhead
 PANEL = 1.2  # radiance of a soft panel behind the scene: what the top of a metal thing mirrors
 PANEL_RISE, PANEL_SPREAD = 45.0, 20.0  # its height and width in degrees
+PANEL_STEP = 40.0  # degrees: the panel turns with a camera that has moved this far
 SKY_ROWS = 64
 BULGE = 0.35  # how far the normals of a metal face lean outwards, so that it shows a highlight
 
@@ -52,6 +53,16 @@ _METAL = {
     "cyan": (0.14, 0.92, 0.94),
     "yellow": (1.00, 0.90, 0.10),
 }
+_GLASS = {
+    "gray": (0.44, 0.44, 0.44),
+    "red": (0.98, 0.16, 0.16),
+    "blue": (0.20, 0.38, 1.00),
+    "green": (0.14, 0.76, 0.18),
+    "brown": (0.62, 0.34, 0.12),
+    "purple": (0.76, 0.22, 1.00),
+    "cyan": (0.20, 1.00, 1.00),
+    "yellow": (1.00, 0.96, 0.14),
+}
 _PAINT = {"tyre": (0.13, 0.13, 0.14), "window": (0.17, 0.20, 0.25), "trim": (0.75, 0.75, 0.77)}
 
 
@@ -72,25 +83,42 @@ class RenderError(RuntimeError):
 
 
 def render(scene: Scene, settings: RenderSettings = DEFAULT) -> bytes:
-    """Draw a scene as PNG bytes, RGB, 8 bits; the same scene gives the same pixels."""
+    """Draw a scene as PNG bytes, RGB, 8 bits; the same scene gives the same pixels.
+
+    Glass is drawn as a double exposure, which is clear at four samples per pixel where traced
+    refraction is noise: GLASS parts of the scene, the rest of it without its glass things.
+    """
+    opaque = tuple(thing for thing in scene.objects if thing.material != "glass")
+    if opaque == scene.objects:
+        return _png(_film(scene, settings, seed=0))
+    half = replace(settings, samples=max(1, settings.samples // 2))
+    behind = _film(replace(scene, objects=opaque), half, seed=1)  # noise of its own
+    return _png(GLASS * _film(scene, half, seed=0) + (1 - GLASS) * behind)
+
+
+def revision(scene: Scene) -> tuple[str, ...]:
+    """What this version draws unlike the first: part of the key of those pictures alone."""
+    glass = any(thing.material == "glass" for thing in scene.objects)
+    return ("glass 2",) * glass + ("panel 2",) * bool(_turn(scene.camera))
+
+
+def _film(scene: Scene, settings: RenderSettings, seed: int) -> Any:
+    """Linear light, (height, width, 3)."""
+    import numpy as np
+
     mi = _mitsuba()
-    clear = any(thing.material == "glass" for thing in scene.objects)
     world = {
         "type": "scene",
-        "integrator": {
-            "type": "path",
-            "max_depth": BOUNCES + GLASS_BOUNCES * clear,
-            "rr_depth": 99,
-        },
+        "integrator": {"type": "path", "max_depth": BOUNCES, "rr_depth": 99},
         "sensor": _sensor(scene.camera, settings),
         "floor": _floor(),
-        "sky": _sky(),
+        "sky": _sky(_turn(scene.camera)),
     }
     world |= {f"lamp{i}": _lamp(light) for i, light in enumerate(scene.lights)}
     world |= {_model(thing): _group(*_look(thing)) for thing in scene.objects}
     world |= {f"thing{i}": _placed(thing) for i, thing in enumerate(scene.objects)}
-    film = mi.render(mi.load_dict(world, parallel=False, optimize=False), seed=0)
-    return _png(film)
+    film = mi.render(mi.load_dict(world, parallel=False, optimize=False), seed=seed)
+    return np.asarray(film)[..., :3]
 
 
 def limit_threads(count: int) -> None:
@@ -113,7 +141,7 @@ def _png(film: Any) -> bytes:
     import numpy as np
     from PIL import Image
 
-    linear = np.clip(_despeckled(np.asarray(film)[..., :3]), 0, 1)  # (height, width, 3)
+    linear = np.clip(_despeckled(film), 0, 1)  # (height, width, 3)
     srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     buffer = io.BytesIO()
     Image.fromarray((srgb * 255 + 0.5).astype(np.uint8)).save(buffer, "PNG")
@@ -184,9 +212,14 @@ def _floor() -> Any:
     )
 
 
+def _turn(camera: Camera) -> float:
+    """How far the panel has turned with the camera (degrees); 0 for a camera near the centre."""
+    return PANEL_STEP * round(camera.azimuth / PANEL_STEP)
+
+
 @cache
-def _sky() -> Any:
-    """Soft light from all around and a bright panel behind.
+def _sky(turned: float) -> Any:
+    """Soft light from all around and a bright panel behind, `turned` degrees about the vertical.
 
     It is never sampled as a lamp: a diffuse bounce finds much the same value
     everywhere, so four samples per pixel are clean but for the contact shade.
@@ -206,7 +239,8 @@ def _sky() -> Any:
         {
             "type": "envmap",
             "bitmap": mi.Bitmap(np.repeat(glow[..., None], 3, axis=-1).astype(np.float32)),
-            "to_world": mi.ScalarTransform4f().rotate([1, 0, 0], 90),  # its y axis is up
+            "to_world": mi.ScalarTransform4f().rotate([0, 0, 1], turned)
+            @ mi.ScalarTransform4f().rotate([1, 0, 0], 90),  # its y axis is up
             "sampling_weight": 0.0,
         }
     )
@@ -236,8 +270,8 @@ def _skin(color: str, material: str) -> Any:
     """What a body is made of, as Mitsuba sees it."""
     if material == "rubber":
         skin = _matte(_RUBBER[color])
-    elif material == "metal":
-        tint = _linear(_METAL[color])
+    else:  # glass mirrors too, a little paler: its other half is what stands behind it
+        tint = _linear(_METAL[color] if material == "metal" else _GLASS[color])
         skin = {
             "type": "twosided",
             "bsdf": {
@@ -246,13 +280,6 @@ def _skin(color: str, material: str) -> Any:
                 "material": "none",
                 "specular_reflectance": {"type": "rgb", "value": tint},
             },
-        }
-    else:  # a tinted pane on every side: seen through twice, so the tint stays light
-        tint = [0.3 + 0.7 * c for c in _linear(_METAL[color])]
-        skin = {
-            "type": "thindielectric",
-            "int_ior": 1.6,
-            "specular_transmittance": {"type": "rgb", "value": tint},
         }
     return _mitsuba().load_dict(skin)
 

@@ -13,6 +13,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from random import Random
 from typing import Literal
 
@@ -36,11 +37,13 @@ World = Literal["shapes", "vehicles"]
 View = Literal["centre", "left", "right"]
 
 MAX_OBJECTS = 10
+FOV = 19.0  # degrees across the picture
 FLOOR = 5.0  # half the side of the square that positions are drawn from
 GAP = 0.10  # free floor between two footprints, world units
 MARGIN = 0.015  # free picture around a thing's disc, share of the width
 APART = 0.10  # least distance of two centres in the picture, share of the width
 FREE = 1.25  # a farther centre stays this many radii of the nearer thing away from it
+SHOWN = 0.4  # radii of a farther thing's nearer half that stay free: 0.7 of its width in all
 ORDERED = 0.025  # least difference in u: who is further left is never a guess
 TRIES, RESTARTS, DRAWS = 150, 60, 12  # positions, arrangements, sets of things
 
@@ -82,6 +85,30 @@ def sample_scene(
     )
 
 
+def sample_setting(seed: int, *, fov: float = FOV) -> tuple[Camera, tuple[Light, ...]]:
+    """Draw a camera in the centre and lights, for a scene whose things are placed elsewhere.
+
+    `fov`: degrees across the picture; wider shows more of the floor, smaller.
+    """
+    rng = _rng(f"{seed}|setting")
+    return replace(_camera(rng, "centre"), fov=fov), _lights(rng)
+
+
+def seen_from(camera: Camera, view: View) -> Camera:
+    """The same camera, walked round the middle of the floor to another side."""
+    if view not in _TURN:
+        raise SceneError(f"view {view!r}: use one of {', '.join(_TURN)}")
+    return replace(camera, azimuth=round(camera.azimuth + _TURN[view], 4))
+
+
+def legible(things: Sequence[Object], camera: Camera) -> bool:
+    """Whether all are inside the frame and a nearer thing leaves a farther one mostly free."""
+    spots = [spot(thing, camera) for thing in things]
+    return all(_inside(seen) for seen in spots) and all(
+        _uncovered(one, two, SHOWN) for one, two in combinations(spots, 2)
+    )
+
+
 def _check(
     world: str, objects: int, sizes: Sequence[str], materials: Sequence[str], view: str
 ) -> None:
@@ -117,7 +144,7 @@ def _camera(rng: Random, view: View) -> Camera:
         azimuth=_between(rng, turn - 5, turn + 5),
         elevation=_between(rng, 45.5, 49.5),
         distance=_between(rng, 19.6, 20.4),
-        fov=19.0,
+        fov=FOV,
         target=(_between(rng, -0.1, 0.1), _between(rng, -0.1, 0.1), 0.3),
     )
 
@@ -173,6 +200,11 @@ def _inside(seen: Spot) -> bool:
 
 
 def _readable(one: Spot, two: Spot) -> bool:
-    nearer = one if one.depth < two.depth else two
+    return abs(one.u - two.u) >= ORDERED and _uncovered(one, two)
+
+
+def _uncovered(one: Spot, two: Spot, shown: float = 0.0) -> bool:
+    """Whether the nearer thing leaves the farther centre free, and `shown` radii beside it."""
+    nearer, farther = (one, two) if one.depth < two.depth else (two, one)
     apart = math.hypot(one.u - two.u, one.v - two.v)
-    return abs(one.u - two.u) >= ORDERED and apart >= max(APART, nearer.radius * FREE)
+    return apart >= max(APART, nearer.radius * FREE, nearer.radius + shown * farther.radius)

@@ -1,0 +1,133 @@
+"""The task `transformation`: which calls turn the first picture into the second.
+
+After TRANCE, with the answers of Reason-RFT. In distribution: both pictures
+from the centre. Out of distribution: the second from the left or the right.
+Importing this module loads neither scenes nor pictures.
+"""
+
+from collections.abc import Mapping
+
+import rftcore as rft
+from rftcore.types import Dataset, DatasetFactory, Reward, RewardFactory, TaskFactory
+
+_DEFAULT = {"sft": 800, "rl": 480, "val": 150, "test": 400, "ood": 200}
+MOST_READ = 8  # calls of an answer: twice what is asked, and few enough to play out
+
+
+def transformation_scenes(
+    objects_low: int = 3,
+    objects_high: int = 5,
+    calls_low: int = 1,
+    calls_high: int = 4,
+    seed: int = 0,
+    sft: int = _DEFAULT["sft"],
+    rl: int = _DEFAULT["rl"],
+    val: int = _DEFAULT["val"],
+    test: int = _DEFAULT["test"],
+    ood: int = _DEFAULT["ood"],
+) -> Dataset:
+    """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
+
+    calls_low, calls_high: how many changes there are between the two pictures, 1 to 4.
+    ood: samples of `ood-left`, and as many of `ood-right`.
+
+    Raises: RecipeError for options that no scene or split can satisfy.
+    """
+    from rft_transformation.dataset import TransformationScenes
+
+    sizes = {"sft": sft, "rl": rl, "val": val, "test": test, "ood-left": ood, "ood-right": ood}
+    return TransformationScenes(
+        objects_low, objects_high, calls_low, calls_high, seed, tuple(sizes.items())
+    )
+
+
+def transformation(
+    objects_low: int = 3,
+    objects_high: int = 5,
+    calls_low: int = 1,
+    calls_high: int = 4,
+    seed: int = 0,
+    sft: int = _DEFAULT["sft"],
+    rl: int = _DEFAULT["rl"],
+    val: int = _DEFAULT["val"],
+    test: int = _DEFAULT["test"],
+    ood: int = _DEFAULT["ood"],
+) -> rft.Task:
+    """Say what changed as 1 to 4 calls such as change_size(0, large).
+
+    Rewards as in the paper's scripts: calls that are wholly right, and format, weight 1 each.
+    Beside them, with weight 0, the other scores of the literature: partial credit, and
+    TVR's Acc, LAcc and AD, which carry the calls out.
+    """
+    from rft_transformation import rewards
+    from rft_transformation.language import FUNCTIONS, INSTRUCTION
+
+    return rft.Task(
+        name="transformation",
+        dataset=transformation_scenes(
+            objects_low, objects_high, calls_low, calls_high, seed, sft, rl, val, test, ood
+        ),
+        prompt=rft.prompts.think_then_answer(INSTRUCTION),
+        direct_prompt=rft.prompts.direct(INSTRUCTION),
+        parser=rft.parsers.Calls(FUNCTIONS, low=0, high=99, most=MOST_READ),
+        rewards={
+            "accuracy": rft.Term(rewards.calls_exact, 1.0),
+            "format": rft.Term(rft.rewards.tags, 1.0),
+            "partial": rft.Term(rewards.calls_partial, 0.0, required=False),
+            "state": rft.Term(rewards.state, 0.0, required=False),
+            "state-loose": rft.Term(rewards.state_loose, 0.0, required=False),
+            "state-distance": rft.Term(rewards.state_distance, 0.0, required=False),
+        },
+        summary="Name the changes between two pictures of a scene.",
+    )
+
+
+def _calls_exact() -> Reward:
+    """The share of calls that are wholly right, in any order; 1 only if all are."""
+    from rft_transformation.rewards import calls_exact
+
+    return calls_exact
+
+
+def _calls_partial() -> Reward:
+    """1, 1/2, 1/2 or 1/4 for each call that is partly right, in the best pairing."""
+    from rft_transformation.rewards import calls_partial
+
+    return calls_partial
+
+
+def _calls_penalised() -> Reward:
+    """1 for each call that is wholly right, less for every other the more is wrong."""
+    from rft_transformation.rewards import calls_penalised
+
+    return calls_penalised
+
+
+def _state() -> Reward:
+    """1 if the calls, carried out, lawfully end in what the second picture shows."""
+    from rft_transformation.rewards import state
+
+    return state
+
+
+@rft.hookimpl
+def rft_tasks() -> Mapping[str, TaskFactory]:
+    """Offer the task."""
+    return {"transformation": transformation}
+
+
+@rft.hookimpl
+def rft_datasets() -> Mapping[str, DatasetFactory]:
+    """Offer its samples to other tasks."""
+    return {"transformation-scenes": transformation_scenes}
+
+
+@rft.hookimpl
+def rft_rewards() -> Mapping[str, RewardFactory]:
+    """Offer its rewards to recipes and to other tasks with calls for answers."""
+    return {
+        "calls-exact": _calls_exact,
+        "calls-partial": _calls_partial,
+        "calls-penalised": _calls_penalised,
+        "state": _state,
+    }

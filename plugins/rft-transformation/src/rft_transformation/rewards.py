@@ -1,0 +1,119 @@
+"""Rewards for sequences of calls. Paper: arXiv:2503.20752, function-based reward.
+
+An answer is a tuple of `rftcore.parsers.Call`. Repeats are calls like any
+other, each paired at most once, so repeating a call earns nothing and lowers
+what the rest earns. Order counts only where the scene is played out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+
+from rft_transformation.matching import best_total
+from rft_transformation.state import Reached, State, compare, from_plain
+from rftcore.parsers import Call
+from rftcore.rewards import reward
+from rftcore.types import RewardInput, Sample
+
+
+def calls_exact(x: RewardInput) -> float:
+    """The share of calls that are wholly right, in any order; 1 only if all are, in [0, 1].
+
+        r = |answer and gold| / max(|answer|, |gold|)
+
+    Source: the reward that the paper's released scripts train with. Departure: a repeated
+    call counts like a wrong one.
+    """
+    if x.answer is None:
+        return 0.0
+    right = Counter(x.answer) & Counter(x.gold)
+    return right.total() / max(len(x.answer), len(x.gold))
+
+
+def calls_partial(x: RewardInput) -> float:
+    """Credit for each call that is partly right, in [0, 1].
+
+        r = max over pairings of sum worth / max(|answer|, |gold|)
+        worth: 1 the same call; 1/2 function and object, or function and value, agree;
+               1/4 the function alone agrees; 0 otherwise
+
+    Source: arXiv:2503.20752, partial credit. Departure: the best pairing, where the
+    released code pairs greedily and in an order that depends on the hash seed.
+    """
+    if x.answer is None:
+        return 0.0
+    return best_total(x.answer, x.gold, _credit) / max(len(x.answer), len(x.gold))
+
+
+def calls_penalised(x: RewardInput) -> float:
+    """As `calls_partial`, but a call that is not wholly right costs, in [-1, 1].
+
+        worth: 1 the same call; -1/4 function and object, or function and value, agree;
+               -1/2 the function alone agrees; -1 otherwise, and for a call too many
+
+    A call that is missing costs nothing, no answer -1.
+    Source: arXiv:2503.20752, penalised variant. Departure: there a wrong function costs
+    nothing, less than a right one with wrong arguments, and so does writing no call.
+    """
+    if x.answer is None:
+        return -1.0
+    total = best_total(x.answer, x.gold, _penalty, alone=-1.0)
+    return total / max(len(x.answer), len(x.gold))
+
+
+@reward(uses=("sample",))
+def state(x: RewardInput) -> float | None:
+    """1 if the calls, carried out, lawfully end in the second picture's state; else 0.
+
+    Source: TVR's Acc (overlaps and places off the plane count as wrong, after every call).
+    Does not apply to a sample without a scene in its `meta`, such as one read from a file.
+    """
+    if x.sample is None or not _has_scene(x.sample):
+        return None
+    return float(x.answer is not None and _compare(x.sample, x.answer).lawful)
+
+
+@reward(uses=("sample",))
+def state_loose(x: RewardInput) -> float | None:
+    """1 if the calls end in the second picture's state, overlaps or not; else 0. TVR's LAcc."""
+    if x.sample is None or not _has_scene(x.sample):
+        return None
+    return float(x.answer is not None and _compare(x.sample, x.answer).state)
+
+
+@reward(uses=("sample",))
+def state_distance(x: RewardInput) -> float | None:
+    """How many attributes of objects the calls leave wrong: TVR's AD, so less is better.
+
+    No answer leaves everything as it was.
+    """
+    if x.sample is None or not _has_scene(x.sample):
+        return None
+    return float(_compare(x.sample, x.answer or ()).differences)
+
+
+def _credit(call: Call, gold: Call) -> float:
+    if call.function != gold.function:
+        return 0.0
+    return (0.25, 0.5, 1.0)[(call.id == gold.id) + (call.value == gold.value)]
+
+
+def _penalty(call: Call, gold: Call) -> float:
+    if call.function != gold.function:
+        return -1.0
+    return (-0.5, -0.25, 1.0)[(call.id == gold.id) + (call.value == gold.value)]
+
+
+def _has_scene(sample: Sample) -> bool:
+    return {"start", "end"} <= sample.meta.keys()
+
+
+def _compare(sample: Sample, calls: tuple[Call, ...]) -> Reached:
+    start, end = (from_plain(sample.meta[name]) for name in ("start", "end"))
+    return _compared(start, calls, end)
+
+
+@lru_cache(maxsize=4096)  # three rewards ask the same
+def _compared(start: State, calls: tuple[Call, ...], end: State) -> Reached:
+    return compare(start, calls, end)

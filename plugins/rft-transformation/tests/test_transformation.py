@@ -1,0 +1,407 @@
+"""Laws of the transformation task: pure, disjoint, lawful, and right by a second way."""
+
+import itertools
+import os
+import pickle
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rft_scenes import Object, Scene, legible
+from rft_transformation import generator, transformation
+from rft_transformation.language import FUNCTIONS, INSTRUCTION, question, words_of
+from rft_transformation.reasoning import reasoning
+
+from rftcore import prompts
+from rftcore.errors import DataError, RecipeError
+from rftcore.parsers import Call
+from rftcore.types import Sample
+
+TASK = transformation()
+DATA = TASK.dataset
+MANY = 400  # samples per split that a law looks at: 1,950 in all
+VIEWS = {"ood-left": -40.0, "ood-right": 40.0}
+
+
+@pytest.fixture(scope="module")
+def samples() -> dict[str, list[Sample]]:
+    sizes = {split: min(MANY, DATA.size(split)) for split in DATA.splits}
+    return {split: [DATA.sample(split, at) for at in range(size)] for split, size in sizes.items()}
+
+
+@pytest.fixture(scope="module")
+def everything(samples: dict[str, list[Sample]]) -> list[Sample]:
+    return [sample for split in samples.values() for sample in split]
+
+
+@pytest.fixture(scope="module")
+def scenes(samples: dict[str, list[Sample]]) -> list[tuple[str, Sample, Scene, Scene]]:
+    return [
+        (split, sample, *DATA.scenes(split, at))
+        for split, some in samples.items()
+        for at, sample in enumerate(some)
+    ]
+
+
+# -- the answer, from the two scenes alone ------------------------------------------------------
+
+
+def spelt(way: float, plus: str, minus: str) -> list[str]:
+    return [plus] * (way > 0) + [minus] * (way < 0)
+
+
+def told_apart(before: Scene, after: Scene) -> set[str]:
+    """The calls between two scenes, by looking at both: nothing of the generator is used."""
+    calls = set()
+    for number, (one, two) in enumerate(zip(before.objects, after.objects, strict=True)):
+        for name in ("size", "color", "material", "shape"):
+            if getattr(one, name) != getattr(two, name):
+                calls.add(f"change_{name}({number}, {getattr(two, name)})")
+        x, y = (round((b - a) / 1.5, 3) for a, b in ((one.x, two.x), (one.y, two.y)))
+        if x or y:
+            assert {abs(x), abs(y)} in ({0, 1}, {0, 2}, {1}, {2}), (x, y)
+            words = spelt(y, "behind", "front") + spelt(x, "right", "left")
+            calls.add(f"change_position({number}, {'_'.join(words)})")
+    return calls
+
+
+def test_the_two_scenes_tell_the_gold(scenes):
+    for _, sample, before, after in scenes:
+        listed = sample.gold.split("), ")
+        calls = [call.removesuffix(")") + ")" for call in listed]
+
+        assert len(set(calls)) == len(calls) == sample.meta["calls"]
+        assert set(calls) == told_apart(before, after)
+
+
+def test_the_second_picture_is_another(everything):
+    for sample in everything:
+        first, second = sample.images
+        assert first.key != second.key
+
+
+def test_only_the_second_camera_moves_and_only_out_of_distribution(scenes):
+    for split, _, before, after in scenes:
+        turn = round(after.camera.azimuth - before.camera.azimuth, 3)
+
+        assert turn == VIEWS.get(split, 0.0)
+        assert abs(before.camera.azimuth) <= 5
+        assert before.lights == after.lights
+
+
+# -- the plane of TRANCE ------------------------------------------------------------------------
+
+RADIUS = {"small": 0.38, "medium": 0.55, "large": 0.76}
+WIDTH = {"cube": 0.75 * 2**0.5, "sphere": 1.0, "cylinder": 0.85}
+
+
+def crowded(things) -> bool:
+    return any(
+        ((a.x - b.x) ** 2 + (a.y - b.y) ** 2) ** 0.5
+        < 0.1499999 + RADIUS[a.size] * WIDTH[a.shape] + RADIUS[b.size] * WIDTH[b.shape]
+        for a, b in itertools.combinations(things, 2)
+    )
+
+
+def test_things_stay_visible_and_apart_from_first_to_last(scenes):
+    for _, _, before, after in scenes:
+        for scene in (before, after):
+            assert max(abs(way) for thing in scene.objects for way in (thing.x, thing.y)) < 3.00001
+            assert not crowded(scene.objects)
+
+
+def test_both_pictures_can_be_read_from_every_side(scenes):
+    for _, _, before, after in scenes[::5]:
+        for scene in (before, after):
+            assert legible(scene.objects, scene.camera)
+
+
+def test_no_two_listed_objects_look_alike(everything):
+    for sample in everything:
+        looks = [(t["shape"], t["size"], t["color"], t["material"]) for t in sample.meta["start"]]
+        assert len(set(looks)) == len(looks)
+
+
+def told(one, two) -> float:
+    """How many calls make one thing the other, with half a unit of doubt about places."""
+    names = ("size", "color", "material", "shape")
+    looks = sum(getattr(one, name) != getattr(two, name) for name in names)
+    x, y = two.x - one.x, two.y - one.y
+    ways = itertools.product((-1, 0, 1), (-1, 0, 1), (1.5, 3.0))
+    near = {(a, b) for a, b, far in ways if max(abs(x - a * far), abs(y - b * far)) <= 0.5}
+    return looks + (0 if (0, 0) in near else 1 if near else float("inf"))
+
+
+def shortest(before: Scene, after: Scene) -> tuple[float, float]:
+    """The gold's number of calls, and that of the shortest story with things exchanged."""
+    cost = [[told(one, two) for two in after.objects] for one in before.objects]
+    totals = [
+        sum(row[at] for row, at in zip(cost, order, strict=True))
+        for order in itertools.permutations(range(len(cost)))
+    ]
+    return totals[0], min(totals[1:])
+
+
+def test_no_other_story_is_as_short_as_the_gold(scenes):
+    for _, sample, before, after in scenes:
+        gold, other = shortest(before, after)
+
+        assert gold == sample.meta["calls"] < other
+
+
+@pytest.mark.parametrize(
+    ("apart", "asked"), [(1.5, False), (1.8, False), (2.3, True), (3.1, False)]
+)
+def test_exchanged_colours_are_not_asked_where_places_might_be_exchanged(apart, asked):
+    red = Object("cube", "small", "red", "metal", -1.0, 0.0, 0.0)
+    blue = replace(red, color="blue", x=apart - 1.0)
+    calls = (Call("change_color", 0, "blue"), Call("change_color", 1, "red"))
+    end = (replace(red, color="blue"), replace(blue, color="red"))
+
+    assert generator._one_story((red, blue), generator.Change(calls, (), end)) == asked
+
+
+# -- texts --------------------------------------------------------------------------------------
+
+ENTRY = re.compile(r"(\d+) (\w+ \w+ \w+ \w+): ([^.]+)\.")
+
+
+def read_back(sample: Sample) -> str:
+    """The answer, from the reasoning's text alone."""
+    kinds = {value: name for name, values in FUNCTIONS.items() for value in values}
+    calls = []
+    for number, _, news in ENTRY.findall(sample.cot):
+        for part in news.split(", ") if news != "same" else []:
+            kind, *values = part.split()
+            values = ["_".join(values)] if kind == "moved" else values
+            calls += [f"{kinds[value]}({number}, {value})" for value in values]
+    return ", ".join(calls)
+
+
+def test_the_reasoning_looks_up_every_object_and_leads_to_the_gold(everything):
+    for sample in everything:
+        entries = [f"{number} {look}" for number, look, _ in ENTRY.findall(sample.cot)]
+
+        assert f"{', '.join(entries)}. Which" in sample.question
+        assert read_back(sample) == sample.gold
+
+
+def test_answers_name_the_calls_by_object_and_then_in_one_order(everything):
+    functions = list(FUNCTIONS)
+    for sample in everything:
+        calls = TASK.parser.gold(sample.gold).value
+        assert list(calls) == sorted(calls, key=lambda c: (c.id, functions.index(c.function)))
+
+
+def test_the_prompt_tells_every_function_value_and_nothing_of_the_sample(everything):
+    for name, values in FUNCTIONS.items():
+        assert f"{name}: {' '.join(values)}" in INSTRUCTION
+    assert all(TASK.prompt(sample).text.endswith(INSTRUCTION) for sample in everything[::50])
+
+
+def test_texts_are_short(everything):
+    for sample in everything:
+        words = re.findall(r"\w+|[^\w\s]", sample.cot)
+        assert len(words) <= 8 * len(sample.meta["start"]) + 4 * sample.meta["calls"]
+
+
+def test_a_thing_that_moved_and_changed_is_told_once():
+    look = {"size": "small", "color": "red", "material": "metal", "shape": "cube"}
+    calls = [Call("change_size", 1, "large"), Call("change_position", 1, "front_left")]
+
+    assert reasoning([look, look], calls) == (
+        "0 small red metal cube: same. 1 small red metal cube: now large, moved front left."
+    )
+    assert "0 small red metal cube, 1 small" in question([look, look])
+
+
+def test_the_words_are_few(everything):
+    texts = [text for sample in everything for text in (sample.question, sample.cot, sample.gold)]
+
+    assert len(words_of([*texts, INSTRUCTION])) < 90
+
+
+# -- the samples as a whole ---------------------------------------------------------------------
+
+
+def test_no_two_splits_share_a_sample_or_a_picture(samples):
+    for one, two in itertools.combinations(samples.values(), 2):
+        assert not {s.content_hash() for s in one} & {s.content_hash() for s in two}
+        assert not {i.key for s in one for i in s.images} & {i.key for s in two for i in s.images}
+
+
+@pytest.mark.parametrize("split", ["val", "test", "ood-left", "ood-right"])
+def test_evaluation_asks_once_about_a_picture(samples, split: str):
+    keys = [image.key for sample in samples[split] for image in sample.images]
+
+    assert len(set(keys)) == len(keys)
+
+
+def test_every_number_of_calls_is_equally_frequent_in_every_split(samples):
+    for some in samples.values():
+        shares = Counter(sample.meta["calls"] for sample in some)
+
+        assert set(shares) == {1, 2, 3, 4}
+        assert max(shares.values()) - min(shares.values()) <= 1
+
+
+def test_every_function_and_every_value_is_about_as_frequent_as_its_like(everything):
+    calls = [call for sample in everything for call in TASK.parser.gold(sample.gold).value]
+    functions = Counter(call.function for call in calls)
+
+    assert max(functions.values()) < 1.25 * min(functions.values())
+    for name, values in FUNCTIONS.items():
+        counts = Counter(call.value for call in calls if call.function == name)
+        assert set(counts) == set(values)
+        assert max(counts.values()) < 2 * min(counts.values())
+
+
+def test_no_blind_guess_is_right_often(samples):
+    for name in samples.keys() - {"sft", "rl"}:
+        golds = Counter(sample.gold for sample in samples[name])
+
+        assert golds.most_common(1)[0][1] < 0.05 * len(samples[name])
+
+
+# -- purity -------------------------------------------------------------------------------------
+
+
+def digest(data, split: str, index: int) -> list[str]:
+    sample = data.sample(split, index)
+    return [sample.content_hash(), sample.cot, sample.id, repr(sample.meta)]
+
+
+@given(split=st.sampled_from(DATA.splits), index=st.integers(0, 99))
+def test_a_sample_depends_on_its_split_and_index_alone(split: str, index: int):
+    fresh = transformation(sft=100, rl=100, val=100, test=100, ood=100).dataset
+
+    assert digest(fresh, split, index) == digest(DATA, split, index)
+
+
+def test_another_process_with_another_hash_seed_makes_the_same_samples():
+    wanted = [digest(DATA, split, at) for split in DATA.splits for at in range(8)]
+    script = (
+        "import pickle, sys; from test_transformation import DATA, digest;"
+        "sys.stdout.buffer.write("
+        "pickle.dumps([digest(DATA, split, at) for split in DATA.splits for at in range(8)]))"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, check=True
+    )
+
+    assert pickle.loads(done.stdout) == wanted
+
+
+def test_a_sample_is_the_same_on_every_machine():
+    hashes = [DATA.sample(split, 3).content_hash()[:12] for split in ("sft", "val", "ood-left")]
+
+    assert hashes == [
+        "340bf5ba770b",
+        "ab92e46cad40",
+        "b738de311174",
+    ]  # new values need a new VERSION
+
+
+def test_another_seed_makes_other_samples():
+    assert digest(transformation(seed=1).dataset, "val", 0) != digest(DATA, "val", 0)
+
+
+def test_dataset_and_task_travel_between_processes():
+    task = pickle.loads(pickle.dumps(TASK))
+
+    assert digest(task.dataset, "rl", 3) == digest(DATA, "rl", 3)
+    assert pickle.loads(pickle.dumps(DATA.sample("rl", 3))) == DATA.sample("rl", 3)
+
+
+# -- options and errors -------------------------------------------------------------------------
+
+
+@given(objects=st.integers(1, 10), calls=st.integers(1, 4), index=st.integers(0, 2))
+def test_every_lawful_option_gives_samples(objects: int, calls: int, index: int):
+    options = {"objects_low": objects, "objects_high": objects, "calls_low": calls}
+    sample = transformation(**options, calls_high=calls).dataset.sample("ood-left", index)
+
+    assert len(sample.meta["start"]) == objects
+    assert sample.meta["calls"] == calls
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"objects_low": 0},
+        {"objects_low": 9},
+        {"objects_high": 11},
+        {"objects_low": 2.5},
+        {"objects_high": True},
+        {"calls_low": 0},
+        {"calls_high": 5},
+        {"seed": -1},
+        {"seed": "0"},
+        {"sft": 0},
+        {"ood": -3},
+        {"rl": 2**33},
+    ],
+)
+def test_an_impossible_option_is_refused_by_name(options: dict):
+    with pytest.raises(RecipeError, match=next(iter(options))):
+        transformation(**options)
+
+
+def test_an_unknown_split_is_refused_with_a_suggestion():
+    with pytest.raises(DataError, match="Did you mean 'ood-left'"):
+        DATA.size("ood-lef")
+
+
+@pytest.mark.parametrize("index", [-1, DATA.size("val")])
+def test_an_index_outside_the_split_is_an_index_error(index: int):
+    with pytest.raises(IndexError):
+        DATA.sample("val", index)
+
+
+# -- the task -----------------------------------------------------------------------------------
+
+
+def test_what_sft_teaches_earns_every_reward():
+    from rftcore.scoring import Scorer
+
+    samples = [DATA.sample("sft", at) for at in range(20)]
+    scores = Scorer(TASK).score([prompts.sft_target(sample) for sample in samples], samples)
+
+    assert {score.total for score in scores} == {2.0}
+    assert all(score.correct for score in scores)
+    assert {score.parts["state"].value for score in scores} == {1.0}
+    assert {score.parts["state-distance"].value for score in scores} == {0.0}
+
+
+def test_discovery_loads_no_scene_and_no_picture():
+    script = (
+        "import sys, rft_transformation as t; t.rft_tasks(); t.rft_rewards();"
+        "print(sorted({'rft_scenes', 'numpy', 'PIL', 'mitsuba', 'torch'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_pictures_are_rendered_once_and_open(tmp_path, monkeypatch):
+    monkeypatch.setenv("RFT_CACHE", str(tmp_path))
+    data = transformation(objects_low=3, objects_high=3, seed=99).dataset
+    data.prepare("rl", [0, 1])
+    files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
+    data.prepare("rl", [0, 1])
+    first, second = data.sample("rl", 1).images
+
+    assert len(files) == 3  # one first picture, two second ones
+    assert files == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
+    assert first.open().tobytes() != second.open().tobytes()
+    assert len(list(tmp_path.rglob("*.png"))) == 3
