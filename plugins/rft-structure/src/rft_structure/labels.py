@@ -1,0 +1,212 @@
+"""Where letters and values go, so that a reader can tell what each belongs to.
+
+Every label has places to choose from. One after the other takes the cheapest:
+off the lines, off the other labels, inside the picture; then all choose again.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from rft_structure.figures import HIDDEN
+from rft_structure.layout import Drawing
+
+FONT = 0.062  # of the picture: height of an em
+ARC = 0.075  # radius of an angle's arc
+LETTER_AT = (0.052, 0.06, 0.07)  # distance of a letter from its point
+VALUE_AT = (0.048, 0.056, 0.066)  # distance of a length from its line
+ASIDE = 0.09  # distance of a dimension line from what it measures
+ROUNDS = 3
+
+Line = tuple[complex, complex]
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text and the places where its middle may lie, best first."""
+
+    text: str
+    places: tuple[complex, ...]
+    is_letter: bool = False
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle around a label."""
+
+    middle: complex
+    width: float
+    height: float
+
+    def overlap(self, other: Box) -> float:
+        """The shared area, in square pixels."""
+        away = self.middle - other.middle
+        across = (self.width + other.width) / 2 - abs(away.real)
+        down = (self.height + other.height) / 2 - abs(away.imag)
+        return max(0.0, across) * max(0.0, down)
+
+    def outside(self, size: float) -> float:
+        """How far it sticks out of the picture, in pixels."""
+        half = complex(self.width, self.height) / 2
+        low, high = self.middle - half, self.middle + half
+        return max(0.0, -low.real, -low.imag, high.real - size, high.imag - size)
+
+    def cut(self, line: Line) -> float:
+        """The length of a line inside it, in pixels."""
+        start, way = line[0] - self.middle, line[1] - line[0]
+        if abs(start) - abs(way) > self.width + self.height:
+            return 0.0
+        enter, leave = 0.0, 1.0
+        for at, go, half in (
+            (start.real, way.real, self.width / 2),
+            (start.imag, way.imag, self.height / 2),
+        ):
+            if abs(go) < 1e-9:
+                if abs(at) > half:
+                    return 0.0
+                continue
+            first, last = sorted(((-half - at) / go, (half - at) / go))
+            enter, leave = max(enter, first), min(leave, last)
+        return max(0.0, leave - enter) * abs(way)
+
+
+Priced = tuple[float, Box]
+
+
+def place(drawing: Drawing) -> list[tuple[Label, Box]]:
+    """Every label of a picture with its place."""
+    wanted = list(labels(drawing))
+    lines = list(strokes(drawing))
+    offers = [_offers(label, lines, drawing.size) for label in wanted]
+    chosen = [min(offer, key=lambda priced: priced[0])[1] for offer in offers]
+    for _ in range(ROUNDS):
+        for at, offer in enumerate(offers):
+            chosen[at] = _best(offer, [*chosen[:at], *chosen[at + 1 :]])
+    return list(zip(wanted, chosen, strict=True))
+
+
+def _offers(label: Label, lines: Sequence[Line], size: int) -> list[Priced]:
+    """Every place of a label with what it costs before other labels are looked at."""
+    boxes = [box_of(label.text, spot, size) for spot in label.places]
+    return [
+        (sum(map(box.cut, lines)) * 4 + box.outside(size) * 50 + rank * 0.5, box)
+        for rank, box in enumerate(boxes)
+    ]
+
+
+def _best(offer: Sequence[Priced], others: Sequence[Box]) -> Box:
+    costs = [cost + 2 * sum(map(box.overlap, others)) for cost, box in offer]
+    return offer[costs.index(min(costs))][1]
+
+
+def box_of(text: str, middle: complex, size: int) -> Box:
+    """The room that a text takes in the font that is drawn."""
+    width = sum(0.36 if sign in ".°" else 0.66 for sign in text)
+    return Box(middle, size * FONT * width, size * FONT * 0.8)
+
+
+def labels(drawing: Drawing) -> Iterator[Label]:
+    """Values first: they have fewer places than letters."""
+    spots, size = drawing.spots, drawing.size
+    for kind, points, text in drawing.values:
+        at = [spots[name] for name in points]
+        if kind == "angle":
+            yield Label(f"{text}°", tuple(_in_angle(*at, size)))
+        elif is_measured_aside(drawing, at[0], at[1]):
+            one, two = dimension(drawing, at[0], at[1])
+            yield Label(text, tuple(one + share * (two - one) for share in (0.5, 0.38, 0.62)))
+        else:
+            yield Label(text, tuple(_beside(drawing, at[0], at[1])))
+    for name, spot in spots.items():
+        if not name.startswith(HIDDEN):
+            yield Label(name, tuple(_around(drawing, name, spot)), is_letter=True)
+
+
+def _in_angle(a: complex, vertex: complex, b: complex, size: int) -> Iterator[complex]:
+    one, opening = cmath.phase(a - vertex), cmath.phase((b - vertex) / (a - vertex))
+    wide = 0.055 / max(0.2, math.sin(min(abs(opening), math.pi / 2) / 2))  # fits between the rays
+    for more in (0.0, 0.02, 0.04, 0.07, 0.1):
+        for share in (0.5, 0.42, 0.58):
+            yield vertex + cmath.rect(size * (max(ARC + 0.05, wide) + more), one + share * opening)
+
+
+def _beside(drawing: Drawing, a: complex, b: complex) -> Iterator[complex]:
+    """Next to the middle of a line: outside first, for inside another line may be as near."""
+    outside = _freer_side(drawing, a, b)
+    for side in (outside, -outside):
+        for away in VALUE_AT:
+            for share in (0.5, 0.42, 0.58, 0.33, 0.67):
+                yield a + share * (b - a) + side * away * drawing.size
+
+
+def _freer_side(drawing: Drawing, a: complex, b: complex) -> complex:
+    """Of length 1, across a line, away from the other points."""
+    across = 1j * (b - a) / abs(b - a)
+    weight = sum(((spot - a) / across).real for spot in drawing.spots.values())
+    return -across if weight > 0 else across
+
+
+def _around(drawing: Drawing, name: str, spot: complex) -> Iterator[complex]:
+    """Away from the lines that meet in a point, then in ever other directions."""
+    spots = drawing.spots
+    ends = [spots[b if a == name else a] for a, b in drawing.segments if name in (a, b)]
+    away = -sum((end - spot) / abs(end - spot) for end in ends) or 1j
+    if not name.startswith("O"):
+        for x, y, _ in drawing.circles:  # outside is freer
+            away += 0.5 * (spot - complex(x, y)) / max(1.0, abs(spot - complex(x, y)))
+    for distance in LETTER_AT:
+        for turn in (0, 30, -30, 60, -60, 90, -90, 120, -120, 150, -150, 180):
+            yield spot + cmath.rect(drawing.size * distance, cmath.phase(away) + math.radians(turn))
+
+
+def is_measured_aside(drawing: Drawing, a: complex, b: complex) -> bool:
+    """Whether another lettered point lies between two, so that a value needs a line of its own."""
+    for name, spot in drawing.spots.items():
+        along = (spot - a) / (b - a)
+        if 0.02 < along.real < 0.98 and abs(along.imag) < 0.02 and not name.startswith(HIDDEN):
+            return True
+    return False
+
+
+def dimension(drawing: Drawing, a: complex, b: complex) -> Line:
+    """A line beside a-b, on the side where less is."""
+    shift = ASIDE * drawing.size * _freer_side(drawing, a, b)
+    return a + shift, b + shift
+
+
+def dimensions(drawing: Drawing) -> Iterator[Line]:
+    """Every dimension line."""
+    spots = drawing.spots
+    for kind, points, _ in drawing.values:
+        if kind == "length" and is_measured_aside(drawing, *(spots[name] for name in points)):
+            yield dimension(drawing, *(spots[name] for name in points))
+
+
+def strokes(drawing: Drawing) -> Iterator[Line]:
+    """Everything drawn that a label should keep off, as straight pieces."""
+    spots = drawing.spots
+    yield from ((spots[a], spots[b]) for a, b in drawing.segments)
+    yield from dimensions(drawing)
+    for x, y, radius in drawing.circles:
+        yield from _pieces(complex(x, y) + cmath.rect(radius, turn) for turn in _turns(36))
+    for kind, points, _ in drawing.values:
+        if kind == "angle":
+            yield from _pieces(arc(*(spots[name] for name in points), drawing.size))
+
+
+def arc(a: complex, vertex: complex, b: complex, size: int) -> list[complex]:
+    """The arc that marks an angle."""
+    one, opening = cmath.phase(a - vertex), cmath.phase((b - vertex) / (a - vertex))
+    return [vertex + cmath.rect(ARC * size, one + opening * at / 12) for at in range(13)]
+
+
+def _turns(count: int) -> list[float]:
+    return [2 * math.pi * at / count for at in range(count + 1)]
+
+
+def _pieces(spots: Iterable[complex]) -> Iterator[Line]:
+    return pairwise(spots)
