@@ -66,7 +66,7 @@ def structure(
     so that nearly right pays something and right pays more. One prompt for
     numbers and choices, so that it tells nothing about the gold.
     """
-    from rft_structure.answers import NumberOrChoice, near_answer, same_answer
+    from rft_structure.answers import NearAnswer, NumberOrChoice, same_answer
     from rft_structure.language import INSTRUCTION
 
     return rft.Task(
@@ -79,7 +79,7 @@ def structure(
         parser=NumberOrChoice(),
         rewards={
             "accuracy": rft.Term(same_answer, 0.5),
-            "tolerance": rft.Term(near_answer(), 0.5),
+            "tolerance": rft.Term(NearAnswer(), 0.5),
             "format": rft.Term(rft.rewards.tags, 1.0),
         },
         summary="Find an angle, a length or an area in a drawn figure.",
@@ -102,9 +102,9 @@ def _same_answer() -> Reward:
 
 def _near_answer(full_within: float = 0.05, zero_beyond: float = 0.20) -> Reward:
     """For a number the cosine ramp of `tolerance`, for a letter 1 or 0."""
-    from rft_structure.answers import near_answer
+    from rft_structure.answers import NearAnswer
 
-    return near_answer(full_within, zero_beyond)
+    return NearAnswer(full_within, zero_beyond)
 
 
 @rft.hookimpl

@@ -7,12 +7,11 @@ the wrong kind is wrong and never an accident.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from rftcore.parsers import Choice, Number, in_tags
 from rftcore.rewards import tolerance
-from rftcore.types import Parsed, Reward, RewardInput
+from rftcore.types import Parsed, RewardInput, RewardOutput
 
 HALF_A_TENTH = 0.05
 _NOISE = 1e-9  # relative, of decimal fractions as floats
@@ -57,18 +56,24 @@ def same_answer(x: RewardInput) -> float:
     return float(abs(x.answer - x.gold) <= HALF_A_TENTH + _NOISE * abs(x.gold))
 
 
-def near_answer(full_within: float = 0.05, zero_beyond: float = 0.20) -> Reward:
-    """1 or 0 for a letter; for a number the cosine ramp of `tolerance_score`.
+@dataclass(frozen=True)
+class NearAnswer:
+    """1 or 0 for a letter; for a number the cosine ramp of `rftcore.rewards.tolerance`.
 
     Raises: PluginError unless 0 <= full_within < zero_beyond.
     """
-    return partial(_near, ramp=tolerance(full_within, zero_beyond))
 
+    full_within: float = 0.05
+    zero_beyond: float = 0.20
 
-def _near(x: RewardInput, /, *, ramp: Reward) -> Any:
-    if isinstance(x.gold, float) and isinstance(x.answer, float):
-        return ramp(x)
-    return same_answer(x)
+    def __post_init__(self) -> None:
+        tolerance(self.full_within, self.zero_beyond)
+
+    def __call__(self, x: RewardInput, /) -> RewardOutput:
+        """Reward one completion."""
+        if isinstance(x.gold, float) and isinstance(x.answer, float):
+            return tolerance(self.full_within, self.zero_beyond)(x)
+        return same_answer(x)
 
 
 def _no(letters: str) -> str:

@@ -30,6 +30,7 @@ VERSION = 1  # of the generator: bump it when any sample changes
 LARGEST_SPLIT = 2**32
 SMALLEST, LARGEST = 96, 1024  # pictures, in pixels
 STEPS = (1, 2, 5)  # that angles may be multiples of
+WRONG = len(LETTERS) - 1
 ATTEMPTS = 5000  # draws for one problem; a few dozen are usual
 
 # Rare buckets for what is measured, common ones for what trains.
@@ -171,13 +172,20 @@ def _sample(dataset: GeometryProblems, split: str, index: int) -> Sample:
 
 
 def _choices(problem: Problem, rng: Random) -> dict[str, str]:
-    """Four values in the order of their letters, with why each is wrong; one is "right"."""
+    """Four values in the order of their letters, with why each is wrong; one is "right".
+
+    How many of them are smaller than the right one is drawn first, so that its
+    rank among them is no hint.
+    """
     wrong = problem.wrong()
     order = sorted(wrong, key=lambda value: (wrong[value] == TENS, rng.random()))
-    values = [(value, wrong[value]) for value in order[: len(LETTERS) - 1]]
+    smaller = [value for value in order if float(value) < problem.answer]
+    larger = [value for value in order if value not in smaller]
+    below = max(WRONG - len(larger), min(len(smaller), int(rng.random() * len(LETTERS))))
+    values = [*smaller[:below], *larger[: WRONG - below]]
     values.sort(key=lambda _: rng.random())
-    values.insert(int(rng.random() * len(LETTERS)), (show(problem.answer), "right"))
-    return dict(values)
+    values.insert(int(rng.random() * len(LETTERS)), show(problem.answer))
+    return {value: wrong.get(value, "right") for value in values}
 
 
 def _plain(quantity: Quantity) -> tuple[Any, ...]:

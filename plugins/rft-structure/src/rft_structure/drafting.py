@@ -20,12 +20,11 @@ Item = TypeVar("Item")
 
 # Whole sides of right triangles, none of them too thin to draw.
 TRIPLES = (
-    *((3 * k, 4 * k, 5 * k) for k in range(1, 9)),
-    *((5 * k, 12 * k, 13 * k) for k in range(1, 4)),
-    *((8 * k, 15 * k, 17 * k) for k in range(1, 3)),
-    (20, 21, 29),
-    (28, 45, 53),
-    (33, 56, 65),
+    *((3 * k, 4 * k, 5 * k) for k in range(1, 13)),
+    *((5 * k, 12 * k, 13 * k) for k in range(1, 6)),
+    *((8 * k, 15 * k, 17 * k) for k in range(1, 5)),
+    *((20 * k, 21 * k, 29 * k) for k in range(1, 3)),
+    *((28, 45, 53), (33, 56, 65), (36, 77, 85), (39, 80, 89), (48, 55, 73), (65, 72, 97)),
 )
 
 

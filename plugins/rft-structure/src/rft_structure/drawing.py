@@ -24,7 +24,6 @@ STYLE = {  # what a user's own settings of matplotlib could change
     "text.usetex": False,
     "text.antialiased": True,
     "text.hinting": "force_autohint",
-    "text.hinting_factor": 8,
     "path.snap": False,
     "path.simplify": False,
     "path.sketch": None,

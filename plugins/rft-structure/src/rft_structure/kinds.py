@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from math import acos, atan2, cos, degrees, radians, sin, tan
 
 from rft_structure.drafting import Asked, Draft, apex, unit
 from rft_structure.quantities import Quantity, area, length, perimeter
 
-# Whole sides of triangles that are not right: x-a, a-b, b-x.
-WHOLE_TRIANGLES = ((4, 5, 6), (5, 6, 7), (6, 7, 8), (5, 5, 6), (7, 8, 9), (5, 7, 8), (6, 5, 8))
+# Whole sides of triangles that are neither thin nor blunt.
+WHOLE_TRIANGLES = tuple(
+    sides
+    for sides in product(range(4, 13), repeat=3)
+    if max(sides) <= 0.8 * (sum(sides) - max(sides)) and max(sides) <= 2 * min(sides)
+)
 
 
 @dataclass(frozen=True)

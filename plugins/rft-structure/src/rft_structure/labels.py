@@ -17,10 +17,11 @@ from rft_structure.layout import Drawing
 
 FONT = 0.062  # of the picture: height of an em
 ARC = 0.075  # radius of an angle's arc
-LETTER_AT = (0.052, 0.06, 0.07)  # distance of a letter from its point
+LETTER_AT = (0.052, 0.062, 0.074)  # distance of a letter from its point
 VALUE_AT = (0.048, 0.056, 0.066)  # distance of a length from its line
 ASIDE = 0.09  # distance of a dimension line from what it measures
 ROUNDS = 3
+_WIDTHS = {".": 0.36, "°": 0.5, "M": 1.0, "W": 1.1}  # in em, of what is not usual
 
 Line = tuple[complex, complex]
 
@@ -41,6 +42,11 @@ class Box:
     middle: complex
     width: float
     height: float
+
+    @property
+    def area(self) -> float:
+        """In square pixels."""
+        return self.width * self.height
 
     def overlap(self, other: Box) -> float:
         """The shared area, in square pixels."""
@@ -105,7 +111,7 @@ def _best(offer: Sequence[Priced], others: Sequence[Box]) -> Box:
 
 def box_of(text: str, middle: complex, size: int) -> Box:
     """The room that a text takes in the font that is drawn."""
-    width = sum(0.36 if sign in ".°" else 0.66 for sign in text)
+    width = sum(0.66 if sign.isdigit() else _WIDTHS.get(sign, 0.8) for sign in text)
     return Box(middle, size * FONT * width, size * FONT * 0.8)
 
 
@@ -122,7 +128,7 @@ def labels(drawing: Drawing) -> Iterator[Label]:
         else:
             yield Label(text, tuple(_beside(drawing, at[0], at[1])))
     for name, spot in spots.items():
-        if not name.startswith(HIDDEN):
+        if name[0] != HIDDEN:
             yield Label(name, tuple(_around(drawing, name, spot)), is_letter=True)
 
 
@@ -151,25 +157,37 @@ def _freer_side(drawing: Drawing, a: complex, b: complex) -> complex:
 
 
 def _around(drawing: Drawing, name: str, spot: complex) -> Iterator[complex]:
-    """Away from the lines that meet in a point, then in ever other directions."""
+    """In the middle of the widest gap between the lines at a point, then in the others."""
+    rays = sorted(_rays(drawing, name, spot)) or [0.0]
+    gaps = zip(rays, [*rays[1:], rays[0] + 2 * math.pi], strict=True)
+    for one, two in sorted(gaps, key=lambda gap: gap[0] - gap[1]):
+        for distance in LETTER_AT:
+            for share in (0.5, 0.42, 0.58, 0.33, 0.67):
+                yield spot + cmath.rect(drawing.size * distance, one + share * (two - one))
+
+
+def _rays(drawing: Drawing, name: str, spot: complex) -> Iterator[float]:
+    """The directions in which lines and circles leave a point, rounded so that equals are one."""
     spots = drawing.spots
-    ends = [spots[b if a == name else a] for a, b in drawing.segments if name in (a, b)]
-    away = -sum((end - spot) / abs(end - spot) for end in ends) or 1j
-    if not name.startswith("O"):
-        for x, y, _ in drawing.circles:  # outside is freer
-            away += 0.5 * (spot - complex(x, y)) / max(1.0, abs(spot - complex(x, y)))
-    for distance in LETTER_AT:
-        for turn in (0, 30, -30, 60, -60, 90, -90, 120, -120, 150, -150, 180):
-            yield spot + cmath.rect(drawing.size * distance, cmath.phase(away) + math.radians(turn))
+    ways = {complex(0)}
+    for a, b in drawing.segments:
+        if name in (a, b) or _is_between(spot, spots[a], spots[b]):
+            ways |= {spots[a] - spot, spots[b] - spot}
+    for x, y, radius in drawing.circles:
+        out = spot - complex(x, y)
+        if abs(abs(out) - radius) < 1:
+            ways |= {1j * out, -1j * out}
+    yield from {round(cmath.phase(way), 3) for way in ways if abs(way) > 1}
 
 
 def is_measured_aside(drawing: Drawing, a: complex, b: complex) -> bool:
     """Whether another lettered point lies between two, so that a value needs a line of its own."""
-    for name, spot in drawing.spots.items():
-        along = (spot - a) / (b - a)
-        if 0.02 < along.real < 0.98 and abs(along.imag) < 0.02 and not name.startswith(HIDDEN):
-            return True
-    return False
+    return any(_is_between(spot, a, b) for name, spot in drawing.spots.items() if name[0] != HIDDEN)
+
+
+def _is_between(spot: complex, a: complex, b: complex) -> bool:
+    along = (spot - a) / (b - a)
+    return 0.02 < along.real < 0.98 and abs(along.imag) < 0.02
 
 
 def dimension(drawing: Drawing, a: complex, b: complex) -> Line:
