@@ -1,5 +1,6 @@
 """Laws of the pictures: drawn the same everywhere, readable, kept whole or not at all."""
 
+import cmath
 import io
 import multiprocessing
 import os
@@ -106,6 +107,16 @@ def test_hardly_any_labels_overlap(placed):
     ]
 
     assert len(bad) <= 0.02 * len(LABELLED)
+
+
+def test_the_value_of_an_angle_lies_in_the_angle(placed):
+    for shown, labels in placed:
+        angles = [points for kind, points, _ in shown.values if kind == "angle"]
+        boxes = [box for label, box in labels if label.vertex is not None]
+        for points, box in zip(angles, boxes, strict=True):
+            a, vertex, b = (shown.spots[name] for name in points)
+            whole, part = (cmath.phase((to - vertex) / (a - vertex)) for to in (b, box.middle))
+            assert 0 < part / whole < 1
 
 
 def test_a_letter_covers_next_to_no_line(placed):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import cmath
 import io
-import math
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -60,8 +59,7 @@ class _Pen:
     def all(self) -> None:
         """Lines below marks below text."""
         for x, y, radius in self.drawing.circles:
-            turns = (2 * math.pi * at / 90 for at in range(91))
-            self.stroke([complex(x, y) + cmath.rect(radius, turn) for turn in turns])
+            self.circle(x, y, radius)
             self.stroke([complex(x, y), complex(x, y) + 0.01], width=CENTER)
         for a, b in self.drawing.segments:
             self.stroke([self.spots[a], self.spots[b]])
@@ -132,6 +130,21 @@ class _Pen:
             transform=IdentityTransform(),
         )
         self.figure.add_artist(line)
+
+    def circle(self, x: float, y: float, radius: float) -> None:
+        """A closed line around a point."""
+        from matplotlib.patches import Circle
+        from matplotlib.transforms import IdentityTransform
+
+        around = Circle(
+            (x, self.drawing.size - y),
+            radius,
+            fill=False,
+            edgecolor=INK,
+            linewidth=self.points(LINE),
+            transform=IdentityTransform(),
+        )
+        self.figure.add_artist(around)
 
     def write(self, text: str, at: complex, color: str, *, bold: bool) -> None:
         """A text around its middle."""

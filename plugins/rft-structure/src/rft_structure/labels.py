@@ -16,11 +16,14 @@ from rft_structure.figures import HIDDEN
 from rft_structure.layout import Drawing
 
 FONT = 0.062  # of the picture: height of an em
-ARC = 0.075  # radius of an angle's arc
+ARC = 0.062  # radius of an angle's arc
+GAP = 0.008  # between an arc and its value
 LETTER_AT = (0.052, 0.062, 0.074)  # distance of a letter from its point
 VALUE_AT = (0.048, 0.056, 0.066)  # distance of a length from its line
 ASIDE = 0.09  # distance of a dimension line from what it measures
 ROUNDS = 3
+BARRED = 20.0  # pixels that a line between an angle and its value counts for
+STRAY = 1.5  # an angle's value is so many times nearer to its own vertex than to another's
 _WIDTHS = {".": 0.36, "°": 0.5, "M": 1.0, "W": 1.1}  # in em, of what is not usual
 
 Line = tuple[complex, complex]
@@ -32,6 +35,7 @@ class Label:
 
     text: str
     places: tuple[complex, ...]
+    vertex: complex | None = None  # of a value, if it is an angle's
     is_letter: bool = False
 
 
@@ -87,7 +91,8 @@ def place(drawing: Drawing) -> list[tuple[Label, Box]]:
     """Every label of a picture with its place."""
     wanted = list(labels(drawing))
     lines = list(strokes(drawing))
-    offers = [_offers(label, lines, drawing.size) for label in wanted]
+    corners = [label.vertex for label in wanted if label.vertex is not None]
+    offers = [_offers(label, lines, corners, drawing.size) for label in wanted]
     chosen = [min(offer, key=lambda priced: priced[0])[1] for offer in offers]
     for _ in range(ROUNDS):
         for at, offer in enumerate(offers):
@@ -95,13 +100,46 @@ def place(drawing: Drawing) -> list[tuple[Label, Box]]:
     return list(zip(wanted, chosen, strict=True))
 
 
-def _offers(label: Label, lines: Sequence[Line], size: int) -> list[Priced]:
+def _offers(
+    label: Label, lines: Sequence[Line], corners: Sequence[complex], size: int
+) -> list[Priced]:
     """Every place of a label with what it costs before other labels are looked at."""
     boxes = [box_of(label.text, spot, size) for spot in label.places]
     return [
-        (sum(map(box.cut, lines)) * 4 + box.outside(size) * 50 + rank * 0.5, box)
+        (
+            sum(map(box.cut, lines)) * 4
+            + box.outside(size) * 50
+            + _strays(box.middle, label.vertex, lines, corners) * 2
+            + rank * 0.5,
+            box,
+        )
         for rank, box in enumerate(boxes)
     ]
+
+
+def _strays(
+    spot: complex, vertex: complex | None, lines: Sequence[Line], corners: Sequence[complex]
+) -> float:
+    """How hard it is to tell that a value belongs to the angle at `vertex`, in pixels.
+
+    It should be much nearer to its own vertex than to others with a value, and
+    no line should run between.
+    """
+    if vertex is None:
+        return 0.0
+    others = [abs(spot - corner) for corner in corners if corner != vertex]
+    near = max(0.0, STRAY * abs(spot - vertex) - min(others)) if others else 0.0
+    return near + BARRED * sum(_crosses((vertex, spot), line) for line in lines)
+
+
+def _crosses(one: Line, other: Line) -> bool:
+    """Whether two segments cross, other than where the first begins."""
+    way, across, gap = one[1] - one[0], other[1] - other[0], other[0] - one[0]
+    area = (way.conjugate() * across).imag
+    if abs(area) < 1e-9:
+        return False
+    along, aside = ((gap.conjugate() * by).imag / area for by in (across, way))
+    return 0.05 < along < 1 and 0 < aside < 1
 
 
 def _best(offer: Sequence[Priced], others: Sequence[Box]) -> Box:
@@ -121,7 +159,7 @@ def labels(drawing: Drawing) -> Iterator[Label]:
     for kind, points, text in drawing.values:
         at = [spots[name] for name in points]
         if kind == "angle":
-            yield Label(f"{text}°", tuple(_in_angle(*at, size)))
+            yield Label(f"{text}°", tuple(_in_angle(f"{text}°", *at, size)), at[1])
         elif is_measured_aside(drawing, at[0], at[1]):
             one, two = dimension(drawing, at[0], at[1])
             yield Label(text, tuple(one + share * (two - one) for share in (0.5, 0.38, 0.62)))
@@ -132,12 +170,15 @@ def labels(drawing: Drawing) -> Iterator[Label]:
             yield Label(name, tuple(_around(drawing, name, spot)), is_letter=True)
 
 
-def _in_angle(a: complex, vertex: complex, b: complex, size: int) -> Iterator[complex]:
+def _in_angle(text: str, a: complex, vertex: complex, b: complex, size: int) -> Iterator[complex]:
+    """Just beyond the arc, where the rays leave room, near the bisector."""
     one, opening = cmath.phase(a - vertex), cmath.phase((b - vertex) / (a - vertex))
-    wide = 0.055 / max(0.2, math.sin(min(abs(opening), math.pi / 2) / 2))  # fits between the rays
-    for more in (0.0, 0.02, 0.04, 0.07, 0.1):
-        for share in (0.5, 0.42, 0.58):
-            yield vertex + cmath.rect(size * (max(ARC + 0.05, wide) + more), one + share * opening)
+    box = box_of(text, vertex, size)
+    for more in (0.0, 0.015, 0.03, 0.05, 0.08):
+        for share in (0.5, 0.4, 0.6, 0.3, 0.7):
+            way = cmath.rect(1, one + share * opening)
+            reach = (box.width * abs(way.real) + box.height * abs(way.imag)) / 2
+            yield vertex + way * (reach + size * (ARC + GAP + more))
 
 
 def _beside(drawing: Drawing, a: complex, b: complex) -> Iterator[complex]:

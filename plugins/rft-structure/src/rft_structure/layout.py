@@ -17,7 +17,7 @@ from rft_structure.quantities import Quantity, show
 
 MARGIN = 0.13  # of the picture, on each side: room for letters
 CLOSEST = 0.11  # of the picture, between lettered points
-BESIDE = 0.06  # of the picture: a point is on a line, or so far away
+BESIDE = 0.1  # of the picture: a point is on a line, or so far away
 ON_LINE = 1e-6
 
 Labels = Sequence[tuple[Quantity, float]]
