@@ -1,0 +1,131 @@
+"""The task `structure`: problems of plane geometry about a drawn figure.
+
+In distribution the text carries the given values, after GeoMath. Out of
+distribution only the drawing does, after Geometry3K, or theorems are composed
+as in no training problem. Importing this module loads neither problems nor matplotlib.
+"""
+
+from collections.abc import Mapping
+
+import rftcore as rft
+from rftcore.types import (
+    Dataset,
+    DatasetFactory,
+    Parser,
+    ParserFactory,
+    Reward,
+    RewardFactory,
+    TaskFactory,
+)
+
+_DEFAULT = {"sft": 1600, "rl": 1000, "val": 300, "test": 1000, "ood": 500}
+
+
+def geometry_problems(
+    seed: int = 0,
+    sft: int = _DEFAULT["sft"],
+    rl: int = _DEFAULT["rl"],
+    val: int = _DEFAULT["val"],
+    test: int = _DEFAULT["test"],
+    ood_diagram: int = _DEFAULT["ood"],
+    ood_compose: int = _DEFAULT["ood"],
+    choices: float = 0.5,
+    angle_step: int = 5,
+    picture: int = 224,
+) -> Dataset:
+    """Figures with a question, and how many samples a split has.
+
+    choices: share of the samples that is multiple choice.
+    angle_step: angles are multiples of it (1, 2 or 5) where a problem has several.
+    picture: width and height in pixels.
+
+    Raises: RecipeError for options out of range.
+    """
+    from rft_structure.dataset import GeometryProblems
+
+    sizes = {"sft": sft, "rl": rl, "val": val, "test": test}
+    sizes |= {"ood-diagram": ood_diagram, "ood-compose": ood_compose}
+    return GeometryProblems(seed, tuple(sizes.items()), choices, angle_step, picture)
+
+
+def structure(
+    seed: int = 0,
+    sft: int = _DEFAULT["sft"],
+    rl: int = _DEFAULT["rl"],
+    val: int = _DEFAULT["val"],
+    test: int = _DEFAULT["test"],
+    ood_diagram: int = _DEFAULT["ood"],
+    ood_compose: int = _DEFAULT["ood"],
+    choices: float = 0.5,
+    angle_step: int = 5,
+    picture: int = 224,
+) -> rft.Task:
+    """Angles, lengths, areas and perimeters, found in one to three steps.
+
+    Accuracy is strict; half of its weight goes to the paper's tolerance reward,
+    so that nearly right pays something and right pays more. One prompt for
+    numbers and choices, so that it tells nothing about the gold.
+    """
+    from rft_structure.answers import NearAnswer, NumberOrChoice, same_answer
+    from rft_structure.language import INSTRUCTION
+
+    return rft.Task(
+        name="structure",
+        dataset=geometry_problems(
+            seed, sft, rl, val, test, ood_diagram, ood_compose, choices, angle_step, picture
+        ),
+        prompt=rft.prompts.think_then_answer(INSTRUCTION),
+        direct_prompt=rft.prompts.direct(INSTRUCTION),
+        parser=NumberOrChoice(),
+        rewards={
+            "accuracy": rft.Term(same_answer, 0.5),
+            "tolerance": rft.Term(NearAnswer(), 0.5),
+            "format": rft.Term(rft.rewards.tags, 1.0),
+        },
+        summary="Find an angle, a length or an area in a drawn figure.",
+    )
+
+
+def number_or_choice(letters: str = "ABCD") -> Parser:
+    """Reads a number, or one letter of `letters`."""
+    from rft_structure.answers import NumberOrChoice
+
+    return NumberOrChoice(letters)
+
+
+def _same_answer() -> Reward:
+    """1 for the same letter, or for the same number to one decimal, else 0."""
+    from rft_structure.answers import same_answer
+
+    return same_answer
+
+
+def _near_answer(full_within: float = 0.05, zero_beyond: float = 0.20) -> Reward:
+    """For a number the cosine ramp of `tolerance`, for a letter 1 or 0."""
+    from rft_structure.answers import NearAnswer
+
+    return NearAnswer(full_within, zero_beyond)
+
+
+@rft.hookimpl
+def rft_tasks() -> Mapping[str, TaskFactory]:
+    """Offer the task."""
+    return {"structure": structure}
+
+
+@rft.hookimpl
+def rft_datasets() -> Mapping[str, DatasetFactory]:
+    """Offer its samples to other tasks."""
+    return {"geometry-problems": geometry_problems}
+
+
+@rft.hookimpl
+def rft_parsers() -> Mapping[str, ParserFactory]:
+    """Offer the parser for both kinds of answer."""
+    return {"number-or-choice": number_or_choice}
+
+
+@rft.hookimpl
+def rft_rewards() -> Mapping[str, RewardFactory]:
+    """Offer the rewards for both kinds of answer."""
+    return {"same-answer": _same_answer, "near-answer": _near_answer}
