@@ -19,7 +19,7 @@ VERSION = 1  # of the pen: bump it when any pixel changes
 INK, VALUE, FAINT = "#111111", "#0b3d91", "#777777"
 LINE, THIN = 0.0072, 0.0045  # of the picture
 SQUARE, TICK, ARROW, CENTER = 0.045, 0.022, 0.024, 0.022
-STYLE = {  # what a user's own settings of matplotlib could change
+STYLE: Any = {  # what a user's own settings of matplotlib could change
     "text.usetex": False,
     "text.antialiased": True,
     "text.hinting": "force_autohint",
@@ -41,7 +41,7 @@ def draw(drawing: Drawing) -> bytes:
 
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(drawing.size / 100, drawing.size / 100), dpi=100, facecolor="w")
-        canvas = FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasAgg(figure)
         _Pen(figure, drawing).all()
         canvas.draw()
         pixels = np.asarray(canvas.buffer_rgba())[:, :, :3]
@@ -70,8 +70,8 @@ class _Pen:
 
     def marks(self) -> Iterator[list[complex]]:
         """Squares at right angles, ticks on equal sides, arrows on parallel lines."""
-        for a, corner, b in self.drawing.rights:
-            yield self.square(*(self.spots[name] for name in (a, corner, b)))
+        for corner in self.drawing.rights:
+            yield self.square(*(self.spots[name] for name in corner))
         for apex, *ends in self.drawing.equals:
             for end in ends:
                 yield self.tick(self.spots[apex], self.spots[end])
@@ -102,7 +102,7 @@ class _Pen:
         size = self.drawing.size
         for kind, points, _ in self.drawing.values:
             if kind == "angle":
-                self.stroke(labels.arc(*(self.spots[n] for n in points), size), VALUE, THIN)
+                self.stroke(labels.arc(size, *(self.spots[n] for n in points)), VALUE, THIN)
         for a, b in labels.dimensions(self.drawing):
             across = 1j * (b - a) / abs(b - a) * TICK * size
             for line in ([a, b], [a - across, a + across], [b - across, b + across]):

@@ -275,7 +275,7 @@ def alternate_then_triangle(d: Draft) -> Asked:
 
 
 def alternate_then_outer(d: Draft) -> Asked:
-    """As before, but the outer angle at the base is asked."""
+    """An angle at a parallel line and the apex are given, the outer angle at the base is asked."""
     p, q, t, w = _over_base(d)
     beyond = _beyond(d, q, t, 0.5)
     d.say("outer", p, q, t, beyond)
@@ -284,8 +284,8 @@ def alternate_then_outer(d: Draft) -> Asked:
 
 def _cut_triangle(d: Draft, left: float, right: float) -> list[str]:
     """A triangle r, p, s whose sides from r are cut at q and u, parallel to p-s."""
-    r = apex(left, right)
-    r, p, s, q, u = d.put(r, 0, 1, 0.45 * r, 1 + 0.45 * (r - 1))
+    top = apex(left, right)
+    r, p, s, q, u = d.put(top, 0, 1, 0.45 * top, 1 + 0.45 * (top - 1))
     d.path(r, q, p, s, u, r)
     d.path(q, u)
     d.say("triangle", r, p, s)

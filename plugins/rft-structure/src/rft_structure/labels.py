@@ -159,7 +159,7 @@ def labels(drawing: Drawing) -> Iterator[Label]:
     for kind, points, text in drawing.values:
         at = [spots[name] for name in points]
         if kind == "angle":
-            yield Label(f"{text}°", tuple(_in_angle(f"{text}°", *at, size)), at[1])
+            yield Label(f"{text}°", tuple(_in_angle(f"{text}°", size, *at)), at[1])
         elif is_measured_aside(drawing, at[0], at[1]):
             one, two = dimension(drawing, at[0], at[1])
             yield Label(text, tuple(one + share * (two - one) for share in (0.5, 0.38, 0.62)))
@@ -170,7 +170,7 @@ def labels(drawing: Drawing) -> Iterator[Label]:
             yield Label(name, tuple(_around(drawing, name, spot)), is_letter=True)
 
 
-def _in_angle(text: str, a: complex, vertex: complex, b: complex, size: int) -> Iterator[complex]:
+def _in_angle(text: str, size: int, a: complex, vertex: complex, b: complex) -> Iterator[complex]:
     """Just beyond the arc, where the rays leave room, near the bisector."""
     one, opening = cmath.phase(a - vertex), cmath.phase((b - vertex) / (a - vertex))
     box = box_of(text, vertex, size)
@@ -254,10 +254,10 @@ def strokes(drawing: Drawing) -> Iterator[Line]:
         yield from _pieces(complex(x, y) + cmath.rect(radius, turn) for turn in _turns(36))
     for kind, points, _ in drawing.values:
         if kind == "angle":
-            yield from _pieces(arc(*(spots[name] for name in points), drawing.size))
+            yield from _pieces(arc(drawing.size, *(spots[name] for name in points)))
 
 
-def arc(a: complex, vertex: complex, b: complex, size: int) -> list[complex]:
+def arc(size: int, a: complex, vertex: complex, b: complex) -> list[complex]:
     """The arc that marks an angle."""
     one, opening = cmath.phase(a - vertex), cmath.phase((b - vertex) / (a - vertex))
     return [vertex + cmath.rect(ARC * size, one + opening * at / 12) for at in range(13)]
