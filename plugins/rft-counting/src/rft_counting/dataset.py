@@ -23,7 +23,7 @@ from rft_counting.reasoning import reasoning
 from rftcore.errors import DataError, RecipeError, closest
 from rftcore.types import Image, Sample
 
-VERSION = 3  # of the generator: bump it when any sample changes
+VERSION = 4  # of the generator: bump it when any sample changes
 MOST_OBJECTS = 10  # that a readable picture holds; with MOST_ADDED, answers end at 20
 LARGEST_SPLIT = 2**32
 _STREAM = {"sft": 0, "rl": 1, "val": 2, "test": 3, "ood-vehicles": 4}
@@ -110,12 +110,14 @@ class CountingScenes:
     def names_shape(self, split: str, index: int) -> bool | None:
         """Whether a question must ask for a shape, or must not; None: as it comes.
 
-        The few additions of `sft` take turns. A form that SFT never shows never
-        occurs in rollouts, and what does not occur GRPO cannot find.
+        Additions take turns, so that both forms are seen even where additions are
+        few. A form that SFT never shows never occurs in rollouts, and what does not
+        occur GRPO cannot find.
         """
-        if split != "sft" or self.family(split, index) != "addition":
+        apart, share = self._apart(split)
+        if self.family(split, index) != "addition":
             return None
-        return int(index * self.sft_addition) % 2 == 1
+        return int(index * share) // len(apart) % 2 == 1
 
     def size(self, split: str) -> int:
         """How many samples `split` has. Raises DataError for an unknown split."""
