@@ -17,6 +17,7 @@ from rft_structure.problems import bucket, draw
 
 from rftcore import prompts
 from rftcore.errors import DataError, RecipeError
+from rftcore.scoring import Scorer
 from rftcore.types import Sample
 
 TASK = structure()
@@ -327,3 +328,13 @@ def test_making_a_task_and_a_sample_loads_no_matplotlib():
     )
 
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(("compat", "earned"), [("repaired", 1), ("paper", 0)])
+def test_compat_chooses_between_our_rewards_and_the_papers(compat: str, earned: float):
+    scored = Scorer(structure(compat=compat)).score(
+        ["<think>x</think><answer>5.0</answer>"], [Sample("a", "?", "5")]
+    )
+
+    assert scored[0].parts["accuracy"].value == earned
+    assert scored[0].total == 1 + earned

@@ -21,6 +21,7 @@ from rft_transformation.reasoning import reasoning
 from rftcore import prompts
 from rftcore.errors import DataError, RecipeError
 from rftcore.parsers import Call
+from rftcore.scoring import Scorer
 from rftcore.types import Sample
 
 TASK = transformation()
@@ -405,3 +406,15 @@ def test_pictures_are_rendered_once_and_open(tmp_path, monkeypatch):
     assert files == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
     assert first.open().tobytes() != second.open().tobytes()
     assert len(list(tmp_path.rglob("*.png"))) == 3
+
+
+@pytest.mark.parametrize(("compat", "earned"), [("repaired", 1), ("paper", 0)])
+def test_compat_chooses_between_our_rewards_and_the_papers(compat: str, earned: float):
+    sample = transformation(calls_high=1).dataset.sample("test", 0)
+    spelt = sample.gold.replace("_", "-")
+    scored = Scorer(transformation(compat=compat)).score(
+        [f"<think>x</think><answer>{spelt}</answer>"], [sample]
+    )
+
+    assert scored[0].parts["accuracy"].value == earned
+    assert scored[0].total == 1 + earned

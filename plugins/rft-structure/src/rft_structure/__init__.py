@@ -59,12 +59,16 @@ def structure(
     choices: float = 0.5,
     angle_step: int = 5,
     picture: int = 224,
+    compat: str = "repaired",
 ) -> rft.Task:
     """Angles, lengths, areas and perimeters, found in one to three steps.
 
     Accuracy is strict; half of its weight goes to the paper's tolerance reward,
     so that nearly right pays something and right pays more. One prompt for
     numbers and choices, so that it tells nothing about the gold.
+
+    compat: "paper" takes the rewards of the paper's released code, bug for bug, and
+        measures its score beside them; "repaired" does without their defects.
     """
     from rft_structure.answers import NearAnswer, NumberOrChoice, same_answer
     from rft_structure.language import INSTRUCTION
@@ -77,11 +81,19 @@ def structure(
         prompt=rft.prompts.think_then_answer(INSTRUCTION),
         direct_prompt=rft.prompts.direct(INSTRUCTION),
         parser=NumberOrChoice(),
-        rewards={
-            "accuracy": rft.Term(same_answer, 0.5),
-            "tolerance": rft.Term(NearAnswer(), 0.5),
-            "format": rft.Term(rft.rewards.tags, 1.0),
-        },
+        rewards=rft.rewards.paper.terms(
+            compat,
+            {
+                "accuracy": rft.Term(same_answer, 0.5),
+                "tolerance": rft.Term(NearAnswer(), 0.5),
+                "format": rft.Term(rft.rewards.tags, 1.0),
+            },
+            {
+                "accuracy": "accuracy_reward",
+                "format": "format_reward",
+                "score": "get_score_geomath",
+            },
+        ),
         summary="Find an angle, a length or an area in a drawn figure.",
     )
 

@@ -52,12 +52,16 @@ def transformation(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
+    compat: str = "repaired",
 ) -> rft.Task:
     """Say what changed as 1 to 4 calls such as change_size(0, large).
 
     Rewards as in the paper's scripts: calls that are wholly right, and format, weight 1 each.
     Beside them, with weight 0, the other scores of the literature: partial credit, and
     TVR's Acc, LAcc and AD, which carry the calls out.
+
+    compat: "paper" takes the rewards of the paper's released code, bug for bug, and
+        measures its score beside them; "repaired" does without their defects.
     """
     from rft_transformation import rewards
     from rft_transformation.language import FUNCTIONS, INSTRUCTION
@@ -70,14 +74,22 @@ def transformation(
         prompt=rft.prompts.think_then_answer(INSTRUCTION),
         direct_prompt=rft.prompts.direct(INSTRUCTION),
         parser=rft.parsers.Calls(FUNCTIONS, low=0, high=99, most=MOST_READ),
-        rewards={
-            "accuracy": rft.Term(rewards.calls_exact, 1.0),
-            "format": rft.Term(rft.rewards.tags, 1.0),
-            "partial": rft.Term(rewards.calls_partial, 0.0, required=False),
-            "state": rft.Term(rewards.state, 0.0, required=False),
-            "state-loose": rft.Term(rewards.state_loose, 0.0, required=False),
-            "state-distance": rft.Term(rewards.state_distance, 0.0, required=False),
-        },
+        rewards=rft.rewards.paper.terms(
+            compat,
+            {
+                "accuracy": rft.Term(rewards.calls_exact, 1.0),
+                "format": rft.Term(rft.rewards.tags, 1.0),
+                "partial": rft.Term(rewards.calls_partial, 0.0, required=False),
+                "state": rft.Term(rewards.state, 0.0, required=False),
+                "state-loose": rft.Term(rewards.state_loose, 0.0, required=False),
+                "state-distance": rft.Term(rewards.state_distance, 0.0, required=False),
+            },
+            {
+                "accuracy": "only_full_func_accuracy_reward",
+                "format": "format_reward",
+                "score": "get_score_trance",
+            },
+        ),
         summary="Name the changes between two pictures of a scene.",
     )
 
