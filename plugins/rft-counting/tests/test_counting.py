@@ -169,54 +169,44 @@ def test_no_two_scenes_share_a_seed_whatever_their_splits():
     assert len(set(seeds)) == len(seeds)
 
 
-def test_what_evaluates_has_equally_many_of_each_family(samples: dict[str, list[Sample]]):
-    for split in samples.keys() - {"sft", "rl"}:
-        shares = Counter(sample.meta["family"] for sample in samples[split])
+@given(split=st.sampled_from(DATA.splits), prefix=st.integers(1, MANY))
+def test_any_prefix_of_a_split_asks_each_family_equally_often(
+    samples: dict[str, list[Sample]], split: str, prefix: int
+):
+    shares = Counter(sample.meta["family"] for sample in samples[split][:prefix])
+    counts = [shares[family] for family in FAMILIES]
 
-        assert set(shares) == set(FAMILIES)
-        assert max(shares.values()) - min(shares.values()) <= 1
+    assert max(counts) - min(counts) <= 1
+
+
+@pytest.mark.parametrize(("high", "most"), [(1, 3), (5, 5), (9, 8)])
+def test_only_sft_keeps_to_few_objects(high: int, most: int):
+    data = counting(sft_objects_high=high, sft_fuller=0.0).dataset
+    seen = {s: max(len(data.scene(s, at).objects) for at in range(0, 200, 4)) for s in data.splits}
+
+    assert seen.pop("sft") == most
+    assert set(seen.values()) == {8}
 
 
 @given(share=st.floats(0, 1), prefix=st.integers(1, 200))
-def test_any_prefix_of_sft_has_its_share_of_addition(share: float, prefix: int):
-    data = counting(sft_addition=share).dataset
-    shares = Counter(data.family("sft", at) for at in range(prefix))
-    others = [shares[family] for family in FAMILIES if family != "addition"]
+def test_any_prefix_of_sft_has_its_share_of_fuller_scenes_of_every_size(share: float, prefix: int):
+    data = counting(sft_objects_high=5, sft_fuller=share).dataset
+    sizes = Counter(data.objects_between("sft", at) for at in range(prefix))
+    fuller = [sizes[objects, objects] for objects in (6, 7, 8)]
 
-    assert abs(shares["addition"] - share * prefix) <= 1
-    assert max(others) - min(others) <= 1
-
-
-@pytest.mark.parametrize("split", counting().dataset.splits)
-def test_additions_ask_for_shapes_and_for_objects_in_turn(split: str):
-    data = counting(sft_addition=0.1).dataset
-    places = [at for at in range(200) if data.family(split, at) == "addition"]
-    asked = [data.sample(split, at).meta["program"]["asked"] for at in places]
-
-    assert ["shape" in one for one in asked] == [at % 2 == 1 for at in range(len(asked))]
+    assert sum(fuller) + sizes[3, 5] == prefix
+    assert abs(sum(fuller) - share * prefix) <= 1
+    assert max(fuller) - min(fuller) <= 1
 
 
-@given(share=st.floats(0, 0.5), prefix=st.integers(1, 200))
-def test_any_prefix_of_rl_has_as_many_trick_questions_as_additions(share: float, prefix: int):
-    data = counting(rl_addition=share).dataset
-    shares = Counter(data.family("rl", at) for at in range(prefix))
+def test_fuller_scenes_of_sft_meet_every_family():
+    fuller = [at for at in range(1600) if DATA.objects_between("sft", at // 2)[0] > 5]
 
-    assert abs(shares["addition"] - share * prefix) <= 1
-    assert 0 <= shares["addition"] - shares["adversarial"] <= 1
-    assert 0 <= shares["subtraction"] - shares["multi-hop"] <= 1
-
-
-def test_only_rl_keeps_to_few_objects():
-    data = counting(objects_low=3, objects_high=8, rl_objects_high=4).dataset
-    most = {s: max(len(data.scene(s, at).objects) for at in range(0, 200, 4)) for s in data.splits}
-
-    assert most.pop("rl") == 4
-    assert min(most.values()) > 4
+    assert {DATA.sample("sft", at).meta["family"] for at in fuller} == set(FAMILIES)
 
 
 def test_answers_lie_in_0_to_20_and_none_is_a_safe_guess(samples: dict[str, list[Sample]]):
-    for name in samples.keys() - {"sft"}:  # with few sums, its answers are small
-        split = samples[name]
+    for split in samples.values():
         answers = Counter(int(sample.gold) for sample in split)
 
         assert 0 <= min(answers) <= max(answers) <= 20
@@ -318,9 +308,8 @@ def test_every_lawful_range_of_objects_can_be_asked_about(low: int, high: int, i
         {"objects_low": 2.5},
         {"objects_high": True},
         {"seed": -1},
-        {"sft_addition": 1.5},
-        {"rl_addition": 0.6},
-        {"rl_objects_high": 0},
+        {"sft_objects_high": 0},
+        {"sft_fuller": 1.5},
         {"seed": "0"},
         {"sft": 0},
         {"ood": -3},

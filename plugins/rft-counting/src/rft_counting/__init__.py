@@ -21,16 +21,14 @@ def counting_scenes(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
-    sft_addition: float = 0.01,
-    rl_addition: float = 0.4,
-    rl_objects_high: int = 4,
+    sft_objects_high: int = 5,
+    sft_fuller: float = 0.05,
 ) -> Dataset:
     """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
 
-    sft_addition, rl_addition: share of `sft` and of `rl` that asks addition questions. SFT
-        hardly shows them and GRPO meets them most, among as many trick questions.
-    rl_objects_high: most objects of a scene in `rl`. Few, so that a reward tells more about
-        the reasoning than about sight; what is learnt carries over to fuller scenes.
+    sft_objects_high, sft_fuller: most objects of a scene in `sft` (at least `objects_low`), but
+        for a share of fuller ones. SFT teaches to reason on small scenes and only hints
+        that there are larger ones; to read those to their end is left to GRPO.
 
     Raises: RecipeError for options that no scene or split can satisfy.
     """
@@ -42,9 +40,8 @@ def counting_scenes(
         objects_high,
         seed,
         tuple(sizes.items()),
-        sft_addition,
-        rl_addition,
-        rl_objects_high,
+        sft_objects_high,
+        sft_fuller,
     )
 
 
@@ -57,9 +54,8 @@ def counting(
     val: int = _DEFAULT["val"],
     test: int = _DEFAULT["test"],
     ood: int = _DEFAULT["ood"],
-    sft_addition: float = 0.01,
-    rl_addition: float = 0.4,
-    rl_objects_high: int = 4,
+    sft_objects_high: int = 5,
+    sft_fuller: float = 0.05,
     compat: str = "repaired",
 ) -> rft.Task:
     """Add, remove, and count what is left; answers from 0 to 20.
@@ -83,9 +79,8 @@ def counting(
             val,
             test,
             ood,
-            sft_addition,
-            rl_addition,
-            rl_objects_high,
+            sft_objects_high,
+            sft_fuller,
         ),
         prompt=rft.prompts.think_then_answer("Answer with one number."),
         direct_prompt=rft.prompts.direct("Answer with one number."),

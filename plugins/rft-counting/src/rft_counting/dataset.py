@@ -23,7 +23,7 @@ from rft_counting.reasoning import reasoning
 from rftcore.errors import DataError, RecipeError, closest
 from rftcore.types import Image, Sample
 
-VERSION = 4  # of the generator: bump it when any sample changes
+VERSION = 5  # of the generator: bump it when any sample changes
 MOST_OBJECTS = 10  # that a readable picture holds; with MOST_ADDED, answers end at 20
 LARGEST_SPLIT = 2**32
 _STREAM = {"sft": 0, "rl": 1, "val": 2, "test": 3, "ood-vehicles": 4}
@@ -36,10 +36,9 @@ _PER_SCENE = {"sft": 2, "rl": 4}
 class CountingScenes:
     """Counting questions about generated scenes; "ood-vehicles" shows vehicles, the rest shapes.
 
-    `sizes` holds (split, number of samples) pairs. A share `sft_addition` of `sft` is
-    addition; `rl_addition` of `rl`, and as much of it adversarial; their rest, and every
-    other split, holds each family equally often. `rl` stops at `rl_objects_high` objects,
-    or at `objects_low` if that is more.
+    `sizes` holds (split, number of samples) pairs. Every split asks each family equally
+    often. Scenes of `sft` stop at `sft_objects_high` objects, or at `objects_low` if that is
+    more; a share `sft_fuller` of them, evenly spread, goes on to `objects_high`.
     Raises: RecipeError for options out of range.
     """
 
@@ -47,9 +46,8 @@ class CountingScenes:
     objects_high: int
     seed: int
     sizes: tuple[tuple[str, int], ...]
-    sft_addition: float
-    rl_addition: float
-    rl_objects_high: int
+    sft_objects_high: int
+    sft_fuller: float
     settings: RenderSettings = field(default_factory=RenderSettings)
 
     def __post_init__(self) -> None:
@@ -57,7 +55,7 @@ class CountingScenes:
             {
                 "objects_low": self.objects_low,
                 "objects_high": self.objects_high,
-                "rl_objects_high": self.rl_objects_high,
+                "sft_objects_high": self.sft_objects_high,
                 "seed": self.seed,
                 **{_option(split): size for split, size in self.sizes},
             }
@@ -72,52 +70,15 @@ class CountingScenes:
         for split, size in self.sizes:
             if not 1 <= size <= LARGEST_SPLIT:
                 raise RecipeError(f"{_option(split)}={size}: a split has 1 to {LARGEST_SPLIT}")
-        if self.rl_objects_high < 1:
-            raise RecipeError(f"rl_objects_high={self.rl_objects_high}: use 1 or more")
-        if not 0.0 <= self.sft_addition <= 1.0:
-            raise RecipeError(f"sft_addition={self.sft_addition}: a share is 0 to 1")
-        if not 0.0 <= self.rl_addition <= 0.5:
-            raise RecipeError(
-                f"rl_addition={self.rl_addition}: use 0 to 0.5; as many are adversarial"
-            )
+        if self.sft_objects_high < 1:
+            raise RecipeError(f"sft_objects_high={self.sft_objects_high}: use 1 or more")
+        if not 0.0 <= self.sft_fuller <= 1.0:
+            raise RecipeError(f"sft_fuller={self.sft_fuller}: a share is 0 to 1")
 
     @property
     def splits(self) -> tuple[str, ...]:
         """The standard splits, and the vehicles."""
         return tuple(split for split, _ in self.sizes)
-
-    def family(self, split: str, index: int) -> Family:
-        """The kind of question of a sample; any prefix of a split is as balanced as the whole."""
-        apart, share = self._apart(split)
-        before, after = (int(at * share) for at in (index, index + 1))
-        if before < after:
-            return apart[before % len(apart)]
-        rest = [family for family in FAMILIES if family not in apart]
-        return rest[(index - before) % len(rest)]
-
-    def _apart(self, split: str) -> tuple[Sequence[Family], float]:
-        """Families with a share of their own, which they split evenly; the rest do so with theirs.
-
-        Additions and trick questions differ in one comparison: a policy that is
-        rewarded for more of either alone learns to guess it, not to compare.
-        """
-        if split == "sft":
-            return ("addition",), self.sft_addition
-        if split == "rl":
-            return ("addition", "adversarial"), 2 * self.rl_addition
-        return FAMILIES, 1.0
-
-    def names_shape(self, split: str, index: int) -> bool | None:
-        """Whether a question must ask for a shape, or must not; None: as it comes.
-
-        Additions take turns, so that both forms are seen even where additions are
-        few. A form that SFT never shows never occurs in rollouts, and what does not
-        occur GRPO cannot find.
-        """
-        apart, share = self._apart(split)
-        if self.family(split, index) != "addition":
-            return None
-        return int(index * share) // len(apart) % 2 == 1
 
     def size(self, split: str) -> int:
         """How many samples `split` has. Raises DataError for an unknown split."""
@@ -148,6 +109,18 @@ class CountingScenes:
         """The scene a sample asks about. Raises DataError if the floor has no room for it."""
         return _scene(self, split, index // _PER_SCENE.get(split, 1))
 
+    def objects_between(self, split: str, number: int) -> tuple[int, int]:
+        """Fewest and most objects of a split's scene `number`."""
+        low, high = self.objects_low, self.objects_high
+        few = max(low, self.sft_objects_high)
+        if split != "sft" or few >= high:
+            return low, high
+        before, after = (int(at * self.sft_fuller) for at in (number, number + 1))
+        if before == after:
+            return low, few
+        objects = few + 1 + before % (high - few)  # in turn: so few leave nothing to chance
+        return objects, objects
+
     def _scene_seed(self, split: str, number: int) -> int:
         """Injective: number < 2**32 and the stream below 2**8 keep to their own bits."""
         return ((self.seed * 256 + VERSION) * 256 + _STREAM[split]) * LARGEST_SPLIT + number
@@ -163,9 +136,7 @@ _remember = lru_cache(maxsize=8192)
 
 @_remember
 def _scene(dataset: CountingScenes, split: str, number: int) -> Scene:
-    low, high = dataset.objects_low, dataset.objects_high
-    if split == "rl":
-        high = max(low, min(high, dataset.rl_objects_high))
+    low, high = dataset.objects_between(split, number)
     share = dataset._rng("objects", split, number).random()
     try:
         return sample_scene(
@@ -182,8 +153,7 @@ def _sample(dataset: CountingScenes, split: str, index: int) -> Sample:
     scene = dataset.scene(split, index)
     rng = dataset._rng("question", split, index)
     things = scene.objects
-    names_shape = dataset.names_shape(split, index)
-    program = draw(dataset.family(split, index), things, rng, names_shape=names_shape)
+    program = draw(_family(index), things, rng)
     return Sample(
         id=f"counting-{split}-{index}",
         question=question(program, rng),
@@ -197,6 +167,12 @@ def _sample(dataset: CountingScenes, split: str, index: int) -> Sample:
         },
         origin=_origin(split, index),
     )
+
+
+def _family(index: int) -> Family:
+    """Each family once in four, turned by one each time: a scene's parity fixes nothing."""
+    block, place = divmod(index, len(FAMILIES))
+    return FAMILIES[(block + place) % len(FAMILIES)]
 
 
 def _image(scene: Scene, settings: RenderSettings) -> Image:

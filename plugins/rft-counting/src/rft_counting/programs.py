@@ -102,18 +102,15 @@ def answer(program: Program, things: Things) -> int:
     return sum(counts(program, thing) for thing in things) + change(program)
 
 
-def draw(
-    family: Family, things: Things, rng: Random, *, names_shape: bool | None = None
-) -> Program:
+def draw(family: Family, things: Things, rng: Random) -> Program:
     """A program of `family` for a scene; answers spread because the answer is chosen first.
 
-    names_shape: whether it asks for a shape ("cubes") or for "objects"; None: either.
     Only `Random.random` is used, which Python promises to keep.
     """
     by_answer: dict[int, list[Program]] = {}
     for _ in range(CANDIDATES):
         program = None
-        while program is None or names_shape not in (None, "shape" in program.asked):
+        while program is None:
             program = _DRAW[family](things, rng)
         by_answer.setdefault(answer(program, things), []).append(program)
     return pick(rng, by_answer[pick(rng, sorted(by_answer))])
