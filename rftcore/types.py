@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
 STANDARD_SPLITS = ("sft", "rl", "val", "test")
+TASK_SECTIONS = ("sft", "grpo", "evaluation")  # of a recipe: what `Task.defaults` may set
 OOD_PREFIX = "ood-"
 
 
@@ -199,7 +200,10 @@ class Task:
 
     `prompt` is what training and evaluation show. `direct_prompt`, if given,
     asks for the bare answer: the fair question for a model that was never
-    taught to reason, used for the zero-shot row only.
+    taught to reason, used for the zero-shot row only. `defaults` is like a
+    recipe with the sections of `TASK_SECTIONS` alone, such as
+    `{"grpo": {"max_completion_length": 128}}`: what the task's answers need,
+    whatever the model. A recipe can change it.
     """
 
     name: str
@@ -210,6 +214,7 @@ class Task:
     summary: str = ""
     direct_prompt: PromptMaker | None = None
     accuracy: str = "accuracy"
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 TaskFactory = Callable[..., Task]
