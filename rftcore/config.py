@@ -58,6 +58,7 @@ class SftRecipe(BaseModel):
     batch_size: int = Field(16, ge=1, description="samples per optimiser step")
     micro_batch: Count | None = Field(None, description="samples per forward; null: batch_size")
     freeze: list[Frozen] = Field(["vision"], description="parts that do not train")
+    check_lengths: bool = Field(True, description="whether the policy may write what SFT teaches")
 
     @field_validator("micro_batch")
     @classmethod
