@@ -131,6 +131,10 @@ class RewardInput:
     `answer` is None if the completion has none. The rest is None unless the
     reward declares that it uses it (`rftcore.rewards.reward(uses=...)`), so
     a reward that says it only reads the answer is blind to everything else.
+
+    `correct` is whether the task's accuracy term is exactly 1; `tokens` is the
+    length of the completion in tokens of the policy, `sibling_tokens` that of its
+    siblings. What the caller of the scorer does not know is None even then.
     """
 
     answer: Any
@@ -139,6 +143,9 @@ class RewardInput:
     sample: Sample | None = None
     step: int | None = None
     siblings: tuple[str, ...] | None = None
+    tokens: int | None = None
+    sibling_tokens: tuple[int, ...] | None = None
+    correct: bool | None = None
 
 
 @dataclass(frozen=True)
