@@ -96,10 +96,10 @@ def _reader(path: object, recipe: "Recipe") -> str:
         return "reason-rft"
     if not Path(path).exists():
         raise RecipeError(f"{place}: there is no such file or folder")
-    if Path(path).suffix == ".jsonl":
+    if Path(path).suffix in (".jsonl", ".json"):
         return "jsonl"
     raise RecipeError(
-        f"{place}: give a folder of JSON files with pictures, or a file that ends in .jsonl; "
+        f"{place}: give a folder of JSON files with pictures, or a .jsonl or .json file; "
         "for anything else name the reader with dataset.use (`rft plugins list`)"
     )
 
