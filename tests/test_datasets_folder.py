@@ -741,6 +741,7 @@ WRONG_ROWS = {
     "cot: tags inside": {"cot": "<think>One.</think>"},
     "duplicate id: 'a' is the id of row 1": {"id": "a"},
     "leak: in split test: the same question": {"question": "How many?", "split": "test"},
+    "leak: in split rl: the same question": {"question": "How many?", "split": "rl"},
     "leak: in split val: the same": {"question": "How many?", "image": "d.png", "split": "val"},
 }
 

@@ -37,8 +37,9 @@ def found(words, *, sft=None, grpo=None, evaluation=512):
 TAGS = len(prompts.markup.write("", "3").split())
 
 
-@given(words=sizes, most=st.integers(1, 60))
-def test_a_limit_is_told_exactly_if_a_target_is_longer(words, most):
+@given(words=sizes, off=st.integers(-1, 1))
+def test_a_limit_is_told_exactly_if_a_target_is_longer(words, off):
+    most = words[0] + TAGS + off  # where it bends
     longer = [count for count in words if count + TAGS > most]
     limits = found(words, grpo=most)
 

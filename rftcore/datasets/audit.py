@@ -179,12 +179,16 @@ class _Checks:
 
     def splits(self) -> None:
         """Check the rows against one another, split by split."""
-        one = isinstance(self.dataset, JsonlDataset)
-        dealt = self._said(self.files[""]) if one else self._dealt(self.dataset)
         met: dict[bytes, tuple[str, _File, int]] = {}
-        for split, kept, positions in dealt:
+        for split, kept, positions in self._positions():
             self.sizes.append((split, kept, positions))
             self._split(split, kept, positions, met)
+
+    def _positions(self) -> Iterator[tuple[str, _File, Sequence[int]]]:
+        """Which rows of which file each split has."""
+        if isinstance(self.dataset, JsonlDataset):
+            return self._said(self.files[""])
+        return self._dealt(self.dataset)
 
     def _said(self, kept: _File) -> Iterator[tuple[str, _File, Sequence[int]]]:
         """The splits that the rows themselves name."""

@@ -221,8 +221,8 @@ def _faults(fields: object) -> Iterator[Fault]:
         yield Fault("wrong field", f"cot {fields['cot']!r} is not text")
     if not isinstance(fields.get("id", ""), str | int):
         yield Fault("wrong field", f"id {fields['id']!r} is neither text nor a number")
-    if fault := _split_fault(fields.get("split")):
-        yield Fault("wrong field", fault)
+    if said := _split_fault(fields.get("split")):
+        yield Fault("wrong field", said)
     if fault := _image_fault(fields):
         yield fault
 
