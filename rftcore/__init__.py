@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rftcore import parsers, prompts, rewards
-    from rftcore.datasets import JsonlDataset
+    from rftcore.datasets import JsonlDataset, ReasonRftDataset
     from rftcore.errors import RftError
     from rftcore.hookspecs import hookimpl
     from rftcore.types import (
@@ -28,6 +28,7 @@ __all__ = [
     "JsonlDataset",
     "Parsed",
     "Prompt",
+    "ReasonRftDataset",
     "RewardInput",
     "RewardResult",
     "RftError",
@@ -43,6 +44,7 @@ __all__ = [
 _MODULES = ("parsers", "prompts", "rewards")
 _ELSEWHERE = {
     "JsonlDataset": "rftcore.datasets",
+    "ReasonRftDataset": "rftcore.datasets",
     "RftError": "rftcore.errors",
     "hookimpl": "rftcore.hookspecs",
 }

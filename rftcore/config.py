@@ -6,7 +6,7 @@ line, or the `--set`, that holds it. All faults are reported at once.
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -58,6 +58,7 @@ class SftRecipe(BaseModel):
     batch_size: int = Field(16, ge=1, description="samples per optimiser step")
     micro_batch: Count | None = Field(None, description="samples per forward; null: batch_size")
     freeze: list[Frozen] = Field(["vision"], description="parts that do not train")
+    check_lengths: bool = Field(True, description="whether the policy may write what SFT teaches")
 
     @field_validator("micro_batch")
     @classmethod
@@ -202,15 +203,19 @@ def dump_recipe(recipe: Recipe) -> str:
     return yaml.dump(recipe.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False)
 
 
-def load_recipe(*layers: Layer, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(
+    *layers: Layer, overrides: Sequence[str] = (), without: Collection[str] = ()
+) -> Recipe:
     """Merge layers (later wins) and overrides ("a.b=value"), and check the whole.
 
+    without: sections to pass over, while layers that belong to them are still to come.
     Raises `RecipeError` with all faults at once, each with its origin.
     """
     merged: dict[str, Any] = {}
     origins: dict[Path_, str] = {}
     for origin, layer in (*layers, *map(parse_override, overrides)):
         _merge(merged, layer, origin, (), origins)
+    merged = {name: value for name, value in merged.items() if name not in without}
     try:
         # As JSON, because strict JSON takes what a recipe file can hold and no more:
         # "3" and true are not integers, a list can be a tuple.

@@ -94,12 +94,20 @@ def parser_of(task: Task) -> Parser:
     return task.parser
 
 
-def check(task: Task, slices: Sequence[Slice], *, progress: bool = True) -> dict[str, str]:
+def check(
+    task: Task,
+    slices: Sequence[Slice],
+    *,
+    progress: bool = True,
+    also: Callable[[Sample, str], None] | None = None,
+) -> dict[str, str]:
     """Read every sample of `slices` once and refuse what cannot be trained on.
 
     Makes generated images first, then checks each sample: its gold is read
     by the task's parser, its images open, SFT samples have a chain of
     thought, and none of a training split stands in an evaluation split.
+    `also` is called with each sample that is sound and with its split: making
+    samples may take time, so whoever else must see them all sees them here.
 
     Returns: a fingerprint per split: the hash of its samples' content.
     Raises: `SampleError` naming the sample's origin, `DataError` for leaks.
@@ -115,6 +123,8 @@ def check(task: Task, slices: Sequence[Slice], *, progress: bool = True) -> dict
             for sample in part:
                 check_sample(sample, parser_of(task), needs_cot=part.split == "sft")
                 digest.update(_unleaked(sample, part.split, seen).encode())
+                if also is not None:
+                    also(sample, part.split)
                 bar.update()
             fingerprints[part.split] = digest.hexdigest()
     return fingerprints

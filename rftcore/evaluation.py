@@ -125,7 +125,8 @@ def _answer(
     policy: Policy, maker: PromptMaker, scorer: Scorer, samples: list[Sample], max_new_tokens: int
 ) -> list[Answered]:
     completions = generate(policy, [maker(sample) for sample in samples], max_new_tokens)
-    scores = scorer.score([c.text for c in completions], samples)
+    tokens = [c.tokens for c in completions]
+    scores = scorer.score([c.text for c in completions], samples, tokens=tokens)
     return [Answered(*each) for each in zip(samples, completions, scores, strict=True)]
 
 

@@ -8,7 +8,8 @@ the model is shown with the same two functions here, `conversation` and
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,27 +45,46 @@ def load(source: str | Path, *, dtype: str = "auto", device: str | None = None) 
     Raises: `ModelError` saying what is missing.
     """
     import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoModelForImageTextToText
 
-    processors: Any = AutoProcessor  # untyped in transformers
     device = device or best_device()
     if dtype == "auto" and device == "cpu":
         dtype = "float32"
-    check_source(source)
-    try:
-        processor = processors.from_pretrained(source, padding_side="left")
+    processor = load_processor(source)
+    with _loading(source):
         model: Any = AutoModelForImageTextToText.from_pretrained(
             source, dtype=dtype if dtype == "auto" else getattr(torch, dtype)
         )
+    return Policy(model.to(device), processor, str(source))
+
+
+def load_processor(source: str | Path) -> Any:
+    """The processor in a folder or of a hub name, without the weights.
+
+    Raises: `ModelError` saying what is missing.
+    """
+    from transformers import AutoProcessor
+
+    processors: Any = AutoProcessor  # untyped in transformers
+    check_source(source)
+    with _loading(source):
+        processor = processors.from_pretrained(source, padding_side="left")
+    if not hasattr(processor, "image_processor"):
+        raise ModelError(f"model {str(source)!r} has no image processor, and rft's models see")
+    return processor
+
+
+@contextmanager
+def _loading(source: str | Path) -> Iterator[None]:
+    """Turn what transformers raises into a `ModelError`."""
+    try:
+        yield
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise ModelError(
             f"model {str(source)!r} could not be loaded: {str(error).strip().splitlines()[0]}. "
             "`--model` takes an offered name (`rft plugins list`), a folder that "
             "`save_pretrained` wrote, or ORG/NAME on the hub."
         ) from error
-    if not hasattr(processor, "image_processor"):
-        raise ModelError(f"model {str(source)!r} has no image processor, and rft's models see")
-    return Policy(model.to(device), processor, str(source))
 
 
 def check_source(source: str | Path) -> None:
@@ -138,8 +158,12 @@ def encode(policy: Policy, prompts: Sequence[Prompt], targets: Sequence[str] | N
     if targets is not None:
         endings = [_with_reply(policy, p, t) for p, t in zip(prompts, targets, strict=True)]
         texts = endings
+    return _processed(policy.processor, texts, prompts).to(policy.model.device)
+
+
+def _processed(processor: Any, texts: Sequence[str], prompts: Sequence[Prompt]) -> Any:
     images = [[image.open() for image in prompt.images] for prompt in prompts]
-    inputs = policy.processor(
+    return processor(
         text=texts,
         images=images if any(images) else None,
         padding=True,
@@ -147,15 +171,30 @@ def encode(policy: Policy, prompts: Sequence[Prompt], targets: Sequence[str] | N
         return_tensors="pt",
         add_special_tokens=False,  # the chat template has written them
     )
-    return inputs.to(policy.model.device)
 
 
 def render(policy: Policy, prompt: Prompt) -> str:
     """The prompt as the chat template writes it, up to where the policy speaks."""
-    text: str = policy.processor.apply_chat_template(
+    return _rendered(policy.processor, prompt)
+
+
+def _rendered(processor: Any, prompt: Prompt) -> str:
+    text: str = processor.apply_chat_template(
         conversation(prompt), tokenize=False, add_generation_prompt=True
     )
     return text
+
+
+def prompt_tokens(processor: Any, prompt: Prompt) -> int:
+    """How many tokens the policy reads before it speaks, those of the pictures included."""
+    inputs = _processed(processor, [_rendered(processor, prompt)], [prompt])
+    return int(inputs["input_ids"].shape[1])
+
+
+def reply_tokens(processor: Any, text: str) -> int:
+    """How many tokens the policy writes to say `text` and to end its turn."""
+    tokenizer = getattr(processor, "tokenizer", processor)
+    return len(tokenizer(text, add_special_tokens=False)["input_ids"]) + 1
 
 
 def _with_reply(policy: Policy, prompt: Prompt, reply: str) -> str:

@@ -144,6 +144,40 @@ class Choice:
         return str(value)
 
 
+@dataclass(frozen=True)
+class Text:
+    """The answer's own text, as it stands but for white space: for a reward that reads it itself.
+
+    Runs of white space are one space. `most` is how many characters an answer has at most,
+    so that a completion without tags is an answer only if it says little else.
+    """
+
+    most: int = 200
+
+    def __post_init__(self) -> None:
+        if self.most < 1:
+            raise PluginError(f"Text: most={self.most}: an answer has a character at least")
+
+    def parse(self, completion: str) -> Parsed:
+        """Read the answer of a whole completion."""
+        return in_tags(completion, self.gold)
+
+    def gold(self, text: str) -> Parsed:
+        """Read an answer without tags."""
+        text = " ".join(text.split())
+        if not text:
+            return Parsed(refusal="there is no text")
+        if markup.has_tags(text):
+            return _refuse(text, "not an answer alone: it holds think or answer tags")
+        if len(text) > self.most:
+            return _refuse(text, f"longer than {self.most} characters")
+        return Parsed(text)
+
+    def show(self, value: Any) -> str:
+        """The text."""
+        return str(value)
+
+
 @dataclass(frozen=True, order=True)
 class Call:
     """One call of an answer: a function, the number of the object it is about, a value."""
@@ -231,7 +265,7 @@ class Calls:
 
 
 OFFERED: Mapping[str, ParserFactory] = MappingProxyType(
-    {"choice": Choice, "integer": Integer, "number": Number}
+    {"choice": Choice, "integer": Integer, "number": Number, "text": Text}
 )
 
 

@@ -17,11 +17,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from rftcore import rewards
 from rftcore.errors import PluginError, RewardError, SampleError, closest
 from rftcore.types import Parsed, Parser, Reward, RewardInput, RewardResult, Sample, Task, Term
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -84,38 +86,46 @@ class Scorer:
         *,
         step: int | None = None,
         groups: Sequence[int] | None = None,
+        tokens: Sequence[int] | None = None,
     ) -> list[Score]:
-        """Score completions[i] as an answer to samples[i].
+        """Score completions[i], tokens[i] long, as an answer to samples[i].
 
         Shape: all sequences have one length; `groups[i]` is equal for the
         completions of one prompt, which are one another's siblings.
         Raises: SampleError for a gold that cannot be read, PluginError for a
         parser that raises, RewardError past the error budget.
         """
-        siblings = _siblings(completions, groups)
-        return [
-            self._score_one(completion, sample, step, others)
-            for completion, sample, others in zip(completions, samples, siblings, strict=True)
-        ]
+        known: dict[str, Sequence[Any] | None] = {
+            "siblings": _siblings(completions, groups),
+            "tokens": tokens,
+            "sibling_tokens": _siblings(tokens, groups),
+        }
+        scores = []
+        for at, (completion, sample) in enumerate(zip(completions, samples, strict=True)):
+            own = {name: None if every is None else every[at] for name, every in known.items()}
+            scores.append(self._score_one(completion, sample, {**own, "step": step}))
+        return scores
 
     def metrics(self) -> dict[str, float]:
         """Counts since the start: completions, those without an answer, failures by reward."""
         return dict(sorted(self._counts.items()))
 
-    def _score_one(
-        self, completion: str, sample: Sample, step: int | None, siblings: tuple[str, ...] | None
-    ) -> Score:
+    def _score_one(self, completion: str, sample: Sample, known: Mapping[str, Any]) -> Score:
         gold = self._read_gold(sample)
         parsed = self._parse(completion, sample)
         self._counts["completions"] += 1
         self._counts["without_answer"] += not parsed.ok
-        seen = {"completion": completion, "sample": sample, "step": step, "siblings": siblings}
-        parts = {
-            name: self._run(name, function, _input(function, parsed, gold, seen), sample)
-            for name, (_, function) in self._terms.items()
-        }
-        accuracy = parts[self._accuracy]
-        return Score(self._total(parts), parts, parsed, correct=accuracy.value == 1)
+        seen = {**known, "completion": completion, "sample": sample, "correct": None}
+
+        def run(name: str) -> Outcome:
+            function = self._terms[name][1]
+            return self._run(name, function, _input(function, parsed, gold, seen), sample)
+
+        accuracy = run(self._accuracy)  # first: the others may ask whether it is right
+        correct = accuracy.value == 1
+        seen["correct"] = None if accuracy.failed else correct
+        parts = {name: accuracy if name == self._accuracy else run(name) for name in self._terms}
+        return Score(self._total(parts), parts, parsed, correct=correct)
 
     def _read_gold(self, sample: Sample) -> Any:
         try:
@@ -194,16 +204,16 @@ def _resolved_reward(task: Task, name: str, term: Term) -> Reward:
 
 
 def _siblings(
-    completions: Sequence[str], groups: Sequence[int] | None
-) -> list[tuple[str, ...] | None]:
-    """For each completion the others of its group, in order; None if groups are unknown."""
-    if groups is None:
-        return [None] * len(completions)
+    values: Sequence[Value] | None, groups: Sequence[int] | None
+) -> Sequence[tuple[Value, ...]] | None:
+    """For each value those of the others of its group, in order; None if unknown."""
+    if values is None or groups is None:
+        return None
     members: defaultdict[int, list[int]] = defaultdict(list)
     for at, group in enumerate(groups):
         members[group].append(at)
     return [
-        tuple(completions[other] for other in members[group] if other != at)
+        tuple(values[other] for other in members[group] if other != at)
         for at, group in enumerate(groups)
     ]
 

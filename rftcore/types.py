@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
 STANDARD_SPLITS = ("sft", "rl", "val", "test")
+TASK_SECTIONS = ("sft", "grpo", "evaluation")  # of a recipe: what `Task.defaults` may set
 OOD_PREFIX = "ood-"
 
 
@@ -130,6 +131,10 @@ class RewardInput:
     `answer` is None if the completion has none. The rest is None unless the
     reward declares that it uses it (`rftcore.rewards.reward(uses=...)`), so
     a reward that says it only reads the answer is blind to everything else.
+
+    `correct` is whether the task's accuracy term is exactly 1; `tokens` is the
+    length of the completion in tokens of the policy, `sibling_tokens` that of its
+    siblings. What the caller of the scorer does not know is None even then.
     """
 
     answer: Any
@@ -138,6 +143,9 @@ class RewardInput:
     sample: Sample | None = None
     step: int | None = None
     siblings: tuple[str, ...] | None = None
+    tokens: int | None = None
+    sibling_tokens: tuple[int, ...] | None = None
+    correct: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -199,7 +207,10 @@ class Task:
 
     `prompt` is what training and evaluation show. `direct_prompt`, if given,
     asks for the bare answer: the fair question for a model that was never
-    taught to reason, used for the zero-shot row only.
+    taught to reason, used for the zero-shot row only. `defaults` is like a
+    recipe with the sections of `TASK_SECTIONS` alone, such as
+    `{"grpo": {"max_completion_length": 128}}`: what the task's answers need,
+    whatever the model. A recipe can change it.
     """
 
     name: str
@@ -210,6 +221,7 @@ class Task:
     summary: str = ""
     direct_prompt: PromptMaker | None = None
     accuracy: str = "accuracy"
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 TaskFactory = Callable[..., Task]

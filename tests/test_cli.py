@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ def world(tmp_path, monkeypatch, fakes):
     installed = types.SimpleNamespace(entry_points=lambda group: points)
     monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
     cli._plugin_commands.cache_clear()
-    yield
+    yield lambda name, plugin: points.append(fakes.point(name, plugin))
     cli._plugin_commands.cache_clear()
 
 
@@ -174,6 +174,38 @@ def test_set_beats_recipe_beats_the_models_own_layer(training):
 
     sft = training.job.recipe.sft
     assert (sft.batch_size, sft.learning_rate, sft.warmup_steps) == (4, 2e-3, 7)
+
+
+@pytest.fixture
+def stories(world, fakes):
+    """Installs a task with recipe defaults."""
+
+    def install(**defaults):
+        task = replace(fakes.numbers(), name="stories", defaults=defaults)
+        world("long", fakes.tasks(stories=lambda: task))
+
+    return install
+
+
+def test_a_task_beats_the_model_and_a_recipe_beats_the_task(training, stories):
+    stories(sft={"batch_size": 6, "warmup_steps": 1}, evaluation={"max_new_tokens": 99})
+    Path("r.yaml").write_text("task: stories\nsft: {warmup_steps: 5}\n")
+    done = rft("train", "--recipe", "r.yaml", "--set", "sft.micro_batch=3")
+
+    assert done.exit_code == 0, done.stderr  # 3 divides the task's 6, not the 4 and 16 below it
+    sft = training.job.recipe.sft
+    assert (sft.batch_size, sft.warmup_steps, sft.learning_rate) == (6, 5, 1e-3)
+    assert training.job.recipe.evaluation.max_new_tokens == 99
+
+
+def test_a_wrong_number_in_a_tasks_defaults_is_told_with_task_and_plugin(training, stories):
+    stories(grpo={"group_size": 1})
+    done = rft("train", "--task", "stories", "--set", "sft.micro_batch=3")
+
+    assert done.exit_code == 2
+    assert "grpo.group_size = 1 (task 'stories' of long 1.0): " in done.stderr
+    assert "sft.micro_batch = 3 (--set sft.micro_batch): " in done.stderr
+    assert training.job is None
 
 
 def test_smoke_shrinks_everything_but_what_is_set(training):
@@ -284,6 +316,12 @@ def test_tasks_show_says_all_about_a_task():
         assert fact in shown
 
 
+def test_tasks_show_lists_what_the_task_sets(stories):
+    stories(grpo={"max_completion_length": 99})
+
+    assert "grpo.max_completion_length = 99" in rft("tasks", "show", "stories").output
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_preview_draws_a_picture(count):
     done = rft("tasks", "preview", "numbers", "--count", count, "--out", "grid.png")
@@ -350,6 +388,29 @@ def test_eval_of_a_run_on_another_task_leaves_the_first_tasks_settings_behind(tr
     rft("eval", "out", "--task", "good:numbers")
 
     assert measured[0].recipe.task_options == {}
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "tokens"),
+    [("nano", "stories", 99), ("out", "stories", 99), ("out", "numbers", 55)],
+)
+def test_eval_lets_answers_be_as_long_as_the_task_says(
+    target, task, tokens, training, measured, stories
+):
+    stories(evaluation={"max_new_tokens": 99})
+    rft("train", "--task", "numbers", "--set", "evaluation.max_new_tokens=55", "--out", "out")
+    done = rft("eval", target, "--task", task)
+
+    assert done.exit_code == 0, done.stderr
+    assert measured[0].recipe.evaluation.max_new_tokens == tokens
+
+
+def test_eval_of_a_run_asks_as_the_run_did(training, measured, stories):
+    stories(evaluation={"max_new_tokens": 99})
+    rft("train", "--task", "stories", "--set", "evaluation.max_new_tokens=55", "--out", "out")
+    rft("eval", "out")
+
+    assert measured[0].recipe.evaluation.max_new_tokens == 55
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from PIL import Image as Pil
 
 from rftcore import builtin, cli, data, markup, parsers, prompts, rewards
 from rftcore.config import load_recipe
-from rftcore.datasets import ReasonRftDataset
+from rftcore.datasets import JsonlDataset, ReasonRftDataset
 from rftcore.datasets.audit import audit
 from rftcore.datasets.layout import find
 from rftcore.datasets.records import record
@@ -608,13 +609,17 @@ def of_recipe(fakes, *settings: str) -> Task:
 
 
 def test_a_path_says_by_itself_which_reader_it_needs(fakes, paper, tmp_path):
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text(json.dumps({"question": "How many?", "answer": 1, "image": "a.png"}))
+    row = {"question": "How many?", "answer": 1, "image": "a.png"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    (tmp_path / "rows.json").write_text(json.dumps([row], indent=2))
 
     assert of_recipe(fakes, f"dataset.path={paper}").dataset == ReasonRftDataset(
         str(paper), "counting"
     )
-    assert type(of_recipe(fakes, f"dataset.path={rows}").dataset).__name__ == "JsonlDataset"
+    for name in ("rows.jsonl", "rows.json"):
+        made = of_recipe(fakes, f"dataset.path={tmp_path / name}").dataset
+        assert isinstance(made, JsonlDataset)
+        assert sum(map(made.size, made.splits)) == 1
 
 
 def test_options_of_the_reader_stand_beside_the_path(fakes, paper):
@@ -630,7 +635,7 @@ def test_options_of_the_reader_stand_beside_the_path(fakes, paper):
         ("dataset.path=nowhere", "there is no such file or folder"),
         ("dataset.path=3", "say where the data is"),
         ("dataset.sft_rows=3", "say where the data is"),
-        (f"dataset.path={__file__}", "a folder of JSON files with pictures, or a file that ends"),
+        (f"dataset.path={__file__}", "a folder of JSON files with pictures, or a .jsonl"),
     ],
 )
 def test_a_path_that_no_reader_knows_is_refused_with_the_next_step(fakes, setting, says):
@@ -719,6 +724,90 @@ def test_check_reads_on_after_a_row_that_training_would_refuse(rft, folder):
 
     assert done.exit_code == 1
     assert done.output.count("not JSON from byte") == 2
+
+
+GOOD = {"question": "How many?", "answer": 1, "image": "a.png", "cot": "One.", "split": "sft"}
+WRONG_ROWS = {
+    "missing field: no 'question'": {"question": None},
+    "missing field: no 'answer'": {"answer": None},
+    "missing field: no 'question'. The paper's rows": {"question": None, "problem": "?"},
+    "missing field: no 'cot'": {"cot": None},
+    "wrong field: split 'stf'": {"split": "stf"},
+    "path: image '../a.png'": {"image": "../a.png"},
+    "path: image 'out/a.png' links out": {"image": "out/a.png"},
+    "missing image: b.png": {"image": "b.png"},
+    "corrupt image: c.png": {"image": "c.png"},
+    "gold: the task's parser cannot read 'one'": {"answer": "one"},
+    "cot: tags inside": {"cot": "<think>One.</think>"},
+    "duplicate id: 'a' is the id of row 1": {"id": "a"},
+    "leak: in split test: the same question": {"question": "How many?", "split": "test"},
+    "leak: in split rl: the same question": {"question": "How many?", "split": "rl"},
+    "leak: in split val: the same": {"question": "How many?", "image": "d.png", "split": "val"},
+}
+
+
+@pytest.fixture
+def one_file(tmp_path):
+    """Writes a file of rows beside a picture, its copy and a damaged one."""
+    Pil.new("RGB", (6, 4), "red").save(tmp_path / "a.png")
+    (tmp_path / "d.png").write_bytes((tmp_path / "a.png").read_bytes())
+    (tmp_path / "c.png").write_bytes(b"not a picture")
+    (tmp_path / "out").symlink_to("/etc")
+
+    def write(name, *rows):
+        path = tmp_path / name
+        lines = name.endswith(".jsonl")
+        path.write_text("\n".join(map(json.dumps, rows)) if lines else json.dumps(rows))
+        return path
+
+    return write
+
+
+def trained_on(task: Task):
+    """The checks of a run."""
+    parts = [data.take(task, split) for split in task.dataset.splits]
+    data.check(task, parts, progress=False, also=lambda sample, _: prompts.sft_target(sample))
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
+@pytest.mark.parametrize("says", WRONG_ROWS)
+def test_check_of_one_file_names_the_row_that_training_refuses(rft, fakes, one_file, name, says):
+    wrong = {**GOOD, "question": "How many now?", **WRONG_ROWS[says]}
+    wrong = {key: value for key, value in wrong.items() if value is not None}
+    path = one_file(name, {**GOOD, "id": "a"}, wrong)
+    done = rft("check", path, "--task", "counting")
+
+    assert done.exit_code == 1, done.output
+    assert f"{name} row 2: {says}" in done.output
+    assert f"{name} row 1: " not in done.output
+    made = of_recipe(fakes, f"dataset.path={path}")
+    if says != "leak: in split val: the same":  # training does not compare bytes
+        with pytest.raises(DataError):
+            trained_on(made)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
+def test_check_of_one_file_says_what_it_read_and_ends_well(rft, one_file, name):
+    rows = [GOOD, {**GOOD, "question": "How many now?", "split": "rl"}]
+    done = rft("check", one_file(name, *rows), "--task", "counting")
+
+    assert done.exit_code == 0, done.output
+    assert "nothing is wrong" in done.output
+    assert re.findall(r"^(\w+) +rows\.json", done.output, re.M) == ["sft", "rl"]
+    assert "pictures: 1" in done.output
+
+
+def test_check_reads_on_after_a_line_that_is_not_json(rft, one_file, tmp_path):
+    path = one_file("rows.jsonl", GOOD)
+    path.write_text("{\n" + path.read_text() + "\n\n{]")
+    done = rft("check", path, "--task", "counting")
+
+    assert done.output.count("not JSON: ") == 2
+    assert "rows.jsonl row 4: not JSON" in done.output
+
+
+def test_check_of_an_empty_file_ends_with_2(rft, one_file):
+    assert rft("check", one_file("rows.json"), "--task", "counting").exit_code == 2
 
 
 @pytest.mark.parametrize("arguments", [["nowhere"], ["nowhere", "--task", "counting"], ["."]])

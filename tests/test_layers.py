@@ -108,6 +108,7 @@ def test_a_slow_package_is_imported_when_used(file):
     [
         "import rftcore; dir(rftcore)",
         "from rftcore import Task, Term, Sample, Image, prompts, parsers, rewards, JsonlDataset",
+        "from rftcore import ReasonRftDataset",
         "from rftcore.cli import main; main(['--help'], standalone_mode=False)",
         "from rftcore.cli import main; main(['train', '--help'], standalone_mode=False)",
         "from rftcore.cli import main; main(['plugins', 'list'], standalone_mode=False)",

@@ -94,6 +94,17 @@ def test_the_trainer_shows_the_policy_the_tokens_that_evaluation_shows(policy):
     assert trained["pixel_values"].equal(shown["pixel_values"])
 
 
+@pytest.mark.parametrize("text", ["2", "one, two\n\nthree", prompts.markup.write("one", "3")])
+def test_tokens_can_be_counted_without_the_weights(policy, folder, text):
+    processor, prompt = models.load_processor(folder), PROMPTS[0]
+    end = {policy.tokenizer.eos_token_id}
+    ids = models.encode(policy, [prompt], [text])["input_ids"][0].tolist()
+    last = max(at for at, token in enumerate(ids) if token in end)  # a line break may follow
+    whole = models.prompt_tokens(processor, prompt) + models.reply_tokens(processor, text)
+
+    assert whole == last + 1
+
+
 def test_freezing_the_vision_tower_leaves_the_rest_trainable(policy):
     whole = models.freeze(policy, [])
     rest = models.freeze(policy, ["vision"])

@@ -15,7 +15,7 @@ FUNCTIONS = {"change_size": ("small", "large"), "change_position": ("left", "fro
 CALLS = parsers.Calls(FUNCTIONS, low=0, high=12, most=5)
 PARSERS = [
     *(parsers.Integer(), parsers.Integer(low=-5, high=99), parsers.Number(), parsers.Choice()),
-    CALLS,
+    *(CALLS, parsers.Text()),
 ]
 a_call = st.sampled_from(sorted(FUNCTIONS)).flatmap(
     lambda name: st.builds(
@@ -30,12 +30,19 @@ GOLDS = {
     PARSERS[3]: st.sampled_from("ABCD"),
     CALLS: some_calls,
 }
+EXPRESSIONS = ["\\frac{1}{2}", "1 / 2", "x^2 + 1", "a < b", "5 cm", "<", "answer>"]
 
 PIECES = ["<think>", "</think>", "<answer>", "</answer>", "<ANSWER x=1>", "< / answer >", "<"]
 PIECES += ["5", "6", "-1", "1,000", "A", "(B)", ".", " ", "\n", "\0", "\uff15", "\u200b", "left"]
 PIECES += ["change_size", "change size", "(", ")", ",", "'", '"', "small", "change_size(0, small)"]
 texts = st.text() | st.lists(st.sampled_from(PIECES)).map("".join)
 space = st.text(" \n\t\r")
+GOLDS[PARSERS[-1]] = (
+    (texts | st.sampled_from(EXPRESSIONS))
+    .map(parsers.Text().gold)
+    .filter(lambda parsed: parsed.ok)
+    .map(lambda parsed: parsed.value)
+)
 
 every_parser = pytest.mark.parametrize("parser", PARSERS, ids=repr)
 
@@ -83,6 +90,33 @@ def test_several_blocks_answer_only_if_they_agree(answers: list[int]):
 @given(text=texts, before=space, after=space)
 def test_outer_white_space_changes_nothing(parser: Parser, text: str, before: str, after: str):
     assert parser.parse(before + text + after) == parser.parse(text)
+
+
+@given(
+    words=st.lists(st.text(st.characters(codec="ascii", categories=["L"]), min_size=1)), gap=space
+)
+def test_a_text_is_its_words_whatever_stands_between_them(words: list[str], gap: str):
+    parsed = parsers.Text(10**6).parse(f"<answer>{f' {gap}'.join(words)}</answer>")
+
+    assert parsed.value == (" ".join(words) or None)
+
+
+@pytest.mark.parametrize(
+    ("completion", "value"),
+    [
+        (r"<think>x</think><answer> \frac{1}{2} </answer>", r"\frac{1}{2}"),
+        ("<answer>1/2</answer><answer> 1/2\n</answer>", "1/2"),
+        ("<answer>1/2</answer><answer>0.5</answer>", None),  # another spelling is another text
+        ("<answer>X</answer><answer>x</answer>", None),
+        ("<answer> \n </answer>", None),
+        ("x = 3", "x = 3"),
+        ("I think that it is 3. " * 20, None),
+    ],
+)
+def test_a_text_is_the_answer_block_and_nothing_is_made_of_it(completion: str, value: str | None):
+    parsed = parsers.Text().parse(completion)
+
+    assert (parsed.value, parsed.ok) == (value, value is not None)
 
 
 @given(low=st.integers(), high=st.integers(), value=st.integers(-(10**30), 10**30))
@@ -258,7 +292,9 @@ def test_time_grows_with_length_and_no_faster(parser: Parser, piece: str):
     assert time.process_time() - start < 2  # quadratic time would be minutes
 
 
-@pytest.mark.parametrize("make", [lambda: parsers.Integer(3, 2), lambda: parsers.Choice("AA")])
+@pytest.mark.parametrize(
+    "make", [lambda: parsers.Integer(3, 2), lambda: parsers.Choice("AA"), lambda: parsers.Text(0)]
+)
 def test_options_that_make_no_sense_are_refused(make):
     with pytest.raises(PluginError):
         make()

@@ -260,6 +260,10 @@ def test_a_factory_that_fails_names_the_component_and_its_distribution(factory, 
         ({"parser": Integer}, "which is no parser"),
         ({"dataset": [1, 2]}, "which is no dataset"),
         ({"prompt": "How many?"}, "it must be callable"),
+        ({"defaults": {"model": "nano"}}, "set 'model', but a task may set only sft, grpo, eval"),
+        ({"defaults": {"gpro": {}}}, "Did you mean 'grpo'"),
+        ({"defaults": {"grpo": 8}}, "set grpo = 8: write a mapping"),
+        ({"defaults": ["grpo"]}, "its defaults are ['grpo']: write a mapping"),
     ],
 )
 def test_a_task_with_a_wrong_part_says_which(change, says, fakes):
@@ -267,6 +271,7 @@ def test_a_task_with_a_wrong_part_says_which(change, says, fakes):
 
     with pytest.raises(PluginError) as caught:
         catalogue.task("cubes")
+    assert str(caught.value).startswith("task 'cubes' of bad 1.0: ")
     assert says in str(caught.value)
 
 

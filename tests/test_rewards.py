@@ -29,9 +29,10 @@ def every_reward(without=frozenset()):
 
 
 @every_reward(without={"symbolic"})
-@given(answer=st.none() | st.floats(), gold=finite, completion=texts, siblings=st.tuples(texts))
-def test_a_reward_repeats_itself_within_its_range(name, reward, answer, gold, completion, siblings):
-    x = RewardInput(answer, gold, completion, step=1, siblings=siblings)
+@given(answer=st.none() | st.floats(), gold=finite, completion=texts, correct=st.booleans())
+def test_a_reward_repeats_itself_within_its_range(name, reward, answer, gold, completion, correct):
+    lengths = {"tokens": len(completion), "sibling_tokens": (3, 9)}
+    x = RewardInput(answer, gold, completion, step=1, correct=correct, **lengths)
 
     assert LOW.get(name, 0) <= reward(x) <= HIGH.get(name, 1)
     assert reward(x) == reward(x)
@@ -214,16 +215,28 @@ def test_steps_pay_their_share_up_to_enough():
 sizes = st.integers(0, 50)
 
 
-@given(texts=st.tuples(texts, texts), siblings=st.lists(texts, min_size=1), correct=st.booleans())
-def test_a_longer_completion_never_earns_more(texts, siblings, correct):
-    short, more = texts
-    group = {"step": 1, "siblings": tuple(siblings)}
-    few, many = (
-        rewards.length()(RewardInput(5 if correct else None, 5, text, **group))
-        for text in (short, f"{short} {more}")
-    )
+def of_length(tokens, others, *, correct=True, step=1):
+    """What `length` may look at."""
+    group = {"tokens": tokens, "sibling_tokens": others}
+    return RewardInput(5, 5, step=step, correct=correct, **group)
+
+
+@given(tokens=st.tuples(sizes, sizes), others=st.lists(sizes, min_size=1), correct=st.booleans())
+def test_a_longer_completion_never_earns_more(tokens, others, correct):
+    few, many = (rewards.length()(of_length(n, others, correct=correct)) for n in sorted(tokens))
 
     assert many <= few
+
+
+@given(tokens=sizes, others=st.lists(sizes, min_size=1), correct=st.booleans())
+def test_length_can_be_for_correct_completions_alone(tokens, others, correct):
+    x = of_length(tokens, others, correct=correct)
+
+    assert rewards.length(only_correct=True)(x) == (rewards.length()(x) if correct else None)
+
+
+def test_length_does_not_apply_where_correct_is_unknown():
+    assert rewards.length()(of_length(1, (2,), correct=None)) is None
 
 
 @given(tokens=sizes, others=st.lists(sizes, min_size=1))
@@ -242,21 +255,14 @@ def test_brevity_pays_as_in_the_paper(tokens, others, earned):
 
 
 @pytest.mark.parametrize(
-    ("step", "siblings", "earned"),
-    [(None, ("x y",), None), (9, ("x y",), None), (10, None, None), (10, (), None)]
-    + [(step, ("x y",), grown / 2) for step, grown in [(10, 0), (15, 0.5), (20, 1), (99, 1)]],
+    ("step", "others", "earned"),
+    [(None, (2,), None), (9, (2,), None), (10, None, None), (10, (), None)]
+    + [(step, (2,), grown / 2) for step, grown in [(10, 0), (15, 0.5), (20, 1), (99, 1)]],
 )
-def test_length_grows_on_schedule_and_applies_within_a_group_in_training(step, siblings, earned):
+def test_length_grows_on_schedule_and_applies_within_a_group_in_training(step, others, earned):
     scheduled = rewards.length(from_step=10, ramp_steps=10)
 
-    assert scheduled(RewardInput(5, 5, "x", step=step, siblings=siblings)) == earned
-
-
-@pytest.mark.parametrize(
-    ("text", "tokens"), [("", 0), (" \n", 0), ("two cubes.", 3), ("1234", 4), ("antidisestab", 2)]
-)
-def test_what_counts_as_a_token(text, tokens):
-    assert rewards.count_tokens(text) == tokens
+    assert scheduled(of_length(1, others, step=step)) == earned
 
 
 @pytest.mark.parametrize(

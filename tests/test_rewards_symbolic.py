@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rftcore import rewards
+from rftcore import parsers, rewards
 from rftcore.errors import PluginError, RewardError, SampleError
 from rftcore.rewards import maths
 from rftcore.scoring import Scorer
-from rftcore.types import Parsed, RewardInput, Sample, Task, Term
+from rftcore.types import RewardInput, Sample, Task, Term
 
 ENDLESS = "9^{9^{9^{9}}}"
 same = maths.same_expression
@@ -23,18 +23,8 @@ few = settings(max_examples=20)
 small = st.integers(-99, 99)
 
 
-class Words:
-    """Any text is its own answer."""
-
-    def parse(self, text: str) -> Parsed:
-        return Parsed(text)
-
-    gold = parse
-    show = str
-
-
 def score(completion: str, timeout_s: float = 60.0):
-    task = Task("t", "none", str, Words(), {"accuracy": Term(rewards.symbolic())})
+    task = Task("t", "none", str, parsers.Text(), {"accuracy": Term(rewards.symbolic())})
     scorer = Scorer(task, timeout_s=timeout_s)
     return scorer.score([completion], [Sample("a", "?", "2")])[0].parts["accuracy"]
 

@@ -3,6 +3,7 @@
 import math
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -192,6 +193,39 @@ def test_a_reward_sees_only_what_it_declares():
     Scorer(task(extra=looks)).score(["5", "6", "7"], samples, step=4, groups=[0, 1, 0])
 
     assert seen == [("5", ("7",), None, None), ("6", (), None, None), ("7", ("5",), None, None)]
+
+
+def test_a_reward_may_know_its_length_and_whether_the_answer_is_right():
+    seen = []
+
+    @rewards.reward(uses=("tokens", "sibling_tokens", "correct"))
+    def looks(x):
+        seen.append((x.tokens, x.sibling_tokens, x.correct))
+        return 0.0
+
+    made = task(extra=looks)
+    made = replace(made, rewards=dict(reversed(made.rewards.items())))  # accuracy stands last
+    scorer, samples = Scorer(made), [SAMPLE] * 3
+    scorer.score(["5", "6", "7"], samples, groups=[0, 1, 0], tokens=[3, 4, 9])
+    scorer.score(["5"], [SAMPLE])
+
+    right = SAMPLE.gold == "5"
+    assert seen == [(3, (9,), right), (4, (), False), (9, (3,), False), (None, None, right)]
+
+
+def test_nobody_knows_whether_an_answer_is_right_if_accuracy_fails():
+    seen = []
+
+    @rewards.reward(uses=("correct",))
+    def looks(x):
+        seen.append(x.correct)
+        return 0.0
+
+    made = task(extra=looks)
+    broken = {name: replace(term, reward=raises_anything) for name, term in made.rewards.items()}
+    Scorer(replace(made, rewards={**broken, "extra": made.rewards["extra"]})).score(["5"], [SAMPLE])
+
+    assert seen == [None]
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,8 @@ class FixedScorer:
     def __init__(self, *scores):
         self.scores, self.asked = list(scores), None
 
-    def score(self, completions, samples, *, step, groups):
-        self.asked = (list(completions), [s.id for s in samples], step, list(groups))
+    def score(self, completions, samples, *, step, groups, tokens):
+        self.asked = (list(completions), [s.id for s in samples], step, list(groups), tokens)
         return self.scores
 
 
@@ -88,10 +88,11 @@ def test_a_failed_reward_reaches_trl_as_none_and_never_as_zero():
     reward = reward_function(part, scorer, lambda step, rollouts: seen.extend(rollouts))
     state = SimpleNamespace(global_step=7)
 
-    totals = reward(completions=["3", "x"], row=[1, 1], trainer_state=state)
+    ids = [[7, 8], [9]]
+    totals = reward(completions=["3", "x"], row=[1, 1], completion_ids=ids, trainer_state=state)
 
     assert totals == [2.0, None]
-    assert scorer.asked == (["3", "x"], ["b", "b"], 8, [1, 1])
+    assert scorer.asked == (["3", "x"], ["b", "b"], 8, [1, 1], [2, 1])
     assert [r["parts"]["accuracy"]["kind"] for r in seen] == ["ok", "error"]
 
 
@@ -133,6 +134,16 @@ def test_trl_gives_a_row_without_reward_no_advantage():
 
     source = inspect.getsource(GRPOTrainer._generate_and_score_completions)
     assert "nan_to_num(advantages" in source
+
+
+def test_trl_says_how_many_tokens_a_completion_has():
+    # what `length` relies on; pinned to the installed TRL
+    import inspect
+
+    from trl import GRPOTrainer
+
+    source = inspect.getsource(GRPOTrainer._calculate_rewards)
+    assert "completion_ids=completion_ids_list, **reward_kwargs" in source
 
 
 def test_the_prompt_hash_moves_with_the_instruction():

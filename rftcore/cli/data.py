@@ -24,11 +24,11 @@ FAULTY = 1  # exit code of `rft data check` for data that is wrong
 
 @click.group()
 def data() -> None:
-    """Check a folder of data, or time how fast samples come."""
+    """Check a folder or file of data, or time how fast samples come."""
 
 
 @data.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path(path_type=Path))
 @click.option("--task", required=True, help="Whose data it is; `rft tasks list` shows the names.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
 @click.option(
@@ -42,31 +42,35 @@ def data() -> None:
 @click.pass_context
 def check(
     ctx: click.Context,
-    folder: Path,
+    path: Path,
     task: str,
     settings: tuple[str, ...],
     max_pixels: int,
     as_json: bool,
 ) -> None:
-    """Read every row and picture of a folder and report every fault by file and row.
+    """Read every row and picture of a folder, or of one file, and report every fault.
 
+    PATH is what dataset.path would be in training; a fault is told by file and row.
     Exit code 0: nothing is wrong; 1: something is; 2: there was nothing to read.
 
     \b
     Example:
       rft data check Reason-RFT-CoT --task counting
       rft data check FOLDER --task counting --set dataset.test=mine.json --json
+      rft data check cubes.jsonl --task counting
     """
     from rftcore.data import parser_of
-    from rftcore.datasets import ReasonRftDataset
+    from rftcore.datasets import JsonlDataset, ReasonRftDataset
     from rftcore.datasets.audit import audit
 
-    if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder")
-    made = _task(task, {"path": str(folder)}, settings)
-    if not isinstance(made.dataset, ReasonRftDataset):
-        raise DataError(f"{type(made.dataset).__name__} is no folder of rows to check")
+    if not path.exists():
+        raise DataError(f"{path}: there is no such folder or file")
+    made = _task(task, {"path": str(path)}, settings)
+    if not isinstance(made.dataset, ReasonRftDataset | JsonlDataset):
+        raise DataError(f"{type(made.dataset).__name__} is neither a folder nor a file of rows")
     report = audit(made.dataset, parser_of(made), made.prompt, max_pixels=max_pixels)
+    if not report.splits and not report.findings:
+        raise DataError(f"{path} has no rows")
     click.echo(_as_json(report) if as_json else "\n".join(_as_text(report)))
     if report.findings:
         ctx.exit(FAULTY)
@@ -104,7 +108,7 @@ def _task(task: str, dataset: dict[str, Any], settings: Sequence[str]) -> "Task"
 
     layers: list[tuple[str, dict[str, Any]]] = [("--task", {"task": task})]
     if dataset:
-        layers.append(("FOLDER", {"dataset": dataset}))
+        layers.append(("PATH", {"dataset": dataset}))
     return Catalogue.load().task_of(load_recipe(*layers, overrides=settings))
 
 

@@ -12,6 +12,7 @@ from rftcore.errors import RecipeError
 
 if TYPE_CHECKING:
     from rftcore.config import Layer, Recipe
+    from rftcore.plugins import Catalogue
     from rftcore.types import SplitScore, Task
 
 SHARED = ("seed", "evaluation", "scoring")  # what a run's recipe says about any task
@@ -49,10 +50,12 @@ def evaluate(
     from rftcore.data import dataset_of
     from rftcore.plugins import Catalogue
 
-    layers = _layers(run_or_model, task, splits)
-    recipe = load_recipe(*layers, overrides=settings)
+    own, options = _own(run_or_model, task), _options(run_or_model, task, splits)
     catalogue = Catalogue.load()
-    chosen = catalogue.task_of(recipe)
+    named = load_recipe(*own, *options, overrides=settings)
+    chosen = catalogue.task_of(named)
+    defaults = _task_defaults(catalogue, named.task, chosen, own)
+    recipe = load_recipe(*own, *defaults, *options, overrides=settings)
     offered = dataset_of(chosen).splits
     check_splits(recipe, offered)
     source = _policy(run_or_model) or catalogue.model(recipe.model)
@@ -60,19 +63,32 @@ def evaluate(
     _tell(scores, recipe, str(source), file)
 
 
-def _layers(target: str, task: str | None, splits: Sequence[str]) -> "list[Layer]":
-    """The recipe: the run's own, as far as it fits the task, then the options."""
+def _own(target: str, task: str | None) -> "list[Layer]":
+    """The run's own recipe, as far as it fits the task; nothing if `target` is no run."""
     from rftcore.config import read_recipe_file
     from rftcore.runs import RECIPE
 
+    if not _is_run(target):
+        return []
+    own = read_recipe_file(Path(target) / RECIPE)
+    same = task in (None, own["task"])
+    kept = {key: value for key, value in own.items() if same or key in SHARED}
+    return [(f"{target}/{RECIPE}", kept)]
+
+
+def _task_defaults(
+    catalogue: "Catalogue", name: str, task: "Task", own: "Sequence[Layer]"
+) -> "list[Layer]":
+    """What another task's answers need; a run of this one has settled it already."""
+    settled = any("task" in layer for _, layer in own)
+    return [] if settled else [catalogue.defaults_of(name, task)]
+
+
+def _options(target: str, task: str | None, splits: Sequence[str]) -> "list[Layer]":
+    """What the command line says, without --set."""
     # training is over: the splits that it needs are not asked for
     layers: list[Layer] = [("eval", {"sft": {"enabled": False}, "grpo": {"enabled": False}})]
-    if _is_run(target):
-        own = read_recipe_file(Path(target) / RECIPE)
-        same = task in (None, own["task"])
-        kept = {key: value for key, value in own.items() if same or key in SHARED}
-        layers = [(f"{target}/{RECIPE}", kept), *layers]
-    else:
+    if not _is_run(target):
         layers.append(("RUN_OR_MODEL", {"model": target}))
     if task:
         layers.append(("--task", {"task": task}))

@@ -102,6 +102,10 @@ def _description(offer: "Offer", task: "Task") -> Iterator[str]:
     for name, term in task.rewards.items():
         yield f"  {name}: {_named(term.reward)}, weight {term.weight:g}"
     yield f"\nparser: {task.parser}"
+    if task.defaults:
+        yield "\nrecipe defaults:"
+    for section, settings in task.defaults.items():
+        yield from (f"  {section}.{name} = {value!r}" for name, value in settings.items())
     sample = take(task, dataset.splits[0])[0]
     yield f"\nprompt of {sample.id} (with {len(sample.images)} image(s)):"
     yield textwrap.indent(task.prompt(sample).text, "  ")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rftcore.errors import RecipeError, RftError
+from rftcore.types import TASK_SECTIONS
 
 if TYPE_CHECKING:
     from rftcore.config import Layer, Recipe
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
 # What --smoke changes: every part runs, none of them long. --set still wins.
 SMOKE: dict[str, Any] = {
     "model": "toy",  # of rft-nano: every part of a real model, tiny, with random weights
-    "sft": {"samples": 16, "batch_size": 8, "micro_batch": None, "max_steps": 2},
+    "sft": {
+        "samples": 16,
+        "batch_size": 8,
+        "micro_batch": None,
+        "max_steps": 2,
+        "check_lengths": False,  # few tokens are the point
+    },
     "grpo": {
         "samples": 8,
         "prompts_per_step": 2,
@@ -95,31 +102,50 @@ class Request:
     smoke: bool
 
     def plan(self, catalogue: "Catalogue") -> Plan:
-        """Resolve it in steps: the recipe names a model, whose folder may hold defaults."""
+        """Resolve it in steps: the recipe names a model and a task, which may bring defaults."""
         from rftcore.config import check_splits, evaluated_splits
 
-        model = catalogue.model(self.recipe().model)
-        recipe = self.recipe(model)
-        task = catalogue.task_of(recipe)
+        model = catalogue.model(self.named().model)
+        defaults = _model_defaults(model)
+        named = self.named(defaults)
+        task = catalogue.task_of(named)
+        defaults.append(catalogue.defaults_of(named.task, task))
+        recipe = self.recipe(defaults)
         splits = _splits(task)
         check_splits(recipe, splits)
         if self.smoke:
-            recipe = self.recipe(model, evaluated_splits(recipe, splits))
+            recipe = self.recipe(defaults, evaluated_splits(recipe, splits))
         return Plan(recipe, task, model)
 
-    def recipe(self, model: Path | str = "", splits: Sequence[str] = ()) -> "Recipe":
-        """Core defaults < the model's rft.yaml < --recipe < --smoke < options < --set."""
+    def named(self, defaults: "Sequence[Layer]" = ()) -> "Recipe":
+        """The recipe before all defaults are known: good for the names in it.
+
+        Numbers that do not fit yet may fit then; if not, that is told then.
+        """
+        try:
+            return self.recipe(defaults)
+        except RecipeError as every_fault:
+            try:
+                return self.recipe(defaults, without=TASK_SECTIONS)
+            except RecipeError:
+                raise every_fault from None
+
+    def recipe(
+        self,
+        defaults: "Sequence[Layer]" = (),
+        splits: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> "Recipe":
+        """Core < `defaults` (model, then task) < --recipe < --smoke < options < --set."""
         from rftcore.config import load_recipe, read_recipe_file
 
-        layers: list[Layer] = []
-        if isinstance(model, Path) and (model / "rft.yaml").is_file():
-            layers.append((str(model / "rft.yaml"), read_recipe_file(model / "rft.yaml")))
+        layers = list(defaults)
         if self.file:
             layers.append((str(self.file), read_recipe_file(self.file)))
         if self.smoke:
             few = {"samples": dict.fromkeys(splits, SMOKE_SAMPLES)}
             layers += [("--smoke", SMOKE), ("--smoke", {"evaluation": few})]
-        return load_recipe(*layers, *self.options, overrides=self.settings)
+        return load_recipe(*layers, *self.options, overrides=self.settings, without=without)
 
 
 def _start(plan: Plan, catalogue: "Catalogue", out: Path | None, smoke: bool) -> "RunFolder":
@@ -191,6 +217,15 @@ def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
             sys.exit(130)
     if is_main():
         click.echo(summary.table())
+
+
+def _model_defaults(model: Path | str) -> "list[Layer]":
+    """What the model's folder says about recipes, if it is a folder and says anything."""
+    from rftcore.config import read_recipe_file
+
+    if isinstance(model, Path) and (model / "rft.yaml").is_file():
+        return [(str(model / "rft.yaml"), read_recipe_file(model / "rft.yaml"))]
+    return []
 
 
 def _splits(task: "Task") -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Read a whole folder and say everything that is wrong with it, by file and row.
+"""Read a whole folder, or one file, and say everything that is wrong with it, by file and row.
 
 Training refuses the first fault it meets; this finds all of them, with the
 same reader, the task's own parser and the task's own prompt.
@@ -15,8 +15,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from rftcore import markup
 from rftcore.bars import Bar
 from rftcore.datasets.files import Row, RowFile, content_of
+from rftcore.datasets.jsonl import JsonlDataset, LineFile, in_order
+from rftcore.datasets.layout import Layout
 from rftcore.datasets.reason_rft import ReasonRftDataset
 from rftcore.errors import RftError
 from rftcore.types import Parser, PromptMaker, Sample
@@ -37,7 +40,8 @@ class Finding:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.file} row {self.row}: {self.kind}: {self.text}"
+        kind = "" if self.text.startswith(self.kind) else f"{self.kind}: "
+        return f"{self.file} row {self.row}: {kind}{self.text}"
 
 
 @dataclass(frozen=True)
@@ -70,17 +74,18 @@ class Report:
 class _File:
     """What is kept of a file: a few numbers a row."""
 
-    source: RowFile
+    source: RowFile | LineFile
     name: str
     rows: list[int] = field(default_factory=list)
     contents: list[int | None] = field(default_factory=list)  # by the pictures' names
     seen: list[bytes | None] = field(default_factory=list)  # by the pictures' bytes
     reasoned: list[bool] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)  # where each row says its own
     ids: dict[str, int] = field(default_factory=dict)
 
 
 def audit(
-    dataset: ReasonRftDataset,
+    dataset: ReasonRftDataset | JsonlDataset,
     parser: Parser,
     prompt: PromptMaker,
     *,
@@ -94,7 +99,7 @@ def audit(
     from PIL import Image as pil
 
     checks = _Checks(dataset, parser, prompt, _Pictures(max_pixels))
-    files = dataset.files
+    files = {"": dataset.file} if isinstance(dataset, JsonlDataset) else dict(dataset.files)
     sizes = {role: file.path.stat().st_size for role, file in files.items()}
     bar = Bar(sum(sizes.values()) >> 10, "checking data", "kB", show=progress)
     with warnings.catch_warnings(), bar:
@@ -152,7 +157,7 @@ class _Pictures:
 class _Checks:
     """The checks, and what they found so far."""
 
-    dataset: ReasonRftDataset
+    dataset: ReasonRftDataset | JsonlDataset
     parser: Parser
     prompt: PromptMaker
     pictures: _Pictures
@@ -160,7 +165,7 @@ class _Checks:
     findings: list[Finding] = field(default_factory=list)
     sizes: list[tuple[str, _File, Sequence[int]]] = field(default_factory=list)
 
-    def file(self, role: str, source: RowFile, bar: Bar) -> None:
+    def file(self, role: str, source: RowFile | LineFile, bar: Bar) -> None:
         """Check every row by itself."""
         name = source.path.relative_to(source.folder).as_posix()
         kept = self.files[role] = _File(source, name)
@@ -174,27 +179,43 @@ class _Checks:
 
     def splits(self) -> None:
         """Check the rows against one another, split by split."""
+        met: dict[bytes, tuple[str, _File, int]] = {}
+        for split, kept, positions in self._positions():
+            self.sizes.append((split, kept, positions))
+            self._split(split, kept, positions, met)
+
+    def _positions(self) -> Iterator[tuple[str, _File, Sequence[int]]]:
+        """Which rows of which file each split has."""
+        if isinstance(self.dataset, JsonlDataset):
+            return self._said(self.files[""])
+        return self._dealt(self.dataset)
+
+    def _said(self, kept: _File) -> Iterator[tuple[str, _File, Sequence[int]]]:
+        """The splits that the rows themselves name."""
+        for split in in_order(set(kept.splits) - {""}):
+            yield split, kept, [at for at, said in enumerate(kept.splits) if said == split]
+
+    def _dealt(self, dataset: ReasonRftDataset) -> Iterator[tuple[str, _File, Sequence[int]]]:
+        """The splits that files are, or are dealt into."""
         sources = {r: f for r, f in self.files.items() if r in ("train", "sft", "rl")}
         dealt: dict[str, Sequence[int]] = {}
         if sources:
             taught = sources.get("sft") or sources.get("train")
             contents = {role: kept.contents for role, kept in sources.items()}
-            dealt = self.dataset.deal(contents, taught.reasoned if taught else ())
+            dealt = dataset.deal(contents, taught.reasoned if taught else ())
         for role, kept in self.files.items():
             if role not in sources:
                 dealt[role] = range(len(kept.rows))
-        met: dict[bytes, tuple[str, _File, int]] = {}
         for split, positions in dealt.items():
             if positions:
-                kept = self._file_of(split)
-                self.sizes.append((split, kept, positions))
-                self._split(split, kept, positions, met)
+                yield split, self.files[dataset.file_of(split).role], positions
 
     def report(self) -> Report:
         """What was found; the faults in the order of files and rows."""
         order = {kept.name: at for at, kept in enumerate(self.files.values())}
         self.findings.sort(key=lambda f: (order[f.file], f.row))
-        layout, folder = self.dataset.layout, Path(self.dataset.path)
+        layout = Layout({}) if isinstance(self.dataset, JsonlDataset) else self.dataset.layout
+        folder = Path(self.dataset.path)
         return Report(
             splits=[self._size(*size) for size in self.sizes],
             findings=self.findings,
@@ -208,10 +229,6 @@ class _Checks:
         faulty = sum(kept.rows[at] in wrong for at in positions)
         return SplitReport(split, kept.name, len(positions), faulty)
 
-    def _file_of(self, split: str) -> _File:
-        source = self.dataset.file_of(split)
-        return self.files[source.role]
-
     def _row(self, kept: _File, row: Row) -> None:
         def find(kind: str, text: str) -> None:
             self.findings.append(Finding(kind, kept.name, row.number, text))
@@ -219,6 +236,7 @@ class _Checks:
         for kind, text in row.faults:
             find(kind, text)
         kept.rows.append(row.number)
+        kept.splits.append(row.split)
         if row.record is None or row.faults:
             self._keep(kept, None, None)
             return
@@ -227,7 +245,7 @@ class _Checks:
             first = kept.ids.setdefault(row.record.id, row.number)
             if first != row.number:
                 find("duplicate id", f"{row.record.id!r} is the id of row {first}")
-        digests = self._images(row, find)
+        digests = self._images(kept.source.folder, row, find)
         for kind, text in self._reading(sample, row.record.said):
             find(kind, text)
         self._keep(kept, sample, digests)
@@ -241,20 +259,15 @@ class _Checks:
             seen = hashlib.sha256(text + digests).digest()
         kept.seen.append(seen)
 
-    def _images(self, row: Row, find: Callable[[str, str], None]) -> bytes | None:
+    def _images(self, folder: Path, row: Row, find: Callable[[str, str], None]) -> bytes | None:
         """The hashes of the row's pictures, None if one is not there."""
         looked = [self.pictures.known[path] for path in row.images]
         for path, (_, fault) in zip(row.images, looked, strict=True):
             if fault:
-                name = path.relative_to(Path(self.dataset.path)).as_posix()
-                find(fault[0], f"{name}: {fault[1]}{self._packed(fault[0])}")
+                name = path.relative_to(folder).as_posix()
+                find(fault[0], f"{name}: {fault[1]}{_packed(folder, fault[0])}")
         digests = [digest for digest, _ in looked]
         return b"".join(digests) if all(digests) else None
-
-    def _packed(self, kind: str) -> str:
-        """A hint if the pictures are still in their archive."""
-        packed = sorted(Path(self.dataset.path).glob("*.zip")) if kind == "missing image" else []
-        return f". {packed[0].name} is there: unpack it" if packed else ""
 
     def _reading(self, sample: Sample, said: str | None) -> Iterator[tuple[str, str]]:
         """What the task's parser and prompt have to say."""
@@ -265,6 +278,8 @@ class _Checks:
             answer = self.parser.gold(said)
             if answer.value != gold.value:
                 yield "cot", f"the reasoning ends with the answer {said!r}, not {sample.gold!r}"
+        if sample.cot and markup.has_tags(sample.cot):
+            yield "cot", "tags inside the reasoning: SFT adds them"
         try:
             self.prompt(sample)
         except RftError as error:
@@ -292,3 +307,9 @@ class _Checks:
                 self.findings.append(
                     Finding("leak", kept.name, kept.rows[at], f"in split {split}: {text}")
                 )
+
+
+def _packed(folder: Path, kind: str) -> str:
+    """A hint if the pictures are still in their archive."""
+    packed = sorted(folder.glob("*.zip")) if kind == "missing image" else []
+    return f". {packed[0].name} is there: unpack it" if packed else ""

@@ -28,6 +28,7 @@ class Row:
     record: Record | None
     faults: tuple[Fault, ...]
     images: tuple[Path, ...] = ()
+    split: str = ""  # if the row itself says it
 
 
 @dataclass(frozen=True)

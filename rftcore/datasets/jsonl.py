@@ -1,4 +1,4 @@
-"""A dataset from one file: one JSON object a line, pictures beside it.
+"""A dataset from one file: one JSON object a line, or one array of them, pictures beside it.
 
     {"id": "a1", "question": "How many cubes?", "answer": 3, "image": "a1.png", "split": "rl"}
 
@@ -6,14 +6,16 @@ Nothing is read before it is needed, and every fault names the file and the row.
 """
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rftcore.datasets.pictures import RowImage, leaves
+from rftcore.datasets import streams
+from rftcore.datasets.files import Row
+from rftcore.datasets.pictures import RowImage, leaves, links_out
+from rftcore.datasets.records import Fault, Record
 from rftcore.errors import DataError, SampleError, closest
 from rftcore.types import OOD_PREFIX, STANDARD_SPLITS, Image, Sample
 
@@ -22,7 +24,7 @@ _OWN = ("id", "question", "answer", "cot", "image", "images", "split")  # the re
 
 @dataclass(frozen=True)
 class JsonlDataset:
-    """Samples from a JSON-lines file (UTF-8; empty lines are skipped).
+    """Samples from a JSON-lines file (UTF-8; empty lines are skipped), or from a JSON array.
 
     A row has `question`, `answer` (text or a number) and `image`, or a list
     `images`: paths relative to the file that stay inside its folder. It may
@@ -37,9 +39,7 @@ class JsonlDataset:
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that have rows: the standard ones first."""
-        found = self._rows
-        known = [split for split in STANDARD_SPLITS if split in found]
-        return (*known, *sorted(set(found) - set(known)))
+        return in_order(self._rows)
 
     def size(self, split: str) -> int:
         """How many rows `split` has."""
@@ -79,19 +79,23 @@ class JsonlDataset:
         path = folder / name
         return RowImage(key=str(path), read=path.read_bytes, origin=origin)
 
+    @property
+    def file(self) -> "LineFile":
+        """The file, for `rft data check`."""
+        return LineFile(Path(self.path))
+
     @cached_property
     def _rows(self) -> "dict[str, list[_Row]]":
         ids: dict[str, _Row] = {}
         contents: dict[str, _Row] = {}
         splits: dict[str, list[_Row]] = {}
-        for row in _read(Path(self.path)):
+        for row in _sound(Path(self.path)):
             if row.id in ids:
                 raise SampleError(f"{row.origin}: id {row.id!r} is taken by {ids[row.id].origin}")
             twin = contents.setdefault(row.content, row)
             if twin.split != row.split:
                 raise SampleError(
-                    f"{row.origin}: the same question, answer and images as {twin.origin}, but "
-                    f"in split {row.split!r} and not {twin.split!r}: splits must not overlap"
+                    f"{row.origin}: in split {row.split}: {_twin(twin)}: splits must not overlap"
                 )
             ids[row.id] = row
             splits.setdefault(row.split, []).append(row)
@@ -133,44 +137,99 @@ class _Row:
         return "sft" if "cot" in self.fields and tenth < 6 else "rl"
 
 
-def _read(path: Path) -> Iterator[_Row]:
-    try:
-        with path.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield _row(line, number, f"{path} row {number}")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+def in_order(splits: Collection[str]) -> tuple[str, ...]:
+    """The standard splits first, then the others by name."""
+    known = [split for split in STANDARD_SPLITS if split in splits]
+    return (*known, *sorted(set(splits) - set(known)))
 
 
-def _row(line: str, number: int, origin: str) -> _Row:
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise SampleError(f"{origin}: not JSON: {error}") from error
+@dataclass(frozen=True)
+class LineFile:
+    """The file as `rft data check` reads it: every row, broken ones too."""
+
+    path: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where the pictures are."""
+        return self.path.parent
+
+    def rows(self) -> Iterator[Row]:
+        """Every row in order, with its faults. Raises: DataError if the file cannot be read."""
+        contents: dict[str, _Row] = {}
+        for raw, made, faults in _read(self.path):
+            if made is None:
+                yield Row(raw.number, raw.start, raw.end, None, tuple(faults))
+                continue
+            twin = contents.setdefault(made.content, made)
+            if twin.split != made.split:
+                faults = [Fault("leak", f"in split {made.split}: {_twin(twin)}")]
+            images = tuple(self.folder / name for name in made.images)
+            out = [name for name in made.images if links_out(self.folder / name, self.folder)]
+            faults += [Fault("path", f"image {name!r} links out of {self.folder}") for name in out]
+            told = self._record(made)
+            yield Row(raw.number, raw.start, raw.end, told, tuple(faults), images, made.split)
+
+    def sample(self, row: Row) -> Sample:
+        """A row without faults as a sample."""
+        assert row.record is not None, "rows with faults are no samples"
+        told, origin = row.record, f"{self.path} row {row.number}"
+        images = tuple(RowImage(str(path), path.read_bytes, origin) for path in row.images)
+        return Sample(str(told.id), told.question, told.gold, images, told.cot, told.meta, origin)
+
+    def _record(self, row: "_Row") -> Record:
+        fields = row.fields
+        question, gold = fields["question"], str(fields["answer"])
+        return Record(row.id, question, gold, tuple(row.images), fields.get("cot"))
+
+
+def _twin(row: "_Row") -> str:
+    return f"the same question, answer and images as row {row.number} ({row.split})"
+
+
+def _read(path: Path) -> "Iterator[tuple[streams.Raw, _Row | None, list[Fault]]]":
+    """Every row of the file: checked by itself, or None with what is wrong with it."""
+    for raw in streams.rows(path):
+        faults = [Fault("not JSON", raw.fault)] if raw.fault else list(_faults(raw.value))
+        made = None if faults else _Row(raw.value, raw.number, f"{path} row {raw.number}")
+        yield raw, made, faults
+
+
+def _sound(path: Path) -> "Iterator[_Row]":
+    """Every row. Raises: SampleError for the first that is broken."""
+    for raw, row, faults in _read(path):
+        if row is None:
+            raise SampleError(f"{path} row {raw.number}: {faults[0].text}")
+        yield row
+
+
+def _faults(fields: object) -> Iterator[Fault]:
+    """What is wrong with a row."""
     if not isinstance(fields, dict):
-        raise SampleError(f"{origin}: a {type(fields).__name__}, but a row is a JSON object")
-    fault = _fault(fields)
-    if fault:
-        raise SampleError(f"{origin}: {fault}")
-    return _Row(fields, number, origin)
-
-
-def _fault(fields: Mapping[str, Any]) -> str:
-    """What is wrong with a row, or ""."""
+        kind = type(fields).__name__
+        yield Fault("wrong field", f"a {kind}, but a row is a JSON object")
+        return
     for name in ("question", "answer"):
         if name not in fields:
-            return f"no {name!r}.{closest(name, fields)}"
-    if not _is_text(fields["question"]):
-        return f"question {fields['question']!r} is not text"
-    answer = fields["answer"]
+            yield Fault("missing field", f"no {name!r}.{closest(name, fields)}{_hint(fields)}")
+    if not _is_text(fields.get("question", "?")):
+        yield Fault("wrong field", f"question {fields['question']!r} is not text")
+    answer = fields.get("answer", 0)
     if isinstance(answer, bool) or not (isinstance(answer, int | float) or _is_text(answer)):
-        return f"answer {answer!r} is neither text nor a number"
+        yield Fault("wrong field", f"answer {answer!r} is neither text nor a number")
     if "cot" in fields and not _is_text(fields["cot"]):
-        return f"cot {fields['cot']!r} is not text"
+        yield Fault("wrong field", f"cot {fields['cot']!r} is not text")
     if not isinstance(fields.get("id", ""), str | int):
-        return f"id {fields['id']!r} is neither text nor a number"
-    return _split_fault(fields.get("split")) or _image_fault(fields)
+        yield Fault("wrong field", f"id {fields['id']!r} is neither text nor a number")
+    if said := _split_fault(fields.get("split")):
+        yield Fault("wrong field", said)
+    if fault := _image_fault(fields):
+        yield fault
+
+
+def _hint(fields: Mapping[str, Any]) -> str:
+    papers = "problem" in fields or "messages" in fields
+    return " The paper's rows are read from their folder: give that" if papers else ""
 
 
 def _split_fault(split: object) -> str:
@@ -182,18 +241,19 @@ def _split_fault(split: object) -> str:
     return f"split {split!r}: use {', '.join(STANDARD_SPLITS)} or {OOD_PREFIX}...{hint}"
 
 
-def _image_fault(fields: Mapping[str, Any]) -> str:
+def _image_fault(fields: Mapping[str, Any]) -> Fault | None:
     if ("image" in fields) == ("images" in fields):
-        return "give either 'image' or 'images'"
+        return Fault("missing field", "give either 'image' or 'images'")
     images = fields["images"] if "images" in fields else [fields["image"]]
     if not isinstance(images, list) or not images:
-        return f"images {images!r} is not a list of paths"
+        return Fault("wrong field", f"images {images!r} is not a list of paths")
     for name in images:
         if not _is_text(name) or "\0" in name:
-            return f"image {name!r} is not a path"
+            return Fault("wrong field", f"image {name!r} is not a path")
         if leaves(name):
-            return f"image {name!r}: use a path relative to the file that stays inside its folder"
-    return ""
+            inside = "use a path relative to the file that stays inside its folder"
+            return Fault("path", f"image {name!r}: {inside}")
+    return None
 
 
 def _is_text(value: object) -> bool:

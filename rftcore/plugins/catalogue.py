@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rftcore.errors import PluginError, UnknownNameError, closest
-from rftcore.plugins.components import checked_options, misfit
+from rftcore.plugins.components import checked_options, misfit, task_fault
 from rftcore.plugins.files import from_file
 from rftcore.plugins.guard import guard
 from rftcore.plugins.loading import Loaded, canonical
@@ -24,7 +24,7 @@ from rftcore.types import Task
 if TYPE_CHECKING:
     import click
 
-    from rftcore.config import Recipe
+    from rftcore.config import Layer, Recipe
 
 
 class Catalogue:
@@ -140,22 +140,18 @@ class Catalogue:
 
     def task(self, name: str, options: Mapping[str, Any] | None = None) -> Task:
         """A task with its default rewards and dataset, every name in it resolved."""
-        return resolved(
-            self.make, self.make("task", name, options, path=("task_options",)), name, {}
-        )
+        return resolved(self.make, self._task(name, options or {}), name, {})
 
     def task_of(self, recipe: "Recipe") -> Task:
         """The task that a recipe asks for: its options, its dataset and rewards replaced."""
-        made: Task = self.make(
-            "task",
-            recipe.task,
-            recipe.task_options,
-            origin=recipe.origin,
-            path=("task_options",),
-        )
+        made = self._task(recipe.task, recipe.task_options, recipe.origin)
         if recipe.dataset:
             made = replace(made, dataset=dataset_of(self.make, self.find, recipe, made.name))
         return resolved(self.make, made, recipe.task, recipe.rewards, recipe.origin)
+
+    def defaults_of(self, name: str, task: Task) -> "Layer":
+        """The recipe defaults that the task of that name brings, and what a fault calls them."""
+        return str(self.find("task", name)), task.defaults
 
     def model(self, name: str) -> Path | str:
         """An offered model's folder, a folder as it is, or a hub's ORG/NAME as it is."""
@@ -173,6 +169,15 @@ class Catalogue:
         return folder
 
     # --- inside ---
+
+    def _task(
+        self, name: str, options: Mapping[str, Any], origin: Callable[..., str] | None = None
+    ) -> Task:
+        """The task as its factory makes it. Raises `PluginError` if it is at fault."""
+        made: Task = self.make("task", name, options, origin=origin, path=("task_options",))
+        if fault := task_fault(made):
+            raise PluginError(f"{self.find('task', name)}: {fault}")
+        return made
 
     def _entitled(self, kind: str, name: str, offers: Sequence[Offer]) -> list[Offer]:
         """Who may have a bare name: its owner; else the first party; else everybody."""

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rftcore.errors import RecipeError
+from rftcore.errors import RecipeError, closest
 from rftcore.plugins.offers import Offer
-from rftcore.types import Dataset, Parser, Task, Term
+from rftcore.types import TASK_SECTIONS, Dataset, Parser, Task, Term
 
 
 def checked_options(
@@ -52,7 +52,23 @@ def task_fault(task: Task) -> str:
     for kind, part in parts:
         if not isinstance(part, str) and (expected := misfit(kind, part)):
             return f"its {kind} is {part!r}, which is no {expected}"
-    return "" if callable(task.prompt) else f"its prompt is {task.prompt!r}: it must be callable"
+    if not callable(task.prompt):
+        return f"its prompt is {task.prompt!r}: it must be callable"
+    return _defaults_fault(task.defaults)
+
+
+def _defaults_fault(defaults: object) -> str:
+    """A task sets what its answers need, and not which model or data a run takes."""
+    allowed = ", ".join(TASK_SECTIONS)
+    if not isinstance(defaults, Mapping):
+        return f"its defaults are {defaults!r}: write a mapping of {allowed}"
+    for section, settings in defaults.items():
+        if section not in TASK_SECTIONS:
+            hint = closest(str(section), TASK_SECTIONS)
+            return f"its defaults set {section!r}, but a task may set only {allowed}.{hint}"
+        if not isinstance(settings, Mapping):
+            return f"its defaults set {section} = {settings!r}: write a mapping of settings"
+    return ""
 
 
 def misfit(kind: str, made: object) -> str:

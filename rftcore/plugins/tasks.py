@@ -5,8 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rftcore.errors import PluginError, RecipeError, closest
-from rftcore.plugins.components import task_fault
+from rftcore.errors import RecipeError, closest
 from rftcore.plugins.offers import Offer
 from rftcore.types import Dataset, Task, Term
 
@@ -25,10 +24,8 @@ def resolved(
 ) -> Task:
     """`task` with its parser, dataset and rewards as objects.
 
-    Raises `PluginError` if the task itself is at fault, `RecipeError` if an override is.
+    Raises `RecipeError` if an override is at fault.
     """
-    if fault := task_fault(task):
-        raise PluginError(f"task {name!r}: {fault}")
     unknown = [n for n, o in overrides.items() if n not in task.rewards and not o.use]
     if unknown:
         raise RecipeError(
@@ -99,10 +96,10 @@ def _reader(path: object, recipe: "Recipe") -> str:
         return "reason-rft"
     if not Path(path).exists():
         raise RecipeError(f"{place}: there is no such file or folder")
-    if Path(path).suffix == ".jsonl":
+    if Path(path).suffix in (".jsonl", ".json"):
         return "jsonl"
     raise RecipeError(
-        f"{place}: give a folder of JSON files with pictures, or a file that ends in .jsonl; "
+        f"{place}: give a folder of JSON files with pictures, or a .jsonl or .json file; "
         "for anything else name the reader with dataset.use (`rft plugins list`)"
     )
 

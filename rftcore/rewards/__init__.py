@@ -1,7 +1,7 @@
 """Rewards: pure functions from one completion to one number.
 
 A reward sees the parsed answer and the parsed gold. It sees the completion,
-the sample, the step or its siblings only if it says so with `@reward(uses=...)`.
+the sample, its length in tokens and so on only if it says so with `@reward(uses=...)`.
 None means "does not apply". Rewards do not log, write or keep state.
 
 `answers` and `texts` hold those that tasks use, `paper` those of the paper's
@@ -18,7 +18,6 @@ from rftcore.rewards.texts import (
     brevity,
     caption_tags,
     count_steps,
-    count_tokens,
     length,
     steps,
     tags,
@@ -30,7 +29,6 @@ __all__ = [
     "brevity",
     "caption_tags",
     "count_steps",
-    "count_tokens",
     "exact",
     "length",
     "paper",

@@ -7,7 +7,7 @@ from typing import TypeVar
 from rftcore.errors import PluginError, closest
 from rftcore.types import Reward, RewardOutput
 
-USABLE = ("completion", "sample", "step", "siblings")
+USABLE = ("completion", "sample", "step", "siblings", "tokens", "sibling_tokens", "correct")
 
 # A reward, or a function that becomes one when its options are filled in.
 AnyReward = TypeVar("AnyReward", bound=Callable[..., RewardOutput])

@@ -18,8 +18,6 @@ _MARKER = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"\w++")
-# Six letters, one digit or one sign, as the vocabularies of models have them on average.
-_TOKEN = re.compile(r"\d|[^\W\d]{1,6}+|[^\w\s]")
 
 
 @reward(uses=("completion",))
@@ -72,11 +70,12 @@ def count_steps(text: str) -> int:
     return len(found - {frozenset()})
 
 
-def length(from_step: int = 0, ramp_steps: int = 0) -> Reward:
-    """A reward for short completions among those of one prompt, for the correct ones: `brevity`.
+def length(from_step: int = 0, ramp_steps: int = 0, only_correct: bool = False) -> Reward:
+    """A reward for short completions among those of one prompt, in tokens: `brevity`.
 
     It grows from 0 at `from_step` to its full size over `ramp_steps` optimiser steps.
-    Before, and outside training, it does not apply.
+    Before, and outside training, it does not apply; with `only_correct`, to a wrong
+    completion neither. Correct is what the task's accuracy term finds exactly right.
 
     Raises: PluginError for a negative number of steps.
     """
@@ -85,17 +84,19 @@ def length(from_step: int = 0, ramp_steps: int = 0) -> Reward:
             f"length: from_step={from_step}, ramp_steps={ramp_steps}, but they count "
             "optimiser steps: use 0 or more"
         )
-    return partial(_length, from_step=from_step, ramp_steps=ramp_steps)
+    return partial(_length, from_step=from_step, ramp_steps=ramp_steps, only_correct=only_correct)
 
 
-@reward(uses=("completion", "step", "siblings"))
-def _length(x: RewardInput, /, *, from_step: int, ramp_steps: int) -> float | None:
-    if x.completion is None or not x.siblings or x.step is None or x.step < from_step:
+@reward(uses=("step", "tokens", "sibling_tokens", "correct"))
+def _length(
+    x: RewardInput, /, *, from_step: int, ramp_steps: int, only_correct: bool
+) -> float | None:
+    if x.step is None or x.step < from_step or x.tokens is None or not x.sibling_tokens:
+        return None
+    if x.correct is None or (only_correct and not x.correct):
         return None
     grown = min(1.0, (x.step - from_step) / ramp_steps) if ramp_steps else 1.0
-    others = [count_tokens(text) for text in x.siblings]
-    correct = x.answer is not None and x.answer == x.gold
-    return grown * brevity(count_tokens(x.completion), others, correct=correct)
+    return grown * brevity(x.tokens, x.sibling_tokens, correct=x.correct)
 
 
 def brevity(tokens: int, others: Sequence[int], *, correct: bool) -> float:
@@ -112,11 +113,3 @@ def brevity(tokens: int, others: Sequence[int], *, correct: bool) -> float:
         return 0.0
     share = 0.5 - (tokens - low) / (high - low)
     return share if correct else min(0.0, share)
-
-
-def count_tokens(text: str) -> int:
-    """Length in tokens, by a rule and not by a model's vocabulary, so that a reward is pure.
-
-    A digit, a sign and each six letters of a word count one, white space nothing.
-    """
-    return sum(1 for _ in _TOKEN.finditer(text))

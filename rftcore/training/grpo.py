@@ -63,19 +63,23 @@ def reward_function(part: Slice, scorer: Scorer, observe: Observer) -> Callable[
     """The one function TRL calls: completions in, total or None out, per completion.
 
     Rows of one prompt carry the same `row`, which makes them a group. Rewards
-    and observers see the number of the step that the rollouts lead to.
+    and observers see the number of the step that the rollouts lead to. A length
+    in tokens counts the end of turn, where the policy wrote one.
     """
 
     def total_reward(
         completions: Sequence[Any],
         row: Sequence[int],
+        completion_ids: Sequence[Sequence[int]] | None = None,
         trainer_state: Any = None,
         log_metric: Callable[[str, float], None] | None = None,
         **_: Any,
     ) -> list[float | None]:
         step = trainer_state.global_step + 1 if trainer_state is not None else 1
         texts = [completion_text(c) for c in completions]
-        scores = scorer.score(texts, [part[index] for index in row], step=step, groups=row)
+        tokens = None if completion_ids is None else [len(ids) for ids in completion_ids]
+        samples = [part[index] for index in row]
+        scores = scorer.score(texts, samples, step=step, groups=row, tokens=tokens)
         if log_metric is not None:
             for name, value in batch_metrics(scores).items():
                 log_metric(name, value)

@@ -9,6 +9,7 @@ complete checkpoint.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,10 +21,11 @@ from rftcore import data, models, processes, prompts
 from rftcore.config import Recipe, evaluated_splits
 from rftcore.errors import DataError, RecipeError
 from rftcore.plugins import Catalogue
-from rftcore.runs import RunFolder
+from rftcore.runs import MANIFEST, RunFolder
 from rftcore.scoring import Scorer
 from rftcore.summary import Summary
 from rftcore.training.fields import check_fields, grpo_config, sft_config
+from rftcore.training.lengths import Limit, exceeded, targets_of
 from rftcore.types import SplitScore, Task
 
 Result = tuple[SplitScore, Sequence[Any]]  # the score, and what was answered
@@ -79,21 +81,29 @@ def preflight(job: Job) -> None:
     """Everything that can be refused before a model loads: settings, shapes, data."""
     recipe = job.recipe
     check_fields(recipe)
-    sft_config(recipe, job.run.path / "sft")
-    grpo_config(recipe, job.run.path / "grpo")
+    sft = sft_config(recipe, job.run.path / "sft")
+    grpo = grpo_config(recipe, job.run.path / "grpo")
     models.check_source(job.model)
     with processes.main_first():
         if not job.run.done("data"):
-            _check_data(job)
+            _check_data(job, sft, grpo)
 
 
-def _check_data(job: Job) -> None:
-    """Read every sample once; record what the run's data is."""
-    parts = slices(job)
-    fingerprints = data.check(job.task, parts, progress=job.progress)
+def _check_data(job: Job, sft: Any, grpo: Any) -> None:
+    """Read every sample once; record what the run's data is. sft, grpo: TRL's configurations."""
+    parts, recipe = slices(job), job.recipe
+    targets = None
+    if recipe.sft.enabled and recipe.sft.check_lengths:
+        targets = targets_of(job.model, job.task.prompt, sft.max_length)
+    also = targets.see if targets else None
+    fingerprints = data.check(job.task, parts, progress=job.progress, also=also)
+    if targets:
+        found = exceeded(targets, recipe, sft, grpo, evaluated=bool(_splits(job)))
+        _refuse_or_warn(list(found), recipe)
+        job.run.update_json(MANIFEST, {"sft_targets": targets.facts()})
     sample = parts[0][0]
     job.run.update_json(
-        "manifest.json",
+        MANIFEST,
         {
             "data": fingerprints,
             "prompt_hash": prompts.prompt_hash(job.task.prompt, [sample]),
@@ -101,6 +111,16 @@ def _check_data(job: Job) -> None:
         },
     )
     job.run.mark_done("data")
+
+
+def _refuse_or_warn(exceeded: Sequence[Limit], recipe: Recipe) -> None:
+    """Say which limits are too short. Raises `RecipeError` for one that nothing fits into."""
+    hopeless = [limit.fault(recipe) for limit in exceeded if limit.hopeless]
+    if hopeless:
+        off = "--set sft.check_lengths=false goes on all the same"
+        raise RecipeError("\n".join((*hopeless, off)))
+    for limit in exceeded:
+        print(f"warning: {limit.fault(recipe)}", file=sys.stderr, flush=True)
 
 
 def slices(job: Job) -> list[data.Slice]:
@@ -153,7 +173,7 @@ def check_vision(job: Job) -> None:
     )
     facts = {"mean_shift_nats": shift, "samples": len(samples)}
     job.run.update_json(
-        "manifest.json", {"vision_check": facts, "pixel_budget": models.pixel_budget(policy)}
+        MANIFEST, {"vision_check": facts, "pixel_budget": models.pixel_budget(policy)}
     )
     job.run.mark_done("vision_check")
     processes.wait()

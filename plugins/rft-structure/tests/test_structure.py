@@ -177,6 +177,17 @@ def test_golds_are_read_by_the_parser(everything: list[Sample]):
             assert TASK.parser.show(TASK.parser.gold(sample.gold).value) == sample.gold
 
 
+def test_nano_may_write_as_long_as_any_answer_is(everything: list[Sample]):
+    rft_nano = pytest.importorskip("rft_nano")
+    from transformers import AutoTokenizer
+
+    tokens = AutoTokenizer.from_pretrained(rft_nano.WEIGHTS)
+    longest = max(len(tokens(prompts.sft_target(s)).input_ids) + 1 for s in everything)
+    limits = TASK.defaults["grpo"]["max_completion_length"], TASK.defaults["evaluation"]
+    assert limits == (limits[0], {"max_new_tokens": limits[0]})
+    assert longest <= limits[0]
+
+
 def test_angles_keep_to_their_step():
     for step in (1, 2, 5):
         data = structure(angle_step=step).dataset

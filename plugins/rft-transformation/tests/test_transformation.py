@@ -212,6 +212,17 @@ def test_texts_are_short(everything):
         assert len(words) <= 8 * len(sample.meta["start"]) + 4 * sample.meta["calls"]
 
 
+def test_nano_may_write_as_long_as_any_answer_is(everything):
+    rft_nano = pytest.importorskip("rft_nano")
+    from transformers import AutoTokenizer
+
+    tokens = AutoTokenizer.from_pretrained(rft_nano.WEIGHTS)
+    longest = max(len(tokens(prompts.sft_target(s)).input_ids) + 1 for s in everything)
+    limits = TASK.defaults["grpo"]["max_completion_length"], TASK.defaults["evaluation"]
+    assert limits == (limits[0], {"max_new_tokens": limits[0]})
+    assert longest <= limits[0]
+
+
 def test_a_thing_that_moved_and_changed_is_told_once():
     look = {"size": "small", "color": "red", "material": "metal", "shape": "cube"}
     calls = [Call("change_size", 1, "large"), Call("change_position", 1, "front_left")]

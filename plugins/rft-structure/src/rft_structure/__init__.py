@@ -19,6 +19,7 @@ from rftcore.types import (
 )
 
 _DEFAULT = {"sft": 1600, "rl": 1000, "val": 300, "test": 1000, "ood": 500}
+_LONGEST = 128  # tokens of a completion; nano needs up to 98, and 117 in ood-compose
 
 
 def geometry_problems(
@@ -95,6 +96,10 @@ def structure(
             },
         ),
         summary="Find an angle, a length or an area in a drawn figure.",
+        defaults={
+            "grpo": {"max_completion_length": _LONGEST},
+            "evaluation": {"max_new_tokens": _LONGEST},
+        },
     )
 
 

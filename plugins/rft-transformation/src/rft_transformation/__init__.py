@@ -12,6 +12,7 @@ from rftcore.types import Dataset, DatasetFactory, Reward, RewardFactory, TaskFa
 
 _DEFAULT = {"sft": 800, "rl": 480, "val": 150, "test": 400, "ood": 200}
 MOST_READ = 8  # calls of an answer: twice what is asked, and few enough to play out
+_LONGEST = 144  # tokens of a completion; nano, which spells many words, needs up to 129
 
 
 def transformation_scenes(
@@ -91,6 +92,10 @@ def transformation(
             },
         ),
         summary="Name the changes between two pictures of a scene.",
+        defaults={
+            "grpo": {"max_completion_length": _LONGEST},
+            "evaluation": {"max_new_tokens": _LONGEST},
+        },
     )
 
 

@@ -1,0 +1,115 @@
+"""Does what SFT teaches fit into what the policy may write?
+
+A completion that is cut off has no answer. So a target that is longer than the
+policy's limits costs its sample the reward and the score however well it was
+learnt, and the loss looks normal. It takes a tokenizer to know, and no weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from rftcore import models, prompts
+from rftcore.config import Recipe
+from rftcore.types import Prompt, PromptMaker, Sample
+
+
+class Length(NamedTuple):
+    """Tokens, and the row that takes them."""
+
+    tokens: int
+    origin: str
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A setting that some targets may exceed; `rule` says what then happens to them."""
+
+    setting: tuple[str, str]
+    most: int | None
+    lengths: Sequence[Length]
+    rule: str
+
+    @property
+    def over(self) -> int:
+        """How many of the lengths do not fit."""
+        return 0 if self.most is None else sum(tokens > self.most for tokens, _ in self.lengths)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether nothing fits."""
+        return bool(self.lengths) and self.over == len(self.lengths)
+
+    def fault(self, recipe: Recipe) -> str:
+        """The setting, how many exceed it, the longest with its row, and what would fit."""
+        name, (longest, origin) = ".".join(self.setting), max(self.lengths)
+        share = f"{self.over} of {len(self.lengths)}" if not self.hopeless else "all"
+        return (
+            f"{name} = {self.most} ({recipe.origin(*self.setting)}) is too short for {share} "
+            f"targets of split sft: {self.rule}. The longest, {origin}, takes {longest} tokens: "
+            f"--set {name}={longest} fits them all"
+        )
+
+
+class Targets:
+    """Counts the targets of SFT as their samples go by.
+
+    reply: the tokens of a target with the end of turn. prompt: those of what is
+    shown, pictures included; only given if it matters, since it takes longer.
+    """
+
+    def __init__(
+        self, reply: Callable[[str], int], prompt: Callable[[Sample], int] | None = None
+    ) -> None:
+        self.replies: list[Length] = []
+        self.whole: list[Length] = []  # with the prompt
+        self._reply, self._prompt = reply, prompt
+
+    def see(self, sample: Sample, split: str) -> None:
+        """Count one sample, if it is one of SFT's."""
+        if split != "sft":
+            return
+        tokens, origin = self._reply(prompts.sft_target(sample)), sample.origin or sample.id
+        self.replies.append(Length(tokens, origin))
+        if self._prompt is not None:
+            self.whole.append(Length(tokens + self._prompt(sample), origin))
+
+    def facts(self) -> dict[str, Any]:
+        """For the manifest: how long the targets are, in tokens of the policy."""
+        mean = sum(tokens for tokens, _ in self.replies) / len(self.replies)
+        longest, origin = max(self.replies)
+        return {"mean": mean, "longest": longest, "longest_row": origin}
+
+
+def targets_of(model: Any, prompt: PromptMaker, max_length: int | None) -> Targets:
+    """A count by the processor of `model`; of whole rows only if SFT cuts them off."""
+    processor = models.load_processor(model)
+
+    def shown(sample: Sample) -> int:
+        made: Prompt = prompt(sample)
+        return models.prompt_tokens(processor, made)
+
+    return Targets(
+        lambda text: models.reply_tokens(processor, text), None if max_length is None else shown
+    )
+
+
+def exceeded(
+    targets: Targets, recipe: Recipe, sft: Any, grpo: Any, *, evaluated: bool
+) -> Iterator[Limit]:
+    """The limits that some target exceeds. sft, grpo: TRL's configurations.
+
+    Only what the run does counts: GRPO if it is enabled, evaluation if anything is `evaluated`.
+    """
+    cut = "what the policy writes is cut off before it ends"
+    limits = [Limit(("sft", "max_length"), sft.max_length, targets.whole, "SFT cuts off the end")]
+    if recipe.grpo.enabled:
+        setting = ("grpo", "max_completion_length")
+        limits.append(Limit(setting, grpo.max_completion_length, targets.replies, cut))
+    if evaluated:
+        setting = ("evaluation", "max_new_tokens")
+        most = recipe.evaluation.max_new_tokens
+        limits.append(Limit(setting, most, targets.replies, cut))
+    return (limit for limit in limits if limit.over)

@@ -1,0 +1,138 @@
+"""What SFT teaches and the policy may never write to its end is told before a model loads."""
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rftcore import prompts
+from rftcore.config import load_recipe
+from rftcore.errors import ModelError, RecipeError
+from rftcore.parsers import Integer
+from rftcore.runs import RunFolder
+from rftcore.training.lengths import Targets, exceeded
+from rftcore.training.loop import Job, preflight
+from rftcore.types import Prompt, Sample, Task, Term
+
+sizes = st.lists(st.integers(1, 50), min_size=1, max_size=9)
+
+
+def sample(words, split="sft"):
+    return Sample(f"{split}-{words}", "?", "3", cot="word " * words, origin=f"row with {words}")
+
+
+def found(words, *, sft=None, grpo=None, evaluation=512):
+    """The limits that targets of so many words exceed, by setting; `TAGS` are to be added."""
+    targets = Targets(lambda text: len(text.split()), None if sft is None else lambda s: 100)
+    for count in words:
+        targets.see(sample(count), "sft")
+        targets.see(sample(1000, "rl"), "rl")
+    recipe = load_recipe(("test", {"task": "t", "evaluation": {"max_new_tokens": evaluation}}))
+    configs = SimpleNamespace(max_length=sft), SimpleNamespace(max_completion_length=grpo)
+    limits = exceeded(targets, recipe, *configs, evaluated=True)
+    return {".".join(limit.setting): (limit, limit.fault(recipe)) for limit in limits}
+
+
+TAGS = len(prompts.markup.write("", "3").split())
+
+
+@given(words=sizes, off=st.integers(-1, 1))
+def test_a_limit_is_told_exactly_if_a_target_is_longer(words, off):
+    most = words[0] + TAGS + off  # where it bends
+    longer = [count for count in words if count + TAGS > most]
+    limits = found(words, grpo=most)
+
+    assert set(limits) == ({"grpo.max_completion_length"} if longer else set())
+    for limit, _ in limits.values():
+        assert limit.over == len(longer)
+        assert limit.hopeless == (len(longer) == len(words))
+
+
+@given(words=sizes)
+def test_the_limit_that_is_advised_is_the_shortest_that_fits(words):
+    needed = max(words) + TAGS
+    said = found(words, evaluation=needed - 1)["evaluation.max_new_tokens"][1]
+
+    assert f"--set evaluation.max_new_tokens={needed} fits" in said
+    assert f"row with {max(words)}, takes {needed}" in said
+    assert not found(words, evaluation=needed)
+
+
+def test_what_sft_cuts_is_counted_with_the_prompt():
+    needed = 100 + 7 + TAGS
+    assert not found([7], sft=needed)
+    assert "sft.max_length" in found([7], sft=needed - 1)
+
+
+def test_a_phase_that_is_left_out_has_no_limit(job, capsys):
+    preflight(job("grpo.max_completion_length=5", "grpo.enabled=false"))
+
+    assert "warning" not in capsys.readouterr().err
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A job of nano's on ten samples of two lengths, nothing of it begun."""
+    rft_nano = pytest.importorskip("rft_nano")
+
+    class Rows:
+        splits = ("sft", "rl", "val")
+
+        def size(self, split):
+            return 10
+
+        def sample(self, split, index):
+            cot = "one and two " * (9 if index == 4 else 2)
+            name = f"{split} row {index}"
+            return Sample(name, f"Say {name}.", "3", cot=cot, origin=name)
+
+    def make(*settings):
+        prompt, rewards = (lambda s: Prompt(s.question)), {"accuracy": Term(lambda x: 0.0)}
+        run = RunFolder.create(tmp_path / f"run-{len(settings)}", {})
+        overrides = ["task=t", "grpo.max_completion_length=300", *settings]
+        recipe = load_recipe(overrides=overrides)
+        task = Task("t", Rows(), prompt, Integer(), rewards)
+        return Job(task, recipe, rft_nano.WEIGHTS, run, None, print, progress=False)
+
+    return make
+
+
+def test_one_target_that_does_not_fit_is_a_warning(job, capsys):
+    made = job("evaluation.max_new_tokens=30")
+    preflight(made)
+
+    said = capsys.readouterr().err
+    assert said.startswith("warning: evaluation.max_new_tokens = 30 (--set evaluation.max_new_tok")
+    assert "too short for 1 of 10 targets" in said
+    assert "sft row 4" in said
+    assert said.count("\n") == 1
+    assert made.run.read_json("manifest.json")["sft_targets"]["longest_row"] == "sft row 4"
+
+
+def test_limits_that_fit_say_nothing(job, capsys):
+    preflight(job())
+
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_a_limit_that_nothing_fits_stops_the_run(job):
+    with pytest.raises(RecipeError, match=r"too short for all targets.*sft row 4.*\n.*check_leng"):
+        preflight(job("evaluation.max_new_tokens=5"))
+
+    preflight(job("evaluation.max_new_tokens=5", "sft.check_lengths=false"))
+    preflight(job("evaluation.max_new_tokens=5", "sft.enabled=false", "seed=1"))
+
+
+def test_a_row_that_sft_cuts_is_told(job, capsys):
+    made = job("sft.max_length=45", "grpo.enabled=false")
+    preflight(made)
+
+    assert "sft.max_length = 45" in capsys.readouterr().err
+
+
+def test_a_model_without_a_processor_is_refused_before_the_data(job, tmp_path):
+    made = job()
+    made.model = tmp_path
+    with pytest.raises(ModelError, match=r"no config"):
+        preflight(made)
