@@ -16,11 +16,10 @@ import pytest
 from rftcore.errors import DataError
 from rftcore.pictures import PictureCache, cache
 from rftcore.pictures.files import PNG
+from rftcore.plugins.files import from_file
 
 THINGS = [b"one", b"two", b"three", b"four"]
-draw = partial(
-    operator.concat, PNG
-)  # a "picture" of some bytes: what every PNG begins with, then they
+draw = partial(operator.concat, PNG)  # no picture, but it begins like one
 
 
 @pytest.fixture
@@ -68,6 +67,18 @@ def test_workers_draw_what_this_process_draws(store, monkeypatch):
     paths = store.draw_all(THINGS * 3, workers=2)
 
     assert [path.read_bytes() for path in paths] == [draw(thing) for thing in THINGS * 3]
+
+
+def test_what_only_this_process_knows_is_drawn_here(store, monkeypatch, tmp_path):
+    monkeypatch.setattr(cache, "FEW", 0)
+    script = tmp_path / "bare.py"
+    script.write_text("import os\ndef draw(thing): return thing + b'%d' % os.getpid()")
+    bare = replace(store, draw=from_file(f"{script}:draw").factory)
+    store, drawn = _counting(store)
+    (path,) = bare.draw_all([PNG], workers=2)
+
+    assert path.read_bytes() == PNG + b"%d" % os.getpid()
+    assert len(store.draw_all(THINGS, workers=2)) == len(drawn)
 
 
 class Deadly(bytes):
@@ -123,11 +134,11 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def _until(done, patience_s: float = 30.0) -> None:
+def _until(done, patience_s: float = 30.0) -> bool:
     end = time.monotonic() + patience_s
-    while not done():
-        assert time.monotonic() < end, "waited too long"
+    while not done() and time.monotonic() < end:
         time.sleep(0.02)
+    return done()
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
@@ -137,14 +148,18 @@ def test_a_killed_call_leaves_no_process_and_keeps_what_it_finished(tmp_path):
     stuck.mkdir()
     environment = {**os.environ, "RFT_CACHE": str(tmp_path), "STUCK": str(stuck)}
     running = subprocess.Popen([sys.executable, script], env=environment)
-    _until(lambda: len(_files(stuck)) == 2)
+    assert _until(lambda: len(_files(stuck)) == 2)
     running.send_signal(signal.SIGKILL)
     running.wait()
-    _until(lambda: not any(_alive(int(path.name)) for path in _files(stuck)))
+    workers = [int(path.name) for path in _files(stuck)]
+    gone = _until(lambda: not any(map(_alive, workers)))
+    for pid in filter(_alive, workers):  # this test leaves none either
+        os.kill(pid, signal.SIGKILL)
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("things/*/*.png")}
     del environment["STUCK"]
     subprocess.run([sys.executable, script], env=environment, check=True)
 
+    assert gone
     assert 2 <= len(kept) < 40
     assert len(list(tmp_path.glob("things/*/*.png"))) == 40
     assert kept == {path: path.stat().st_mtime_ns for path in kept}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rftcore.cache import cache_folder
 from rftcore.pictures.files import is_png, sweep, write
@@ -26,8 +27,9 @@ class PictureCache(Generic[Thing]):
     `folder` is its name in the cache folder; a `directory` is used as it is instead.
     `content` tells, as text, everything that decides a picture's pixels: change the text,
     for instance by a version in it, and all pictures are drawn anew. `draw` gives the bytes of
-    a PNG, and `in_worker` runs once in each worker process, before its first picture; samples
-    and workers take both along, so they are functions of a module, or partials of such.
+    a PNG, and `in_worker` runs once in each worker process, before its first picture. Workers
+    and pickled samples need functions of an installed module, or partials of such; what only
+    this process knows, it draws itself.
     """
 
     folder: str
@@ -73,7 +75,7 @@ class PictureCache(Generic[Thing]):
         from rftcore.bars import Bar
 
         with Bar(len(jobs), label, "picture") as bar:
-            if workers > 1 and len(jobs) > FEW:
+            if workers > 1 and len(jobs) > FEW and _travels(self.draw):
                 from rftcore.pictures.workers import draw_in_processes  # slow to import
 
                 draw_in_processes(self.draw, jobs, workers, self.in_worker, bar.update)
@@ -90,6 +92,15 @@ class PictureCache(Generic[Thing]):
 
     def _read(self, thing: Thing) -> bytes:
         return self.get(thing).read_bytes()
+
+
+def _travels(draw: Any) -> bool:
+    """Whether a new process finds the function: no lambda, nor one of a task's bare file."""
+    while isinstance(draw, partial):
+        draw = draw.func
+    module = (getattr(draw, "__module__", None) or "builtins").partition(".")[0]
+    known = module == "__main__" or any(f.find_spec(module, None) for f in sys.meta_path)
+    return known and "<" not in getattr(draw, "__qualname__", "")
 
 
 def _cores() -> int:
