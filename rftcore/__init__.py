@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rftcore import parsers, prompts, rewards
-    from rftcore.datasets import JsonlDataset, ReasonRftDataset
+    from rftcore.datasets import GeneratedDataset, JsonlDataset, ReasonRftDataset
     from rftcore.errors import RftError
     from rftcore.hookspecs import hookimpl
+    from rftcore.options import with_options_of
+    from rftcore.pictures import PictureCache
     from rftcore.types import (
         Image,
         Parsed,
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "GeneratedDataset",
     "Image",
     "JsonlDataset",
     "Parsed",
+    "PictureCache",
     "Prompt",
     "ReasonRftDataset",
     "RewardInput",
@@ -39,14 +43,18 @@ __all__ = [
     "parsers",
     "prompts",
     "rewards",
+    "with_options_of",
 ]
 
 _MODULES = ("parsers", "prompts", "rewards")
 _ELSEWHERE = {
+    "GeneratedDataset": "rftcore.datasets",
     "JsonlDataset": "rftcore.datasets",
+    "PictureCache": "rftcore.pictures",
     "ReasonRftDataset": "rftcore.datasets",
     "RftError": "rftcore.errors",
     "hookimpl": "rftcore.hookspecs",
+    "with_options_of": "rftcore.options",
 }
 
 

@@ -1,12 +1,14 @@
 """Who we are among the processes of one run, started by accelerate or torchrun.
 
 Alone, every function here does nothing. Rank 0, the main process, speaks and
-writes the run folder; the others follow what it wrote.
+writes the run folder; the others follow what it wrote. A process that a worker
+pool started ends with its parent.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -59,6 +61,23 @@ def gather(mine: Sequence[Item], size: int) -> list[Item]:
     _state()
     pairs = gather_object(list(zip(share(size), mine, strict=True)))
     return [item for _, item in sorted(pairs, key=lambda pair: pair[0])]
+
+
+def leave_with_parent() -> None:
+    """End this worker process when the one that started it is gone, killed for instance.
+
+    A killed parent cannot say so: its worker would wait, or work on, for ever.
+    """
+
+    from multiprocessing import parent_process  # slow to import
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _state() -> Any:

@@ -14,11 +14,11 @@ import rftcore
 ROOT = Path(rftcore.__file__).parent
 # A module may import from the rows above its own; a folder is one module.
 ROWS = (
-    ("errors", "processes"),
+    ("cache", "errors", "processes"),
     ("types",),
     ("bars", "config", "hookspecs", "markup"),
-    ("plugins",),
-    ("runs",),
+    ("pictures", "plugins"),
+    ("options", "runs"),
     ("datasets", "prompts", "parsers", "rewards"),
     ("builtin", "scoring", "data"),
     ("models",),
@@ -109,6 +109,7 @@ def test_a_slow_package_is_imported_when_used(file):
         "import rftcore; dir(rftcore)",
         "from rftcore import Task, Term, Sample, Image, prompts, parsers, rewards, JsonlDataset",
         "from rftcore import ReasonRftDataset",
+        "from rftcore import GeneratedDataset, PictureCache, with_options_of",
         "from rftcore.cli import main; main(['--help'], standalone_mode=False)",
         "from rftcore.cli import main; main(['train', '--help'], standalone_mode=False)",
         "from rftcore.cli import main; main(['plugins', 'list'], standalone_mode=False)",

@@ -1,5 +1,8 @@
 """Several processes share one run: each does its part once, and one of them writes."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,3 +67,21 @@ def test_only_the_main_process_draws(be, capsys):
             bar.update()
 
     assert capsys.readouterr().err == "rank 0: 1/1 it\n"
+
+
+def test_a_worker_ends_when_its_parent_is_killed():
+    code = """
+import multiprocessing, os, signal, time
+from rftcore.processes import leave_with_parent
+def work():
+    leave_with_parent()
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(10)
+    print("still here", flush=True)
+multiprocessing.get_context("fork").Process(target=work).start()
+time.sleep(60)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert done.stdout == ""  # read to its end, which comes when the worker is gone
+    assert done.returncode == -9

@@ -1,9 +1,11 @@
-"""Datasets in files: one file of rows, or a folder in the layout of Reason-RFT-CoT.
+"""Datasets in files, and the base of those that are generated.
 
-Nothing is read before it is needed, and every fault names the file and the row.
+Files: one of rows, or a folder in the layout of Reason-RFT-CoT. Nothing is read
+before it is needed, and every fault names the file and the row.
 """
 
+from rftcore.datasets.generated import GeneratedDataset
 from rftcore.datasets.jsonl import JsonlDataset
 from rftcore.datasets.reason_rft import ReasonRftDataset
 
-__all__ = ["JsonlDataset", "ReasonRftDataset"]
+__all__ = ["GeneratedDataset", "JsonlDataset", "ReasonRftDataset"]

@@ -15,7 +15,7 @@ from rft_counting import counting
 from rft_counting.language import WORDS, plural, words_of
 
 from rftcore import prompts
-from rftcore.errors import DataError, RecipeError
+from rftcore.errors import RecipeError
 from rftcore.scoring import Scorer
 from rftcore.types import Sample
 
@@ -319,17 +319,6 @@ def test_every_lawful_range_of_objects_can_be_asked_about(low: int, high: int, i
 def test_an_impossible_option_is_refused_by_name(options: dict):
     with pytest.raises(RecipeError, match=next(iter(options))):
         counting(**options)
-
-
-def test_an_unknown_split_is_refused_with_a_suggestion():
-    with pytest.raises(DataError, match="Did you mean 'ood-vehicles'"):
-        DATA.size("ood-vehicle")
-
-
-@pytest.mark.parametrize("index", [-1, 300])
-def test_an_index_outside_the_split_is_an_index_error(index: int):
-    with pytest.raises(IndexError):
-        DATA.sample("val", index)
 
 
 # -- the task -----------------------------------------------------------------------------------

@@ -1,8 +1,6 @@
 """The build, in miniature: painted discs instead of renders, seconds instead of minutes."""
 
 import json
-import subprocess
-import sys
 from random import Random
 
 import numpy as np
@@ -78,21 +76,3 @@ def test_the_shipped_log_says_how_long_and_how_well():
 
     assert {"perception", "words", "language"} <= {line.get("stage") for line in lines}
     assert lines[-1]["report"] == "final"
-
-
-def test_a_worker_ends_when_its_parent_is_killed():
-    code = """
-import multiprocessing, os, signal, time
-from rft_nano.build import leave_with_parent
-def work():
-    leave_with_parent()
-    os.kill(os.getppid(), signal.SIGKILL)
-    time.sleep(10)
-    print("still here", flush=True)
-multiprocessing.get_context("fork").Process(target=work).start()
-time.sleep(60)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-
-    assert done.stdout == ""  # read to its end, which comes when the worker is gone
-    assert done.returncode == -9

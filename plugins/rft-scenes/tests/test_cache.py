@@ -2,52 +2,31 @@
 
 import io
 import multiprocessing
-import os
-import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from PIL import Image
 from rft_scenes import (
     ALL_MATERIALS,
     VEHICLES,
-    ImageCache,
     Object,
-    RenderError,
     RenderSettings,
     Scene,
-    cache,
-    pictures,
     project,
     render,
     rendering,
     sample_scene,
     sample_setting,
     scene,
+    scene_pictures,
     seen_from,
 )
 
+from rftcore.pictures import cache
+
 TINY = RenderSettings(width=16, height=16, samples=1)
 SCENES = [sample_scene(seed, objects=1 + seed) for seed in range(4)]
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The scenes rendered in this process, in order."""
-    seen = []
-
-    def counted(scene, settings):
-        seen.append(scene)
-        return render(scene, settings)
-
-    monkeypatch.setattr(pictures, "render", counted)
-    return seen
-
-
-def _files(folder):
-    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_a_picture_has_the_size_asked_for():
@@ -87,103 +66,32 @@ def test_every_model_can_be_drawn(material):
     assert render(Scene(everything, camera, lights), TINY) != empty
 
 
-def test_a_second_run_renders_nothing(tmp_path, drawn):
-    first = ImageCache(tmp_path).render_all(SCENES, TINY, workers=1, progress=False)
-    second = ImageCache(tmp_path).render_all(SCENES, TINY, workers=1, progress=False)
-
-    assert first == second == [ImageCache(tmp_path).get(s, TINY) for s in SCENES]
-    assert drawn == SCENES
-
-
-def test_a_scene_named_twice_is_rendered_once(tmp_path, drawn):
-    paths = ImageCache(tmp_path).render_all([SCENES[0]] * 3, TINY, workers=1, progress=False)
-
-    assert len(paths) == 3
-    assert drawn == SCENES[:1]
-
-
-def test_workers_draw_what_this_process_draws(tmp_path, monkeypatch, drawn):
+def test_each_picture_is_rendered_once_and_by_workers_alike(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "FEW", 0)
-    paths = ImageCache(tmp_path).render_all(SCENES, TINY, workers=2, progress=False)
+    store = scene_pictures(TINY, tmp_path)
+    files = store.draw_all(SCENES, workers=2)
+    written = [path.stat().st_mtime_ns for path in files]
 
-    assert [path.read_bytes() for path in paths] == [render(s, TINY) for s in SCENES]
-    assert drawn == []
-
-
-class Deadly(Scene):
-    """A scene that kills the process it is sent to."""
-
-    def __reduce__(self):
-        return os._exit, (3,)
+    assert store.draw_all(SCENES) == [store.get(s) for s in SCENES] == files
+    assert [path.stat().st_mtime_ns for path in files] == written
+    assert [path.read_bytes() for path in files] == [render(s, TINY) for s in SCENES]
 
 
-def test_a_worker_that_dies_is_an_error_with_a_way_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "FEW", 0)
-    deadly = [Deadly(s.objects, s.camera, s.lights) for s in SCENES]
-
-    with pytest.raises(RenderError, match="run again, with workers=1"):
-        ImageCache(tmp_path).render_all(deadly, TINY, workers=2, progress=False)
-
-
-def test_a_killed_writer_leaves_no_half_picture(tmp_path, monkeypatch):
-    def killed(self, target):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Path, "replace", killed)
-    with pytest.raises(KeyboardInterrupt):
-        ImageCache(tmp_path).get(SCENES[0], TINY)
-
-    assert _files(tmp_path) == []
-
-
-def test_what_a_killed_process_left_is_swept(tmp_path):
-    store = ImageCache(tmp_path)
-    folder = store.path(SCENES[0], TINY).parent
-    folder.mkdir(parents=True)
-    old, young = folder / ".old.tmp", folder / ".young.tmp"
-    old.write_bytes(b"half")
-    young.write_bytes(b"half")
-    os.utime(old, times=(time.time() - 3600,) * 2)
-    path = store.render_all(SCENES[:1], TINY, progress=False)[0]
-
-    assert sorted(_files(tmp_path)) == sorted([young, path])
-
-
-@pytest.mark.parametrize("broken", [b"", b"half a picture"])
-def test_a_corrupt_file_is_rendered_again(tmp_path, broken):
-    store = ImageCache(tmp_path)
-    path = store.get(SCENES[0], TINY)
-    path.write_bytes(broken)
-    store.render_all(SCENES[:1], TINY, progress=False)
-
-    assert path.read_bytes() == render(SCENES[0], TINY)
-
-
-def test_the_key_moves_with_everything_that_decides_pixels(tmp_path, monkeypatch):
-    store = ImageCache(tmp_path)
-    paths = {store.path(s, TINY) for s in SCENES}
-    paths |= {
-        store.path(SCENES[0], replace(TINY, **{name: 9})) for name in ("width", "height", "samples")
-    }
+def test_the_name_moves_with_everything_that_decides_pixels(monkeypatch):
+    settings = [replace(TINY, **{name: 9}) for name in ("width", "height", "samples")]
+    names = {scene_pictures(TINY).path(s).name for s in SCENES}
+    names |= {scene_pictures(other).path(SCENES[0]).name for other in settings}
     monkeypatch.setattr(scene, "GENERATOR_VERSION", "next")
-    paths.add(store.path(SCENES[0], TINY))
+    names.add(scene_pictures(TINY).path(SCENES[0]).name)
 
-    assert len(paths) == len(SCENES) + 3 + 1
-    assert _files(tmp_path) == []
+    assert len(names) == len(SCENES) + len(settings) + 1
 
 
-def test_the_folder_is_the_one_of_the_environment(tmp_path, monkeypatch):
+def test_the_folder_is_in_that_of_the_environment_or_as_given(tmp_path, monkeypatch):
     monkeypatch.setenv("RFT_CACHE", str(tmp_path))
 
-    assert ImageCache().directory == tmp_path / "scenes"
-    assert ImageCache(tmp_path / "mine").directory == tmp_path / "mine"
-
-
-def test_progress_is_plain_text_outside_a_terminal(tmp_path, capsys):
-    ImageCache(tmp_path).render_all(SCENES[:2], TINY, workers=1, label="drawing")
-
-    lines = capsys.readouterr().err.splitlines()
-    assert [line.split(",")[0] for line in lines] == ["drawing: 1/2", "drawing: 2/2"]
+    assert scene_pictures().path(SCENES[0]).parents[1] == tmp_path / "scenes"
+    assert scene_pictures(directory=tmp_path).path(SCENES[0]).parents[1] == tmp_path
 
 
 def test_glass_shows_what_stands_behind_it():
@@ -220,10 +128,10 @@ KEPT = {"shapes": "8356d10e8eff", "vehicles": "a7c600de5841"}
 
 
 @pytest.mark.parametrize("world", KEPT)
-def test_a_plain_picture_keeps_its_name(tmp_path, world):
+def test_a_plain_picture_keeps_its_name(world):
     shown = sample_scene(11, world=world, objects=6)
 
-    assert ImageCache(tmp_path).path(shown).stem[:12] == KEPT[world]
+    assert scene_pictures().path(shown).stem[:12] == KEPT[world]
     assert rendering.revision(shown) == ()
 
 

@@ -3,43 +3,22 @@
 import cmath
 import io
 import multiprocessing
-import os
-import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 from PIL import Image
-from rft_structure import cache, drawing, structure
-from rft_structure.cache import FigureCache
-from rft_structure.drawing import draw
+from rft_structure import drawing, structure
+from rft_structure.drawing import FIGURES, draw
 from rft_structure.labels import FONT, Box, Label, box_of, place, strokes
 from rft_structure.layout import Drawing
 
-from rftcore.errors import DataError
+from rftcore.pictures import cache
 
 DATA = structure(picture=96).dataset
 FULL = structure().dataset
 DRAWINGS = [DATA.drawing("ood-diagram", at) for at in range(4)]
-
-
-@pytest.fixture
-def drawn(monkeypatch) -> list[Drawing]:
-    """What is drawn in this process, in order."""
-    seen = []
-
-    def counted(drawing):
-        seen.append(drawing)
-        return draw(drawing)
-
-    monkeypatch.setattr(cache, "draw", counted)
-    return seen
-
-
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_a_picture_has_the_size_asked_for():
@@ -156,101 +135,42 @@ def test_points_keep_their_distance():
 # -- the cache ------------------------------------------------------------------------------------
 
 
-def test_a_second_run_draws_nothing(tmp_path, drawn):
-    first = FigureCache(tmp_path).draw_all(DRAWINGS, workers=1)
-    second = FigureCache(tmp_path).draw_all(DRAWINGS, workers=1)
-
-    assert first == second == [FigureCache(tmp_path).get(one) for one in DRAWINGS]
-    assert drawn == DRAWINGS
-
-
-def test_a_picture_asked_for_twice_is_drawn_once(tmp_path, drawn):
-    assert len(FigureCache(tmp_path).draw_all([DRAWINGS[0]] * 3, workers=1)) == 3
-    assert drawn == DRAWINGS[:1]
-
-
-def test_workers_draw_what_this_process_draws(tmp_path, monkeypatch, drawn):
+def test_each_picture_is_drawn_once_and_by_workers_alike(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "FEW", 0)
-    paths = FigureCache(tmp_path).draw_all(DRAWINGS, workers=2)
+    store = replace(FIGURES, directory=tmp_path)
+    files = store.draw_all(DRAWINGS, workers=2)
+    written = [path.stat().st_mtime_ns for path in files]
 
-    assert [path.read_bytes() for path in paths] == [draw(one) for one in DRAWINGS]
-    assert drawn == []
-
-
-class Deadly(Drawing):
-    """A drawing that kills the process it is sent to."""
-
-    def __reduce__(self):
-        return os._exit, (3,)
+    assert store.draw_all(DRAWINGS) == [store.get(one) for one in DRAWINGS] == files
+    assert [path.stat().st_mtime_ns for path in files] == written
+    assert [path.read_bytes() for path in files] == [draw(one) for one in DRAWINGS]
 
 
-def test_a_worker_that_dies_is_an_error_with_a_way_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "FEW", 0)
-    deadly = [Deadly(**vars(one)) for one in DRAWINGS]
-
-    with pytest.raises(DataError, match="run again"):
-        FigureCache(tmp_path).draw_all(deadly, workers=2)
-
-
-def test_a_killed_writer_leaves_no_half_picture(tmp_path, monkeypatch):
-    def killed(self, target):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Path, "replace", killed)
-    with pytest.raises(KeyboardInterrupt):
-        FigureCache(tmp_path).get(DRAWINGS[0])
-
-    assert _files(tmp_path) == []
-
-
-def test_what_a_killed_process_left_is_swept(tmp_path):
-    store = FigureCache(tmp_path)
-    folder = store.path(DRAWINGS[0]).parent
-    folder.mkdir(parents=True)
-    old, young = folder / ".old.tmp", folder / ".young.tmp"
-    old.write_bytes(b"half")
-    young.write_bytes(b"half")
-    os.utime(old, times=(time.time() - 3600,) * 2)
-    path = store.draw_all(DRAWINGS[:1])[0]
-
-    assert sorted(_files(tmp_path)) == sorted([young, path])
-
-
-@pytest.mark.parametrize("broken", [b"", b"half a picture"])
-def test_a_corrupt_file_is_drawn_again(tmp_path, broken):
-    store = FigureCache(tmp_path)
-    path = store.get(DRAWINGS[0])
-    path.write_bytes(broken)
-    store.draw_all(DRAWINGS[:1])
-
-    assert path.read_bytes() == draw(DRAWINGS[0])
-
-
-def test_the_key_moves_with_everything_that_decides_pixels(tmp_path, monkeypatch):
-    store, one = FigureCache(tmp_path), DRAWINGS[0]
+def test_the_name_moves_with_everything_that_decides_pixels(monkeypatch):
+    one = DRAWINGS[0]
     others = [replace(one, size=97), replace(one, values=()), replace(one, segments=())]
-    paths = {store.path(shown) for shown in (*DRAWINGS, *others)}
-    monkeypatch.setattr(cache, "VERSION", "next")
-    paths.add(store.path(one))
+    names = {FIGURES.path(shown).name for shown in (*DRAWINGS, *others)}
+    monkeypatch.setattr(drawing, "VERSION", "next")
+    names.add(FIGURES.path(one).name)
 
-    assert len(paths) == len(DRAWINGS) + len(others) + 1
-    assert _files(tmp_path) == []
+    assert len(names) == len(DRAWINGS) + len(others) + 1
 
 
-def test_the_folder_is_the_one_of_the_environment(tmp_path, monkeypatch):
+def test_a_figure_keeps_its_name(monkeypatch, tmp_path):
     monkeypatch.setenv("RFT_CACHE", str(tmp_path))
+    path = FIGURES.path(FULL.drawing("val", 0))
 
-    assert FigureCache().directory == tmp_path / "figures"
-    assert FigureCache(tmp_path / "mine").directory == tmp_path / "mine"
+    assert path.parents[1] == tmp_path / "figures"
+    assert path.stem[:12] == "ad25a68f3b1e"  # a new one needs a new VERSION
 
 
 def test_a_task_prepares_its_pictures_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("RFT_CACHE", str(tmp_path))
     DATA.prepare("val", [0, 1])
-    files = {file: file.stat().st_mtime_ns for file in _files(tmp_path)}
+    files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
     DATA.prepare("val", [0, 1])
 
     assert len(files) == 2
-    assert files == {file: file.stat().st_mtime_ns for file in _files(tmp_path)}
+    assert files == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
     assert DATA.sample("val", 1).images[0].open().mode == "RGB"
     assert "drawing structure/val: 2/2 picture" in capsys.readouterr().err

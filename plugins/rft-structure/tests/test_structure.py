@@ -16,7 +16,7 @@ from rft_structure.kinds import HELD_OUT, TRAINED
 from rft_structure.problems import bucket, draw
 
 from rftcore import prompts
-from rftcore.errors import DataError, RecipeError
+from rftcore.errors import RecipeError
 from rftcore.scoring import Scorer
 from rftcore.types import Sample
 
@@ -270,17 +270,6 @@ def test_a_problem_from_no_bucket_is_refused():
 def test_an_impossible_option_is_refused_by_name(options: dict):
     with pytest.raises(RecipeError, match=next(iter(options))):
         structure(**options)
-
-
-def test_an_unknown_split_is_refused_with_a_suggestion():
-    with pytest.raises(DataError, match="Did you mean 'ood-diagram'"):
-        DATA.size("ood-diagrams")
-
-
-@pytest.mark.parametrize("index", [-1, 300])
-def test_an_index_outside_the_split_is_an_index_error(index: int):
-    with pytest.raises(IndexError):
-        DATA.sample("val", index)
 
 
 # -- the task -----------------------------------------------------------------------------------

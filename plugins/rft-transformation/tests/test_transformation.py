@@ -19,7 +19,7 @@ from rft_transformation.language import FUNCTIONS, INSTRUCTION, question, words_
 from rft_transformation.reasoning import reasoning
 
 from rftcore import prompts
-from rftcore.errors import DataError, RecipeError
+from rftcore.errors import RecipeError
 from rftcore.parsers import Call
 from rftcore.scoring import Scorer
 from rftcore.types import Sample
@@ -365,17 +365,6 @@ def test_every_lawful_option_gives_samples(objects: int, calls: int, index: int)
 def test_an_impossible_option_is_refused_by_name(options: dict):
     with pytest.raises(RecipeError, match=next(iter(options))):
         transformation(**options)
-
-
-def test_an_unknown_split_is_refused_with_a_suggestion():
-    with pytest.raises(DataError, match="Did you mean 'ood-left'"):
-        DATA.size("ood-lef")
-
-
-@pytest.mark.parametrize("index", [-1, DATA.size("val")])
-def test_an_index_outside_the_split_is_an_index_error(index: int):
-    with pytest.raises(IndexError):
-        DATA.sample("val", index)
 
 
 # -- the task -----------------------------------------------------------------------------------

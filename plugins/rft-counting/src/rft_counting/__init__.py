@@ -5,22 +5,21 @@ after Super-CLEVR. Importing this module loads neither scenes nor pictures.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import rftcore as rft
 from rftcore.types import Dataset, DatasetFactory, TaskFactory
-
-_DEFAULT = {"sft": 1600, "rl": 1000, "val": 300, "test": 2000, "ood": 500}
 
 
 def counting_scenes(
     objects_low: int = 3,
     objects_high: int = 8,
     seed: int = 0,
-    sft: int = _DEFAULT["sft"],
-    rl: int = _DEFAULT["rl"],
-    val: int = _DEFAULT["val"],
-    test: int = _DEFAULT["test"],
-    ood: int = _DEFAULT["ood"],
+    sft: int = 1600,
+    rl: int = 1000,
+    val: int = 300,
+    test: int = 2000,
+    ood: int = 500,
     sft_objects_high: int = 5,
     sft_fuller: float = 0.05,
 ) -> Dataset:
@@ -36,28 +35,17 @@ def counting_scenes(
 
     sizes = {"sft": sft, "rl": rl, "val": val, "test": test, "ood-vehicles": ood}
     return CountingScenes(
-        objects_low,
-        objects_high,
-        seed,
-        tuple(sizes.items()),
-        sft_objects_high,
-        sft_fuller,
+        objects_low=objects_low,
+        objects_high=objects_high,
+        seed=seed,
+        sizes=sizes,
+        sft_objects_high=sft_objects_high,
+        sft_fuller=sft_fuller,
     )
 
 
-def counting(
-    objects_low: int = 3,
-    objects_high: int = 8,
-    seed: int = 0,
-    sft: int = _DEFAULT["sft"],
-    rl: int = _DEFAULT["rl"],
-    val: int = _DEFAULT["val"],
-    test: int = _DEFAULT["test"],
-    ood: int = _DEFAULT["ood"],
-    sft_objects_high: int = 5,
-    sft_fuller: float = 0.05,
-    compat: str = "repaired",
-) -> rft.Task:
+@rft.with_options_of(counting_scenes)
+def counting(compat: str = "repaired", **options: Any) -> rft.Task:
     """Add, remove, and count what is left; answers from 0 to 20.
 
     Rewards as in the paper: accuracy and format, weight 1 each. The parser's
@@ -70,18 +58,7 @@ def counting(
     """
     return rft.Task(
         name="counting",
-        dataset=counting_scenes(
-            objects_low,
-            objects_high,
-            seed,
-            sft,
-            rl,
-            val,
-            test,
-            ood,
-            sft_objects_high,
-            sft_fuller,
-        ),
+        dataset=counting_scenes(**options),
         prompt=rft.prompts.think_then_answer("Answer with one number."),
         direct_prompt=rft.prompts.direct("Answer with one number."),
         parser=rft.parsers.Integer(low=0, high=99),

@@ -7,7 +7,6 @@ loads nothing. How the weights were made is in `rft_nano.build`.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,11 +24,10 @@ def nano() -> Path:
 
 def toy() -> Path:
     """Nano's architecture with random weights, made on first use: for `--smoke`."""
-    import platformdirs
+    from rftcore.cache import cache_folder
 
     sources = b"".join(path.read_bytes() for path in sorted(HERE.glob("*.py")))
-    cache = Path(os.environ.get("RFT_CACHE") or platformdirs.user_cache_dir("rft"))
-    folder = cache / "models" / f"toy-{hashlib.sha256(sources).hexdigest()[:16]}"
+    folder = cache_folder("models") / f"toy-{hashlib.sha256(sources).hexdigest()[:16]}"
     if not (folder / "tokenizer_config.json").is_file():  # the last file that is written
         from rft_nano.model import build_untrained
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +29,7 @@ from rft_nano.report import Scenes, perception_report
 from rft_nano.rows import Packer
 from rft_nano.team import Team
 from rft_nano.words import PLURALS
+from rftcore.processes import leave_with_parent
 
 MUON_LR, ADAM_LR = 2e-3, 1.5e-3
 WARM_UP_STEPS = 60
@@ -272,7 +271,7 @@ def worlds(cache: Any, count: int, *, render: bool = True) -> dict[str, Scenes]:
     out: dict[str, list[Any]] = {"shapes": [], "vehicles": []}
     scenes = [corpora.held_out(i) for i in range(2 * count)]
     if render:
-        cache.render_all(scenes)
+        cache.draw_all(scenes, "rendering")
     for index, scene in enumerate(scenes):
         path = cache.path(scene)
         if path.exists():
@@ -325,38 +324,23 @@ def load_or_pack(folder: Path, cache: Any, pictures: int) -> corpora.Corpus:
 
 def main() -> None:
     """All stages, in order."""
-    from rft_scenes import ImageCache
+    from rft_scenes import scene_pictures
 
     options = arguments()
     options.out.mkdir(parents=True, exist_ok=True)
-    load_or_pack(options.out / "corpus", ImageCache(options.cache), options.pictures)
+    load_or_pack(options.out / "corpus", scene_pictures(directory=options.cache), options.pictures)
     with tempfile.TemporaryDirectory() as folder:
         meeting = Path(folder) / "team"
         multiprocessing.spawn(train, (options, meeting), nprocs=options.workers)  # type: ignore
 
 
-def leave_with_parent() -> None:
-    """End this process when the one that started it is gone, killed for instance.
-
-    Otherwise it would train on, and write over the state of the next sitting.
-    """
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def train(rank: int, options: argparse.Namespace, meeting: Path) -> None:
     """One process of the team: all stages; the leader also measures and exports."""
-    from rft_scenes import ImageCache
+    from rft_scenes import scene_pictures
 
     leave_with_parent()
     team = Team.meet(rank, options.workers, meeting)
-    cache = ImageCache(options.cache)
+    cache = scene_pictures(directory=options.cache)
     build = Build(
         options.out,
         options.seed,

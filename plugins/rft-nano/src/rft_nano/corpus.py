@@ -23,7 +23,9 @@ from rft_nano.things import Thing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from rft_scenes import ImageCache, Scene
+    from rft_scenes import Scene
+
+    from rftcore.pictures import PictureCache
 
 SHAPES_SEED, VEHICLES_SEED, HELD_OUT_SEED = 5_000_000, 6_000_000, 7_000_000
 HELD_OUT_VEHICLES = 500_000  # after the held-out shapes
@@ -94,12 +96,12 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
 
 
 def pack(
-    scenes: Iterable[Scene], cache: ImageCache, folder: Path, *, render: bool = True
+    scenes: Iterable[Scene], cache: PictureCache[Scene], folder: Path, *, render: bool = True
 ) -> Corpus:
     """Render what is missing (or, without `render`, leave it out) and write the two files."""
     chosen = list(scenes)
     if render:
-        cache.render_all(chosen)
+        cache.draw_all(chosen, "rendering")
     else:
         chosen = [s for s in chosen if cache.path(s).exists()]
     pixels = np.stack([read_pixels(cache.path(s)) for s in chosen])

@@ -4,9 +4,9 @@ Importing this package is cheap: Mitsuba, numpy and Pillow load when the first
 picture is drawn.
 """
 
-from rft_scenes.cache import ImageCache
+from rft_scenes.cache import scene_pictures
 from rft_scenes.geometry import Spot, gap, project
-from rft_scenes.rendering import RenderError, RenderSettings, render
+from rft_scenes.rendering import RenderSettings, render
 from rft_scenes.sampling import legible, sample_scene, sample_setting, seen_from
 from rft_scenes.scene import (
     ALL_MATERIALS,
@@ -34,10 +34,8 @@ __all__ = [
     "SIZES",
     "VEHICLES",
     "Camera",
-    "ImageCache",
     "Light",
     "Object",
-    "RenderError",
     "RenderSettings",
     "Scene",
     "SceneError",
@@ -48,5 +46,6 @@ __all__ = [
     "render",
     "sample_scene",
     "sample_setting",
+    "scene_pictures",
     "seen_from",
 ]

@@ -78,10 +78,6 @@ class RenderSettings:
 DEFAULT = RenderSettings()
 
 
-class RenderError(RuntimeError):
-    """Pictures that could not be made, and what to do about it."""
-
-
 def render(scene: Scene, settings: RenderSettings = DEFAULT) -> bytes:
     """Draw a scene as PNG bytes, RGB, 8 bits; the same scene gives the same pixels.
 

@@ -6,6 +6,7 @@ as in no training problem. Importing this module loads neither problems nor matp
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import rftcore as rft
 from rftcore.types import (
@@ -18,18 +19,17 @@ from rftcore.types import (
     TaskFactory,
 )
 
-_DEFAULT = {"sft": 1600, "rl": 1000, "val": 300, "test": 1000, "ood": 500}
 _LONGEST = 128  # tokens of a completion; nano needs up to 98, and 117 in ood-compose
 
 
 def geometry_problems(
     seed: int = 0,
-    sft: int = _DEFAULT["sft"],
-    rl: int = _DEFAULT["rl"],
-    val: int = _DEFAULT["val"],
-    test: int = _DEFAULT["test"],
-    ood_diagram: int = _DEFAULT["ood"],
-    ood_compose: int = _DEFAULT["ood"],
+    sft: int = 1600,
+    rl: int = 1000,
+    val: int = 300,
+    test: int = 1000,
+    ood_diagram: int = 500,
+    ood_compose: int = 500,
     choices: float = 0.5,
     angle_step: int = 5,
     picture: int = 224,
@@ -46,22 +46,13 @@ def geometry_problems(
 
     sizes = {"sft": sft, "rl": rl, "val": val, "test": test}
     sizes |= {"ood-diagram": ood_diagram, "ood-compose": ood_compose}
-    return GeometryProblems(seed, tuple(sizes.items()), choices, angle_step, picture)
+    return GeometryProblems(
+        seed=seed, sizes=sizes, choices=choices, angle_step=angle_step, picture=picture
+    )
 
 
-def structure(
-    seed: int = 0,
-    sft: int = _DEFAULT["sft"],
-    rl: int = _DEFAULT["rl"],
-    val: int = _DEFAULT["val"],
-    test: int = _DEFAULT["test"],
-    ood_diagram: int = _DEFAULT["ood"],
-    ood_compose: int = _DEFAULT["ood"],
-    choices: float = 0.5,
-    angle_step: int = 5,
-    picture: int = 224,
-    compat: str = "repaired",
-) -> rft.Task:
+@rft.with_options_of(geometry_problems)
+def structure(compat: str = "repaired", **options: Any) -> rft.Task:
     """Angles, lengths, areas and perimeters, found in one to three steps.
 
     Accuracy is strict; half of its weight goes to the paper's tolerance reward,
@@ -76,9 +67,7 @@ def structure(
 
     return rft.Task(
         name="structure",
-        dataset=geometry_problems(
-            seed, sft, rl, val, test, ood_diagram, ood_compose, choices, angle_step, picture
-        ),
+        dataset=geometry_problems(**options),
         prompt=rft.prompts.think_then_answer(INSTRUCTION),
         direct_prompt=rft.prompts.direct(INSTRUCTION),
         parser=NumberOrChoice(),

@@ -14,6 +14,7 @@ from typing import Any
 
 from rft_structure import labels
 from rft_structure.layout import Drawing
+from rftcore.pictures import PictureCache
 
 VERSION = 1  # of the pen: bump it when any pixel changes
 INK, VALUE, FAINT = "#111111", "#0b3d91", "#777777"
@@ -48,6 +49,13 @@ def draw(drawing: Drawing) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels.copy()).save(out, "PNG")
     return out.getvalue()
+
+
+def _content(drawing: Drawing) -> str:
+    return f"{VERSION}|{drawing.digest()}"
+
+
+FIGURES = PictureCache("figures", _content, draw)  # each drawn once, then found on disk
 
 
 class _Pen:

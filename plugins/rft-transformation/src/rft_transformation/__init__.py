@@ -6,11 +6,11 @@ Importing this module loads neither scenes nor pictures.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import rftcore as rft
 from rftcore.types import Dataset, DatasetFactory, Reward, RewardFactory, TaskFactory
 
-_DEFAULT = {"sft": 800, "rl": 480, "val": 150, "test": 400, "ood": 200}
 MOST_READ = 8  # calls of an answer: twice what is asked, and few enough to play out
 _LONGEST = 144  # tokens of a completion; nano, which spells many words, needs up to 129
 
@@ -21,11 +21,11 @@ def transformation_scenes(
     calls_low: int = 1,
     calls_high: int = 4,
     seed: int = 0,
-    sft: int = _DEFAULT["sft"],
-    rl: int = _DEFAULT["rl"],
-    val: int = _DEFAULT["val"],
-    test: int = _DEFAULT["test"],
-    ood: int = _DEFAULT["ood"],
+    sft: int = 800,
+    rl: int = 480,
+    val: int = 150,
+    test: int = 400,
+    ood: int = 200,
 ) -> Dataset:
     """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
 
@@ -38,23 +38,17 @@ def transformation_scenes(
 
     sizes = {"sft": sft, "rl": rl, "val": val, "test": test, "ood-left": ood, "ood-right": ood}
     return TransformationScenes(
-        objects_low, objects_high, calls_low, calls_high, seed, tuple(sizes.items())
+        objects_low=objects_low,
+        objects_high=objects_high,
+        calls_low=calls_low,
+        calls_high=calls_high,
+        seed=seed,
+        sizes=sizes,
     )
 
 
-def transformation(
-    objects_low: int = 3,
-    objects_high: int = 5,
-    calls_low: int = 1,
-    calls_high: int = 4,
-    seed: int = 0,
-    sft: int = _DEFAULT["sft"],
-    rl: int = _DEFAULT["rl"],
-    val: int = _DEFAULT["val"],
-    test: int = _DEFAULT["test"],
-    ood: int = _DEFAULT["ood"],
-    compat: str = "repaired",
-) -> rft.Task:
+@rft.with_options_of(transformation_scenes)
+def transformation(compat: str = "repaired", **options: Any) -> rft.Task:
     """Say what changed as 1 to 4 calls such as change_size(0, large).
 
     Rewards as in the paper's scripts: calls that are wholly right, and format, weight 1 each.
@@ -69,9 +63,7 @@ def transformation(
 
     return rft.Task(
         name="transformation",
-        dataset=transformation_scenes(
-            objects_low, objects_high, calls_low, calls_high, seed, sft, rl, val, test, ood
-        ),
+        dataset=transformation_scenes(**options),
         prompt=rft.prompts.think_then_answer(INSTRUCTION),
         direct_prompt=rft.prompts.direct(INSTRUCTION),
         parser=rft.parsers.Calls(FUNCTIONS, low=0, high=99, most=MOST_READ),

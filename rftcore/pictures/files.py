@@ -7,19 +7,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from rft_scenes.rendering import RenderSettings, render
-from rft_scenes.scene import Scene
+from rftcore.errors import DataError
 
 PNG = b"\x89PNG\r\n\x1a\n"
 STALE_AFTER_S = 600.0  # a temporary file this old has lost its writer
-
-Job = tuple[Scene, Path]
-
-
-def draw(job: Job, settings: RenderSettings) -> None:
-    """Render one scene into its file."""
-    scene, path = job
-    _write(path, render(scene, settings))
 
 
 def is_png(path: Path) -> bool:
@@ -31,8 +22,13 @@ def is_png(path: Path) -> bool:
         return False
 
 
-def _write(path: Path, data: bytes) -> None:
-    """All of it or nothing, whoever else writes the same picture."""
+def write(path: Path, data: bytes) -> None:
+    """All of it or nothing, whoever else writes the same picture.
+
+    Raises: DataError for bytes that are no PNG, which would be drawn again for ever.
+    """
+    if not data.startswith(PNG):
+        raise DataError(f"picture {path.name}: what was drawn is no PNG, but begins {data[:8]!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
     try:

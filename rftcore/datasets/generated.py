@@ -1,0 +1,121 @@
+"""Samples that are made, not read: each from the seed, its split and its index alone.
+
+    (dataset, split, index) -> random numbers -> sample
+
+Nothing is stored, so a sample is the same on every machine, in every process
+and in any order, and a split may be as long as anyone likes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from random import Random
+from typing import ClassVar
+
+from rftcore.errors import DataError, RecipeError, closest
+from rftcore.types import Sample
+
+LARGEST_SPLIT = 2**32
+_WHOLE, _NUMBER = (int, "a whole number"), ((int, float), "a number")
+# By how a field is declared, with or without `from __future__ import annotations`.
+_WANTED: Mapping[object, tuple[type | tuple[type, ...], str]] = {
+    int: _WHOLE,
+    "int": _WHOLE,
+    float: _NUMBER,
+    "float": _NUMBER,
+}
+
+# A trainer prepares a split, checks it and reads its rows: each sample is made once for all three.
+# For steps on the way that several samples share, too: pure functions of (dataset, split, number).
+remember = lru_cache(maxsize=8192)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratedDataset(ABC):
+    """A dataset whose samples are made from random numbers; a subclass says how, in `make`.
+
+    A subclass sets `name`, which stands in ids and messages, and `version`: another version
+    draws other numbers, so raise it when any sample changes. Options of its own are fields:
+    make it a frozen dataclass too. `sizes` maps each split to its number of samples.
+
+    Raises: RecipeError for a field that is declared `int` or `float` and holds something else, a
+    negative seed, or a split without samples; a subclass that checks more calls
+    `super().__post_init__()` first.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+
+    seed: int = 0
+    sizes: Mapping[str, int] = field(hash=False)
+
+    def __post_init__(self) -> None:
+        given = {f.name: (getattr(self, f.name), f.type) for f in fields(self)}
+        given |= {self.option(split): (size, int) for split, size in self.sizes.items()}
+        for name, (value, declared) in given.items():
+            kind, wanted = _WANTED.get(declared, (object, ""))
+            if wanted and (isinstance(value, bool) or not isinstance(value, kind)):
+                raise RecipeError(f"{name}={value!r} ({type(value).__name__}): use {wanted}")
+        if self.seed < 0:
+            raise RecipeError(f"seed={self.seed}: use 0 or more")
+        for split, size in self.sizes.items():
+            if not 1 <= size <= LARGEST_SPLIT:
+                raise RecipeError(f"{self.option(split)}={size}: a split has 1 to {LARGEST_SPLIT}")
+
+    @abstractmethod
+    def make(self, split: str, index: int) -> Sample:
+        """The sample, by numbers from `rng` alone; called for lawful indices, once or again."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits of `sizes`, in its order."""
+        return tuple(self.sizes)
+
+    def size(self, split: str) -> int:
+        """How many samples `split` has. Raises DataError for an unknown split."""
+        if split not in self.sizes:
+            raise DataError(
+                f"{self.name} has no split {split!r}.{closest(split, self.sizes)} "
+                f"Offered: {', '.join(self.sizes)}"
+            )
+        return self.sizes[split]
+
+    def sample(self, split: str, index: int) -> Sample:
+        """The same sample for the same index, on every machine and in every process."""
+        size = self.size(split)
+        if not 0 <= index < size:
+            raise IndexError(f"split {split!r} has samples 0 to {size - 1}, not {index}")
+        return _made(self, split, index)
+
+    def rng(self, purpose: str, split: str, index: int) -> Random:
+        """Random numbers for one purpose of one sample; those of another share nothing with them.
+
+        Only `Random.random()` is promised to give the same numbers in every version of Python.
+        """
+        return Random(self.seed_for(purpose, split, index))
+
+    def seed_for(self, purpose: str, split: str, index: int) -> int:
+        """The seed of `rng`: SHA-256 of name, version, seed, split, index and purpose."""
+        key = f"rft-{self.name}|{self.version}|{self.seed}|{split}|{index}|{purpose}"
+        return int.from_bytes(hashlib.sha256(key.encode()).digest(), "big")
+
+    def id(self, split: str, index: int) -> str:
+        """What to call a sample."""
+        return f"{self.name}-{split}-{index}"
+
+    def origin(self, split: str, index: int) -> str:
+        """Where a sample comes from, for messages about it."""
+        return f"{self.name}/{split} sample {index}"
+
+    def option(self, split: str) -> str:
+        """The option that sets the size of a split, for messages."""
+        return split.replace("-", "_")
+
+
+@remember
+def _made(dataset: GeneratedDataset, split: str, index: int) -> Sample:
+    return dataset.make(split, index)

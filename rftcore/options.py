@@ -1,0 +1,30 @@
+"""Options that one factory hands on to another, written down once."""
+
+from collections.abc import Callable
+from inspect import Parameter, Signature
+from typing import Any, TypeVar
+
+from rftcore.plugins.offers import signature
+
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+
+
+def with_options_of(inner: Callable[..., object]) -> Callable[[Factory], Factory]:
+    """Give a factory the options of `inner`, to which it hands its `**options` on.
+
+        @rft.with_options_of(cube_pictures)
+        def count_cubes(strict: bool = True, **options: Any) -> rft.Task:
+            return rft.Task(dataset=cube_pictures(**options), ...)
+
+    A recipe may then set, and has checked, what either declares.
+    Raises: ValueError if both declare an option of one name.
+    """
+
+    def give(factory: Factory) -> Factory:
+        own = [p for p in signature(factory).values() if p.kind is not Parameter.VAR_KEYWORD]
+        both = (*signature(inner).values(), *own)
+        named = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in both]
+        vars(factory)["__signature__"] = Signature(named)  # what `inspect` reads first
+        return factory
+
+    return give
