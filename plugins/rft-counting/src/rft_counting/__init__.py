@@ -21,7 +21,7 @@ def counting_scenes(
     test: int = 2000,
     ood: int = 500,
     sft_objects_high: int = 5,
-    sft_fuller: float = 0.05,
+    sft_fuller: float = 0.015,
 ) -> Dataset:
     """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
 
