@@ -328,7 +328,7 @@ def test_what_sft_teaches_earns_every_reward():
     samples = [DATA.sample("sft", at) for at in range(20)]
     scores = Scorer(TASK).score([prompts.sft_target(sample) for sample in samples], samples)
 
-    assert {score.total for score in scores} == {2.0}
+    assert {score.total for score in scores} == {4.0}
 
 
 def test_discovery_loads_no_scene_and_no_picture():

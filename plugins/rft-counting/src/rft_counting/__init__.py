@@ -48,14 +48,17 @@ def counting_scenes(
 def counting(compat: str = "repaired", **options: Any) -> rft.Task:
     """Add, remove, and count what is left; answers from 0 to 20.
 
-    Rewards as in the paper: accuracy and format, weight 1 each. The parser's
-    range is wider than the answers, so that it tells nothing about the gold.
+    Rewards: accuracy and format as in the paper, weight 1 each, and with weight 2 how well
+    the reasoning's list agrees with the scene. The parser's range is wider than the
+    answers, so that it tells nothing about the gold.
 
     compat: "paper" takes the rewards of the paper's released code, bug for bug, and
         measures its score beside them; "repaired" does without their defects.
 
     Raises: RecipeError for options that no scene or split can satisfy.
     """
+    from rft_counting.rewards import process
+
     return rft.Task(
         name="counting",
         dataset=counting_scenes(**options),
@@ -67,6 +70,7 @@ def counting(compat: str = "repaired", **options: Any) -> rft.Task:
             {
                 "accuracy": rft.Term(rft.rewards.exact, 1.0),
                 "format": rft.Term(rft.rewards.tags, 1.0),
+                "process": rft.Term(process, 2.0, required=False),
             },
             {
                 "accuracy": "accuracy_reward",

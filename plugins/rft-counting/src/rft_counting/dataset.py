@@ -16,7 +16,7 @@ from rft_scenes import RenderSettings, Scene, SceneError, sample_scene, scene_pi
 
 from rft_counting.language import describe
 from rft_counting.programs import FAMILIES, Family, answer, draw, question
-from rft_counting.reasoning import reasoning
+from rft_counting.reasoning import reasoning, steps
 from rftcore.datasets.generated import LARGEST_SPLIT, GeneratedDataset, remember
 from rftcore.errors import DataError, RecipeError
 from rftcore.types import Sample
@@ -110,6 +110,7 @@ class CountingScenes(GeneratedDataset):
                 "family": program.family,
                 "program": program.to_dict(),
                 "objects": tuple(describe(thing) for thing in things),
+                "steps": steps(program, things),
             },
             origin=self.origin(split, index),
         )

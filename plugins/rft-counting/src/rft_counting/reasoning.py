@@ -24,18 +24,25 @@ from rft_counting.programs import Program, Things, change, counts, removed
 
 def reasoning(program: Program, things: Things) -> str:
     """The chain of thought: the plan, a list with a running count, then any arithmetic."""
+    count = sum(counts(program, thing) for thing in things)
+    listed = f"{LIST_OPENS} {', '.join(steps(program, things))}."
+    lines = [plan(program), listed, LIST_ADDS_UP.format(count=count)]
+    more = change(program)
+    if more:
+        sign = "+" if more > 0 else "-"
+        lines.append(f"{count} {sign} {abs(more)} = {count + more}.")
+    return " ".join(lines)
+
+
+def steps(program: Program, things: Things) -> tuple[str, ...]:
+    """Each object with its mark: "small red rubber cube 2", "large gray metal sphere no"."""
     listed: list[str] = []
     count = 0
     for thing in things:
         count += counts(program, thing)
         mark = str(count) if counts(program, thing) else NOT_COUNTED
         listed.append(f"{describe(thing)} {mark}")
-    lines = [plan(program), f"{LIST_OPENS} {', '.join(listed)}.", LIST_ADDS_UP.format(count=count)]
-    more = change(program)
-    if more:
-        sign = "+" if more > 0 else "-"
-        lines.append(f"{count} {sign} {abs(more)} = {count + more}.")
-    return " ".join(lines)
+    return tuple(listed)
 
 
 def plan(program: Program) -> str:

@@ -1,0 +1,55 @@
+"""A process reward: whether the reasoning looks at the scene as it is.
+
+A right or wrong answer says little about the sixty tokens before it; the scene
+is known, so each step of the list can be checked as well.
+"""
+
+from collections.abc import Sequence
+
+from rft_counting.language import LIST_OPENS
+from rftcore.rewards import reward
+from rftcore.types import RewardInput
+
+Step = tuple[str, ...]
+
+
+@reward(uses=("completion", "sample"))
+def process(x: RewardInput) -> float | None:
+    """How well the listed objects and their marks agree with the scene, in [0, 1].
+
+        r = (sum of worth / max(|written|, |true|))^2
+        worth: the share of words (size, color, material, shape, mark) that agree,
+               summed over the best pairing that keeps the order
+
+    Squared, because a list with one fault is usually worth no more than its answer.
+    0 without a list; None for a sample that does not know its steps (`meta["steps"]`).
+    """
+    if x.sample is None or "steps" not in x.sample.meta:
+        return None
+    true = [tuple(step.split()) for step in x.sample.meta["steps"]]
+    written = written_steps(x.completion or "")
+    share: float = _agreement(written, true) / max(len(written), len(true))
+    return share**2
+
+
+def written_steps(text: str) -> list[Step]:
+    """The words of each entry of the last list in a text; none if it has no list."""
+    _, opened, after = text.rpartition(LIST_OPENS)
+    return [tuple(entry.split()) for entry in after.split(".")[0].split(",")] if opened else []
+
+
+def _agreement(written: Sequence[Step], true: Sequence[Step]) -> float:
+    """The most that entries can be worth if pairs do not cross (a longest common subsequence)."""
+    best = [0.0] * (len(true) + 1)
+    for entry in written:
+        row = [0.0]
+        for at, step in enumerate(true):
+            row.append(max(best[at] + _worth(entry, step), best[at + 1], row[at]))
+        best = row
+    return best[-1]
+
+
+def _worth(entry: Step, step: Step) -> float:
+    if len(entry) != len(step):
+        return 0.0
+    return sum(a == b for a, b in zip(entry, step, strict=True)) / len(step)
