@@ -1,5 +1,7 @@
 """Laws of the process reward: total, in range, and paid for looking alone."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ def earned(completion: str, sample: Sample) -> float | None:
     return process(RewardInput(answer=None, gold=None, completion=completion, sample=sample))
 
 
-def listing(steps: list[str]) -> str:
+def listing(steps: Sequence[str]) -> str:
     return f"From left to right: {', '.join(steps)}. That makes 3."
 
 
@@ -52,6 +54,14 @@ def test_an_object_too_many_or_too_few_costs(sample: Sample, at: int):
     assert earned(listing(twice), sample) < 1.0
     assert earned(listing(twice + twice), sample) < earned(listing(twice), sample)
     assert earned(listing(steps[1:]), sample) < 1.0
+
+
+@given(sample=SAMPLES, share=st.floats(0, 1))
+def test_a_list_that_stops_early_earns_the_square_of_its_share(sample: Sample, share: float):
+    steps = sample.meta["steps"]
+    few = max(1, int(share * len(steps)))
+
+    assert earned(listing(steps[:few]), sample) == pytest.approx((few / len(steps)) ** 2)
 
 
 @given(sample=SAMPLES, seed=st.randoms())
