@@ -21,7 +21,7 @@ def process(x: RewardInput) -> float | None:
         worth: the share of words (size, color, material, shape, mark) that agree,
                summed over the best pairing that keeps the order
 
-    Squared, because a list with one fault is usually worth no more than its answer.
+    Squared, so that the last fault of a nearly right list costs most.
     0 without a list; None for a sample that does not know its steps (`meta["steps"]`).
     """
     if x.sample is None or "steps" not in x.sample.meta:
