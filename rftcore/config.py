@@ -32,6 +32,7 @@ Path_ = tuple[str, ...]
 Layer = tuple[str, Mapping[str, Any]]
 Frozen = Literal["vision", "projector"]
 Count = Annotated[int, Field(ge=1)]
+MODEL_RECIPE = "rft.yaml"  # in a model's folder: settings that belong to that model
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 FORBID = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
@@ -196,6 +197,12 @@ def read_recipe_file(path: str | Path) -> RecipeFile:
     recipe = RecipeFile(value or {})
     recipe.lines = dict(_lines(node, (), f"recipe {path}"))
     return recipe
+
+
+def model_defaults(model: str | Path) -> list[Layer]:
+    """What the model's folder says about recipes, if it is a folder and says anything."""
+    file = Path(model) / MODEL_RECIPE
+    return [(str(file), read_recipe_file(file))] if file.is_file() else []
 
 
 def dump_recipe(recipe: Recipe) -> str:

@@ -405,6 +405,14 @@ def test_eval_lets_answers_be_as_long_as_the_task_says(
     assert measured[0].recipe.evaluation.max_new_tokens == tokens
 
 
+def test_eval_of_a_model_takes_what_the_model_asks_for(measured):
+    Path("nano-folder/rft.yaml").write_text("evaluation:\n  batch_size: 7\n")
+    rft("eval", "nano", "--task", "numbers")
+    rft("eval", "nano", "--task", "numbers", "--set", "evaluation.batch_size=3")
+
+    assert [m.recipe.evaluation.batch_size for m in measured] == [7, 3]
+
+
 def test_eval_of_a_run_asks_as_the_run_did(training, measured, stories):
     stories(evaluation={"max_new_tokens": 99})
     rft("train", "--task", "stories", "--set", "evaluation.max_new_tokens=55", "--out", "out")

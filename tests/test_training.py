@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import pytest
 
 from rftcore import prompts
-from rftcore.config import load_recipe
+from rftcore.config import load_recipe, model_defaults
 from rftcore.errors import RecipeError
 from rftcore.scoring import Outcome, Score
 from rftcore.training.fields import check_fields, grpo_config, sft_config, shapes
 from rftcore.training.grpo import batch_metrics, completion_text, reward_function
-from rftcore.training.loop import last_checkpoint
+from rftcore.training.loop import last_checkpoint, pass_on_defaults
 from rftcore.types import Parsed, Sample
 
 
@@ -124,6 +124,18 @@ def test_resuming_takes_the_newest_checkpoint_that_was_written_to_its_end(tmp_pa
 
     assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
     assert last_checkpoint(tmp_path / "none") is None
+
+
+def test_a_trained_policy_asks_for_what_its_base_asked_for(tmp_path):
+    base, policy, bare = (tmp_path / name for name in ("base", "policy", "bare"))
+    for folder in (base, policy, bare):
+        folder.mkdir()
+    (base / "rft.yaml").write_text("sft:\n  batch_size: 4\n")
+    pass_on_defaults(base, policy)
+    pass_on_defaults("nobody/on-the-hub", bare)
+
+    assert model_defaults(policy)[0][1] == {"sft": {"batch_size": 4}}
+    assert model_defaults(bare) == []
 
 
 def test_trl_gives_a_row_without_reward_no_advantage():

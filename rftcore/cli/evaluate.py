@@ -46,7 +46,7 @@ def evaluate(
       rft eval runs/counting-nano-s0-20260131-235959 --split ood-vehicles
       rft eval nano --task counting --split val --json val.json
     """
-    from rftcore.config import check_splits, evaluated_splits, load_recipe
+    from rftcore.config import check_splits, evaluated_splits, load_recipe, model_defaults
     from rftcore.data import dataset_of
     from rftcore.plugins import Catalogue
 
@@ -54,7 +54,8 @@ def evaluate(
     catalogue = Catalogue.load()
     named = load_recipe(*own, *options, overrides=settings)
     chosen = catalogue.task_of(named)
-    defaults = _task_defaults(catalogue, named.task, chosen, own)
+    defaults = [] if own else model_defaults(catalogue.model(named.model))
+    defaults += _task_defaults(catalogue, named.task, chosen, own)
     recipe = load_recipe(*own, *defaults, *options, overrides=settings)
     offered = dataset_of(chosen).splits
     check_splits(recipe, offered)

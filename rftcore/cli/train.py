@@ -103,10 +103,10 @@ class Request:
 
     def plan(self, catalogue: "Catalogue") -> Plan:
         """Resolve it in steps: the recipe names a model and a task, which may bring defaults."""
-        from rftcore.config import check_splits, evaluated_splits
+        from rftcore.config import check_splits, evaluated_splits, model_defaults
 
         model = catalogue.model(self.named().model)
-        defaults = _model_defaults(model)
+        defaults = model_defaults(model)
         named = self.named(defaults)
         task = catalogue.task_of(named)
         defaults.append(catalogue.defaults_of(named.task, task))
@@ -217,15 +217,6 @@ def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
             sys.exit(130)
     if is_main():
         click.echo(summary.table())
-
-
-def _model_defaults(model: Path | str) -> "list[Layer]":
-    """What the model's folder says about recipes, if it is a folder and says anything."""
-    from rftcore.config import read_recipe_file
-
-    if isinstance(model, Path) and (model / "rft.yaml").is_file():
-        return [(str(model / "rft.yaml"), read_recipe_file(model / "rft.yaml"))]
-    return []
 
 
 def _splits(task: "Task") -> tuple[str, ...]:

@@ -9,6 +9,7 @@ complete checkpoint.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rftcore import data, models, processes, prompts
-from rftcore.config import Recipe, evaluated_splits
+from rftcore.config import MODEL_RECIPE, Recipe, evaluated_splits
 from rftcore.errors import DataError, RecipeError
 from rftcore.plugins import Catalogue
 from rftcore.runs import MANIFEST, RunFolder
@@ -249,7 +250,14 @@ def _fit(
     processes.wait()
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model(str(folder / "model"))  # gathers what several processes hold in parts
+    pass_on_defaults(job.model, folder / "model")
     return progress.last
+
+
+def pass_on_defaults(base: str | Path, policy: Path) -> None:
+    """Let the policy ask for what its base asked for, should someone train or measure it alone."""
+    if processes.is_main() and (file := Path(base) / MODEL_RECIPE).is_file():
+        shutil.copyfile(file, policy / MODEL_RECIPE)
 
 
 def _forget_after(job: Job, phase: str, checkpoint: str | None) -> None:
