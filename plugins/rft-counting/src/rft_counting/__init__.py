@@ -16,7 +16,7 @@ def counting_scenes(
     objects_high: int = 8,
     seed: int = 0,
     sft: int = 1600,
-    rl: int = 1000,
+    rl: int = 720,
     val: int = 300,
     test: int = 2000,
     ood: int = 500,

@@ -21,7 +21,7 @@ from rftcore.datasets.generated import LARGEST_SPLIT, GeneratedDataset, remember
 from rftcore.errors import DataError, RecipeError
 from rftcore.types import Sample
 
-VERSION = 5  # of the generator: bump it when any sample changes
+VERSION = 6  # of the generator: bump it when any sample changes
 MOST_OBJECTS = 10  # that a readable picture holds; with MOST_ADDED, answers end at 20
 _STREAM = {"sft": 0, "rl": 1, "val": 2, "test": 3, "ood-vehicles": 4}
 # Questions about one picture, as in CLEVR-Math, where rendering would otherwise take longer than

@@ -39,7 +39,7 @@ sft:
   save_total_limit: 1
 grpo:
   learning_rate: 1.5e-4
-  max_steps: 90
+  num_train_epochs: 1
   prompts_per_step: 8
   group_size: 8
   max_completion_length: 96

@@ -25,7 +25,7 @@ _LONGEST = 128  # tokens of a completion; nano needs up to 98, and 117 in ood-co
 def geometry_problems(
     seed: int = 0,
     sft: int = 1600,
-    rl: int = 1000,
+    rl: int = 720,
     val: int = 300,
     test: int = 1000,
     ood_diagram: int = 500,
