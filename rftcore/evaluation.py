@@ -11,11 +11,10 @@ from rftcore import processes
 from rftcore.bars import Bar
 from rftcore.data import Slice, take
 from rftcore.errors import RecipeError
+from rftcore.intervals import wilson
 from rftcore.models import Completion, Policy, generate
 from rftcore.scoring import Score, Scorer
 from rftcore.types import PromptMaker, Sample, SplitScore, Task
-
-WILSON_Z = 1.959963984540054  # the normal quantile of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -100,25 +99,6 @@ def split_score(split: str, prompt: str, answered: Sequence[Answered]) -> SplitS
         tokens=_share(answered, lambda a: a.completion.tokens),
         rewards={name: _mean_reward(answered, name) for name in names},
     )
-
-
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a binomial share.
-
-        centre = (p + z^2 / 2n) / (1 + z^2 / n)
-        half   = z / (1 + z^2 / n) * sqrt(p (1 - p) / n + z^2 / 4n^2)
-
-    Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
-    Expects: 0 <= successes <= n. Returns: (0, 1) for n = 0: nothing is known.
-    """
-    if n == 0:
-        return 0.0, 1.0
-    p, z2 = successes / n, WILSON_Z**2
-    scale = 1 + z2 / n
-    centre = (p + z2 / (2 * n)) / scale
-    half = WILSON_Z / scale * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    # at p = 0 or 1 rounding may leave the interval's end a hair off the point itself
-    return min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half))
 
 
 def _answer(

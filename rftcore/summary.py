@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rftcore.bars import clock
-from rftcore.types import SplitScore
+from rftcore.intervals import paired
+from rftcore.types import Gain, SplitScore
 
 STAGES = {"start": "zero-shot", "sft": "after SFT", "grpo": "after GRPO"}
+POLICIES = {"start": "zero-shot", "sft": "SFT", "grpo": "GRPO"}
 
 
 @dataclass(frozen=True)
@@ -18,33 +20,65 @@ class Summary:
 
     run_dir: Path
     scores: Mapping[str, Sequence[SplitScore]] = field(default_factory=dict)
+    gains: Sequence[Gain] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def table(self) -> str:
-        """Stages by splits, each cell an accuracy with its 95 % interval, in percent."""
-        stages = [(STAGES.get(stage, stage), scores) for stage, scores in self.scores.items()]
-        lines = [score_table(stages)] if stages else []
+        """Stages by splits, each cell an accuracy with its 95 % interval; then what each gained."""
+        rows = [(STAGES.get(stage, stage), scores) for stage, scores in self.scores.items()]
+        lines = [score_table(rows, self.gains)] if rows else []
         if self.seconds:
             spent = ", ".join(f"{phase} {clock(s)}" for phase, s in self.seconds.items())
             lines.append(f"time: {spent}")
         return "\n".join([*lines, f"run: {self.run_dir}"])
 
 
-def score_table(rows: Sequence[tuple[str, Sequence[SplitScore]]]) -> str:
-    """Plain-text table of accuracies in percent; a column per split, a row per name."""
-    splits = list(dict.fromkeys(score.split for _, scores in rows for score in scores))
+def gain(split: str, since: str, stage: str, right: Sequence[tuple[bool, bool]]) -> Gain:
+    """Sum up what one stage changed. right: for each question, before and after."""
+    won = sum(after and not before for before, after in right)
+    lost = sum(before and not after for before, after in right)
+    low, high = paired(won, lost, len(right))
+    return Gain(split, since, stage, len(right), (won - lost) / max(1, len(right)), low, high)
+
+
+def score_table(
+    rows: Sequence[tuple[str, Sequence[SplitScore]]], gains: Sequence[Gain] = ()
+) -> str:
+    """Plain-text table in percent: a column per split, a row per name, a row per step between."""
     sizes = {score.split: score.n for _, scores in rows for score in scores}
-    cells = [["accuracy %", *(f"{split} (n={sizes[split]})" for split in splits)]]
-    for name, scores in rows:
-        by_split = {score.split: score for score in scores}
-        cells.append([name, *(_cell(by_split.get(split)) for split in splits)])
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    cells.insert(1, ["-" * width for width in widths])
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in cells]
-    return "\n".join(line.rstrip() for line in lines)
+    header = ["accuracy %", *(f"{split} (n={n})" for split, n in sizes.items())]
+    scored = [
+        [name, *_row(sizes, {score.split: _cell(score) for score in scores})]
+        for name, scores in rows
+    ]
+    steps: dict[str, dict[str, str]] = {}
+    for each in gains:
+        name = f"{POLICIES.get(each.since, each.since)} to {POLICIES.get(each.stage, each.stage)}"
+        steps.setdefault(name, {})[each.split] = _change(each)
+    gained = [[name, *_row(sizes, changes)] for name, changes in steps.items()]
+    return _aligned([header], scored, gained)
 
 
-def _cell(score: SplitScore | None) -> str:
-    if score is None:
-        return "-"
+def _row(splits: Iterable[str], found: Mapping[str, str]) -> list[str]:
+    return [found.get(split, "-") for split in splits]
+
+
+def _cell(score: SplitScore) -> str:
     return f"{score.accuracy:.1%} [{score.low:.1%}, {score.high:.1%}]".replace("%", "")
+
+
+def _change(gain: Gain) -> str:
+    return f"{gain.change:+.1%} [{gain.low:+.1%}, {gain.high:+.1%}]".replace("%", "")
+
+
+def _aligned(*blocks: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need, and a rule between blocks."""
+    columns = zip(*(row for block in blocks for row in block), strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    rule = "  ".join("-" * width for width in widths)
+    lines: list[str] = []
+    for block in filter(None, blocks):
+        lines += [rule] * bool(lines)
+        for row in block:
+            lines.append("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+    return "\n".join(lines)

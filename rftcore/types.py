@@ -251,3 +251,20 @@ class SplitScore:
     clipped: float
     tokens: float
     rewards: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much the accuracy on one split changed from one stage to the next.
+
+    `change` = after - before, in [-1, 1]; `low` and `high` its 95 % interval for the same
+    `n` questions asked twice. `since` and `stage` name the two: "start", "sft" or "grpo".
+    """
+
+    split: str
+    since: str
+    stage: str
+    n: int
+    change: float
+    low: float
+    high: float

@@ -40,6 +40,7 @@ def test_a_task_trains_and_reports_from_end_to_end(task, tmp_path):
 
     assert done.returncode == 0, done.stderr
     assert "after GRPO" in done.stdout
+    assert "SFT to GRPO" in done.stdout
     assert str(out) in done.stdout
     assert list(finished(out)["summary"]["scores"]) == ["start", "sft", "grpo"]
 

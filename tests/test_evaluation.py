@@ -1,10 +1,13 @@
 """Intervals that can be trusted, and a table that says what it shows."""
 
+from math import comb
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rftcore.evaluation import wilson
-from rftcore.summary import score_table
+from rftcore.intervals import paired, wilson
+from rftcore.summary import gain, score_table
 from rftcore.types import SplitScore
 
 counts = st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -44,6 +47,59 @@ def test_wilson_agrees_with_published_values():
 
 def test_no_samples_say_nothing():
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+pairs = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=200)
+
+
+@given(pairs)
+def test_the_interval_of_a_gain_holds_the_gain_and_mirrors_when_before_and_after_change_places(
+    right,
+):
+    there = gain("val", "sft", "grpo", right)
+    back = gain("val", "sft", "grpo", [(after, before) for before, after in right])
+
+    assert -1 <= there.low <= there.change <= there.high <= 1
+    assert (there.change, there.low, there.high) == (-back.change, -back.high, -back.low)
+
+
+@given(pairs)
+def test_a_gain_is_the_difference_of_both_accuracies(right):
+    before, after = (sum(column) / len(right) for column in zip(*right, strict=True))
+
+    assert abs(gain("val", "sft", "grpo", right).change - (after - before)) < 1e-12
+
+
+@pytest.mark.parametrize(("win", "lose"), [(0.05, 0.05), (0.1, 0.05), (0.3, 0.1), (0.02, 0.0)])
+def test_of_a_hundred_intervals_of_a_gain_about_95_hold_the_truth(win, lose):
+    n = 60
+    covered = sum(
+        comb(n, won) * comb(n - won, lost) * win**won * lose**lost * (1 - win - lose) ** rest
+        for won in range(n + 1)
+        for lost in range(n + 1 - won)
+        for rest in [n - won - lost]
+        for low, high in [paired(won, lost, n)]
+        if low <= win - lose <= high
+    )
+
+    assert covered > 0.93
+
+
+def test_the_interval_of_a_gain_agrees_with_published_values():
+    # the example of ci.prop.ps in the R package statpsych, whose author proposed the interval
+    assert [round(x, 7) for x in paired(won=26, lost=4, n=48)] == [0.2548067, 0.6251933]
+    assert paired(0, 0, 0) == (-1.0, 1.0)
+
+
+def test_the_table_says_what_each_stage_changed():
+    scores = [SplitScore("val", "reason", 100, 0.5, 0.4, 0.6, 0.0, 0.0, 30.0)]
+    gained = [
+        gain("val", "sft", "grpo", [(False, True)] * 9 + [(True, False)] + [(True, True)] * 90)
+    ]
+    table = score_table([("after SFT", scores), ("after GRPO", scores)], gained).splitlines()
+
+    assert table[-1] == "SFT to GRPO  +8.0 [+1.4, +14.3]"
+    assert set(table[1]) == set(table[-2]) == {"-", " "}
 
 
 def test_the_table_gives_each_cell_in_percent_and_a_dash_for_what_was_not_measured():

@@ -8,11 +8,12 @@ complete checkpoint.
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -24,10 +25,10 @@ from rftcore.errors import DataError, RecipeError
 from rftcore.plugins import Catalogue
 from rftcore.runs import MANIFEST, RunFolder
 from rftcore.scoring import Scorer
-from rftcore.summary import Summary
+from rftcore.summary import Summary, gain
 from rftcore.training.fields import check_fields, grpo_config, sft_config
 from rftcore.training.lengths import Limit, exceeded, targets_of
-from rftcore.types import SplitScore, Task
+from rftcore.types import Gain, SplitScore, Task
 
 Result = tuple[SplitScore, Sequence[Any]]  # the score, and what was answered
 Evaluate = Callable[..., Result]
@@ -362,6 +363,17 @@ def _score(job: Job, policy: models.Policy, split: str, prompt: str) -> Result:
     )
 
 
+def gains(job: Job) -> Iterator[Gain]:
+    """What each evaluated stage changed on each split since the one before."""
+    for since, stage in itertools.pairwise(job.scores):
+        for split in _splits(job):
+            before, after = (
+                job.run.read_jsonl(f"evaluation/{s}-{split}.jsonl") for s in (since, stage)
+            )
+            right = [(b["correct"], a["correct"]) for b, a in zip(before, after, strict=True)]
+            yield gain(split, since, stage, right)
+
+
 def finish(job: Job) -> Summary:
     """Write and return the summary."""
     seconds = {
@@ -369,9 +381,10 @@ def finish(job: Job) -> Summary:
         for phase in ("sft", "grpo")
         if job.run.done(phase)
     }
-    summary = Summary(job.run.path, job.scores, seconds)
+    summary = Summary(job.run.path, job.scores, list(gains(job)), seconds)
     scores = {stage: [asdict(s) for s in scores] for stage, scores in job.scores.items()}
-    job.run.write_json("summary.json", {"scores": scores, "seconds": seconds})
+    gained = [asdict(g) for g in summary.gains]
+    job.run.write_json("summary.json", {"scores": scores, "gains": gained, "seconds": seconds})
     job.run.write_text("summary.txt", summary.table() + "\n")
     job.catalogue.hooks.rft_run_end(run_dir=str(job.run.path), summary=scores)
     return summary
