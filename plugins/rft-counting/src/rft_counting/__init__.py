@@ -18,7 +18,7 @@ def counting_scenes(
     sft: int = 1600,
     rl: int = 720,
     val: int = 300,
-    test: int = 2000,
+    test: int = 1000,
     ood: int = 500,
     sft_objects_high: int = 5,
     sft_fuller: float = 0.015,
