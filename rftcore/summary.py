@@ -11,7 +11,6 @@ from rftcore.intervals import paired
 from rftcore.types import Gain, SplitScore
 
 STAGES = {"start": "zero-shot", "sft": "after SFT", "grpo": "after GRPO"}
-POLICIES = {"start": "zero-shot", "sft": "SFT", "grpo": "GRPO"}
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ def score_table(
     ]
     steps: dict[str, dict[str, str]] = {}
     for each in gains:
-        name = f"{POLICIES.get(each.since, each.since)} to {POLICIES.get(each.stage, each.stage)}"
-        steps.setdefault(name, {})[each.split] = _change(each)
+        since, stage = (STAGES.get(s, s).removeprefix("after ") for s in (each.since, each.stage))
+        steps.setdefault(f"{since} to {stage}", {})[each.split] = _change(each)
     gained = [[name, *_row(sizes, changes)] for name, changes in steps.items()]
     return _aligned([header], scored, gained)
 
