@@ -246,19 +246,26 @@ def default_run_dir(task: str, model: str, seed: int, root: str | Path = "runs")
 def manifest(
     recipe: Mapping[str, Any], *, plugins: Mapping[str, str], **facts: object
 ) -> dict[str, Any]:
-    """Where a run's numbers come from: recipe, versions, machine, command, commit."""
+    """Where a run's numbers come from: its recipe, and `provenance`."""
+    return {
+        "seed": recipe.get("seed"),
+        "recipe": dict(recipe),
+        **provenance(plugins),
+        **facts,
+    }
+
+
+def provenance(plugins: Mapping[str, str]) -> dict[str, Any]:
+    """Where any number comes from: command, versions, machine, commit."""
     return {
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": sys.argv,
-        "seed": recipe.get("seed"),
-        "recipe": dict(recipe),
         "plugins": dict(plugins),
         "packages": {name: v for name in PACKAGES if (v := _version(name))},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "commit": _commit(),
-        **facts,
     }
 
 
