@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from rftcore.pictures import PictureCache
     from rftcore.types import (
         Image,
+        Measure,
         Parsed,
         Prompt,
         RewardInput,
         RewardResult,
         Sample,
+        Suite,
         Task,
         Term,
     )
@@ -29,6 +31,7 @@ __all__ = [
     "GeneratedDataset",
     "Image",
     "JsonlDataset",
+    "Measure",
     "Parsed",
     "PictureCache",
     "Prompt",
@@ -37,6 +40,7 @@ __all__ = [
     "RewardResult",
     "RftError",
     "Sample",
+    "Suite",
     "Task",
     "Term",
     "hookimpl",

@@ -1,6 +1,6 @@
 """Every door of `rft`: the hooks a plugin may implement.
 
-The five `offers` hooks return mappings from a name to a factory. A factory's
+The six `offers` hooks return mappings from a name to a factory. A factory's
 annotated keyword arguments are the component's options; calling it without
 arguments must work. A name offered by two distributions stays reachable as
 `distribution:name`; the bare name is then an error that lists both.
@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from rftcore.types import DatasetFactory, ModelFactory, ParserFactory, RewardFactory, TaskFactory
+from rftcore.types import (
+    DatasetFactory,
+    ModelFactory,
+    ParserFactory,
+    RewardFactory,
+    SuiteFactory,
+    TaskFactory,
+)
 
 if TYPE_CHECKING:
     import click
@@ -46,6 +53,11 @@ def rft_rewards() -> Mapping[str, RewardFactory]:  # type: ignore[empty-body]
 @hookspec
 def rft_models() -> Mapping[str, ModelFactory]:  # type: ignore[empty-body]
     """Offer models by name; a factory returns the folder that `from_pretrained` reads."""
+
+
+@hookspec
+def rft_suites() -> Mapping[str, SuiteFactory]:  # type: ignore[empty-body]
+    """Offer suites by the name that `rft eval --suite` takes: they measure a model, no task."""
 
 
 @hookspec

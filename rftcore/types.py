@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 STANDARD_SPLITS = ("sft", "rl", "val", "test")
 TASK_SECTIONS = ("sft", "grpo", "evaluation")  # of a recipe: what `Task.defaults` may set
 OOD_PREFIX = "ood-"
+SUITE_RESERVED = ("blind", "about")  # what stands beside a suite's keys in its report
 
 
 @dataclass(frozen=True)
@@ -224,11 +225,44 @@ class Task:
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
+def same_text(completion: str, gold: str) -> tuple[int, int]:
+    """1 of 1 part is right if the completion is the gold, space around both aside; else 0 of 1."""
+    return int(completion.strip() == gold.strip()), 1
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One thing that a suite measures: samples, their questions shown word for word.
+
+    `score` is told a completion and the gold, and returns how many parts of the answer are
+    right and how many there are, at least one: a list of four objects may be (3, 4).
+    """
+
+    samples: Sequence[Sample]
+    score: Callable[[str, str], tuple[int, int]] = same_text
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Fixed questions that measure a model, whatever the task: what it sees, for instance.
+
+    `measures` makes them by key, in the order of the table. It is called when the suite is
+    run, so it may take its time and draw pictures. No key is one of `SUITE_RESERVED`.
+    """
+
+    name: str
+    measures: Callable[[], Mapping[str, Measure]]
+    summary: str = ""
+    max_new_tokens: int = 64
+    batch_size: int = 64
+
+
 TaskFactory = Callable[..., Task]
 DatasetFactory = Callable[..., Dataset]
 ParserFactory = Callable[..., Parser]
 RewardFactory = Callable[..., Reward]
 ModelFactory = Callable[..., Path]
+SuiteFactory = Callable[..., Suite]
 
 
 @dataclass(frozen=True)
@@ -268,3 +302,28 @@ class Gain:
     change: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class MeasureScore:
+    """Which share of the parts of all answers was right, with its 95 % Wilson interval.
+
+    `value`, `low` and `high` are in [0, 1]; `n` is the number of parts.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class SuiteScore:
+    """How a policy did on a suite, by key.
+
+    `measures` is with each sample's own pictures, `blind` with those of another sample. A
+    key is missing from `blind` if no sample of it can be asked so.
+    """
+
+    measures: Mapping[str, MeasureScore]
+    blind: Mapping[str, MeasureScore]

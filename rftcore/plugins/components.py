@@ -7,7 +7,7 @@ from typing import Any
 
 from rftcore.errors import RecipeError, closest
 from rftcore.plugins.offers import Offer
-from rftcore.types import TASK_SECTIONS, Dataset, Parser, Task, Term
+from rftcore.types import TASK_SECTIONS, Dataset, Parser, Suite, Task, Term
 
 
 def checked_options(
@@ -79,6 +79,7 @@ def misfit(kind: str, made: object) -> str:
         "parser": (Parser, "parser (parse, gold, show)"),
         "reward": (Callable, "reward: it is not callable"),
         "model": ((str, Path), "path of a folder"),
+        "suite": (Suite, "rftcore.Suite"),
     }
     types, name = expected[kind]
     if kind in ("parser", "dataset") and isinstance(made, type):  # Integer for Integer()

@@ -12,6 +12,7 @@ KINDS = {
     "parser": "rft_parsers",
     "reward": "rft_rewards",
     "model": "rft_models",
+    "suite": "rft_suites",
 }
 CORE = "rftcore"
 FIRST_PARTY = frozenset({CORE, "rft-counting", "rft-structure", "rft-transformation", "rft-nano"})
