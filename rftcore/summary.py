@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rftcore.bars import clock
 from rftcore.intervals import paired
-from rftcore.types import Gain, SplitScore
+from rftcore.types import Gain, MeasureScore, SplitScore, SuiteScore
 
 STAGES = {"start": "zero-shot", "sft": "after SFT", "grpo": "after GRPO"}
 
@@ -58,12 +58,30 @@ def score_table(
     return _aligned([header], scored, gained)
 
 
+def suite_table(score: SuiteScore) -> str:
+    """Plain-text table in percent: a row per key, with its own pictures and with others."""
+    header = ["%", "right", "pictures swapped"]
+    rows = [
+        [key, _measured(right), _measured(score.blind[key]) if key in score.blind else "-"]
+        for key, right in score.measures.items()
+    ]
+    return _aligned([header], rows)
+
+
 def _row(splits: Iterable[str], found: Mapping[str, str]) -> list[str]:
     return [found.get(split, "-") for split in splits]
 
 
 def _cell(score: SplitScore) -> str:
-    return f"{score.accuracy:.1%} [{score.low:.1%}, {score.high:.1%}]".replace("%", "")
+    return _share(score.accuracy, score.low, score.high)
+
+
+def _measured(score: MeasureScore) -> str:
+    return f"{_share(score.value, score.low, score.high)}, n={score.n}"
+
+
+def _share(value: float, low: float, high: float) -> str:
+    return f"{value:.1%} [{low:.1%}, {high:.1%}]".replace("%", "")
 
 
 def _change(gain: Gain) -> str:

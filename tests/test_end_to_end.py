@@ -12,6 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 RFT = Path(sys.executable).with_name("rft")
+TORCHRUN = [
+    *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"),
+    *("-m", "rftcore.cli"),
+]
 RED_CUBES = ROOT / "examples/rft-red-cubes/rft_red_cubes.py"
 PATIENCE_S = 600
 
@@ -47,9 +51,8 @@ def test_a_task_trains_and_reports_from_end_to_end(task, tmp_path):
 
 def test_two_processes_share_one_run_and_one_evaluation(tmp_path):
     out = tmp_path / "run"
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     done = subprocess.run(
-        [*launch, "-m", "rftcore.cli", *command("--task", "counting", "--smoke", "--out", out)[1:]],
+        [*TORCHRUN, *command("--task", "counting", "--smoke", "--out", out)[1:]],
         capture_output=True,
         text=True,
     )
@@ -58,6 +61,51 @@ def test_two_processes_share_one_run_and_one_evaluation(tmp_path):
     assert done.stdout.count("after GRPO") == 1
     answered = [json.loads(s) for s in (out / "evaluation/grpo-val.jsonl").read_text().splitlines()]
     assert len({answer["id"] for answer in answered}) == len(answered) == 8
+
+
+SUITE = """
+import io
+import rftcore as rft
+
+def squares():
+    from PIL import Image
+
+    def measures():
+        samples = []
+        for colour in ("red", "blue", "lime"):
+            file = io.BytesIO()
+            Image.new("RGB", (32, 32), colour).save(file, "PNG")
+            picture = rft.Image.from_bytes(file.getvalue())
+            samples.append(rft.Sample(colour, "Which colour?", colour, (picture,)))
+        return {"colour": rft.Measure(samples), "one": rft.Measure(samples[:1])}
+
+    return rft.Suite("squares", measures, max_new_tokens=2)
+
+@rft.hookimpl
+def rft_suites():
+    return {"squares": squares}
+"""
+
+
+def test_two_processes_share_a_suite_that_a_plugin_brings(tmp_path):
+    info = tmp_path / "squares-1.0.dist-info"  # what pip leaves behind
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: squares\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[rft]\nsquares = squares\n")
+    (tmp_path / "squares.py").write_text(SUITE)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    out = tmp_path / "out.json"
+    done = subprocess.run(
+        [*TORCHRUN, "eval", "toy", "--suite", "squares", "--json", str(out)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("pictures swapped") == 1
+    report = json.loads(out.read_text())
+    assert (report["colour"]["n"], report["one"]["n"], list(report["blind"])) == (3, 1, ["colour"])
 
 
 def kill_when(there, arguments, cache):

@@ -23,7 +23,7 @@ ROWS = (
     ("builtin", "scoring", "data"),
     ("models",),
     ("summary",),
-    ("training", "evaluation"),
+    ("training", "evaluation", "suites"),
     ("report",),
     ("testing",),
     ("cli",),
@@ -33,7 +33,7 @@ NEVER = {
     "hookspecs": {"errors"},
     "runs": {"plugins", "config"},
     "models": {"data", "scoring"},
-    "report": {"models", "training", "evaluation"},
+    "report": {"models", "training", "evaluation", "suites"},
     "testing": {"models", "training"},
 }
 HEAVY = {"torch", "transformers", "trl", "accelerate", "datasets"}

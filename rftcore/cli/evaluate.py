@@ -1,10 +1,13 @@
-"""`rft eval`: measure a run or any model, with the prompt and parser that training uses."""
+"""`rft eval`: measure a run or any model, with the prompt and parser that training uses.
+
+Or on a suite, which measures the model itself: then no task, and no recipe, is involved.
+"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from rftcore.types import SplitScore, Task
 
 SHARED = ("seed", "evaluation", "scoring")  # what a run's recipe says about any task
+OF_TASKS = ("task", "splits", "prompt")  # options that mean nothing to a suite
 
 
 @click.command("eval")
@@ -30,6 +34,10 @@ SHARED = ("seed", "evaluation", "scoring")  # what a run's recipe says about any
     show_default=True,
     help="Ask for reasoning as in training, or for the bare answer.",
 )
+@click.option("--suite", help="Measure on an offered suite instead of a task.")
+@click.option(
+    "--limit", type=click.IntRange(1), help="Take so many samples of each of its measures."
+)
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Write every number here.")
 def evaluate(
     run_or_model: str,
@@ -37,15 +45,51 @@ def evaluate(
     splits: tuple[str, ...],
     settings: tuple[str, ...],
     prompt: str,
+    suite: str | None,
+    limit: int | None,
     file: Path | None,
 ) -> None:
-    """Measure a run's policy, or a model, on splits of a task.
+    """Measure a run's policy, or a model, on splits of a task or on a suite.
 
     \b
     Example:
       rft eval runs/counting-nano-s0-20260131-235959 --split ood-vehicles
       rft eval nano --task counting --split val --json val.json
+      rft eval nano --suite perception --limit 100
     """
+    _refuse_mixture(suite, limit)
+    if suite is None:
+        _evaluate_splits(run_or_model, task, splits, settings, prompt, file)
+    else:
+        _evaluate_suite(run_or_model, suite, _suite_options(settings), limit, file)
+
+
+def _refuse_mixture(suite: str | None, limit: int | None) -> None:
+    """Refuse options of tasks with a suite, and of suites without one. Raises `RecipeError`."""
+    context = click.get_current_context()
+    default = click.core.ParameterSource.DEFAULT
+    flags = {option.name: option.opts[0] for option in context.command.params}
+    given = [flags[name] for name in OF_TASKS if context.get_parameter_source(name) != default]
+    if suite is not None and given:
+        raise RecipeError(
+            "--suite measures the model with questions of its own, not on a task: "
+            f"leave out {', '.join(given)}"
+        )
+    if suite is None and limit is not None:
+        raise RecipeError(
+            f"--limit {limit} is for --suite; to take fewer samples of a split, "
+            f"--set evaluation.samples.SPLIT={limit}"
+        )
+
+
+def _evaluate_splits(
+    run_or_model: str,
+    task: str | None,
+    splits: Sequence[str],
+    settings: Sequence[str],
+    prompt: str,
+    file: Path | None,
+) -> None:
     from rftcore.config import check_splits, evaluated_splits, load_recipe, model_defaults
     from rftcore.data import dataset_of
     from rftcore.plugins import Catalogue
@@ -146,16 +190,86 @@ def _measure(
 def _tell(scores: "Sequence[SplitScore]", recipe: "Recipe", source: str, file: Path | None) -> None:
     from rftcore.summary import score_table
 
-    click.echo(score_table([(source, scores)]))
-    if file is None:
-        return
     report = {
         "model": source,
         "task": recipe.task,
         "recipe": recipe.model_dump(mode="json"),
         "scores": [asdict(score) for score in scores],
     }
+    _say(score_table([(source, scores)]), report, file)
+
+
+def _say(table: str, report: Mapping[str, Any], file: Path | None) -> None:
+    """Print the table and write the report, once."""
+    from rftcore.processes import is_main
+
+    if not is_main():
+        return
+    click.echo(table)
+    if file is None:
+        return
     try:
         file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise RecipeError(f"--json {file}: {error.strerror}") from error
+
+
+# --- suites ------------------------------------------------------------------
+
+
+def _suite_options(settings: Sequence[str]) -> dict[str, Any]:
+    """What --set says about the suite's factory. Raises `RecipeError` for anything else."""
+    from rftcore.config import parse_override
+
+    options: dict[str, Any] = {}
+    for origin, layer in map(parse_override, settings):
+        given = layer.get("suite_options")
+        if not isinstance(given, Mapping):
+            raise RecipeError(
+                f"{origin}: no recipe is involved in measuring a suite; it has only options of "
+                "its own: --set suite_options.NAME=VALUE"
+            )
+        options |= given
+    return options
+
+
+def _evaluate_suite(
+    target: str, name: str, options: Mapping[str, Any], limit: int | None, file: Path | None
+) -> None:
+    from rftcore.models import load, pixel_budget
+    from rftcore.plugins import Catalogue
+    from rftcore.processes import main_first
+    from rftcore.runs import provenance
+    from rftcore.suites import evaluate_suite, fingerprints, measures_of
+    from rftcore.summary import suite_table
+
+    catalogue = Catalogue.load()
+    suite = catalogue.make("suite", name, options, origin=_set_by, path=("suite_options",))
+    with main_first():  # a model such as toy is made when it is first asked for
+        source = _policy(target) or catalogue.model(_model_of(target))
+    measures = measures_of(suite, limit)
+    policy = load(source)
+    score = evaluate_suite(policy, suite, measures)
+    about = {
+        "model": str(source),
+        "suite": catalogue.find("suite", name).qualified,
+        "suite_options": options,
+        "limit": limit,
+        "data": fingerprints(measures),
+        "pixel_budget": pixel_budget(policy),
+        **provenance(catalogue.distributions()),
+    }
+    report = {**asdict(score)["measures"], "blind": asdict(score)["blind"], "about": about}
+    _say(f"{source}: {suite.summary or suite.name}\n{suite_table(score)}", report, file)
+
+
+def _model_of(target: str) -> str:
+    """The name of the model that a run began with, or `target` itself."""
+    from rftcore.config import read_recipe_file
+    from rftcore.runs import RECIPE
+
+    return str(read_recipe_file(Path(target) / RECIPE)["model"]) if _is_run(target) else target
+
+
+def _set_by(*path: str) -> str:
+    return f"--set {'.'.join(path)}"

@@ -1,0 +1,141 @@
+"""Measure a model on a suite: fixed questions and greedy answers, whatever the task.
+
+What can be asked with pictures is asked a second time with those of another
+sample. A model that does not look answers both alike: what it gets right it has
+guessed, or knows from the words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from rftcore import processes, prompts
+from rftcore.bars import Bar
+from rftcore.errors import PluginError, RftError
+from rftcore.intervals import wilson
+from rftcore.models import Policy, generate
+from rftcore.types import SUITE_RESERVED, Measure, MeasureScore, Sample, Suite, SuiteScore
+
+Parts = tuple[int, int]  # of one answer: how many are right, how many there are
+
+
+def measures_of(suite: Suite, limit: int | None = None) -> dict[str, Measure]:
+    """A suite's measures by key, each with its first `limit` samples.
+
+    Raises: `PluginError` if the suite cannot make them, or one measures nothing.
+    """
+    with processes.main_first(), _telling(suite, "making its measures"):
+        made = dict(suite.measures())
+        taken = {key: replace(each, samples=each.samples[:limit]) for key, each in made.items()}
+    if not taken:
+        raise PluginError(f"suite {suite.name!r} has no measures")
+    for key, measure in taken.items():
+        if key in SUITE_RESERVED:
+            raise PluginError(
+                f"suite {suite.name!r} has a measure {key!r}, but its report says something else "
+                "under that key: choose another"
+            )
+        if not measure.samples:
+            raise PluginError(f"suite {suite.name!r}: measure {key!r} has no samples")
+    return taken
+
+
+def evaluate_suite(
+    policy: Policy, suite: Suite, measures: Mapping[str, Measure], *, progress: bool = True
+) -> SuiteScore:
+    """Greedy completions for all samples of `measures`, scored, with their own pictures and blind.
+
+    Raises: `PluginError` if the score of a measure fails.
+    """
+    right, blind = {}, {}
+    for key, measure in measures.items():
+        right[key] = _measured(policy, suite, key, measure, progress=progress)
+        if other := swapped(measure.samples):
+            label = f"{key}, pictures swapped"
+            blinded = replace(measure, samples=other)
+            blind[key] = _measured(policy, suite, label, blinded, progress=progress)
+    return SuiteScore(right, blind)
+
+
+def swapped(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples with the pictures of others, as many, none of them their own.
+
+    Where there is one, the other sample has another gold. Pictures go half way round the
+    samples in the order of their golds, so that each is shown once, unless most samples
+    have one gold, or samples share pictures. A sample without pictures, or for which there
+    are no others, is left out.
+    """
+    found: dict[int, Sample] = {}
+    for number in {len(sample.images) for sample in samples} - {0}:
+        same = [i for i, sample in enumerate(samples) if len(sample.images) == number]
+        ring = sorted(same, key=lambda i: samples[i].gold)
+        for place, i in enumerate(ring):
+            at = (place + len(ring) // 2) % len(ring)
+            if other := _stranger(samples[i], (samples[j] for j in ring[at:] + ring[:at])):
+                found[i] = replace(samples[i], images=other.images)
+    return [found[i] for i in sorted(found)]
+
+
+def _stranger(sample: Sample, others: Iterable[Sample]) -> Sample | None:
+    """The first with other pictures and another gold, else the first with other pictures."""
+    first = None
+    for other in others:
+        if set(other.images).isdisjoint(sample.images):
+            if other.gold != sample.gold:
+                return other
+            first = first or other
+    return first
+
+
+def measure_score(parts: Sequence[Parts]) -> MeasureScore:
+    """Sum up the answers to one measure."""
+    right, n = sum(right for right, _ in parts), sum(of for _, of in parts)
+    return MeasureScore(right / n if n else math.nan, *wilson(right, n), n)
+
+
+def fingerprints(measures: Mapping[str, Measure]) -> dict[str, str]:
+    """By key the hash of the samples' content: suites that agree in it asked the same."""
+    hashes = {k: [s.content_hash() for s in m.samples] for k, m in measures.items()}
+    return {k: hashlib.sha256("".join(v).encode()).hexdigest() for k, v in hashes.items()}
+
+
+def _measured(
+    policy: Policy, suite: Suite, label: str, measure: Measure, *, progress: bool
+) -> MeasureScore:
+    samples, ask = measure.samples, prompts.direct()
+    mine = processes.share(len(samples))
+    parts: list[Parts] = []
+    with Bar(len(mine), f"evaluating {label}", "sample", show=progress) as bar:
+        for start in range(0, len(mine), suite.batch_size):
+            batch = [samples[i] for i in mine[start : start + suite.batch_size]]
+            said = generate(policy, [ask(sample) for sample in batch], suite.max_new_tokens)
+            for sample, completion in zip(batch, said, strict=True):
+                parts.append(_parts(suite, measure, sample, completion.text))
+            bar.update(len(batch), right=f"{measure_score(parts).value:.1%}")
+    return measure_score(processes.gather(parts, len(samples)))
+
+
+def _parts(suite: Suite, measure: Measure, sample: Sample, completion: str) -> Parts:
+    with _telling(suite, f"the score of sample {sample.id!r}"):
+        right, of = map(operator.index, measure.score(completion, sample.gold))
+        if not (0 <= right <= of and of >= 1):
+            raise ValueError(f"({right}, {of}) is not how many parts are right, of at least one")
+    return right, of
+
+
+@contextmanager
+def _telling(suite: Suite, what: str) -> Iterator[None]:
+    """Turn what a suite's code raises into an error that names the suite."""
+    try:
+        yield
+    except RftError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"suite {suite.name!r}: {what} failed: {type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,308 @@
+"""A suite measures a model: with its pictures, and with those of another sample."""
+
+import json
+import types
+from collections import Counter
+from unittest import mock
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from rftcore import builtin, cli
+from rftcore.errors import PluginError
+from rftcore.models import Completion
+from rftcore.suites import evaluate_suite, fingerprints, measure_score, measures_of, swapped
+from rftcore.summary import suite_table
+from rftcore.types import Image, Measure, MeasureScore, Sample, Suite, SuiteScore
+
+
+def picture(key):
+    return Image(key, read=lambda: pytest.fail("nobody needs the pixels"))
+
+
+def shown(gold, *keys):
+    return Sample("?", "What is it?", gold, tuple(map(picture, keys)))
+
+
+few = st.sampled_from("abc")
+mixtures = st.lists(
+    st.builds(lambda gold, keys: shown(gold, *keys), few, st.lists(few, max_size=2))
+)
+colours = st.lists(few.map(lambda colour: shown(colour, colour)), min_size=2)
+unlike = st.lists(few).map(lambda golds: [shown(gold, str(i)) for i, gold in enumerate(golds)])
+
+
+def partners(sample, samples):
+    """Those whose pictures a sample may get."""
+    same = [s for s in samples if len(s.images) == len(sample.images) > 0]
+    return [s for s in same if not {*s.images} & {*sample.images}]
+
+
+@given(mixtures)
+def test_a_sample_is_swapped_if_it_can_be_and_its_words_stay(samples):
+    kept = [(s.question, s.gold) for s in samples if partners(s, samples)]
+
+    assert [(s.question, s.gold) for s in swapped(samples)] == kept
+
+
+@given(mixtures)
+def test_a_sample_gets_as_many_pictures_and_never_one_of_its_own(samples):
+    before = [s for s in samples if partners(s, samples)]
+    for own, other in zip(before, swapped(samples), strict=True):
+        assert len(own.images) == len(other.images)
+        assert not {*own.images} & {*other.images}
+
+
+@given(mixtures)
+def test_the_pictures_come_from_a_sample_with_another_gold_if_there_is_one(samples):
+    before = [s for s in samples if partners(s, samples)]
+    for own, other in zip(before, swapped(samples), strict=True):
+        golds = {s.gold for s in partners(own, samples)} - {own.gold}
+        came_from = {s.gold for s in samples if s.images == other.images}
+        assert came_from & golds or not golds
+
+
+@given(unlike)
+def test_every_picture_is_shown_once_unless_one_gold_is_that_of_most(samples):
+    assume(samples and 2 * max(Counter(s.gold for s in samples).values()) <= len(samples))
+
+    assert {s.images for s in swapped(samples)} == {s.images for s in samples}
+
+
+def seeing(policy, prompts, max_new_tokens):
+    """A model that says what its pictures are."""
+    return [Completion(" ".join(i.key for i in p.images), 1, clipped=False) for p in prompts]
+
+
+def staring(policy, prompts, max_new_tokens):
+    """A model that looks at nothing."""
+    return [Completion("a", 1, clipped=False) for _ in prompts]
+
+
+def score(model, *samples, of=None, **suite):
+    measure = Measure(samples, of) if of else Measure(samples)
+    tiny = Suite("tiny", lambda: {"colour": measure}, **suite)
+    with mock.patch("rftcore.suites.generate", model):
+        return evaluate_suite(None, tiny, measures_of(tiny), progress=False)
+
+
+@given(colours)
+def test_a_model_that_sees_is_right_until_it_is_shown_something_else(samples):
+    found = score(seeing, *samples, batch_size=3)
+
+    assert found.measures["colour"] == measure_score([(1, 1)] * len(samples))
+    assert "colour" not in found.blind or found.blind["colour"].value == 0
+
+
+@given(unlike)
+def test_a_model_that_does_not_look_does_as_well_without_its_pictures(samples):
+    assume(len(samples) > 1)
+    found = score(staring, *samples, batch_size=3)
+
+    assert found.blind == found.measures
+
+
+@given(st.lists(st.integers(1, 9).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of)))))
+def test_a_score_is_a_share_of_all_parts_within_its_interval(parts):
+    assume(parts)
+    found = measure_score(parts)
+
+    assert found.n == sum(of for _, of in parts)
+    assert found.value * found.n == pytest.approx(sum(right for right, _ in parts))
+    assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+def test_parts_of_an_answer_count_each():
+    def words(completion, gold):
+        return len({*completion.split()} & {*gold.split()}), len(gold.split())
+
+    found = score(seeing, shown("red cube", "red"), shown("blue ball", "blue ball"), of=words)
+
+    assert (found.measures["colour"].value, found.measures["colour"].n) == (3 / 4, 4)
+    assert found.blind["colour"].value == 0
+
+
+def test_what_has_no_pictures_is_not_asked_blind():
+    assert score(staring, shown("a"), shown("b")).blind == {}
+    assert score(staring, shown("a"), shown("a", "x"), shown("a", "y")).blind["colour"].n == 2
+
+
+def test_a_limit_takes_the_first_samples_of_each_measure():
+    suite = Suite("tiny", lambda: {k: Measure([shown(g) for g in "abc"]) for k in ("one", "two")})
+    taken = measures_of(suite, 2)
+
+    assert {k: [s.gold for s in m.samples] for k, m in taken.items()} == {
+        "one": ["a", "b"],
+        "two": ["a", "b"],
+    }
+
+
+def test_a_fingerprint_changes_with_a_question_and_not_with_its_name():
+    one, two = (Sample(name, "Which?", "a") for name in ("one", "two"))
+    other = Sample("one", "What?", "a")
+    prints = [fingerprints({"colour": Measure([s])})["colour"] for s in (one, two, other)]
+
+    assert prints[0] == prints[1] != prints[2]
+
+
+def raising():
+    raise ZeroDivisionError("no pictures")
+
+
+@pytest.mark.parametrize(
+    ("measures", "says"),
+    [
+        (raising, "making its measures failed: ZeroDivisionError: no pictures"),
+        (dict, "has no measures"),
+        (lambda: None, "making its measures failed: TypeError"),
+        (lambda: {"colour": Measure([])}, "measure 'colour' has no samples"),
+        (lambda: {"blind": Measure([shown("a")])}, "'blind', but its report says something else"),
+        (lambda: {"about": Measure([shown("a")])}, "'about', but its report says something else"),
+    ],
+)
+def test_a_suite_that_measures_nothing_is_an_error_that_names_it(measures, says):
+    with pytest.raises(PluginError, match="suite 'tiny'") as caught:
+        measures_of(Suite("tiny", measures))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("counted", [(2, 1), (-1, 1), (0, 0), (0.5, 1), 1, None])
+def test_a_score_that_counts_no_parts_is_an_error_that_names_suite_and_sample(counted):
+    with pytest.raises(PluginError, match=r"suite 'tiny': the score of sample '\?' failed: "):
+        score(staring, shown("a"), of=lambda completion, gold: counted)
+
+
+def test_the_table_has_a_row_for_each_key_and_a_dash_for_what_has_no_pictures():
+    half = MeasureScore(0.5, 0.431, 0.569, 200)
+    rows = suite_table(SuiteScore({"colour": half, "sum": half}, {"colour": half})).splitlines()
+
+    assert rows[0].split() == ["%", "right", "pictures", "swapped"]
+    assert rows[2].split("  ")[-2:] == ["50.0 [43.1, 56.9], n=200"] * 2
+    assert rows[3].endswith("n=200  -")
+
+
+# --- the command -------------------------------------------------------------
+
+
+def tiny(colour: str = "red") -> Suite:
+    """Four pictures and a riddle."""
+    names = (colour, "blue", "lime", "gray")
+
+    def measures():
+        seen = [Sample(name, "Which colour?", name, (painted(name),)) for name in names]
+        return {"colour": Measure(seen), "sum": Measure([Sample("sum", "1 + 1?", "2")])}
+
+    return Suite("tiny", measures, summary="which colours a model sees", max_new_tokens=4)
+
+
+def painted(colour):
+    import io
+
+    from PIL import Image as pil
+
+    buffer = io.BytesIO()
+    pil.new("RGB", (32, 32), colour).save(buffer, "PNG")
+    return Image.from_bytes(buffer.getvalue())
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    model = pytest.importorskip("rft_nano.model")
+    return model.build_untrained(tmp_path_factory.mktemp("toy"), seed=1)
+
+
+@pytest.fixture(autouse=True)
+def _world(tmp_path, monkeypatch, fakes):
+    monkeypatch.chdir(tmp_path)
+    clash = fakes.plugin(rft_suites={"clash": tiny})
+    points = [
+        fakes.point("rftcore", builtin),
+        fakes.point("good", fakes.plugin(rft_suites={"tiny": tiny, "wrong": dict, "clash": tiny})),
+        fakes.point("other", clash),
+        fakes.point("models", fakes.plugin(rft_models={"empty": lambda: tmp_path})),
+    ]
+    installed = types.SimpleNamespace(entry_points=lambda group: points)
+    monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
+
+
+def rft(*arguments):
+    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+
+
+def test_eval_prints_a_suites_table_and_writes_its_report(toy, tmp_path):
+    done = rft("eval", toy, "--suite", "tiny", "--json", "out.json")
+
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[0] == f"{toy}: which colours a model sees"
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert list(report) == ["colour", "sum", "blind", "about"]
+    assert list(report["blind"]) == ["colour"]
+    assert list(report["colour"]) == ["value", "low", "high", "n"]
+    assert report["about"]["suite"] == "good:tiny"
+    assert report["about"]["packages"]["torch"]
+
+
+def test_eval_hands_a_suite_its_limit_and_options(toy, tmp_path):
+    arguments = ("--limit", 2, "--set", "suite_options.colour=teal", "--json", "out.json")
+    done = rft("eval", toy, "--suite", "tiny", *arguments)
+
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert (report["colour"]["n"], report["sum"]["n"], report["blind"]["colour"]["n"]) == (2, 1, 2)
+    assert report["about"]["limit"] == 2
+    assert report["about"]["suite_options"] == {"colour": "teal"}
+
+
+@pytest.mark.parametrize("done", [[], ["sft"]])
+def test_eval_of_a_run_asks_a_suite_of_its_newest_policy(done, toy, tmp_path):
+    run = tmp_path / "run"
+    (run / "sft").mkdir(parents=True)
+    (run / "sft" / "model").symlink_to(toy)
+    (run / "manifest.json").write_text("{}")
+    (run / "recipe.yaml").write_text(f"task: t\nmodel: {toy}\n")
+    (run / "state.json").write_text(json.dumps({"done": done}))
+    shown = rft("eval", run, "--suite", "tiny", "--limit", 1).stdout
+
+    assert shown.startswith(f"{run}/sft/model: " if done else f"{toy}: ")
+
+
+def test_of_several_processes_only_the_main_one_speaks(toy, monkeypatch, tmp_path):
+    monkeypatch.setattr("rftcore.processes.is_main", lambda: False)
+    monkeypatch.setattr("rftcore.processes.wait", lambda: None)
+    done = rft("eval", toy, "--suite", "tiny", "--limit", 1, "--json", "out.json")
+
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--suite", "tinny"], "no suite named 'tinny'. Did you mean 'tiny'"),
+        (["--suite", "clash"], "Say which: good:clash, other:clash"),
+        (["--suite", "wrong"], "which is no rftcore.Suite"),
+        (["--suite", "tiny", "--task", "t", "--split", "val"], "leave out --task, --split"),
+        (["--suite", "tiny", "--prompt", "reason"], "leave out --prompt"),
+        (["--suite", "tiny", "--set", "evaluation.batch_size=2"], "--set suite_options.NAME=VALUE"),
+        (["--suite", "tiny", "--set", "suite_options=2"], "--set suite_options.NAME=VALUE"),
+        (["--suite", "tiny", "--set", "suite_options.color=a"], "Did you mean 'colour'"),
+        (["--suite", "tiny", "--limit", "0"], "x>=1"),
+        (["--task", "t", "--limit", "2"], "--limit 2 is for --suite"),
+    ],
+)
+def test_eval_refuses_what_does_not_fit_a_suite_before_a_model_loads(arguments, says, monkeypatch):
+    monkeypatch.setattr("rftcore.models.load", lambda *_: pytest.fail("a model loaded"))
+    done = rft("eval", "empty", *arguments)
+
+    assert done.exit_code == 2
+    assert says in done.stderr
+
+
+def test_plugins_list_shows_suites():
+    rows = json.loads(rft("plugins", "list", "--json").output)
+    states = {(r["distribution"], r["name"]): r["state"] for r in rows if r["kind"] == "suite"}
+
+    assert states["good", "tiny"] == "ok"
+    assert states["other", "clash"] == "ok, only as other:clash"
