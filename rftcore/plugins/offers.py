@@ -24,6 +24,8 @@ OWNERS = {
     ("task", "transformation"): "rft-transformation",
     ("model", "nano"): "rft-nano",
     ("model", "toy"): "rft-nano",
+    ("suite", "perception"): "rft-nano",
+    ("suite", "words"): "rft-nano",
 }
 
 

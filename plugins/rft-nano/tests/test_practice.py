@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rft_nano import practice
-from rft_nano.corpus import HELD_OUT_SEED, SHAPES_SEED, VEHICLES_SEED
+from rft_nano.corpus.scenes import HELD_OUT_SEED, SHAPES_SEED, VEHICLES_SEED
+from rft_nano.practice import numbers, scenes
 from rft_nano.things import ATTRIBUTES, Pick, invent, pick_some, unique_name
 
 rngs = st.integers(0, 2**32).map(Random)
@@ -20,14 +21,14 @@ def rows_of_things(rng):
 
 @given(rngs)
 def test_no_practice_uses_tags(rng):
-    pairs = [practice.in_words(rng), practice.from_picture(rng, rows_of_things(rng))]
+    pairs = [practice.in_words(rng), scenes.from_picture(rng, rows_of_things(rng))]
 
     assert not [text for pair in pairs for text in pair if re.search("<|>", text)]
 
 
 @given(rngs)
 def test_nothing_is_added_to_a_picture_or_taken_from_it(rng):
-    ask, answer = practice.from_picture(rng, rows_of_things(rng))
+    ask, answer = scenes.from_picture(rng, rows_of_things(rng))
 
     assert not re.search(
         r"\b(add|remove|subtract|take|taken|remain|put in)\b|are left", ask.lower()
@@ -37,7 +38,7 @@ def test_nothing_is_added_to_a_picture_or_taken_from_it(rng):
 
 @given(rngs)
 def test_no_name_is_followed_by_its_mark(rng):
-    _, answer = practice.about(rng, rows_of_things(rng), seen=rng.random() < 0.5)
+    _, answer = scenes.about(rng, rows_of_things(rng), seen=rng.random() < 0.5)
 
     shapes = "cube|sphere|cylinder|car|bus|bicycle|motorbike|aeroplane"
     assert not re.search(rf"(rubber|metal) ({shapes}) (\d|no|removed)", answer)
@@ -46,16 +47,17 @@ def test_no_name_is_followed_by_its_mark(rng):
 @given(rngs, st.integers(0, 2**32))
 def test_what_a_verdict_accepts_is_what_a_filter_lists(rng, seed):
     things = rows_of_things(rng)
-    verdicts = practice.verdicts(Random(seed), things)[1].split(", ")
+    verdicts = scenes.verdicts(Random(seed), things)[1].split(", ")
     accepted = [line.removesuffix(": yes") for line in verdicts if line.endswith(": yes")]
 
     assert len(verdicts) == len(things)
-    assert (", ".join(accepted) or "none") == practice.filtered(Random(seed), things)[1]
+    assert (", ".join(accepted) or "none") == scenes.filtered(Random(seed), things)[1]
 
 
-@given(rngs)
-def test_every_written_sum_is_true(rng):
-    for a, sign, b, result in SUM.findall(practice.in_words(rng)[1]):
+@pytest.mark.parametrize("source", [numbers.small, scenes.from_list])
+@given(rng=rngs)
+def test_every_written_sum_is_true(source, rng):
+    for a, sign, b, result in SUM.findall(source(rng)[1]):
         assert int(result) == (int(a) + int(b) if sign == "+" else int(a) - int(b))
 
 
@@ -79,7 +81,7 @@ def test_a_unique_name_fits_one_thing_only(rng):
         assert Pick(tuple(wanted)).of(things) == [thing]
 
 
-@pytest.mark.parametrize("asker", [practice.counted, practice.total])
+@pytest.mark.parametrize("asker", [scenes.counted, scenes.total])
 @given(rng=rngs)
 def test_counts_are_small_numbers_in_digits_or_words(asker, rng):
     _, answer = asker(rng, rows_of_things(rng))

@@ -1,12 +1,21 @@
 """A packed row teaches what its segments would teach alone."""
 
+import numpy as np
 import pytest
 import torch
+from rft_nano import perception
+from rft_nano.corpus.streams import Exhibit
 from rft_nano.language import Lessons, answer_loss
-from rft_nano.model import IMAGE_TOKENS, build_model, build_processor
+from rft_nano.model import (
+    IMAGE_SIZE,
+    IMAGE_TOKENS,
+    TOWER_WIDTH,
+    build_model,
+    build_processor,
+)
 from rft_nano.rows import LENGTH, Packer
 
-PAIRS = [
+REQUESTS = [
     ("What color is it?", "red"),
     ("List all objects.", "small red cube, large car"),
     ("2 + 3", "5"),
@@ -19,33 +28,60 @@ def parts():
     return build_model(processor).eval(), Packer(processor.tokenizer)
 
 
-def rows(packer, pairs, seen):
-    return packer.rows([(packer.segments(pairs, seen=seen), seen)])
+def rows(packer, requests, pictures):
+    return packer.rows([(packer.segments(requests, pictures=pictures), pictures)])
 
 
-@pytest.mark.parametrize("seen", [True, False])
-def test_a_segment_among_others_has_the_logits_it_has_alone(parts, seen):
+@pytest.mark.parametrize("pictures", [0, 1, 2])
+def test_a_segment_among_others_has_the_loss_it_has_alone(parts, pictures):
     model, packer = parts
-    features = torch.randn(1, IMAGE_TOKENS, 160) if seen else None
-    together = answer_loss(model, rows(packer, PAIRS, seen), features)[0]
-    alone = [rows(packer, [pair], seen) for pair in PAIRS]
+    features = torch.randn(pictures, IMAGE_TOKENS, TOWER_WIDTH) if pictures else None
+    together = answer_loss(model, rows(packer, REQUESTS, pictures), features)[0]
+    alone = [rows(packer, [request], pictures) for request in REQUESTS]
     weights = torch.tensor([row.weights.sum() for row in alone])
     losses = torch.stack([answer_loss(model, row, features)[0] for row in alone])
 
     assert torch.allclose(together, (losses * weights).sum() / weights.sum(), atol=1e-5)
 
 
+def test_a_row_gives_the_loss_that_the_whole_model_gives_over_its_pictures(parts):
+    model, packer = parts
+    pixels = torch.randn(2, 3, IMAGE_SIZE, IMAGE_SIZE)
+    row = rows(packer, REQUESTS[:1], 2)
+    used = int((row.positions > 0).sum()) + 1
+    labels = torch.where(row.targets < 0, -100, row.targets)[:, :used]
+    with torch.no_grad():
+        ours = answer_loss(model, row, perception.features(model, pixels))[0]
+        whole = model(input_ids=row.ids[:, :used], pixel_values=pixels).logits
+    theirs = torch.nn.functional.cross_entropy(whole[0], labels[0], ignore_index=-100)
+
+    assert torch.allclose(ours, theirs, atol=1e-4)
+
+
 def test_the_loss_is_on_the_answer_and_its_end_only(parts):
     _, packer = parts
-    row = rows(packer, PAIRS[:1], seen=False)
+    row = rows(packer, REQUESTS[:1], 0)
     red, end = packer.encode(["red"])[0][0], packer._end
 
     assert row.targets[row.targets >= 0].tolist() == [red, end]
 
 
 def test_text_rows_are_nearly_full(parts):
-    lessons = Lessons(parts[1], None, 0, pictured=0, written=20)
-    batch, _, _ = lessons.batch()
+    batch = Lessons(parts[1], None, 0, pictured=0, written=20).batch().rows
 
     assert (batch.ids != parts[1]._pad).float().mean() > 0.75
     assert batch.ids.shape == (20, LENGTH)
+
+
+def test_a_batch_has_a_picture_for_every_image_token(parts):
+    def exhibit():
+        count = next(counts)
+        blank = np.zeros((3, IMAGE_SIZE, IMAGE_SIZE), np.float32)
+        return Exhibit([blank] * count, [[]] * count, [[]] * count, lambda rng: ("What?", "none"))
+
+    counts = iter([1, 2, 2, 1])
+    batch = Lessons(parts[1], exhibit, 0, pictured=3, written=1, looked_at=1).batch()
+    tokens = (batch.rows.ids == parts[1].image).sum()
+
+    assert (batch.spoken_of, len(batch.pixels)) == (5, 6)
+    assert tokens == 5 * IMAGE_TOKENS

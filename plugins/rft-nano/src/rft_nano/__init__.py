@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rftcore.hookspecs import hookimpl
-from rftcore.types import ModelFactory
+from rftcore.types import ModelFactory, SuiteFactory
 
 HERE = Path(__file__).parent
 WEIGHTS = HERE / "weights"
@@ -39,3 +39,11 @@ def toy() -> Path:
 def rft_models() -> Mapping[str, ModelFactory]:
     """Offer `--model nano` and `--model toy`."""
     return {"nano": nano, "toy": toy}
+
+
+@hookimpl
+def rft_suites() -> Mapping[str, SuiteFactory]:
+    """Offer `rft eval MODEL --suite perception` and `--suite words`."""
+    from rft_nano.suites import perception, words
+
+    return {"perception": perception, "words": words}

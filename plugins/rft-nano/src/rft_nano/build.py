@@ -11,24 +11,30 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from rftcore.suites import evaluate_suite, measures_of
 from torch import multiprocessing
 
-from rft_nano import corpus as corpora
 from rft_nano import model as models
 from rft_nano import perception
-from rft_nano.language import Lessons, lesson_loss
+from rft_nano.corpus.library import LOOKING, SPEAKING, Library, Sizes
+from rft_nano.corpus.streams import Exhibit
+from rft_nano.language import Lessons, lesson_loss, look
 from rft_nano.optim import Both
-from rft_nano.report import Scenes, perception_report
 from rft_nano.rows import Packer
+from rft_nano.suites import perception as perception_suite
+from rft_nano.suites import words as words_suite
 from rft_nano.team import Team
-from rft_nano.words import PLURALS
+from rft_nano.words import BIGGEST_NUMBER, NUMBERS, PLURALS
+from rftcore.models import Policy
 from rftcore.processes import leave_with_parent
 
 MUON_LR, ADAM_LR = 2e-3, 1.5e-3
@@ -38,6 +44,7 @@ LOOKED_AT = 8  # pictures without words in each step of "language", per process
 SAVE_EVERY_S, EXPORT_EVERY_S, LOG_EVERY = 120.0, 600.0, 50
 OWN_SHARE = 0.3  # of a plural's and a capital's first embedding; the rest is that of its root
 Losses = Callable[[], tuple[torch.Tensor, dict[str, float]]]
+Shows = Callable[[str], Callable[[], Exhibit]]  # a stream of exhibits from a seed
 
 
 class Log:
@@ -148,54 +155,49 @@ class Build:
         self.processor = models.build_processor()
         self.model = models.build_model(self.processor, seed)
         share_roots(self.model, self.processor.tokenizer)
+        share_digits(self.model, self.processor.tokenizer)
         self.heads = perception.Heads(models.TOWER_WIDTH)
         reader = self.model.model.language_model
         self.reader: Any = torch.compile(reader, dynamic=False) if compiled else reader
+
+    def start(self, folder: Path) -> None:
+        """Begin with the weights in a folder; the heads start anew."""
+        from transformers import LlavaForConditionalGeneration
+
+        other = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+        self.model.load_state_dict(other.state_dict())
 
     def _seed(self, stage: Stage) -> str:
         """What this process trains on from here: no two processes, stages or sittings alike."""
         return f"{self.seed}|{stage.name}|{stage.step}|{self.team.rank}"
 
     def see(
-        self,
-        corpus: corpora.Corpus,
-        minutes: float,
-        batch: int = 32,
-        steps: int | None = None,
+        self, exhibits: Shows, minutes: float, batch: int = 32, steps: int | None = None
     ) -> None:
         """Stage "perception"."""
         tower = self.model.model.vision_tower
         modules = {"tower": tower, "heads": self.heads}
         stage = Stage("perception", modules, self.state, self.log, self.team)
-        pictures = corpora.Pictures(corpus, self._seed(stage))
+        stream = exhibits(self._seed(stage))
         stage.run(
             minutes,
-            lambda: self._look(pictures, batch, stage.step % LOG_EVERY == LOG_EVERY - 1),
+            lambda: self._look(stream, batch, report=stage.step % LOG_EVERY == LOG_EVERY - 1),
             lambda: None,
             steps,
         )
 
     def _look(
-        self, pictures: corpora.Pictures, batch: int, report: bool
+        self, stream: Callable[[], Exhibit], batch: int, *, report: bool
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        pixels, seen = zip(*(pictures() for _ in range(batch)), strict=True)
-        stacked = torch.stack([torch.from_numpy(p) for p in pixels])
-        said = self.heads(perception.features(self.model, stacked))
-        wanted = perception.targets(list(seen))
-        each = perception.losses(said, wanted)
-        total = torch.stack(list(each.values())).sum()
-        return total, {
-            "loss": float(total.detach()),
-            **perception.accuracy(said, wanted),
-        } if report else {}
+        pixels, wanted = look([stream() for _ in range(batch)])
+        said = self.heads(perception.features(self.model, pixels))
+        total = torch.stack(list(perception.losses(said, wanted).values())).sum()
+        if not report:
+            return total, {}
+        return total, {"loss": float(total.detach()), **perception.accuracy(said, wanted)}
 
     def read(
-        self,
-        minutes: float,
-        pause: Callable[[], None],
-        *,
-        written: int,
-        steps: int | None = None,
+        self, minutes: float, pause: Callable[[], None], *, written: int, steps: int | None = None
     ) -> None:
         """Stage "words": the decoder alone. A row costs half of one in "language"."""
         modules = {"text": self.model.model.language_model}
@@ -209,7 +211,7 @@ class Build:
 
     def speak(
         self,
-        corpus: corpora.Corpus,
+        exhibits: Shows,
         minutes: float,
         pause: Callable[[], None],
         *,
@@ -222,7 +224,7 @@ class Build:
         seed = self._seed(stage)
         lessons = Lessons(
             Packer(self.processor.tokenizer),
-            corpora.Pictures(corpus, seed),
+            exhibits(seed),
             seed,
             pictured=pictured,
             written=written,
@@ -237,14 +239,14 @@ class Build:
         part.write_text(self.log.path.read_text() if self.log.path.exists() else "")
         part.replace(self.weights / "build.log.jsonl")
 
-    def report(self, worlds: dict[str, Scenes], label: str) -> dict[str, Any]:
-        """Measure, and log."""
-        figures = perception_report(self.model, self.processor, worlds)
-        self.log(
-            report=label,
-            **{k: {n: round(v, 3) for n, v in row.items()} for k, row in figures.items()},
-        )
-        return figures
+    def report(self, label: str, samples: int) -> None:
+        """Measure both suites, and log each value."""
+        policy = Policy(self.model.eval(), self.processor, "nano in the making")
+        for suite in (perception_suite(samples=samples), words_suite(samples=samples)):
+            score = evaluate_suite(policy, suite, measures_of(suite), progress=False)
+            values = {key: round(each.value, 3) for key, each in score.measures.items()}
+            self.log(report=label, suite=suite.name, **values)
+        self.model.train()
 
 
 @torch.no_grad()
@@ -266,18 +268,21 @@ def share_roots(model: Any, tokenizer: Any) -> None:
             table[index] = table[lower] + OWN_SHARE * table[index]
 
 
-def worlds(cache: Any, count: int, *, render: bool = True) -> dict[str, Scenes]:
-    """`count` held-out pictures of each world."""
-    out: dict[str, list[Any]] = {"shapes": [], "vehicles": []}
-    scenes = [corpora.held_out(i) for i in range(2 * count)]
-    if render:
-        cache.draw_all(scenes, "rendering")
-    for index, scene in enumerate(scenes):
-        path = cache.path(scene)
-        if path.exists():
-            things = [s.thing for s in corpora.describe(scene)]
-            out[("shapes", "vehicles")[index % 2]].append((path, things))
-    return {name: rows for name, rows in out.items() if rows}
+@torch.no_grad()
+def share_digits(model: Any, tokenizer: Any) -> None:
+    """Start every number above twenty as the sum of its digits, each in its place.
+
+    A number read off a picture is known digit by digit, and sums go by digits too.
+    """
+    table = model.model.language_model.embed_tokens.weight
+    known = tokenizer.get_vocab()
+    spread = float(table.std())
+    places = torch.randn(3, 10, table.shape[1]) * spread / math.sqrt(3)
+    for number in range(len(NUMBERS), BIGGEST_NUMBER + 1):
+        index = known[f"▁{number}"]
+        digits = enumerate(map(int, f"{number:03d}"))
+        root = torch.stack([places[place, digit] for place, digit in digits]).sum(0)
+        table[index] = root + OWN_SHARE * table[index]
 
 
 def arguments() -> argparse.Namespace:
@@ -291,13 +296,18 @@ def arguments() -> argparse.Namespace:
         "--minutes",
         type=float,
         nargs=3,
-        default=(20.0, 15.0, 60.0),
+        default=(45.0, 25.0, 75.0),
         metavar=("SEE", "READ", "SPEAK"),
+        help="of each stage; with more than before, training goes on",
     )
-    parser.add_argument("--pictures", type=int, default=7000)
+    sizes = Sizes()
     parser.add_argument(
-        "--held-out", type=int, default=200, help="pictures per world in the report"
+        "--start", type=Path, help="weights to begin with, such as those of another machine"
     )
+    parser.add_argument("--scenes", type=int, default=sizes.scenes)
+    parser.add_argument("--starts", type=int, default=sizes.starts, help="first pictures of pairs")
+    parser.add_argument("--diagrams", type=int, default=sizes.diagrams)
+    parser.add_argument("--report", type=int, default=200, help="probes per measure in reports")
     parser.add_argument(
         "--rows",
         type=int,
@@ -315,20 +325,13 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def load_or_pack(folder: Path, cache: Any, pictures: int) -> corpora.Corpus:
-    """The packed corpus, made on the first call."""
-    if not (folder / "seen.jsonl").exists():
-        corpora.pack((corpora.scene(i) for i in range(pictures)), cache, folder)
-    return corpora.load(folder)
-
-
 def main() -> None:
     """All stages, in order."""
     from rft_scenes import scene_pictures
 
     options = arguments()
-    options.out.mkdir(parents=True, exist_ok=True)
-    load_or_pack(options.out / "corpus", scene_pictures(directory=options.cache), options.pictures)
+    sizes = Sizes(options.scenes, options.starts, options.diagrams)
+    Library.make(options.out / "corpus", sizes, scene_pictures(directory=options.cache))
     with tempfile.TemporaryDirectory() as folder:
         meeting = Path(folder) / "team"
         multiprocessing.spawn(train, (options, meeting), nprocs=options.workers)  # type: ignore
@@ -336,30 +339,27 @@ def main() -> None:
 
 def train(rank: int, options: argparse.Namespace, meeting: Path) -> None:
     """One process of the team: all stages; the leader also measures and exports."""
-    from rft_scenes import scene_pictures
-
     leave_with_parent()
     team = Team.meet(rank, options.workers, meeting)
-    cache = scene_pictures(directory=options.cache)
-    build = Build(
-        options.out,
-        options.seed,
-        options.weights or options.out / "weights",
-        team,
-        compiled=options.compile,
-    )
-    corpus = corpora.load(options.out / "corpus")
-    build.see(corpus, options.minutes[0])
+    weights = options.weights or options.out / "weights"
+    build = Build(options.out, options.seed, weights, team, compiled=options.compile)
+    if options.start:
+        build.start(options.start)
+    library = Library.load(options.out / "corpus")
+    see, read, speak = options.minutes
+    build.see(partial(library.exhibits, LOOKING), see)
+    pictured, written = options.rows
+    build.read(read, build.export, written=pictured + written)
 
     def pause() -> None:
         build.export()
-        build.report(worlds(cache, options.held_out // 4), "interim")
+        build.report("interim", options.report // 4)
 
-    pictured, written = options.rows
-    build.read(options.minutes[1], build.export, written=pictured + written)
-    build.speak(corpus, options.minutes[2], pause, pictured=pictured, written=written)
+    build.speak(
+        partial(library.exhibits, SPEAKING), speak, pause, pictured=pictured, written=written
+    )
     if team.leads:
-        build.report(worlds(cache, options.held_out), "final")
+        build.report("final", options.report)
         build.export()
 
 

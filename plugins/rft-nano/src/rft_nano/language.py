@@ -7,6 +7,8 @@ so that it goes on seeing while it learns to be read.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -14,17 +16,28 @@ import torch
 from torch.nn import functional
 
 from rft_nano import perception
-from rft_nano.corpus import Pictures, Seen
-from rft_nano.model import IMAGE_TOKENS
-from rft_nano.practice import Pair, from_picture, in_words
-from rft_nano.rows import Packer, Rows, fill
-from rft_nano.things import Thing
+from rft_nano.corpus.streams import Exhibit
+from rft_nano.practice import Request, in_words
+from rft_nano.rows import Packer, Rows
 
 WORDS_WITH_PICTURE = 0.12  # share of requests over a picture that have nothing to do with it
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Rows, the pictures (P, 3, H, W) that they and the tower look at, what these show.
+
+    The first `spoken_of` pictures fill the image tokens of the rows, in their order.
+    """
+
+    rows: Rows
+    pixels: torch.Tensor | None
+    wanted: perception.Targets
+    spoken_of: int
+
+
 class Lessons:
-    """Batches of rows: `pictured` of them start with a picture, `written` do not.
+    """Batches of rows: `pictured` of them start with pictures, `written` do not.
 
     `looked_at` more pictures come without words, for the tower: they cost a tenth of a row.
     """
@@ -32,38 +45,50 @@ class Lessons:
     def __init__(
         self,
         packer: Packer,
-        pictures: Pictures | None,
+        exhibits: Callable[[], Exhibit] | None,
         seed: int | str,
         *,
         pictured: int,
         written: int,
         looked_at: int = 0,
     ) -> None:
-        self.packer, self.pictures = packer, pictures
+        self.packer, self.exhibits = packer, exhibits
         self.pictured, self.written, self.looked_at = pictured, written, looked_at
         self.rng = Random(seed)
-        self._things: list[Thing] = []
-        self._seen_rows = fill(packer, self._about_picture, seen=True)
-        self._written_rows = fill(packer, lambda: in_words(self.rng), seen=False)
+        self._written_rows = packer.endless(lambda: in_words(self.rng))
 
-    def _about_picture(self) -> Pair:
-        if self.rng.random() < WORDS_WITH_PICTURE:
-            return in_words(self.rng)
-        return from_picture(self.rng, self._things)
+    def _about(self, exhibit: Exhibit) -> Callable[[], Request]:
+        def ask() -> Request:
+            if self.rng.random() < WORDS_WITH_PICTURE:
+                return in_words(self.rng)
+            return exhibit.ask(self.rng)
 
-    def batch(self) -> tuple[Rows, torch.Tensor | None, list[list[Seen]]]:
-        """Rows (pictured ones first), pictures (N, 3, 96, 96) in their order, what these show."""
-        filled, pixels, shown = [], [], []
-        for index in range(self.pictured + self.looked_at if self.pictures else 0):
-            assert self.pictures is not None
-            picture, seen = self.pictures()
-            pixels.append(torch.from_numpy(picture))
-            shown.append(seen)
-            if index < self.pictured:
-                self._things = [s.thing for s in seen]
-                filled.append((next(self._seen_rows), True))
-        filled += [(next(self._written_rows), False) for _ in range(self.written)]
-        return self.packer.rows(filled), torch.stack(pixels) if pixels else None, shown
+        return ask
+
+    def batch(self) -> Batch:
+        """The next one."""
+        shown: list[Exhibit] = []
+        if self.exhibits is not None:
+            shown = [self.exhibits() for _ in range(self.pictured + self.looked_at)]
+        spoken = shown[: self.pictured]
+        filled = [
+            (self.packer.about(self._about(e), len(e.pictures)), len(e.pictures)) for e in spoken
+        ]
+        filled += [(next(self._written_rows), 0) for _ in range(self.written)]
+        pixels, wanted = look(shown)
+        spoken_of = sum(len(e.pictures) for e in spoken)
+        return Batch(self.packer.rows(filled), pixels, wanted, spoken_of)
+
+
+def look(shown: list[Exhibit]) -> tuple[torch.Tensor | None, perception.Targets]:
+    """All pictures of exhibits in one tensor, and what the heads should say of them."""
+    if not shown:
+        return None, {}
+    pixels = torch.stack([torch.from_numpy(p) for e in shown for p in e.pictures])
+    wanted = perception.targets(
+        [s for e in shown for s in e.seen], [labels for e in shown for labels in e.labels]
+    )
+    return pixels, wanted
 
 
 def answer_loss(
@@ -71,16 +96,15 @@ def answer_loss(
 ) -> tuple[torch.Tensor, float]:
     """Weighted mean loss over answer tokens (nats), and the share predicted right.
 
-    `patch_features`: (P, 64, width) for the first P rows. `reader`: a compiled form
-    of the model's decoder.
+    `patch_features`: (P, IMAGE_TOKENS, width), in the order of the rows' image tokens.
+    `reader`: a compiled form of the model's decoder.
     """
     text = model.model.language_model
     embedded = text.embed_tokens(rows.ids)
     if patch_features is not None:
         image = model.model.multi_modal_projector(patch_features)
-        count = len(image)
-        start, rest = embedded[:count, :1], embedded[:count, 1 + IMAGE_TOKENS :]
-        embedded = torch.cat([torch.cat([start, image, rest], 1), embedded[count:]])
+        here = (rows.ids == model.config.image_token_index)[..., None]
+        embedded = embedded.masked_scatter(here, image)
     hidden = (text if reader is None else reader)(
         inputs_embeds=embedded,
         attention_mask=rows.mask,
@@ -100,20 +124,18 @@ def lesson_loss(
     model: Any, heads: Any, lessons: Lessons, reader: Any = None
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """The loss of one batch, and what to log of it."""
-    rows, pixels, shown = lessons.batch()
-    seen_features, eyes = None, torch.zeros(())
-    if pixels is not None:
-        seen_features = perception.features(model, pixels)
-        eyes = sum(
-            perception.losses(heads(seen_features), perception.targets(shown)).values(), eyes
-        )
-        seen_features = seen_features[: lessons.pictured]
-    words, right = answer_loss(model, rows, seen_features, reader)
-    samples = int((rows.positions.diff(dim=1) < 0).sum()) + len(rows.ids)
+    batch = lessons.batch()
+    spoken_of, eyes = None, torch.zeros(())
+    if batch.pixels is not None:
+        seen = perception.features(model, batch.pixels)
+        eyes = sum(perception.losses(heads(seen), batch.wanted).values(), eyes)
+        spoken_of = seen[: batch.spoken_of]
+    words, right = answer_loss(model, batch.rows, spoken_of, reader)
+    positions = batch.rows.positions
     log = {
         "words": float(words.detach()),
         "eyes": float(eyes.detach()),
         "tokens_right": right,
-        "samples": samples,
+        "samples": int((positions.diff(dim=1) < 0).sum()) + len(positions),
     }
     return words + eyes, log

@@ -1,6 +1,6 @@
 """The architecture of `nano`, and how it goes to a folder.
 
-LLaVA's: a SigLIP tower turns a 96x96 picture into 64 patch features, a
+LLaVA's: a SigLIP tower turns a 128x128 picture into 64 patch features, a
 two-layer projector makes them tokens, a Qwen2 decoder reads them before the
 text. Nothing here is custom: the folder loads with plain transformers.
 """
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
-IMAGE_SIZE = 96  # pixels; the image processor resizes every picture to this square
-PATCH = 12  # pixels
+IMAGE_SIZE = 128  # pixels; the image processor resizes every picture to this square
+PATCH = 16  # pixels
 GRID = IMAGE_SIZE // PATCH
 IMAGE_TOKENS = GRID * GRID
 TOWER_WIDTH, TOWER_LAYERS, TOWER_HEADS = 160, 5, 5
@@ -85,6 +85,7 @@ def build_config(processor: Any) -> LlavaConfig:
         num_attention_heads=TOWER_HEADS,
         image_size=IMAGE_SIZE,
         patch_size=PATCH,
+        hidden_act="relu2",  # GELU takes a quarter of the tower's time on a processor
         vision_use_head=False,
     )
     text = Qwen2Config(

@@ -1,13 +1,15 @@
 """Stage one: teach the tower, patch by patch, what stands where.
 
 A patch that holds a thing's centre must say so, and name the thing's size,
-colour, material and shape, its exact place and its rank from the left. The
+colour, material and shape, its exact place and its rank from the left. In
+diagrams, a patch with the middle of a letter or of a number says which. The
 heads that read this off are small, and thrown away at the end; a caption
 then only has to read out what the patches already know.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,35 +17,44 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from rft_nano.corpus import OBJECTS, Seen
+from rft_nano.corpus.augment import OBJECTS, Seen
+from rft_nano.corpus.diagrams import Label
 from rft_nano.model import GRID, IMAGE_TOKENS
 from rft_nano.things import ATTRIBUTES, VALUES
 
-CLASSES = {**{a: len(VALUES[a]) for a in ATTRIBUTES}, "rank": OBJECTS}
+THINGS = {**{a: len(VALUES[a]) for a in ATTRIBUTES}, "rank": OBJECTS}
+BLANK = 10  # where a number has no digit
+DIGITS = ("hundreds", "tens", "units", "tenths")
+LETTER = {"letter": 26}
+NUMBER = {**dict.fromkeys(DIGITS, BLANK + 1), "degrees": 2}
+# what can stand in a patch -> what is said of it
+KINDS = {"centre": THINGS, "name": LETTER, "number": NUMBER}
+CLASSES = {name: size for classes in KINDS.values() for name, size in classes.items()}
 Targets = dict[str, torch.Tensor]
-NEAR = 0.4  # weight of the patches around a centre
+NEAR = 0.4  # weight of the patches around a thing's centre
+FOUND = 4.0  # weight of "is there something"
 
 
 class Heads(nn.Module):
-    """Reads centre, place and classes off every patch feature (B, 64, width)."""
+    """Reads what stands where off every patch feature (B, IMAGE_TOKENS, width)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.out = nn.Linear(width, 1 + 2 + sum(CLASSES.values()))
+        self.sizes = {**dict.fromkeys(KINDS, 1), "place": 2, **CLASSES}
+        self.out = nn.Linear(width, sum(self.sizes.values()))
 
     def forward(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Logits by name; "place" is (dx, dy) from the patch's centre in patches."""
-        sizes = [1, 2, *CLASSES.values()]
-        parts = self.out(self.norm(features)).split(sizes, dim=-1)
-        return dict(zip(["centre", "place", *CLASSES], parts, strict=True))
+        """Logits by name; "place" is a thing's (dx, dy) from the patch's middle in patches."""
+        parts = self.out(self.norm(features)).split(list(self.sizes.values()), dim=-1)
+        return dict(zip(self.sizes, parts, strict=True))
 
 
-def patches(seen: list[Seen]) -> list[int]:
-    """The patch of each thing: the one with its centre, or the nearest still free."""
+def patches(spots: Sequence[tuple[float, float]]) -> list[int]:
+    """The patch of each spot (u, v): the one it lies in, or the nearest still free."""
     taken: list[int] = []
-    for s in seen:
-        x, y = s.thing.u * GRID, s.thing.v * GRID
+    for u, v in spots:
+        x, y = u * GRID, v * GRID
         free = [p for p in range(IMAGE_TOKENS) if p not in taken]
         taken.append(
             min(free, key=lambda p: (p % GRID + 0.5 - x) ** 2 + (p // GRID + 0.5 - y) ** 2)
@@ -51,7 +62,7 @@ def patches(seen: list[Seen]) -> list[int]:
     return taken
 
 
-def covered(seen: list[Seen]) -> dict[int, int]:
+def covered(seen: Sequence[Seen]) -> dict[int, int]:
     """Which thing each patch lies on: the nearest whose disc holds the patch's middle."""
     out: dict[int, tuple[float, int]] = {}
     for index, s in enumerate(seen):
@@ -65,28 +76,41 @@ def covered(seen: list[Seen]) -> dict[int, int]:
     return {patch: index for patch, (_, index) in out.items()}
 
 
-def targets(batch: list[list[Seen]]) -> Targets:
-    """What the heads should say; classes are -100 where no thing is centred.
+def digits(text: str) -> list[int]:
+    """A number's digits in the order of `DIGITS`: "45.5°" is blank, 4, 5, 5."""
+    whole, _, tenth = text.rstrip("°").partition(".")
+    padded = [BLANK] * (3 - len(whole)) + [int(d) for d in whole]
+    return [*padded, int(tenth) if tenth else BLANK]
+
+
+def targets(seen: Sequence[list[Seen]], labels: Sequence[list[Label]]) -> Targets:
+    """What the heads should say of each picture; classes are -100 where nothing is centred.
 
     "near_" classes are for the other patches that a thing covers.
     """
-    shape = (len(batch), IMAGE_TOKENS)
-    names = [*CLASSES, *(f"near_{name}" for name in CLASSES)]
+    shape = (len(seen), IMAGE_TOKENS)
+    names = [*CLASSES, *(f"near_{name}" for name in THINGS)]
     out: dict[str, Any] = {name: np.full(shape, -100) for name in names}
-    out["centre"], out["place"] = np.zeros(shape, np.float32), np.zeros((*shape, 2), np.float32)
-    for row, seen in enumerate(batch):
-        middles = patches(seen)
-        for patch, rank in covered(seen).items():
-            if patch not in middles:
-                _write(out, "near_", (row, patch), seen[rank], rank)
-        for rank, (patch, s) in enumerate(zip(middles, seen, strict=True)):
-            out["centre"][row, patch] = 1
-            out["place"][row, patch] = (
-                s.thing.u * GRID - patch % GRID - 0.5,
-                s.thing.v * GRID - patch // GRID - 0.5,
-            )
-            _write(out, "", (row, patch), s, rank)
+    out |= {kind: np.zeros(shape, np.float32) for kind in KINDS}
+    out["place"] = np.zeros((*shape, 2), np.float32)
+    for row, (things, signs) in enumerate(zip(seen, labels, strict=True)):
+        _write_things(out, row, things)
+        _write_labels(out, row, signs)
     return {name: torch.from_numpy(array) for name, array in out.items()}
+
+
+def _write_things(out: dict[str, Any], row: int, seen: Sequence[Seen]) -> None:
+    middles = patches([(s.thing.u, s.thing.v) for s in seen])
+    for patch, rank in covered(seen).items():
+        if patch not in middles:
+            _write(out, "near_", (row, patch), seen[rank], rank)
+    for rank, (patch, s) in enumerate(zip(middles, seen, strict=True)):
+        out["centre"][row, patch] = 1
+        out["place"][row, patch] = (
+            s.thing.u * GRID - patch % GRID - 0.5,
+            s.thing.v * GRID - patch // GRID - 0.5,
+        )
+        _write(out, "", (row, patch), s, rank)
 
 
 def _write(out: dict[str, Any], prefix: str, at: tuple[int, int], s: Seen, rank: int) -> None:
@@ -95,17 +119,35 @@ def _write(out: dict[str, Any], prefix: str, at: tuple[int, int], s: Seen, rank:
     out[prefix + "rank"][at] = rank
 
 
+def _write_labels(out: dict[str, Any], row: int, labels: Sequence[Label]) -> None:
+    letters = [label for label in labels if label.is_letter]
+    numbers = [label for label in labels if not label.is_letter]
+    for label, patch in zip(letters, patches([(lb.u, lb.v) for lb in letters]), strict=True):
+        out["name"][row, patch] = 1
+        out["letter"][row, patch] = ord(label.text) - ord("A")
+    for label, patch in zip(numbers, patches([(lb.u, lb.v) for lb in numbers]), strict=True):
+        out["number"][row, patch] = 1
+        out["degrees"][row, patch] = label.text.endswith("°")
+        for name, digit in zip(DIGITS, digits(label.text), strict=True):
+            out[name][row, patch] = digit
+
+
 def losses(said: dict[str, torch.Tensor], wanted: Targets) -> dict[str, torch.Tensor]:
     """One loss per head, in nats (place: mean squared patches)."""
+    out = {}
+    for kind, classes in KINDS.items():
+        there = wanted[kind] > 0
+        out[kind] = FOUND * functional.binary_cross_entropy_with_logits(
+            said[kind][..., 0], wanted[kind]
+        )
+        if there.any():
+            for name in classes:
+                out[name] = functional.cross_entropy(said[name][there], wanted[name][there])
     there, near = wanted["centre"] > 0, wanted["near_rank"] >= 0
-    out = {
-        "centre": 4
-        * functional.binary_cross_entropy_with_logits(said["centre"][..., 0], wanted["centre"]),
-        "place": functional.mse_loss(said["place"][there], wanted["place"][there]),
-    }
-    for name in CLASSES:
-        out[name] = functional.cross_entropy(said[name][there], wanted[name][there])
-        if near.any():
+    if there.any():
+        out["place"] = functional.mse_loss(said["place"][there], wanted["place"][there])
+    if near.any():
+        for name in THINGS:
             out[f"near_{name}"] = NEAR * functional.cross_entropy(
                 said[name][near], wanted[f"near_{name}"][near]
             )
@@ -114,17 +156,21 @@ def losses(said: dict[str, torch.Tensor], wanted: Targets) -> dict[str, torch.Te
 
 @torch.no_grad()
 def accuracy(said: dict[str, torch.Tensor], wanted: Targets) -> dict[str, float]:
-    """Share right per head, and "object": centre and all four attributes at once."""
-    there = wanted["centre"] > 0
-    right = {name: (said[name].argmax(-1) == wanted[name])[there] for name in CLASSES}
-    centre = said["centre"][..., 0] > 0
-    report = {name: float(hits.float().mean()) for name, hits in right.items()}
-    whole = centre[there]
-    for name in ATTRIBUTES:
-        whole = whole & right[name]
-    report["found"] = float(centre[there].float().mean())
-    report["false_centres"] = float((centre & ~there).sum() / there.sum())
-    report["object"] = float(whole.float().mean())
+    """Share right per head; "object", "sign" and "value": found and right in everything."""
+    report = {}
+    for kind, whole_name in (("centre", "object"), ("name", "sign"), ("number", "value")):
+        there = wanted[kind] > 0
+        if not there.any():
+            continue
+        right = {n: (said[n].argmax(-1) == wanted[n])[there] for n in KINDS[kind]}
+        report |= {name: float(hits.float().mean()) for name, hits in right.items()}
+        found = said[kind][..., 0] > 0
+        whole = found[there]
+        for name, hits in right.items():
+            whole = whole if name == "rank" else whole & hits
+        report[f"found_{kind}"] = float(found[there].float().mean())
+        report[f"false_{kind}"] = float((found & ~there).sum() / there.sum())
+        report[whole_name] = float(whole.float().mean())
     return report
 
 

@@ -1,6 +1,6 @@
 """Pack many short samples into rows of one length, without padding to speak of.
 
-A row is a shared start (the picture's 64 tokens, or nothing) and then
+A row is a shared start (the tokens of one or two pictures, or nothing) and then
 segments, one per instruction and answer. A segment sees the start and itself;
 its positions go on from the start. So one pass over a picture serves several
 questions, and the model sees exactly what it will see alone.
@@ -16,13 +16,15 @@ import numpy as np
 import torch
 
 from rft_nano.model import IMAGE_TOKENS
-from rft_nano.practice import Pair
+from rft_nano.practice import Request
 from rft_nano.tokenizer import ASSISTANT, END, IMAGE, USER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LENGTH = 256  # tokens in a row
+LENGTH = 288  # tokens in a row: two pictures, and a request about six things
+Segment = tuple[list[int], int]  # tokens, and how many of them are the answer with its end
+AT_A_TIME = 6  # requests that are encoded together
 START, PADDING = 0, -1  # segment numbers with a meaning; the others count from 1
 
 
@@ -48,27 +50,25 @@ class Packer:
     def __init__(self, tokenizer: Any) -> None:
         self._core = tokenizer.backend_tokenizer
         ids = tokenizer.convert_tokens_to_ids
-        self._user, self._image = ids(USER), ids(IMAGE)
+        self._user, self.image = ids(USER), ids(IMAGE)
         self._end, self._assistant, self._pad = ids(END), ids(ASSISTANT), tokenizer.pad_token_id
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""
         return [e.ids for e in self._core.encode_batch(list(texts), add_special_tokens=False)]
 
-    def segments(self, pairs: Sequence[Pair], *, seen: bool) -> list[tuple[list[int], int]]:
-        """Each pair's tokens and the length of its answer, end included."""
-        flat = self.encode([text for pair in pairs for text in pair])
-        head = [] if seen else [self._user]
+    def segments(self, requests: Sequence[Request], *, pictures: int) -> list[Segment]:
+        """Each request's tokens; with pictures, the user's turn has begun before them."""
+        flat = self.encode([text for request in requests for text in request])
+        head = [] if pictures else [self._user]
         return [
             ([*head, *ask, self._end, self._assistant, *answer, self._end], len(answer) + 1)
             for ask, answer in zip(flat[::2], flat[1::2], strict=True)
         ]
 
-    def row(
-        self, segments: Sequence[tuple[list[int], int]], *, seen: bool
-    ) -> tuple[NDArray[Any], ...]:
+    def row(self, segments: Sequence[Segment], *, pictures: int) -> tuple[NDArray[Any], ...]:
         """ids, positions, segment numbers, targets and weights of one row."""
-        start = [self._user] + [self._image] * IMAGE_TOKENS if seen else []
+        start = [self._user] + [self.image] * (IMAGE_TOKENS * pictures) if pictures else []
         ids = np.full(LENGTH, self._pad)
         positions, number = np.zeros(LENGTH, int), np.full(LENGTH, PADDING)
         targets, weights = np.full(LENGTH, -100), np.zeros(LENGTH, np.float32)
@@ -83,11 +83,43 @@ class Packer:
             at = end
         return ids, positions, number, targets, weights
 
-    def rows(self, filled: Sequence[tuple[Sequence[tuple[list[int], int]], bool]]) -> Rows:
-        """A batch from (segments, seen) per row."""
-        columns = zip(*(self.row(segments, seen=seen) for segments, seen in filled), strict=True)
+    def rows(self, filled: Sequence[tuple[Sequence[Segment], int]]) -> Rows:
+        """A batch from (segments, number of pictures) per row."""
+        columns = zip(
+            *(self.row(segments, pictures=pictures) for segments, pictures in filled), strict=True
+        )
         ids, positions, number, targets, weights = (torch.from_numpy(np.stack(c)) for c in columns)
         return Rows(ids, positions, see(number), targets, weights)
+
+    def about(self, ask: Callable[[], Request], pictures: int) -> list[Segment]:
+        """As many requests about the same pictures as fit into a row."""
+        room = LENGTH - 1 - IMAGE_TOKENS * pictures
+        row: list[Segment] = []
+        while True:
+            for segment in self.segments([ask() for _ in range(AT_A_TIME)], pictures=pictures):
+                if len(segment[0]) <= room:
+                    room -= len(segment[0])
+                    row.append(segment)
+                elif row:
+                    return row
+
+    def endless(self, ask: Callable[[], Request]) -> Iterator[list[Segment]]:
+        """Rows of text alone; what does not fit opens the next one."""
+        waiting: list[Segment] = []
+        while True:
+            row, room = [], LENGTH
+            while True:
+                if not waiting:
+                    waiting = self.segments([ask() for _ in range(AT_A_TIME)], pictures=0)
+                if len(waiting[0][0]) > room and row:
+                    break
+                room -= len(waiting[0][0])
+                if room >= 0:
+                    row.append(waiting.pop(0))
+                else:  # too long for any row
+                    waiting.pop(0)
+                    room = LENGTH
+            yield row
 
 
 def see(number: torch.Tensor) -> torch.Tensor:
@@ -96,29 +128,3 @@ def see(number: torch.Tensor) -> torch.Tensor:
     start = (number == START)[:, None, :]
     past = torch.ones(number.shape[1], number.shape[1], dtype=torch.bool).tril()
     return ((same | start) & past)[:, None]
-
-
-def fill(
-    packer: Packer, ask: Callable[[], Pair], *, seen: bool, at_a_time: int = 6
-) -> Iterator[list[tuple[list[int], int]]]:
-    """Endless rows of segments from one source of pairs; what does not fit opens the next row.
-
-    With `seen`, pairs that do not fit are dropped: the next row has another picture.
-    """
-    room = LENGTH - (1 + IMAGE_TOKENS if seen else 0)
-    waiting: list[tuple[list[int], int]] = []
-    while True:
-        row, used = [], 0
-        while True:
-            if not waiting:
-                waiting = packer.segments([ask() for _ in range(at_a_time)], seen=seen)
-            if used + len(waiting[0][0]) > room:
-                if used == 0:
-                    waiting.pop(0)
-                    continue
-                break
-            used += len(waiting[0][0])
-            row.append(waiting.pop(0))
-        if seen:
-            waiting = []
-        yield row

@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from rft_nano.words import COLORS, PLURALS, SHAPES, VEHICLES
+from rft_nano.words import COLORS, MATERIALS, PLURALS, SHAPES, SIZES, VEHICLES
 
 ATTRIBUTES = ("size", "color", "material", "shape")
 VALUES: dict[str, tuple[str, ...]] = {
-    "size": ("small", "large"),
+    "size": SIZES,
     "color": COLORS,
-    "material": ("rubber", "metal"),
+    "material": MATERIALS,
     "shape": SHAPES + VEHICLES,
 }
+PLAIN = {"size": ("small", "large"), "material": ("rubber", "metal")}  # most scenes have no others
 ORDINALS = [
     "first",
     "second",
@@ -86,10 +87,19 @@ class Pick:
 def invent(rng: Random, count: int) -> list[Thing]:
     """Things that exist in words only, shapes or vehicles, left to right."""
     kinds = SHAPES if rng.random() < 0.6 else VEHICLES
-    pools = [VALUES[a] for a in ATTRIBUTES[:3]]
+    pools = _pools(plain=kinds is VEHICLES or rng.random() < 0.5)
     if rng.random() < 0.3:  # few values make many matches
         pools = [tuple(rng.sample(pool, 2)) for pool in pools]
     return [_draw(rng, pools, kinds) for _ in range(count)]
+
+
+def _pools(*, plain: bool) -> list[tuple[str, ...]]:
+    """The values to draw a size, a colour and a material from."""
+    return [PLAIN.get(a, VALUES[a]) if plain else VALUES[a] for a in ATTRIBUTES[:3]]
+
+
+def _is_plain(things: Things) -> bool:
+    return all(getattr(t, a) in values for t in things for a, values in PLAIN.items())
 
 
 def _draw(rng: Random, pools: Sequence[Sequence[str]], kinds: Sequence[str]) -> Thing:
@@ -102,7 +112,7 @@ def pick_some(rng: Random, things: Things, attributes: Sequence[str] = ATTRIBUTE
     model = rng.choice(things) if things else invent(rng, 1)[0]
     if rng.random() < 0.2:
         kinds = VEHICLES if model.shape in VEHICLES else SHAPES
-        model = _draw(rng, [VALUES[a] for a in ATTRIBUTES[:3]], kinds)
+        model = _draw(rng, _pools(plain=_is_plain(things)), kinds)
     size = min(len(attributes), rng.choices((1, 2, 3, 4), (50, 32, 12, 6))[0])
     chosen = sorted(rng.sample(list(attributes), size))
     if "shape" in attributes and "shape" not in chosen and rng.random() < NAMED:

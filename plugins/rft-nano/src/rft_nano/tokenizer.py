@@ -13,7 +13,14 @@ from __future__ import annotations
 import string
 from typing import TYPE_CHECKING
 
-from rft_nano.words import BIGGEST_NUMBER, PUNCTUATION, TAGS, vocabulary
+from rft_nano.words import (
+    BIGGEST_GLUED,
+    BIGGEST_NUMBER,
+    JOINED,
+    PUNCTUATION,
+    TAGS,
+    vocabulary,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -63,7 +70,8 @@ def pieces() -> list[tuple[str, float]]:
     spaced = [*words, *(word.capitalize() for word in words), *TAGS, *PUNCTUATION]
     spaced += [str(number) for number in range(BIGGEST_NUMBER + 1)]
     whole = [SPACE + word for word in spaced] + [SPACE + "\n", "\n"]
-    glued = [*TAGS, *(str(number) for number in range(10, BIGGEST_NUMBER + 1)), "s", "ed", "ing"]
+    glued = [*TAGS, *(str(number) for number in range(10, BIGGEST_GLUED + 1)), "s", "ed", "ing"]
+    glued += [f"_{word}" for word in JOINED]
     letters = list(string.ascii_letters + string.digits + string.punctuation)
     letters += [SPACE + letter for letter in string.ascii_letters] + [SPACE]
     scored = dict.fromkeys([UNKNOWN, *SPECIALS], 0.0)

@@ -51,7 +51,8 @@ NUMBERS = [
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 PUNCTUATION = tuple(".,;:!?+-=*/()[]{}<>\"'|_#%&$@^~`\\")
-BIGGEST_NUMBER = 30  # the largest integer that is one token
+BIGGEST_NUMBER = 360  # the largest integer that is one token: counts, degrees, most sums
+BIGGEST_GLUED = 30  # the same without a space before it, as in "(3"
 
 _VARIANTS = (
     "sedan suv wagon minivan truck articulated double regular school utility tandem road "
@@ -127,9 +128,42 @@ _ACTIONS = (
     "better nice well sure fine ready easy hard high low fast slow early late hot cold warm "
     "numbered care briefly starting delete deleted cross crossed backwards forwards"
 )
+_GEOMETRY = (
+    "angles sides triangles rectangles squares circles points lengths degree degrees parallel "
+    "radius radii diameter circumference perimeter polygon quadrilateral pentagon trapezium "
+    "directions tangent arc sector chord vertex vertices diagonal straight interior exterior "
+    "opposite adjacent alternate corresponding similar half halves double doubled product times "
+    "divided multiply multiplied divide pi root rounded round decimals meets meet joins joined "
+    "marked labelled diagrams drawn drawing measure measures minus equals long tall"
+)
+_CALLS = "call calls argument arguments towards away forward backward unchanged remained"
+# Parts of a name in a program, written after "_": "change_size", "front_left".
+JOINED = (
+    "size",
+    "color",
+    "colour",
+    "material",
+    "shape",
+    "position",
+    "left",
+    "right",
+    "front",
+    "behind",
+    "back",
+    "up",
+    "down",
+    "name",
+    "number",
+    "count",
+    "type",
+    "id",
+    "x",
+    "y",
+)
 
 
 def vocabulary() -> tuple[str, ...]:
     """Every known word in lower case, each once, in a fixed order."""
-    text = " ".join([_NAMES, _COUNTING, _SPACE, _TALK, _PICTURE, _ACTIONS, _VARIANTS])
+    groups = _NAMES, _COUNTING, _SPACE, _TALK, _PICTURE, _ACTIONS, _VARIANTS, _GEOMETRY, _CALLS
+    text = " ".join(groups)
     return tuple(dict.fromkeys([*text.split(), *NUMBERS]))

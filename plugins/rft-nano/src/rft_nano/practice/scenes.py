@@ -1,12 +1,9 @@
-"""Instructions and their answers: what `nano` learns to do with words.
+"""Requests about a row of things, seen in a picture or read in a list.
 
-Two sources of questions. `about` asks about a row of things, which the model
-sees in a picture or reads in the instruction. `sums` is small arithmetic and
-short recipes, in text alone. Instructions vary with meaning: every word of
-one matters, or says something true about what is asked.
-
-What is left out on purpose: reasoning in tags, running counts written after
-an item, and adding to or taking from a picture. Those belong to the tasks.
+Instructions vary with meaning: every word of one matters, or says something
+true about what is asked. What is left out on purpose: reasoning in tags, running
+counts written after an item, and adding to or taking from a picture. Those
+belong to the tasks.
 """
 
 from __future__ import annotations
@@ -26,8 +23,7 @@ from rft_nano.things import (
 )
 from rft_nano.words import NUMBERS, PLURALS
 
-Pair = tuple[str, str]  # instruction, answer
-MORE = ("more", "other", "new", "extra", "")
+Request = tuple[str, str]  # instruction, answer
 
 
 def names(things: Things, attributes: tuple[str, ...] = ATTRIBUTES) -> str:
@@ -52,7 +48,7 @@ def _and(words: tuple[str, ...]) -> str:
 # --- about a row of things, seen or read -----------------------------------------------------
 
 
-def caption(rng: Random, things: Things) -> Pair:
+def caption(rng: Random, things: Things) -> Request:
     """Everything, in the fixed order of words, left to right."""
     ask = rng.choice(
         (
@@ -74,7 +70,7 @@ def caption(rng: Random, things: Things) -> Pair:
     return ask, names(things)
 
 
-def caption_numbered(rng: Random, things: Things) -> Pair:
+def caption_numbered(rng: Random, things: Things) -> Request:
     """Everything, each name after its number."""
     ask = rng.choice(
         (
@@ -87,13 +83,13 @@ def caption_numbered(rng: Random, things: Things) -> Pair:
     return ask, numbered(things)
 
 
-def caption_lines(rng: Random, things: Things) -> Pair:
+def caption_lines(rng: Random, things: Things) -> Request:
     """Everything, one a line."""
     ask = rng.choice(("List the objects, one on each line.", "Write each object on its own line."))
     return ask, "\n".join(t.name() for t in things) or "none"
 
 
-def caption_part(rng: Random, things: Things) -> Pair:
+def caption_part(rng: Random, things: Things) -> Request:
     """Some attributes of everything."""
     some = _some(rng)
     ask = rng.choice(
@@ -107,7 +103,7 @@ def caption_part(rng: Random, things: Things) -> Pair:
     return ask, names(things, some)
 
 
-def caption_reversed(rng: Random, things: Things) -> Pair:
+def caption_reversed(rng: Random, things: Things) -> Request:
     """Everything, right to left."""
     ask = rng.choice(
         ("List the objects from right to left.", "Name everything, starting on the right.")
@@ -115,7 +111,7 @@ def caption_reversed(rng: Random, things: Things) -> Pair:
     return ask, names(things[::-1])
 
 
-def filtered(rng: Random, things: Things) -> Pair:
+def filtered(rng: Random, things: Things) -> Request:
     """Those that match."""
     pick = pick_some(rng, things)
     phrase = pick.phrase(rng)
@@ -135,7 +131,7 @@ def filtered(rng: Random, things: Things) -> Pair:
     return ask, names(pick.of(things))
 
 
-def filtered_numbered(rng: Random, things: Things) -> Pair:
+def filtered_numbered(rng: Random, things: Things) -> Request:
     """Those that match, each after its number; sometimes the total at the end."""
     pick = pick_some(rng, things)
     phrase, found = pick.phrase(rng), pick.of(things)
@@ -151,7 +147,7 @@ def filtered_numbered(rng: Random, things: Things) -> Pair:
     return ask, form.format(numbered(found), n=len(found))
 
 
-def counted(rng: Random, things: Things) -> Pair:
+def counted(rng: Random, things: Things) -> Request:
     """How many match."""
     pick = pick_some(rng, things)
     phrase, number = pick.phrase(rng), len(pick.of(things))
@@ -169,7 +165,7 @@ def counted(rng: Random, things: Things) -> Pair:
     return _with_number(rng, ask, number)
 
 
-def _with_number(rng: Random, ask: str, number: int) -> Pair:
+def _with_number(rng: Random, ask: str, number: int) -> Request:
     style = rng.random()
     if style < 0.75:
         tail = rng.choice(
@@ -181,7 +177,7 @@ def _with_number(rng: Random, ask: str, number: int) -> Pair:
     return ask + " Answer with a sentence.", f"There are {number}."
 
 
-def total(rng: Random, things: Things) -> Pair:
+def total(rng: Random, things: Things) -> Request:
     """How many in all."""
     noun = rng.choice(("objects", "things", "items"))
     ask = rng.choice(
@@ -195,7 +191,7 @@ def total(rng: Random, things: Things) -> Pair:
     return _with_number(rng, ask, len(things))
 
 
-def listed_then_total(rng: Random, things: Things) -> Pair:
+def listed_then_total(rng: Random, things: Things) -> Request:
     """Everything, then how many."""
     ask = rng.choice(
         (
@@ -206,7 +202,7 @@ def listed_then_total(rng: Random, things: Things) -> Pair:
     return ask, f"{names(things)}. {len(things)}"
 
 
-def exists(rng: Random, things: Things) -> Pair:
+def exists(rng: Random, things: Things) -> Request:
     """Yes or no."""
     pick = pick_some(rng, things)
     if rng.random() < 0.4:  # a fair share of "no"
@@ -224,7 +220,7 @@ def exists(rng: Random, things: Things) -> Pair:
     return ask, "yes" if pick.of(things) else "no"
 
 
-def attribute(rng: Random, things: Things) -> Pair:
+def attribute(rng: Random, things: Things) -> Request:
     """One attribute of a thing that its other attributes single out."""
     thing, asked = rng.choice(things), rng.choice(ATTRIBUTES)
     phrase = unique_name(rng, things, thing, hide=asked)
@@ -241,7 +237,7 @@ def attribute(rng: Random, things: Things) -> Pair:
     return ask, getattr(thing, asked)
 
 
-def at_place(rng: Random, things: Things) -> Pair:
+def at_place(rng: Random, things: Things) -> Request:
     """What stands first, third, last."""
     index = rng.randrange(len(things))
     place = f"{ORDINALS[index]} object from the left"
@@ -257,7 +253,7 @@ def at_place(rng: Random, things: Things) -> Pair:
     return f"What {asked} is the {place}?", getattr(things[index], asked)
 
 
-def neighbour(rng: Random, things: Things) -> Pair:
+def neighbour(rng: Random, things: Things) -> Request:
     """What comes right before or after a thing."""
     index = rng.randrange(len(things))
     phrase = unique_name(rng, things, things[index])
@@ -274,7 +270,7 @@ def neighbour(rng: Random, things: Things) -> Pair:
     return ask, things[there].name() if 0 <= there < len(things) else "none"
 
 
-def ordered(rng: Random, things: Things) -> Pair:
+def ordered(rng: Random, things: Things) -> Request:
     """Whether one thing is left of another."""
     if len(things) < 2:
         return exists(rng, things)
@@ -287,7 +283,7 @@ def ordered(rng: Random, things: Things) -> Pair:
     return f"Is the {first} {side} of the {second}?", "yes" if yes else "no"
 
 
-def more(rng: Random, things: Things) -> Pair:
+def more(rng: Random, things: Things) -> Request:
     """Which of two kinds there is more of."""
     asked = rng.choice(("color", "shape", "material", "size"))
     pool = [
@@ -303,7 +299,7 @@ def more(rng: Random, things: Things) -> Pair:
     return ask, "yes" if counts[0] > counts[1] else "no"
 
 
-def tally(rng: Random, things: Things) -> Pair:
+def tally(rng: Random, things: Things) -> Request:
     """How many of each value of one attribute, in order of first appearance."""
     asked = rng.choice(("color", "shape", "material", "size"))
     values = list(dict.fromkeys(getattr(t, asked) for t in things))
@@ -313,7 +309,7 @@ def tally(rng: Random, things: Things) -> Pair:
     return ask, ", ".join(f"{v} {sum(getattr(t, asked) == v for t in things)}" for v in values)
 
 
-def except_for(rng: Random, things: Things) -> Pair:
+def except_for(rng: Random, things: Things) -> Request:
     """Everything but those that match."""
     pick = pick_some(rng, things)
     phrase = pick.phrase(rng)
@@ -328,7 +324,7 @@ def except_for(rng: Random, things: Things) -> Pair:
     return ask, names([t for t in things if not pick.matches(t)])
 
 
-def one_by_one(rng: Random, things: Things) -> Pair:
+def one_by_one(rng: Random, things: Things) -> Request:
     """A verdict, or the count so far, before every name."""
     pick = pick_some(rng, things)
     phrase = pick.phrase(rng)
@@ -360,7 +356,7 @@ def _counts(things: Things, wanted: Sequence[bool]) -> str:
     return ", ".join(f"{c} {t.name()}" for c, t in zip(counts, things, strict=True))
 
 
-def verdicts(rng: Random, things: Things, attributes: Sequence[str] = ATTRIBUTES) -> Pair:
+def verdicts(rng: Random, things: Things, attributes: Sequence[str] = ATTRIBUTES) -> Request:
     """Every name, and after it whether it is one of those asked for, by some `attributes`."""
     pick = pick_some(rng, things, attributes)
     some, one = pick.phrase(rng), pick.phrase(rng, plural=False)
@@ -382,7 +378,7 @@ def _verdicts(things: Things, wanted: Sequence[bool]) -> str:
     return ", ".join(f"{t.name()}: {'yes' if yes else 'no'}" for t, yes in said)
 
 
-def but_not(rng: Random, things: Things) -> Pair:
+def but_not(rng: Random, things: Things) -> Request:
     """Those of one kind that are not of another, or of two others."""
     pick = Pick(()) if rng.random() < 0.2 else pick_some(rng, things)
     out = [pick_some(rng, things) for _ in range(rng.choice((1, 1, 2)))]
@@ -416,7 +412,7 @@ def but_not(rng: Random, things: Things) -> Pair:
 LABELS = (("A", "B", "C"), ("in", "out", "other"), ("first", "second", "none"), ("x", "y", "z"))
 
 
-def labelled(rng: Random, things: Things) -> Pair:
+def labelled(rng: Random, things: Things) -> Request:
     """Every name, and after it which of two kinds it is; of both, the first named rules."""
     pick, other = pick_some(rng, things), pick_some(rng, things)
     some, others = pick.phrase(rng), other.phrase(rng)
@@ -437,7 +433,7 @@ def labelled(rng: Random, things: Things) -> Pair:
     return ask, ", ".join(f"{t.name()}: {mark}" for t, mark in zip(things, marks, strict=True))
 
 
-def two_requests(rng: Random, things: Things) -> Pair:
+def two_requests(rng: Random, things: Things) -> Request:
     """A list, then what a second request picks out of it."""
     pick = pick_some(rng, things)
     phrase, found = pick.phrase(rng), pick.of(things)
@@ -461,7 +457,7 @@ def two_requests(rng: Random, things: Things) -> Pair:
     return ask, f"{names(things)}\n{answer}"
 
 
-Asker = Callable[[Random, Things], Pair]
+Asker = Callable[[Random, Things], Request]
 # weight when seen in a picture, weight when read in the instruction
 ABOUT: dict[Asker, tuple[float, float]] = {
     caption: (24, 3),
@@ -490,7 +486,7 @@ ABOUT: dict[Asker, tuple[float, float]] = {
 }
 
 
-def about(rng: Random, things: Things, *, seen: bool) -> Pair:
+def about(rng: Random, things: Things, *, seen: bool) -> Request:
     """One request about the things, as they would be asked of a picture or of a list."""
     weights = [pair[0 if seen else 1] for pair in ABOUT.values()]
     return rng.choices(list(ABOUT), weights)[0](rng, things)
@@ -499,7 +495,7 @@ def about(rng: Random, things: Things, *, seen: bool) -> Pair:
 # --- about a list in the instruction --------------------------------------------------------
 
 
-def removed(rng: Random, things: Things) -> Pair:
+def removed(rng: Random, things: Things) -> Request:
     """Take the matching ones out of a written list."""
     pick = pick_some(rng, things)
     phrase = pick.phrase(rng)
@@ -520,7 +516,7 @@ def removed(rng: Random, things: Things) -> Pair:
     return f"{verb} all {phrase}. {after}", answer
 
 
-def brought(rng: Random, things: Things) -> Pair:
+def brought(rng: Random, things: Things) -> Request:
     """Put new ones into a written list."""
     amount = rng.randint(1, 9)
     phrase = pick_some(rng, things).phrase(rng, plural=amount > 1)
@@ -535,7 +531,7 @@ def brought(rng: Random, things: Things) -> Pair:
     return f"{verb} {amount} {phrase}. {after}", answer
 
 
-def from_list(rng: Random, asker: Asker | None = None) -> Pair:
+def from_list(rng: Random, asker: Asker | None = None) -> Request:
     """A request about a list that stands in the instruction, before or after the question."""
     things = invent(rng, rng.choice((1, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 8, 9)))
     asker = asker or rng.choices((removed, brought, None), (22, 6, 72))[0]
@@ -561,150 +557,7 @@ def from_list(rng: Random, asker: Asker | None = None) -> Pair:
     return f"{ask} {lead} {text}.", answer
 
 
-# --- numbers --------------------------------------------------------------------------------
-
-
-def _pair(rng: Random) -> tuple[int, str, int, int]:
-    """a, sign, b and the result, all in 0..20."""
-    if rng.random() < 0.5:
-        result = rng.randint(0, 20)
-        a = rng.randint(0, result)
-        return a, "+", result - a, result
-    a = rng.randint(0, 20)
-    b = rng.randint(0, a)
-    return a, "-", b, a - b
-
-
-def plain_sum(rng: Random) -> Pair:
-    """ "7 + 5" in many words."""
-    a, sign, b, result = _pair(rng)
-    asks = (
-        (
-            f"{a} + {b}",
-            f"{a} + {b} =",
-            f"What is {a} + {b}?",
-            f"What is {a} plus {b}?",
-            f"Add {a} and {b}.",
-            f"Add {b} to {a}.",
-            f"{b} more than {a} is what number?",
-            f"Find the sum of {a} and {b}.",
-        )
-        if sign == "+"
-        else (
-            f"{a} - {b}",
-            f"{a} - {b} =",
-            f"What is {a} - {b}?",
-            f"What is {a} minus {b}?",
-            f"Subtract {b} from {a}.",
-            f"Take {b} away from {a}.",
-            f"{b} less than {a} is what number?",
-            f"Find the difference of {a} and {b}.",
-        )
-    )
-    ask = rng.choice(asks)
-    if rng.random() < 0.3 and "=" not in ask:
-        return f"{ask} Write the whole sum.", f"{a} {sign} {b} = {result}"
-    if rng.random() < 0.1:
-        return f"{ask} Answer in words.", NUMBERS[result]
-    return ask, str(result)
-
-
-def story(rng: Random) -> Pair:
-    """A sum about things."""
-    a, sign, b, result = _pair(rng)
-    one = invent(rng, 1)[0]
-    noun = PLURALS[one.shape] if rng.random() < 0.7 else f"{one.color} {PLURALS[one.shape]}"
-    if rng.random() < 0.2:
-        noun = rng.choice(("apples", "books", "coins", "cups", "birds", "toys", "pens"))
-    who = rng.choice(("Anna", "Ben", "Carla", "David", "Emma", "The shop", "A child"))
-    other = invent(rng, 1)[0].color
-    asks = (
-        (
-            f"{a} {noun} and {b} {rng.choice(MORE)} {noun} are how many {noun}?",
-            f"{who} has {a} {noun} and gets {b} more. How many {noun} are there now?",
-            f"There are {a} {noun}. Then {b} {other} ones come. How many are there in total?",
-            f"On the left are {a} {noun}, on the right {b}. How many together?",
-        )
-        if sign == "+"
-        else (
-            f"{who} has {a} {noun} and gives away {b}. How many are left?",
-            f"There are {a} {noun}. {b} of them go away. How many {noun} stay?",
-            f"{a} {noun} without {b} of them are how many {noun}?",
-            f"Of {a} {noun}, {b} are {other}. How many are not {other}?",
-        )
-    )
-    ask = rng.choice(asks).replace("  ", " ")
-    if rng.random() < 0.3:
-        return f"{ask} Write the whole sum.", f"{a} {sign} {b} = {result}"
-    return ask, str(result)
-
-
-def recipe(rng: Random) -> Pair:
-    """Two or three steps from a start; the answer shows each."""
-    value = rng.randint(0, 12)
-    said, done = (
-        [rng.choice((f"Start with {value}.", f"Begin at {value}.", f"You have {value}."))],
-        [],
-    )
-    for _ in range(rng.choice((2, 2, 3))):
-        up = rng.random() < 0.5 if 0 < value < 20 else value == 0
-        amount = rng.randint(0, min(9, 20 - value if up else value))
-        after = value + amount if up else value - amount
-        verb = rng.choice(("Add", "Put", "Then add") if up else ("Take away", "Remove", "Subtract"))
-        said.append(f"{verb} {amount}.")
-        done.append(f"{value} {'+' if up else '-'} {amount} = {after}")
-        value = after
-    if rng.random() < 0.6:
-        return " ".join(said) + rng.choice((" Show each step.", " Write every sum.")), "; ".join(
-            done
-        )
-    return " ".join(said) + rng.choice((" How many do you have now?", " What is the result?")), str(
-        value
-    )
-
-
-def count_on(rng: Random) -> Pair:
-    """Counting up, down and comparing."""
-    low = rng.randint(0, 12)
-    high = low + rng.randint(1, 8)
-    up = [str(n) for n in range(low, high + 1)]
-    other = rng.choice([n for n in range(21) if n != low])
-    return rng.choice(
-        (
-            (f"Count from {low} to {high}.", " ".join(up)),
-            (f"Count down from {high} to {low}.", " ".join(up[::-1])),
-            (f"What number comes after {low}?", str(low + 1)),
-            (f"What number comes before {high}?", str(high - 1)),
-            (f"Which is bigger, {low} or {other}?", str(max(low, other))),
-            (f"Which is smaller, {low} or {other}?", str(min(low, other))),
-            (f"Write {NUMBERS[low]} as a number.", str(low)),
-            (f"Write {low} as a word.", NUMBERS[low]),
-        )
-    )
-
-
-def repeat_words(rng: Random) -> Pair:
-    """How many words, the first, the last, again: reading what stands there."""
-    things = invent(rng, rng.randint(1, 8))
-    words = [t.color if rng.random() < 0.5 else t.shape for t in things]
-    text = " ".join(words)
-    word = rng.choice(words)
-    return rng.choice(
-        (
-            (f"Write this again: {text}", text),
-            (f"Say it backwards: {text}", " ".join(words[::-1])),
-            (f"How many words are here? {text}", str(len(words))),
-            (f"What is the last word? {text}", words[-1]),
-            (f"How often is {word} in this list? {text}", str(words.count(word))),
-            (
-                f"Write the words with numbers. {text}",
-                ", ".join(f"{i} {w}" for i, w in enumerate(words, 1)),
-            ),
-        )
-    )
-
-
-def belongs(rng: Random) -> Pair:
+def belongs(rng: Random) -> Request:
     """Whether a name fits a description: the least that filtering takes."""
     things = invent(rng, rng.choice((1, 1, 2, 3, 4, 5)))
     pick = pick_some(rng, things)
@@ -733,25 +586,6 @@ def belongs(rng: Random) -> Pair:
     return ask, " ".join(verdicts)
 
 
-SUMS: dict[Callable[[Random], Pair], float] = {
-    plain_sum: 10,
-    story: 8,
-    recipe: 6,
-    count_on: 3,
-    repeat_words: 4,
-}
-
-
-def in_words(rng: Random) -> Pair:
-    """One request that needs no picture."""
-    kind = rng.random()
-    if kind < 0.66:
-        return from_list(rng)
-    if kind < 0.84:
-        return belongs(rng)
-    return rng.choices(list(SUMS), list(SUMS.values()))[0](rng)
-
-
 # --- the words around a request ---------------------------------------------------------------
 
 BEFORE = (
@@ -765,7 +599,7 @@ BEFORE = (
     "The question is about the picture.",
     "This is a task about a picture. Read the question with care, look at each object in the "
     "picture, and give an answer that is complete and correct.",
-    "Objects are small or large, made of rubber or metal, and come in eight different colors. "
+    "Objects have a size, a material, a shape and one of eight colors. "
     "The order is always from left to right.",
 )
 AFTER = (
@@ -779,7 +613,7 @@ AFTER = (
 )
 
 
-def from_picture(rng: Random, things: Things) -> Pair:
+def from_picture(rng: Random, things: Things) -> Request:
     """One request about a picture of the things, with true words around it."""
     ask, answer = about(rng, things, seen=True)
     if rng.random() < 0.4:

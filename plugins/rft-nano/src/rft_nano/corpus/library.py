@@ -1,0 +1,92 @@
+"""All pictures together: made once, loaded by every process, mixed for each stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rft_nano.corpus import diagrams, pairs, scenes
+from rft_nano.corpus.diagrams import Diagram
+from rft_nano.corpus.pairs import Pair
+from rft_nano.corpus.scenes import Shown
+from rft_nano.corpus.store import Corpus, is_saved
+from rft_nano.corpus.streams import Diagrams, Mixed, Pairs, Scenes
+
+if TYPE_CHECKING:
+    from rft_scenes import Scene
+
+    from rftcore.pictures import PictureCache
+
+SMALL_CHANGE = 0.03  # of scale: where there are three sizes, they stay apart
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many scenes, first pictures of pairs (with `pairs.ENDS` second ones), diagrams."""
+
+    scenes: int = 6000
+    starts: int = 1000
+    diagrams: int = 8000
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How often each kind is shown: plain scenes, those of the pairs alone, pairs, diagrams."""
+
+    plain: float
+    varied: float
+    pairs: float
+    diagrams: float
+
+
+LOOKING = Mix(plain=50, varied=18, pairs=0, diagrams=32)
+SPEAKING = Mix(plain=48, varied=5, pairs=23, diagrams=24)
+
+
+@dataclass(frozen=True)
+class Library:
+    """What training maps into memory."""
+
+    plain: Corpus[Shown]
+    pairs: Corpus[Pair]
+    diagrams: Corpus[Diagram]
+
+    @classmethod
+    def make(cls, folder: Path, sizes: Sizes, cache: PictureCache[Scene]) -> None:
+        """Draw and pack what is missing; a stop in between loses one part at most."""
+        if not is_saved(folder / "scenes"):
+            scenes.build(sizes.scenes, cache, folder / "scenes")
+        if not is_saved(folder / "pairs"):
+            pairs.build(sizes.starts, cache, folder / "pairs")
+        if not is_saved(folder / "diagrams"):
+            diagrams.build(sizes.diagrams, folder / "diagrams")
+
+    @classmethod
+    def load(cls, folder: Path) -> Library:
+        """What `make` packed."""
+        return cls(
+            Corpus.load(folder / "scenes", Shown.read),
+            Corpus.load(folder / "pairs", Pair.read),
+            Corpus.load(folder / "diagrams", Diagram.read),
+        )
+
+    def exhibits(self, mix: Mix, seed: str) -> Mixed:
+        """An endless stream."""
+        return Mixed(
+            [
+                Scenes(self.plain, f"{seed}|plain"),
+                Scenes(single(self.pairs), f"{seed}|varied", scale=SMALL_CHANGE),
+                Pairs(self.pairs, f"{seed}|pairs"),
+                Diagrams(self.diagrams, f"{seed}|diagrams"),
+            ],
+            [mix.plain, mix.varied, mix.pairs, mix.diagrams],
+            seed,
+        )
+
+
+def single(corpus: Corpus[Pair]) -> Corpus[Shown]:
+    """Each picture of the pairs by itself."""
+    shown = {pair.first: pair.before for pair in corpus.facts}
+    shown |= {pair.second: pair.after for pair in corpus.facts}
+    return Corpus(corpus.pixels, [Shown(shown[row]) for row in range(len(corpus.pixels))])

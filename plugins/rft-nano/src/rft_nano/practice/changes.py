@@ -1,0 +1,258 @@
+"""Requests about two pictures of one row of things: what is new in the second.
+
+The task names calls and goes through a numbered list; here things are named and
+sentences say what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING
+
+from rft_nano.practice import scenes
+from rft_nano.things import ATTRIBUTES, Thing
+
+if TYPE_CHECKING:
+    from rft_nano.corpus.pairs import Change, Pair
+
+Request = tuple[str, str]
+SAID_WAYS = {  # as the first picture shows them
+    "left": "left",
+    "right": "right",
+    "front": "forward",
+    "behind": "back",
+    "front_left": "forward and left",
+    "front_right": "forward and right",
+    "behind_left": "back and left",
+    "behind_right": "back and right",
+}
+
+
+def news(change: Change) -> str:
+    """ "became large", "went back and left"."""
+    if change.attribute == "position":
+        return f"went {SAID_WAYS[change.value]}"
+    article = "a " if change.attribute == "shape" else ""
+    return f"became {article}{change.value}"
+
+
+def _first(pair: Pair) -> dict[int, Thing]:
+    return {s.number: s.thing for s in pair.before}
+
+
+def _second(pair: Pair) -> dict[int, Thing]:
+    return {s.number: s.thing for s in pair.after}
+
+
+def _of(pair: Pair, number: int) -> list[Change]:
+    return [change for change in pair.changes if change.number == number]
+
+
+def what_changed(rng: Random, pair: Pair) -> Request:
+    """Every thing that changed, from left to right, and what happened to it."""
+    ask = rng.choice(
+        (
+            "What changed between the two pictures?",
+            "What is different in the second picture?",
+            "Compare the pictures. What happened to the objects?",
+            "Which objects changed, and how?",
+            "Say what happened from the first picture to the second.",
+        )
+    )
+    said = []
+    for s in pair.before:
+        happened = [news(change) for change in _of(pair, s.number)]
+        if happened:
+            said.append(f"{s.thing.name()} {' and '.join(happened)}")
+    return ask, ", ".join(said) or "nothing"
+
+
+def which_and_what(rng: Random, pair: Pair) -> Request:
+    """Every thing that changed with the attributes that did, not their values."""
+    ask = rng.choice(
+        (
+            "Which object changed, and which attribute of it?",
+            "Name what changed and the attribute that is new.",
+            "Which objects are different, and in what?",
+        )
+    )
+    said = []
+    for s in pair.before:
+        attributes = [change.attribute for change in _of(pair, s.number)]
+        if attributes:
+            said.append(f"{s.thing.name()}: {' and '.join(attributes)}")
+    return ask, ", ".join(said) or "nothing"
+
+
+def which(rng: Random, pair: Pair) -> Request:
+    """The things that changed, as they were."""
+    ask = rng.choice(
+        (
+            "Which objects changed?",
+            "Name the objects of the first picture that are different in the second.",
+            "Which things are not the same in both pictures?",
+        )
+    )
+    return ask, ", ".join(s.thing.name() for s in pair.before if _of(pair, s.number)) or "none"
+
+
+def which_stayed(rng: Random, pair: Pair) -> Request:
+    """The things that did not change."""
+    ask = rng.choice(("Which objects did not change?", "Name the objects that stay as they are."))
+    return ask, ", ".join(s.thing.name() for s in pair.before if not _of(pair, s.number)) or "none"
+
+
+def one_then(rng: Random, pair: Pair) -> Request:
+    """What one thing of the first picture has become."""
+    s = rng.choice(pair.before)
+    name, now = s.thing.name(), _second(pair)[s.number]
+    happened = [news(change) for change in _of(pair, s.number)]
+    return rng.choice(
+        (
+            (f"Find the {name} of the first picture. What is it in the second?", now.name()),
+            (f"What has the {name} become?", now.name()),
+            (f"What happened to the {name}?", " and ".join(happened) or "nothing"),
+            (f"Did the {name} change?", "yes" if happened else "no"),
+            (f"Is the {name} the same in both pictures?", "no" if happened else "yes"),
+        )
+    )
+
+
+def one_attribute(rng: Random, pair: Pair) -> Request:
+    """One attribute, in the second picture, of a thing of the first."""
+    changed = [s for s in pair.before if _of(pair, s.number)]
+    s = rng.choice(changed if changed and rng.random() < 0.6 else pair.before)
+    asked = rng.choice(ATTRIBUTES)
+    value = getattr(_second(pair)[s.number], asked)
+    return f"What is the {asked} of the {s.thing.name()} in the second picture?", value
+
+
+def where_to(rng: Random, pair: Pair) -> Request:
+    """Which way a thing moved."""
+    moved = {c.number: SAID_WAYS[c.value] for c in pair.changes if c.attribute == "position"}
+    movers = [s for s in pair.before if s.number in moved]
+    s = rng.choice(movers if movers and rng.random() < 0.7 else pair.before)
+    name = s.thing.name()
+    ask = rng.choice((f"Where did the {name} go?", f"Which way did the {name} move?"))
+    return ask, moved.get(s.number, "nowhere")
+
+
+def each_then(rng: Random, pair: Pair) -> Request:
+    """Every thing of the first picture with what it is in the second."""
+    now = _second(pair)
+    if rng.random() < 0.6:
+        ask = rng.choice(
+            (
+                "For each object of the first picture, say what happened to it.",
+                "Go through the first picture from left to right: what happened to each object?",
+            )
+        )
+        said = (
+            f"{s.thing.name()} {' and '.join(map(news, _of(pair, s.number))) or 'stayed'}"
+            for s in pair.before
+        )
+        return ask, ", ".join(said)
+    ask = rng.choice(
+        (
+            "Name each object of the first picture and what it is in the second.",
+            "List each object as it was and as it is now.",
+        )
+    )
+    return ask, ", ".join(f"{s.thing.name()} to {now[s.number].name()}" for s in pair.before)
+
+
+def listed_order(rng: Random, pair: Pair) -> Request:
+    """What happened to things that the request lists, in its order."""
+    rows = rng.sample(pair.before, len(pair.before))
+    listed = ", ".join(s.thing.name() for s in rows)
+    ask = rng.choice(
+        (
+            f"These are in the first picture: {listed}. What happened to each?",
+            f"Look for each of these in both pictures and say what happened to it: {listed}.",
+            f"The first picture shows {listed}. Say for each if it changed and how.",
+        )
+    )
+    said = (
+        f"{s.thing.name()} {' and '.join(map(news, _of(pair, s.number))) or 'stayed'}" for s in rows
+    )
+    return ask, ", ".join(said)
+
+
+def listed_changed(rng: Random, pair: Pair) -> Request:
+    """Of things that the request lists, those that changed."""
+    rows = rng.sample(pair.before, len(pair.before))
+    listed = ", ".join(s.thing.name() for s in rows)
+    ask = rng.choice(
+        (
+            f"Of these objects, which changed and how: {listed}?",
+            f"Objects: {listed}. What changed from the first picture to the second?",
+        )
+    )
+    said = (
+        f"{s.thing.name()} {' and '.join(map(news, _of(pair, s.number)))}"
+        for s in rows
+        if _of(pair, s.number)
+    )
+    return ask, ", ".join(said) or "nothing"
+
+
+def how_many(rng: Random, pair: Pair) -> Request:
+    """The number of things that changed."""
+    ask = rng.choice(
+        ("How many objects changed?", "How many things are different in the second picture?")
+    )
+    return ask, str(len({change.number for change in pair.changes}))
+
+
+def caption(rng: Random, pair: Pair) -> Request:
+    """Everything in one of the pictures."""
+    number, word = rng.choice(((0, "first"), (1, "second")))
+    things = [s.thing for s in (pair.before, pair.after)[number]]
+    ask = rng.choice(
+        (
+            f"List the objects in the {word} picture from left to right.",
+            f"What does the {word} picture show?",
+            f"Name everything in the {word} picture.",
+        )
+    )
+    return ask, scenes.names(things)
+
+
+def same_view(rng: Random, pair: Pair) -> Request:
+    """Whether the camera stands where it stood."""
+    ask = rng.choice(("Did the camera move?", "Is the second picture taken from another side?"))
+    return ask, "no" if pair.same_view else "yes"
+
+
+ABOUT: dict[Callable[[Random, Pair], Request], float] = {
+    what_changed: 10,
+    which_and_what: 6,
+    which: 5,
+    which_stayed: 3,
+    one_then: 10,
+    one_attribute: 6,
+    where_to: 7,
+    each_then: 8,
+    listed_order: 14,
+    listed_changed: 8,
+    how_many: 3,
+    caption: 14,
+    same_view: 1,
+}
+BEFORE = (
+    "There are two pictures of the same objects.",
+    "Look at both pictures.",
+    "The second picture shows the floor a little later.",
+    "Between the two pictures something may have changed.",
+    "Objects can become larger or smaller, get another color, material or shape, or move.",
+    "Compare the first picture with the second. The camera may stand on another side.",
+)
+
+
+def about(rng: Random, pair: Pair) -> Request:
+    """One request about a pair, sometimes with true words before it."""
+    ask, answer = rng.choices(list(ABOUT), list(ABOUT.values()))[0](rng, pair)
+    if rng.random() < 0.4:
+        ask = " ".join([*rng.sample(BEFORE, rng.choice((1, 1, 2))), ask])
+    return ask, answer
