@@ -150,3 +150,22 @@ def library():
     stories = Corpus(pixels, [p for i in (0, 1) for p in pairs.pairs_of(*pairs.draw(i), 4 * i)])
     figures = Corpus(pixels, [diagrams.describe(*diagrams.draw(i)) for i in range(8)])
     return {Scenes: single(stories), Pairs: stories, Diagrams: figures}
+
+
+@pytest.mark.slow
+def test_a_library_is_made_once_and_shows_every_kind(tmp_path, monkeypatch):
+    from rft_nano.corpus import library as shelves
+    from rft_scenes import RenderSettings, scene_pictures
+
+    monkeypatch.setenv("RFT_CACHE", str(tmp_path / "cache"))
+    cache = scene_pictures(RenderSettings(16, 16, 1))
+    sizes = shelves.Sizes(scenes=2, starts=1, diagrams=2)
+    shelves.Library.make(tmp_path, sizes, cache)
+    first = (tmp_path / "pairs" / "facts.jsonl").stat().st_mtime_ns
+    shelves.Library.make(tmp_path, sizes, cache)
+    exhibits = shelves.Library.load(tmp_path).exhibits(shelves.Mix(1, 1, 1, 1), "0")
+    shown = [exhibits() for _ in range(24)]
+
+    assert (tmp_path / "pairs" / "facts.jsonl").stat().st_mtime_ns == first
+    assert {len(e.pictures) for e in shown} == {1, 2}
+    assert {bool(e.labels[0]) for e in shown} == {True, False}

@@ -66,6 +66,15 @@ def test_the_loss_is_on_the_answer_and_its_end_only(parts):
     assert row.targets[row.targets >= 0].tolist() == [red, end]
 
 
+def test_padding_that_others_ask_for_does_not_reach_the_rows():
+    processor = build_processor()
+    packer = Packer(processor.tokenizer)
+    before = packer.segments(REQUESTS, pictures=0)
+    processor.tokenizer([text for request in REQUESTS for text in request], padding=True)
+
+    assert packer.segments(REQUESTS, pictures=0) == before
+
+
 def test_text_rows_are_nearly_full(parts):
     batch = Lessons(parts[1], None, 0, pictured=0, written=20).batch().rows
 

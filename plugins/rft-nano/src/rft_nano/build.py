@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rftcore.suites import evaluate_suite, measures_of
 from torch import multiprocessing
 
 from rft_nano import model as models
@@ -36,8 +35,10 @@ from rft_nano.team import Team
 from rft_nano.words import BIGGEST_NUMBER, NUMBERS, PLURALS
 from rftcore.models import Policy
 from rftcore.processes import leave_with_parent
+from rftcore.suites import evaluate_suite, measures_of
 
 MUON_LR, ADAM_LR = 2e-3, 1.5e-3
+LOOKING_LR = 2.0  # times these, while the tower learns alone
 WARM_UP_STEPS = 60
 DECAY = 0.5  # the last share of a stage, over which the learning rate falls to nearly nothing
 LOOKED_AT = 8  # pictures without words in each step of "language", per process
@@ -65,11 +66,18 @@ class Stage:
     """A loop bounded by minutes that can be stopped and taken up again."""
 
     def __init__(
-        self, name: str, modules: dict[str, torch.nn.Module], folder: Path, log: Log, team: Team
+        self,
+        name: str,
+        modules: dict[str, torch.nn.Module],
+        folder: Path,
+        log: Log,
+        team: Team,
+        *,
+        faster: float = 1.0,
     ) -> None:
         self.name, self.modules, self.log, self.team = name, modules, log, team
         both = torch.nn.ModuleDict(modules)
-        self.optimiser = Both(both, muon_lr=MUON_LR, adam_lr=ADAM_LR, team=team)
+        self.optimiser = Both(both, muon_lr=faster * MUON_LR, adam_lr=faster * ADAM_LR, team=team)
         self.path = folder / f"{name}.pt"
         self.elapsed_s, self.step = 0.0, 0
         if self.path.exists():
@@ -172,12 +180,12 @@ class Build:
         return f"{self.seed}|{stage.name}|{stage.step}|{self.team.rank}"
 
     def see(
-        self, exhibits: Shows, minutes: float, batch: int = 32, steps: int | None = None
+        self, exhibits: Shows, minutes: float, batch: int = 18, steps: int | None = None
     ) -> None:
         """Stage "perception"."""
         tower = self.model.model.vision_tower
         modules = {"tower": tower, "heads": self.heads}
-        stage = Stage("perception", modules, self.state, self.log, self.team)
+        stage = Stage("perception", modules, self.state, self.log, self.team, faster=LOOKING_LR)
         stream = exhibits(self._seed(stage))
         stage.run(
             minutes,

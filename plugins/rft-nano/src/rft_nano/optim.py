@@ -87,7 +87,7 @@ class Both:
         self, model: torch.nn.Module, *, muon_lr: float, adam_lr: float, team: Team = ALONE
     ) -> None:
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-        hidden = [(n, p) for n, p in named if p.ndim == 2 and "layers." in n]
+        hidden = [(n, p) for n, p in named if p.ndim == 2 and "layers." in n and "bias" not in n]
         chosen = {n for n, _ in hidden}
         self.parts: list[torch.optim.Optimizer] = [
             torch.optim.AdamW(

@@ -48,7 +48,11 @@ class Packer:
     """Turns pairs into rows with one tokenizer."""
 
     def __init__(self, tokenizer: Any) -> None:
-        self._core = tokenizer.backend_tokenizer
+        # A copy: whoever calls the tokenizer with padding=True turns it on in the original.
+        self._core = type(tokenizer.backend_tokenizer).from_str(
+            tokenizer.backend_tokenizer.to_str()
+        )
+        self._core.no_padding()
         ids = tokenizer.convert_tokens_to_ids
         self._user, self.image = ids(USER), ids(IMAGE)
         self._end, self._assistant, self._pad = ids(END), ids(ASSISTANT), tokenizer.pad_token_id
