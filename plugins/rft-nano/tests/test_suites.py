@@ -52,7 +52,7 @@ def test_a_suite_of_words_needs_no_picture():
 @pytest.mark.slow
 def test_every_measure_of_perception_asks_of_pictures(tmp_path, monkeypatch):
     monkeypatch.setenv("RFT_CACHE", str(tmp_path))
-    measures = suites.perception(samples=4).measures()
+    measures = suites.perception(samples=2).measures()
 
     assert min(len(m.samples) for m in measures.values()) > 0
     assert all(s.images for m in measures.values() for s in m.samples)

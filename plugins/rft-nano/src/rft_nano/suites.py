@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PART = "held out"  # of the corpus
 CROWDED = 6  # a caption is asked for so many things at most
+FEWEST_SCENES = 20  # of each world: twice one to ten things
 LONGEST = 96  # tokens of an answer: ten things with their attributes
 Shown = tuple[Image, Sequence[Thing]]
 
@@ -57,7 +58,8 @@ def words(samples: int = 200, seed: int = 0) -> Suite:
 
 def _perception(count: int, seed: int) -> Mapping[str, Measure]:
     try:
-        shapes, vehicles = _scenes(2 * count, 0), _scenes(2 * count, 1)
+        drawn_scenes = max(2 * count, FEWEST_SCENES)
+        shapes, vehicles = _scenes(drawn_scenes, 0), _scenes(drawn_scenes, 1)
         pairs, diagrams = _pairs(count), _diagrams(2 * count)
     except ModuleNotFoundError as error:
         raise PluginError(
