@@ -46,20 +46,26 @@ def measures_of(suite: Suite, limit: int | None = None) -> dict[str, Measure]:
 
 
 def evaluate_suite(
-    policy: Policy, suite: Suite, measures: Mapping[str, Measure], *, progress: bool = True
+    policy: Policy,
+    suite: Suite,
+    measures: Mapping[str, Measure],
+    *,
+    blind: bool = True,
+    progress: bool = True,
 ) -> SuiteScore:
-    """Greedy completions for all samples of `measures`, scored, with their own pictures and blind.
+    """Greedy completions for all samples of `measures`, scored.
 
+    With their own pictures and then, with `blind`, with those of another sample.
     Raises: `PluginError` if the score of a measure fails.
     """
-    right, blind = {}, {}
+    right, swapped_too = {}, {}
     for key, measure in measures.items():
         right[key] = _measured(policy, suite, key, measure, progress=progress)
-        if other := swapped(measure.samples):
+        if blind and (other := swapped(measure.samples)):
             label = f"{key}, pictures swapped"
             blinded = replace(measure, samples=other)
-            blind[key] = _measured(policy, suite, label, blinded, progress=progress)
-    return SuiteScore(right, blind)
+            swapped_too[key] = _measured(policy, suite, label, blinded, progress=progress)
+    return SuiteScore(right, swapped_too)
 
 
 def swapped(samples: Sequence[Sample]) -> list[Sample]:

@@ -114,6 +114,14 @@ def test_a_score_is_a_share_of_all_parts_within_its_interval(parts):
     assert 0 <= found.low <= found.value <= found.high <= 1
 
 
+def test_a_suite_asked_only_once_has_no_blind_column():
+    tiny = Suite("tiny", lambda: {"colour": Measure([shown(g, g) for g in "ab"])})
+    with mock.patch("rftcore.suites.generate", seeing):
+        found = evaluate_suite(None, tiny, measures_of(tiny), blind=False, progress=False)
+
+    assert (found.measures["colour"].value, found.blind) == (1, {})
+
+
 def test_parts_of_an_answer_count_each():
     def words(completion, gold):
         return len({*completion.split()} & {*gold.split()}), len(gold.split())

@@ -60,6 +60,13 @@ def test_a_small_build_sees_colours_goes_on_after_a_stop_and_exports(tmp_path):
     assert (tmp_path / "weights" / "model.safetensors").exists()
 
 
+def test_a_stage_of_no_minutes_is_left_out(tmp_path):
+    build = Build(tmp_path, 0, tmp_path / "weights", Team())
+    build.see(exhibits, 0)
+
+    assert not (tmp_path / "build.log.jsonl").exists()
+
+
 @pytest.mark.parametrize(("near", "word"), [("cube", "cubes"), ("bus", "buses"), ("red", "Red")])
 def test_a_plural_and_a_capital_start_where_their_root_does(near, word):
     processor = build_processor()

@@ -1,6 +1,7 @@
 """Pairs and diagrams are what their facts say, and so is what is asked of them."""
 
 import re
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -153,7 +154,7 @@ def library():
 
 
 @pytest.mark.slow
-def test_a_library_is_made_once_and_shows_every_kind(tmp_path, monkeypatch):
+def test_a_library_is_made_once_a_size_and_shows_every_kind(tmp_path, monkeypatch):
     from rft_nano.corpus import library as shelves
     from rft_scenes import RenderSettings, scene_pictures
 
@@ -167,5 +168,7 @@ def test_a_library_is_made_once_and_shows_every_kind(tmp_path, monkeypatch):
     shown = [exhibits() for _ in range(24)]
 
     assert (tmp_path / "pairs" / "facts.jsonl").stat().st_mtime_ns == first
+    shelves.Library.make(tmp_path, replace(sizes, diagrams=3), cache)
+    assert len(shelves.Library.load(tmp_path).diagrams.facts) == 3
     assert {len(e.pictures) for e in shown} == {1, 2}
     assert {bool(e.labels[0]) for e in shown} == {True, False}

@@ -42,6 +42,19 @@ def test_what_is_held_out_is_not_trained_on():
     }
 
 
+def test_no_pair_or_diagram_is_one_of_a_task():
+    changes = pytest.importorskip("rft_transformation").transformation_scenes()
+    problems = pytest.importorskip("rft_structure").geometry_problems()
+    parts = ("train", suites.PART)
+    starts = {pairs.draw(i, part)[0].state for i in range(12) for part in parts}
+    figures = {diagrams.draw(i, part)[1].digest() for i in range(12) for part in parts}
+
+    for split in changes.splits:
+        assert not starts & {changes.story(split, i)[0].state for i in range(12)}
+    for split in problems.splits:
+        assert not figures & {problems.drawing(split, i).digest() for i in range(12)}
+
+
 def test_a_suite_of_words_needs_no_picture():
     measures = suites.words(samples=3).measures()
 

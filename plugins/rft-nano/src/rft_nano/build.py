@@ -38,7 +38,7 @@ from rftcore.processes import leave_with_parent
 from rftcore.suites import evaluate_suite, measures_of
 
 MUON_LR, ADAM_LR = 2e-3, 1.5e-3
-LOOKING_LR = 2.0  # times these, while the tower learns alone
+LOOKING_LR, READING_LR = 2.0, 0.4  # times these: the tower alone, whatever has the decoder in it
 WARM_UP_STEPS = 60
 DECAY = 0.5  # the last share of a stage, over which the learning rate falls to nearly nothing
 LOOKED_AT = 8  # pictures without words in each step of "language", per process
@@ -135,7 +135,9 @@ class Stage:
             self.save()
 
     def _done(self, minutes: float, steps: int | None) -> float:
-        """How much of the stage is behind us, from 0 to 1."""
+        """How much of the stage is behind us, from 0 to 1; no minutes leave it out."""
+        if minutes <= 0:
+            return 1.0
         return max(self.elapsed_s / (minutes * 60), self.step / steps if steps else 0.0)
 
     def _learn(self, losses: Losses, scale: float) -> dict[str, float]:
@@ -209,7 +211,7 @@ class Build:
     ) -> None:
         """Stage "words": the decoder alone. A row costs half of one in "language"."""
         modules = {"text": self.model.model.language_model}
-        stage = Stage("words", modules, self.state, self.log, self.team)
+        stage = Stage("words", modules, self.state, self.log, self.team, faster=READING_LR)
         packer = Packer(self.processor.tokenizer)
         lessons = Lessons(packer, None, self._seed(stage), pictured=0, written=written)
         stage.run(minutes, self._losses(lessons), pause, steps)
@@ -228,7 +230,7 @@ class Build:
     ) -> None:
         """Stage "language"."""
         modules: dict[str, torch.nn.Module] = {"model": self.model, "heads": self.heads}
-        stage = Stage("language", modules, self.state, self.log, self.team)
+        stage = Stage("language", modules, self.state, self.log, self.team, faster=READING_LR)
         seed = self._seed(stage)
         lessons = Lessons(
             Packer(self.processor.tokenizer),
@@ -251,7 +253,7 @@ class Build:
         """Measure both suites, and log each value."""
         policy = Policy(self.model.eval(), self.processor, "nano in the making")
         for suite in (perception_suite(samples=samples), words_suite(samples=samples)):
-            score = evaluate_suite(policy, suite, measures_of(suite), progress=False)
+            score = evaluate_suite(policy, suite, measures_of(suite), blind=False, progress=False)
             values = {key: round(each.value, 3) for key, each in score.measures.items()}
             self.log(report=label, suite=suite.name, **values)
         self.model.train()
@@ -306,7 +308,7 @@ def arguments() -> argparse.Namespace:
         nargs=3,
         default=(45.0, 25.0, 75.0),
         metavar=("SEE", "READ", "SPEAK"),
-        help="of each stage; with more than before, training goes on",
+        help="of each stage; with more than before, training goes on; 0 leaves it out",
     )
     sizes = Sizes()
     parser.add_argument(

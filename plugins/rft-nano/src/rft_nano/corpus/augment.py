@@ -62,7 +62,7 @@ def splice(
     """One side of a picture and the other side of another, cut where no thing is.
 
     All pictures share the floor and, nearly, the camera. None if no cut spares
-    every thing, or the result shows nothing or more than nine.
+    every thing, or the result shows nothing or more than `OBJECTS`.
     """
     axis = rng.choice(("u", "v"))
     cuts = np.flatnonzero(_cuts(one[1], axis) & _cuts(two[1], axis))

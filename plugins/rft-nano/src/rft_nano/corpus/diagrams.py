@@ -197,11 +197,11 @@ def draw(index: int, part: str = "train") -> tuple[Sketch, Drawing]:
 
 def _place(sketch: Sketch, rng: Random) -> None:
     """Scale a figure into the picture: as large as fits, or a little smaller and aside."""
-    around = [
-        spot + abs(sketch.spots[sketch.rim]) * side if sketch.center else spot
-        for spot in ([sketch.spots[sketch.center]] if sketch.center else sketch.spots.values())
-        for side in ((1 + 1j, -1 - 1j) if sketch.center else (0,))
-    ]
+    around = list(sketch.spots.values())
+    if sketch.center:  # all points lie within the circle
+        middle, corner = sketch.spots[sketch.center], 1 + 1j
+        reach = abs(sketch.spots[sketch.rim] - middle)
+        around = [middle - reach * corner, middle + reach * corner]
     low = complex(min(s.real for s in around), min(s.imag for s in around))
     high = complex(max(s.real for s in around), max(s.imag for s in around))
     span = high - low

@@ -54,12 +54,12 @@ class Library:
 
     @classmethod
     def make(cls, folder: Path, sizes: Sizes, cache: PictureCache[Scene]) -> None:
-        """Draw and pack what is missing; a stop in between loses one part at most."""
-        if not is_saved(folder / "scenes"):
+        """Draw and pack what is missing or of another size; a stop loses one part at most."""
+        if not is_saved(folder / "scenes", sizes.scenes):
             scenes.build(sizes.scenes, cache, folder / "scenes")
-        if not is_saved(folder / "pairs"):
+        if not is_saved(folder / "pairs", sizes.starts * pairs.ENDS):
             pairs.build(sizes.starts, cache, folder / "pairs")
-        if not is_saved(folder / "diagrams"):
+        if not is_saved(folder / "diagrams", sizes.diagrams):
             diagrams.build(sizes.diagrams, folder / "diagrams")
 
     @classmethod

@@ -107,6 +107,7 @@ def draw(index: int, part: str = "train") -> tuple[Start, list[tuple[Drawn, View
     from rft_transformation.generator import draw_change, draw_start
 
     rng = Random(int.from_bytes(hashlib.sha256(f"nano|{part}|{index}".encode()).digest(), "big"))
+    # two parts take their cameras and lights from seeds far apart
     offset = int.from_bytes(hashlib.sha256(part.encode()).digest()[:3], "big")
     start = draw_start(rng, FEWEST + index % (MOST - FEWEST + 1), SETTINGS + offset + index)
     views: list[View] = ["centre", "centre", ("left", "right")[index % 2]]

@@ -44,9 +44,10 @@ class Corpus(Generic[Fact]):
         return cls(pixels, [read(json.loads(line)) for line in lines])
 
 
-def is_saved(folder: Path) -> bool:
-    """Whether `save` has finished."""
-    return (folder / "facts.jsonl").exists()
+def is_saved(folder: Path, facts: int) -> bool:
+    """Whether `save` has finished, with so many facts."""
+    file = folder / "facts.jsonl"
+    return file.exists() and len(file.read_text().splitlines()) == facts
 
 
 def read_pictures(paths: Iterable[Path]) -> NDArray[np.uint8]:

@@ -177,7 +177,7 @@ class Mixed:
 
     def __init__(
         self, streams: Sequence[Callable[[], Exhibit]], weights: Sequence[float], seed: str
-    ):
+    ) -> None:
         self.streams, self.weights, self.rng = streams, weights, Random(seed)
 
     def __call__(self) -> Exhibit:

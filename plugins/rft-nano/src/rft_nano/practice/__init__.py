@@ -9,8 +9,8 @@ from __future__ import annotations
 from random import Random
 
 from rft_nano.practice import numbers, scenes, texts
+from rft_nano.practice.wording import Request, one_of
 
-Request = tuple[str, str]  # instruction, answer
 SOURCES = {
     scenes.from_list: 52,
     scenes.belongs: 14,
@@ -22,4 +22,4 @@ SOURCES = {
 
 def in_words(rng: Random) -> Request:
     """One request that needs no picture."""
-    return rng.choices(list(SOURCES), list(SOURCES.values()))[0](rng)
+    return one_of(rng, SOURCES)(rng)

@@ -6,17 +6,18 @@ sentences say what happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
 from rft_nano.practice import scenes
+from rft_nano.practice.wording import Request, introduced, one_of
 from rft_nano.things import ATTRIBUTES, Thing
 
 if TYPE_CHECKING:
+    from rft_nano.corpus.augment import Seen
     from rft_nano.corpus.pairs import Change, Pair
 
-Request = tuple[str, str]
 SAID_WAYS = {  # as the first picture shows them
     "left": "left",
     "right": "right",
@@ -37,16 +38,24 @@ def news(change: Change) -> str:
     return f"became {article}{change.value}"
 
 
-def _first(pair: Pair) -> dict[int, Thing]:
-    return {s.number: s.thing for s in pair.before}
-
-
 def _second(pair: Pair) -> dict[int, Thing]:
     return {s.number: s.thing for s in pair.after}
 
 
 def _of(pair: Pair, number: int) -> list[Change]:
     return [change for change in pair.changes if change.number == number]
+
+
+def _happened(pair: Pair, number: int) -> str:
+    """ "became large and went left", or nothing."""
+    return " and ".join(map(news, _of(pair, number)))
+
+
+def _told(pair: Pair, rows: Sequence[Seen], *, all_of_them: bool) -> str:
+    """Things with what happened to them; of those that stayed, that they did, or nothing."""
+    told = ((s.thing.name(), _happened(pair, s.number)) for s in rows)
+    said = [f"{name} {news or 'stayed'}" for name, news in told if news or all_of_them]
+    return ", ".join(said) or "nothing"
 
 
 def what_changed(rng: Random, pair: Pair) -> Request:
@@ -60,12 +69,7 @@ def what_changed(rng: Random, pair: Pair) -> Request:
             "Say what happened from the first picture to the second.",
         )
     )
-    said = []
-    for s in pair.before:
-        happened = [news(change) for change in _of(pair, s.number)]
-        if happened:
-            said.append(f"{s.thing.name()} {' and '.join(happened)}")
-    return ask, ", ".join(said) or "nothing"
+    return ask, _told(pair, pair.before, all_of_them=False)
 
 
 def which_and_what(rng: Random, pair: Pair) -> Request:
@@ -107,12 +111,12 @@ def one_then(rng: Random, pair: Pair) -> Request:
     """What one thing of the first picture has become."""
     s = rng.choice(pair.before)
     name, now = s.thing.name(), _second(pair)[s.number]
-    happened = [news(change) for change in _of(pair, s.number)]
+    happened = _happened(pair, s.number)
     return rng.choice(
         (
             (f"Find the {name} of the first picture. What is it in the second?", now.name()),
             (f"What has the {name} become?", now.name()),
-            (f"What happened to the {name}?", " and ".join(happened) or "nothing"),
+            (f"What happened to the {name}?", happened or "nothing"),
             (f"Did the {name} change?", "yes" if happened else "no"),
             (f"Is the {name} the same in both pictures?", "no" if happened else "yes"),
         )
@@ -148,11 +152,7 @@ def each_then(rng: Random, pair: Pair) -> Request:
                 "Go through the first picture from left to right: what happened to each object?",
             )
         )
-        said = (
-            f"{s.thing.name()} {' and '.join(map(news, _of(pair, s.number))) or 'stayed'}"
-            for s in pair.before
-        )
-        return ask, ", ".join(said)
+        return ask, _told(pair, pair.before, all_of_them=True)
     ask = rng.choice(
         (
             "Name each object of the first picture and what it is in the second.",
@@ -173,10 +173,7 @@ def listed_order(rng: Random, pair: Pair) -> Request:
             f"The first picture shows {listed}. Say for each if it changed and how.",
         )
     )
-    said = (
-        f"{s.thing.name()} {' and '.join(map(news, _of(pair, s.number))) or 'stayed'}" for s in rows
-    )
-    return ask, ", ".join(said)
+    return ask, _told(pair, rows, all_of_them=True)
 
 
 def listed_changed(rng: Random, pair: Pair) -> Request:
@@ -189,12 +186,7 @@ def listed_changed(rng: Random, pair: Pair) -> Request:
             f"Objects: {listed}. What changed from the first picture to the second?",
         )
     )
-    said = (
-        f"{s.thing.name()} {' and '.join(map(news, _of(pair, s.number)))}"
-        for s in rows
-        if _of(pair, s.number)
-    )
-    return ask, ", ".join(said) or "nothing"
+    return ask, _told(pair, rows, all_of_them=False)
 
 
 def how_many(rng: Random, pair: Pair) -> Request:
@@ -252,7 +244,5 @@ BEFORE = (
 
 def about(rng: Random, pair: Pair) -> Request:
     """One request about a pair, sometimes with true words before it."""
-    ask, answer = rng.choices(list(ABOUT), list(ABOUT.values()))[0](rng, pair)
-    if rng.random() < 0.4:
-        ask = " ".join([*rng.sample(BEFORE, rng.choice((1, 1, 2))), ask])
-    return ask, answer
+    ask, answer = one_of(rng, ABOUT)(rng, pair)
+    return introduced(rng, ask, BEFORE), answer

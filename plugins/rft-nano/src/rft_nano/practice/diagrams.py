@@ -10,10 +10,11 @@ from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
+from rft_nano.practice.wording import Request, introduced, one_of
+
 if TYPE_CHECKING:
     from rft_nano.corpus.diagrams import Diagram
 
-Request = tuple[str, str]
 CLEAR = 0.04  # of the picture: what is further left or higher by so much is so for anyone
 
 
@@ -204,7 +205,5 @@ BEFORE = (
 
 def about(rng: Random, diagram: Diagram) -> Request:
     """One request about a diagram, sometimes with true words before it."""
-    ask, answer = rng.choices(list(ABOUT), list(ABOUT.values()))[0](rng, diagram)
-    if rng.random() < 0.4:
-        ask = " ".join([*rng.sample(BEFORE, rng.choice((1, 1, 2))), ask])
-    return ask, answer
+    ask, answer = one_of(rng, ABOUT)(rng, diagram)
+    return introduced(rng, ask, BEFORE), answer

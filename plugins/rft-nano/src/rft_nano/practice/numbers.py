@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable
 from random import Random
 
+from rft_nano.practice.wording import Request, one_of
 from rft_nano.things import PLURALS, invent
 from rft_nano.words import NUMBERS
 
-Request = tuple[str, str]
 MORE = ("more", "other", "new", "extra", "")
 LARGEST = 360
 WHOLES = (90, 100, 180, 180, 180, 360, 360, 540)
@@ -264,9 +264,9 @@ LARGE: dict[Callable[[Random], Request], float] = {
 
 def small(rng: Random) -> Request:
     """Numbers up to twenty."""
-    return rng.choices(list(SMALL), list(SMALL.values()))[0](rng)
+    return one_of(rng, SMALL)(rng)
 
 
 def large(rng: Random) -> Request:
     """Numbers up to 360, products beyond."""
-    return rng.choices(list(LARGE), list(LARGE.values()))[0](rng)
+    return one_of(rng, LARGE)(rng)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
+from rft_nano.practice.wording import Request, introduced
 from rft_nano.things import (
     ATTRIBUTES,
     ORDINALS,
@@ -22,8 +23,6 @@ from rft_nano.things import (
     unique_name,
 )
 from rft_nano.words import NUMBERS, PLURALS
-
-Request = tuple[str, str]  # instruction, answer
 
 
 def names(things: Things, attributes: tuple[str, ...] = ATTRIBUTES) -> str:
@@ -616,8 +615,7 @@ AFTER = (
 def from_picture(rng: Random, things: Things) -> Request:
     """One request about a picture of the things, with true words around it."""
     ask, answer = about(rng, things, seen=True)
-    if rng.random() < 0.4:
-        ask = " ".join([*rng.sample(BEFORE, rng.choice((1, 1, 2))), ask])
+    ask = introduced(rng, ask, BEFORE)
     if rng.random() < 0.25:
         ask = " ".join([ask, *rng.sample(AFTER, rng.choice((1, 1, 2)))])
     return ask, answer

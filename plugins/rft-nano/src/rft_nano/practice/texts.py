@@ -6,9 +6,8 @@ from collections.abc import Callable
 from random import Random
 from string import ascii_uppercase
 
+from rft_nano.practice.wording import Request, one_of
 from rft_nano.things import Things, invent
-
-Request = tuple[str, str]
 
 
 def repeat_words(rng: Random) -> Request:
@@ -149,4 +148,4 @@ ABOUT: dict[Callable[[Random], Request], float] = {
 
 def about(rng: Random) -> Request:
     """One of them."""
-    return rng.choices(list(ABOUT), list(ABOUT.values()))[0](rng)
+    return one_of(rng, ABOUT)(rng)

@@ -1,0 +1,23 @@
+"""What all requests share: a question with its answer, choosing by weight, true words before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import TypeVar
+
+Request = tuple[str, str]  # instruction, answer
+Item = TypeVar("Item")
+INTRODUCED = 0.4  # share of requests about pictures that begin with other words
+
+
+def one_of(rng: Random, weights: Mapping[Item, float]) -> Item:
+    """A key, as often as its weight says."""
+    return rng.choices(list(weights), list(weights.values()))[0]
+
+
+def introduced(rng: Random, ask: str, sentences: Sequence[str]) -> str:
+    """The instruction, sometimes after one or two of `sentences`."""
+    if rng.random() >= INTRODUCED:
+        return ask
+    return " ".join([*rng.sample(sentences, rng.choice((1, 1, 2))), ask])
