@@ -9,7 +9,7 @@ from rft_nano.language import Lessons, answer_loss
 from rft_nano.model import (
     IMAGE_SIZE,
     IMAGE_TOKENS,
-    TOWER_WIDTH,
+    TEXT_WIDTH,
     build_model,
     build_processor,
 )
@@ -35,7 +35,7 @@ def rows(packer, requests, pictures):
 @pytest.mark.parametrize("pictures", [0, 1, 2])
 def test_a_segment_among_others_has_the_loss_it_has_alone(parts, pictures):
     model, packer = parts
-    features = torch.randn(pictures, IMAGE_TOKENS, TOWER_WIDTH) if pictures else None
+    features = torch.randn(pictures, IMAGE_TOKENS, TEXT_WIDTH) if pictures else None
     together = answer_loss(model, rows(packer, REQUESTS, pictures), features)[0]
     alone = [rows(packer, [request], pictures) for request in REQUESTS]
     weights = torch.tensor([row.weights.sum() for row in alone])
@@ -51,7 +51,8 @@ def test_a_row_gives_the_loss_that_the_whole_model_gives_over_its_pictures(parts
     used = int((row.positions > 0).sum()) + 1
     labels = torch.where(row.targets < 0, -100, row.targets)[:, :used]
     with torch.no_grad():
-        ours = answer_loss(model, row, perception.features(model, pixels))[0]
+        image = model.model.multi_modal_projector(perception.features(model, pixels))
+        ours = answer_loss(model, row, image)[0]
         whole = model(input_ids=row.ids[:, :used], pixel_values=pixels).logits
     theirs = torch.nn.functional.cross_entropy(whole[0], labels[0], ignore_index=-100)
 

@@ -27,6 +27,7 @@ from rft_nano import perception
 from rft_nano.corpus.library import LOOKING, SPEAKING, Library, Sizes
 from rft_nano.corpus.streams import Exhibit
 from rft_nano.language import Lessons, lesson_loss, look
+from rft_nano.naming import Names
 from rft_nano.optim import Both
 from rft_nano.rows import Packer
 from rft_nano.suites import perception as perception_suite
@@ -167,6 +168,7 @@ class Build:
         share_roots(self.model, self.processor.tokenizer)
         share_digits(self.model, self.processor.tokenizer)
         self.heads = perception.Heads(models.TOWER_WIDTH)
+        self.names = Names(self.processor.tokenizer)
         reader = self.model.model.language_model
         self.reader: Any = torch.compile(reader, dynamic=False) if compiled else reader
 
@@ -217,7 +219,7 @@ class Build:
         stage.run(minutes, self._losses(lessons), pause, steps)
 
     def _losses(self, lessons: Lessons) -> Losses:
-        return lambda: lesson_loss(self.model, self.heads, lessons, self.reader)
+        return lambda: lesson_loss(self.model, self.heads, self.names, lessons, self.reader)
 
     def speak(
         self,

@@ -2,7 +2,8 @@
 
 Rows of many short samples (`rows`), some over pictures and some of text
 alone; the loss is on answers only. The tower keeps its heads and their loss,
-so that it goes on seeing while it learns to be read.
+so that it goes on seeing while it learns to be read, and what it sees is drawn
+to the words for it (`naming`).
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from torch.nn import functional
 
 from rft_nano import perception
 from rft_nano.corpus.streams import Exhibit
+from rft_nano.naming import Names, naming_loss
 from rft_nano.practice import Request, in_words
 from rft_nano.rows import Packer, Rows
 
+NAMING = 0.5  # weight of the patches' names
 WORDS_WITH_PICTURE = 0.12  # share of requests over a picture that have nothing to do with it
 
 
@@ -92,17 +95,16 @@ def look(shown: list[Exhibit]) -> tuple[torch.Tensor | None, perception.Targets]
 
 
 def answer_loss(
-    model: Any, rows: Rows, patch_features: torch.Tensor | None, reader: Any = None
+    model: Any, rows: Rows, image: torch.Tensor | None, reader: Any = None
 ) -> tuple[torch.Tensor, float]:
     """Weighted mean loss over answer tokens (nats), and the share predicted right.
 
-    `patch_features`: (P, IMAGE_TOKENS, width), in the order of the rows' image tokens.
+    `image`: (P, IMAGE_TOKENS, width), projected, in the order of the rows' image tokens.
     `reader`: a compiled form of the model's decoder.
     """
     text = model.model.language_model
     embedded = text.embed_tokens(rows.ids)
-    if patch_features is not None:
-        image = model.model.multi_modal_projector(patch_features)
+    if image is not None:
         here = (rows.ids == model.config.image_token_index)[..., None]
         embedded = embedded.masked_scatter(here, image)
     hidden = (text if reader is None else reader)(
@@ -121,21 +123,25 @@ def answer_loss(
 
 
 def lesson_loss(
-    model: Any, heads: Any, lessons: Lessons, reader: Any = None
+    model: Any, heads: Any, names: Names, lessons: Lessons, reader: Any = None
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """The loss of one batch, and what to log of it."""
     batch = lessons.batch()
-    spoken_of, eyes = None, torch.zeros(())
+    spoken_of, eyes, naming = None, torch.zeros(()), torch.zeros(())
     if batch.pixels is not None:
         seen = perception.features(model, batch.pixels)
         eyes = sum(perception.losses(heads(seen), batch.wanted).values(), eyes)
-        spoken_of = seen[: batch.spoken_of]
+        image = model.model.multi_modal_projector(seen)
+        table = model.model.language_model.embed_tokens.weight
+        naming = naming_loss(image, table, names, batch.wanted)
+        spoken_of = image[: batch.spoken_of]
     words, right = answer_loss(model, batch.rows, spoken_of, reader)
     positions = batch.rows.positions
     log = {
         "words": float(words.detach()),
         "eyes": float(eyes.detach()),
+        "naming": float(naming.detach()),
         "tokens_right": right,
         "samples": int((positions.diff(dim=1) < 0).sum()) + len(positions),
     }
-    return words + eyes, log
+    return words + eyes + NAMING * naming, log
