@@ -180,11 +180,11 @@ def has_circle(rng: Random, diagram: Diagram) -> Request:
 
 
 ABOUT: dict[Callable[[Random, Diagram], Request], float] = {
-    letters: 8,
+    letters: 6,
     numbers: 12,
-    value: 18,
-    values: 14,
-    belongs: 8,
+    value: 24,
+    values: 12,
+    belongs: 10,
     joined: 4,
     neighbours: 4,
     extreme: 4,
