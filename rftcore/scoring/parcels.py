@@ -34,7 +34,7 @@ def unpack(parcel: bytes) -> RewardInput:
 class _Packer(pickle.Pickler):
     def reducer_override(self, thing: object) -> Any:
         if isinstance(thing, MappingProxyType):
-            return MappingProxyType, (dict(thing),)
+            return _frozen, (dict(thing),)
         if isinstance(thing, Image) and not isinstance(_owner(thing), Path):
             return _image, (thing.key, *_read(thing))
         return NotImplemented
@@ -50,6 +50,10 @@ def _read(image: Image) -> tuple[bytes, str]:
         return image.read(), ""
     except Exception as error:
         return b"", describe(error)
+
+
+def _frozen(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(mapping)  # whose type pickle cannot find by its name
 
 
 def _image(key: str, data: bytes, fault: str) -> Image:
