@@ -36,9 +36,7 @@ def scorer():
     made = []
 
     def make(accuracy=rewards.exact, *, parser=None, **options):
-        terms = {
-            name: Term(options.pop(name)) for name in list(options) if callable(options[name])
-        }
+        terms = {name: Term(options.pop(name)) for name in list(options) if callable(options[name])}
         task = Task(
             "t", "none", str, parser or parsers.Integer(), {"accuracy": Term(accuracy), **terms}
         )

@@ -77,14 +77,19 @@ class Scorer:
 
     @classmethod
     def of(
-        cls, task: Task, recipe: Recipe, record: Callable[[Failure], object] | None = None
+        cls,
+        task: Task,
+        recipe: Recipe,
+        record: Callable[[Failure], object] | None = None,
+        *,
+        error_budget: int | None = None,
     ) -> Self:
-        """A scorer with the settings of a recipe."""
+        """A scorer with the settings of a recipe, or with another error budget."""
         settings = recipe.scoring
         return cls(
             task,
             timeout_s=settings.timeout_s,
-            error_budget=settings.error_budget,
+            error_budget=settings.error_budget if error_budget is None else error_budget,
             workers=settings.workers,
             isolate=settings.isolate,
             recipe=recipe,
