@@ -84,7 +84,7 @@ def replay(run: RunFolder, catalogue: Catalogue) -> Replay:
                     name = str(line.get("id", f"rl {line['row']}"))
                     changes.append(Change(number, line["step"], name, term, old, new))
     versions = _versions(run.read_json(MANIFEST), catalogue.distributions())
-    return Replay(len(lines), compared, changes, versions, sorted(skipped))
+    return Replay(len(lines), dict(compared), changes, versions, sorted(skipped))
 
 
 def _lines(run: RunFolder) -> list[Line]:

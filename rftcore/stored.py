@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rftcore.data import dataset_of, take
-from rftcore.errors import DataError, closest
+from rftcore.errors import DataError
 from rftcore.types import Sample, Task
 
-KEYS = ("completion", "gold", "question", "split", "index", "id", "tokens", "group")
 TEXTS = ("completion", "gold", "question", "split")
 
 
@@ -83,7 +82,7 @@ def _check(row: Any, place: str) -> None:
     if "completion" not in row or not ("gold" in row or "split" in row):
         missing = "completion" if "completion" not in row else "gold"
         other = " or `split` with `index` or `id`" if missing == "gold" else ""
-        raise DataError(f"{place} has no `{missing}`{other}.{_meant(missing, row)}")
+        raise DataError(f"{place} has no `{missing}`{other}. It has {', '.join(row) or 'nothing'}")
     for key in TEXTS:
         if not isinstance(row.get(key, ""), str):
             raise DataError(f"{place}: `{key}` is {row[key]!r}, but it must be text")
@@ -91,11 +90,6 @@ def _check(row: Any, place: str) -> None:
         value = row.get(key)
         if value is not None and (type(value) is not int or value < 0):
             raise DataError(f"{place}: `{key}` is {value!r}, but it must be a whole number, from 0")
-
-
-def _meant(missing: str, row: Mapping[str, Any]) -> str:
-    unknown = [key for key in row if key not in KEYS]
-    return closest(missing, unknown) and f" Did you write {unknown!r} for it?"
 
 
 class _Reader:
