@@ -137,13 +137,13 @@ def _scores(batch: Sequence[Line], step: int, part: Slice, scorer: Scorer) -> li
             f"a rollout is of row {gone[0]} of split 'rl', which has {len(part)} samples today: "
             "the task's data is another now"
         )
-    tokens = [line.get("tokens") for line in batch]
+    tokens = [line["tokens"] for line in batch if line.get("tokens") is not None]
     return scorer.score(
         [line["completion"] for line in batch],
         [part[row] for row in rows],
         step=step,
         groups=rows,
-        tokens=None if None in tokens else tokens,
+        tokens=tokens if len(tokens) == len(batch) else None,
     )
 
 

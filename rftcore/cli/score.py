@@ -56,7 +56,8 @@ def score(
     made = Catalogue.load().task_of(recipe)
     name = "standard input" if file == "-" else file
     rows = read_rows(_lines(file), name, made)
-    tokens, failures = lengths(rows, name), []
+    tokens = lengths(rows, name)
+    failures: list[Failure] = []
     with (
         Scorer.of(made, recipe, failures.append, error_budget=sys.maxsize) as scorer,
         scorer.together(),

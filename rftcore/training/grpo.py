@@ -91,7 +91,7 @@ def reward_function(part: Slice, scorer: Scorer, observe: Observer) -> Callable[
             log_metric("scoring_time_s", time.perf_counter() - start)
             for name, value in batch_metrics(scores).items():
                 log_metric(name, value)
-        lengths = tokens or [None] * len(row)
+        lengths: Sequence[int | None] = tokens or [None] * len(row)
         rows = zip(row, samples, texts, lengths, scores, strict=True)
         observe(step, [_rollout(*each) for each in rows])
         return [score.total for score in scores]
