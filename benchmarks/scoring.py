@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from rftcore import parsers, rewards
 from rftcore.scoring import Scorer
@@ -122,8 +123,7 @@ def main() -> None:
         print(f"{line.what:<40}{line.value:>12,.2f} {line.unit}", flush=True)
         lines.append(vars(line))
     if given.json:
-        with open(given.json, "w", encoding="utf-8") as file:
-            json.dump(lines, file, indent=2)
+        Path(given.json).write_text(json.dumps(lines, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
