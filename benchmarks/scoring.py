@@ -102,7 +102,7 @@ def report(seconds: float, step_s: float, workers: int) -> Iterator[Line]:
 
 
 def _longest(hostile: object) -> float:
-    options = {"workers": 1, "isolate": True, "timeout_s": DEADLINE_S}
+    options = {"workers": 1, "isolate_all": True, "timeout_s": DEADLINE_S}
     with scorer_of(hostile, **options) as scorer:
         scores = scorer.score(["5"] * 3, [Sample("a", "?", "5")] * 3)
     if any(score.total is not None for score in scores):

@@ -141,14 +141,14 @@ class ScoringRecipe(BaseModel):
     workers: int | None = Field(
         None, ge=0, description="processes for slow rewards; null: one per core, at most 8; 0: none"
     )
-    isolate: bool = Field(False, description="call every reward in a process that may be lost")
+    isolate_all: bool = Field(False, description="call every reward in a process that may be lost")
 
-    @field_validator("isolate")
+    @field_validator("isolate_all")
     @classmethod
-    def needs_a_worker(cls, isolate: bool, info: ValidationInfo) -> bool:
-        if isolate and info.data.get("workers") == 0:
+    def needs_a_worker(cls, isolate_all: bool, info: ValidationInfo) -> bool:
+        if isolate_all and info.data.get("workers") == 0:
             raise ValueError("needs processes to isolate rewards in, but scoring.workers is 0")
-        return isolate
+        return isolate_all
 
 
 class Recipe(BaseModel):

@@ -119,7 +119,7 @@ def test_options_travel_with_a_reward(wild, scorer):
 
 
 def test_isolated_every_reward_runs_elsewhere(wild, scorer):
-    parts = scorer(extra=wild.quickly_says_where, isolate=True).score(["5"], [SAMPLE])[0].parts
+    parts = scorer(extra=wild.quickly_says_where, isolate_all=True).score(["5"], [SAMPLE])[0].parts
 
     assert parts["extra"].note != str(os.getpid())
     assert parts["accuracy"].value == 1
@@ -244,5 +244,5 @@ if __name__ == "__main__":
 
 
 def test_isolation_needs_a_process():
-    with pytest.raises(RecipeError, match=r"scoring.isolate = True .*scoring.workers is 0"):
-        load_recipe(("test", {"task": "t", "scoring": {"workers": 0, "isolate": True}}))
+    with pytest.raises(RecipeError, match=r"scoring.isolate_all = True .*scoring.workers is 0"):
+        load_recipe(("test", {"task": "t", "scoring": {"workers": 0, "isolate_all": True}}))

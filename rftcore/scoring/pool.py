@@ -59,8 +59,8 @@ class Pool:
             if name in self._unmade:
                 raise PluginError(
                     f"reward {name!r} has to run in a worker process (it declares itself slow, "
-                    "scoring.isolate is set, or this is not the main thread), but none can make "
-                    f"it: {self._unmade[name]}. Write it as a function of a module, or let a "
+                    "scoring.isolate_all is set, or this is not the main thread), but none can "
+                    f"make it: {self._unmade[name]}. Write it as a function of a module, or let a "
                     "plugin offer it; scoring.workers=0 runs it here, where nothing can end a "
                     "call that C code or another thread makes"
                 )

@@ -32,7 +32,7 @@ class Scorer:
 
     `timeout_s` bounds one reward call in seconds: by a timer in the main thread; in
     `workers` processes, which are killed if need be, for rewards that declare
-    themselves slow, for all of them if `isolate`, and wherever there is no such timer.
+    themselves slow, for all of them if `isolate_all`, and wherever there is no such timer.
     With `workers=0` every call is made here. `error_budget` is how many calls may fail
     before the next one stops the run. `recipe` says how a worker makes the task again;
     without it, only rewards that can be imported can go there. `record` is given every
@@ -49,7 +49,7 @@ class Scorer:
         timeout_s: float = 2.0,
         error_budget: int = 10,
         workers: int | None = None,
-        isolate: bool = False,
+        isolate_all: bool = False,
         recipe: Recipe | None = None,
         record: Callable[[Failure], object] | None = None,
     ) -> None:
@@ -66,7 +66,7 @@ class Scorer:
         self._timeout_s = timeout_s
         self._error_budget = error_budget
         self._workers = default_workers() if workers is None else workers
-        self._isolate = isolate
+        self._isolate = isolate_all
         self._recipe = recipe
         self._record = record
         self._counts: Counter[str] = Counter()
@@ -91,7 +91,7 @@ class Scorer:
             timeout_s=settings.timeout_s,
             error_budget=settings.error_budget if error_budget is None else error_budget,
             workers=settings.workers,
-            isolate=settings.isolate,
+            isolate_all=settings.isolate_all,
             recipe=recipe,
             record=record,
         )
