@@ -115,7 +115,9 @@ def test_accuracy_may_be_slow_and_the_others_still_know_who_is_right(wild, score
 
 
 def test_options_travel_with_a_reward(wild, scorer):
-    assert scorer(extra=wild.offset).score(["5"], [SAMPLE])[0].parts["extra"].value == 7
+    part = scorer(extra=wild.offset).score(["5"], [SAMPLE])[0].parts["extra"]
+
+    assert (part.value, part.note != str(os.getpid())) == (7, True)
 
 
 def test_isolated_every_reward_runs_elsewhere(wild, scorer):

@@ -83,7 +83,7 @@ def waits_by_answer(x):
 
 @slow
 def offset_by(x, /, *, by):
-    return x.answer + by
+    return RewardResult(x.answer + by, str(os.getpid()))
 
 
 offset = partial(offset_by, by=2)
