@@ -138,6 +138,17 @@ class ScoringRecipe(BaseModel):
 
     error_budget: int = Field(10, ge=0, description="failed reward calls before the run stops")
     timeout_s: float = Field(2.0, gt=0, description="deadline of one reward call")
+    workers: int | None = Field(
+        None, ge=0, description="processes for slow rewards; null: one per core, at most 8; 0: none"
+    )
+    isolate_all: bool = Field(False, description="call every reward in a process that may be lost")
+
+    @field_validator("isolate_all")
+    @classmethod
+    def needs_a_worker(cls, isolate_all: bool, info: ValidationInfo) -> bool:
+        if isolate_all and info.data.get("workers") == 0:
+            raise ValueError("needs processes to isolate rewards in, but scoring.workers is 0")
+        return isolate_all
 
 
 class Recipe(BaseModel):

@@ -40,6 +40,10 @@ class ModelError(RftError):
     """A model or processor cannot be loaded, or does not fit the task."""
 
 
+class TrainerError(RftError):
+    """The installed TRL does not do what training relies on."""
+
+
 class VisionError(ModelError):
     """The model's output does not depend on the image."""
 

@@ -63,7 +63,8 @@ def evaluate_split(
     maker = prompt_of(task, prompt)
     answered: list[Answered] = []
     label = f"evaluating {split}" + (f" ({prompt} prompt)" if prompt != "reason" else "")
-    with Bar(len(processes.share(len(part))), label, "sample", show=progress) as bar:
+    size = len(processes.share(len(part)))
+    with scorer.together(), Bar(size, label, "sample", show=progress) as bar:
         for samples in _batches(part, batch_size):
             answered += _answer(policy, maker, scorer, samples, max_new_tokens)
             accuracy = _share(answered, lambda a: a.score.correct)

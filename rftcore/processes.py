@@ -54,13 +54,20 @@ def share(size: int) -> range:
 
 def gather(mine: Sequence[Item], size: int) -> list[Item]:
     """All processes' items for their `share(size)`, in the order of the indices, everywhere."""
+    shares = everyones(list(zip(share(size), mine, strict=True)))
+    pairs = [pair for pairs in shares for pair in pairs]
+    return [item for _, item in sorted(pairs, key=lambda pair: pair[0])]
+
+
+def everyones(mine: Item) -> list[Item]:
+    """Every process's item, by rank, in every process."""
     if world_size() == 1:
-        return list(mine)
+        return [mine]
     from accelerate.utils import gather_object
 
     _state()
-    pairs = gather_object(list(zip(share(size), mine, strict=True)))
-    return [item for _, item in sorted(pairs, key=lambda pair: pair[0])]
+    items: list[Item] = gather_object([mine])
+    return items
 
 
 def leave_with_parent() -> None:

@@ -1,6 +1,7 @@
 """The run folder: everything a number can be traced to, written so that a kill spares it.
 
-    recipe.yaml  manifest.json  state.json  metrics.jsonl  rollouts.jsonl  summary.json
+    recipe.yaml  manifest.json  state.json  summary.json
+    metrics.jsonl  rollouts.jsonl  failures.jsonl
     evaluation/<stage>.json     checkpoints: sft/ grpo/     models: sft/model grpo/model
 
 A file is either the old one or the new one, never half of one. JSON lines are
@@ -167,12 +168,17 @@ class RunFolder:
 
     # --- lines ---
 
-    def append_jsonl(self, name: str, value: object) -> None:
-        """Add one line; first drop a line that a kill has torn."""
+    def append_jsonl(self, name: str, value: object, *, most_bytes: int | None = None) -> None:
+        """Add one line; first drop a line that a kill has torn.
+
+        A file that is larger than `most_bytes` already stays as it is.
+        """
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
             _drop_torn_line(file)
+            if most_bytes is not None and file.seek(0, os.SEEK_END) > most_bytes:
+                return
             file.write(json.dumps(value, default=str).encode() + b"\n")
 
     def read_jsonl(self, name: str) -> list[Any]:
@@ -228,7 +234,7 @@ class Follower(RunFolder):
         """Write nothing: the main process does."""
         return self.path / name
 
-    def append_jsonl(self, name: str, value: object) -> None:
+    def append_jsonl(self, name: str, value: object, *, most_bytes: int | None = None) -> None:
         """Write nothing: the main process does."""
 
 

@@ -1,5 +1,6 @@
 """What the loop hands to TRL, and what it refuses before a model loads."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ from rftcore.errors import RecipeError
 from rftcore.scoring import Outcome, Score
 from rftcore.training.fields import check_fields, grpo_config, sft_config, shapes
 from rftcore.training.grpo import batch_metrics, completion_text, reward_function
-from rftcore.training.loop import last_checkpoint, pass_on_defaults
+from rftcore.training.loop import kept, last_checkpoint, pass_on_defaults
 from rftcore.types import Parsed, Sample
 
 
@@ -76,6 +77,9 @@ class FixedScorer:
     def __init__(self, *scores):
         self.scores, self.asked = list(scores), None
 
+    def together(self):
+        return nullcontext()
+
     def score(self, completions, samples, *, step, groups, tokens):
         self.asked = (list(completions), [s.id for s in samples], step, list(groups), tokens)
         return self.scores
@@ -101,6 +105,23 @@ def test_a_batch_mean_leaves_failures_out():
 
     assert metrics["reward/accuracy"] == 1.0
     assert metrics["accuracy"] == 0.5
+
+
+def test_a_batch_says_how_often_each_reward_failed_and_how_long_it_took():
+    parts = [Outcome("ok", 1.0, seconds=0.5), Outcome("timeout", seconds=2.5), Outcome("error")]
+    metrics = batch_metrics([Score(None, {"slow": part}, Parsed(3), False) for part in parts])
+
+    assert metrics["reward_time_s/slow"] == 1.0
+    assert metrics["reward_error/slow"] == metrics["reward_timeout/slow"] == 1 / 3
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"), [([8, 8, 8], 16), ([6, 6, 6], 12), ([64, 64], 64), ([1] * 99, 16)]
+)
+def test_rollouts_are_kept_by_whole_groups(sizes, expected):
+    rollouts = [{"row": row} for row, size in enumerate(sizes) for _ in range(size)]
+
+    assert kept(rollouts) == rollouts[:expected]
 
 
 @pytest.mark.parametrize(
@@ -136,16 +157,6 @@ def test_a_trained_policy_asks_for_what_its_base_asked_for(tmp_path):
 
     assert model_defaults(policy)[0][1] == {"sft": {"batch_size": 4}}
     assert model_defaults(bare) == []
-
-
-def test_trl_gives_a_row_without_reward_no_advantage():
-    # what `reward_function` relies on when it answers None; pinned to the installed TRL
-    import inspect
-
-    from trl import GRPOTrainer
-
-    source = inspect.getsource(GRPOTrainer._generate_and_score_completions)
-    assert "nan_to_num(advantages" in source
 
 
 def test_trl_says_how_many_tokens_a_completion_has():

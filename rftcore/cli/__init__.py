@@ -18,6 +18,8 @@ COMMANDS = {
     "data": "rftcore.cli.data:data",
     "eval": "rftcore.cli.evaluate:evaluate",
     "plugins": "rftcore.cli.plugins:plugins",
+    "replay": "rftcore.cli.replay:replay",
+    "score": "rftcore.cli.score:score",
     "tasks": "rftcore.cli.tasks:tasks",
     "train": "rftcore.cli.train:train",
 }

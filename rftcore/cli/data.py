@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rftcore.cli.tables import table
 from rftcore.errors import DataError
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _as_text(report: "Report") -> Iterator[str]:
     if report.findings:
         yield ""
     rows = [(s.split, s.file, str(s.rows), str(s.faulty)) for s in report.splits]
-    yield from _table([("split", "file", "rows", "faulty"), *rows])
+    yield from table([("split", "file", "rows", "faulty"), *rows])
     yield f"pictures: {report.images}"
     if report.missing:
         yield f"not found: {', '.join(report.missing)}"
@@ -134,14 +135,7 @@ def _as_text(report: "Report") -> Iterator[str]:
         yield "nothing is wrong"
         return
     yield ""
-    yield from _table([("fault", "how often"), *((k, str(n)) for k, n in report.kinds.items())])
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()
+    yield from table([("fault", "how often"), *((k, str(n)) for k, n in report.kinds.items())])
 
 
 # --- time ---------------------------------------------------------------------

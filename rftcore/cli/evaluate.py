@@ -166,25 +166,23 @@ def _measure(
     from rftcore.models import load
     from rftcore.scoring import Scorer
 
-    prompt_of(task, prompt)  # refuses before a model loads
-    policy = load(source)
+    prompt_of(task, prompt)  # refuses before a model loads, as does the scorer
     settings = recipe.evaluation
-    scorer = Scorer(
-        task, timeout_s=recipe.scoring.timeout_s, error_budget=recipe.scoring.error_budget
-    )
-    return [
-        evaluate_split(
-            policy,
-            task,
-            split,
-            scorer=scorer,
-            limit=settings.samples.get(split),
-            prompt=prompt,
-            batch_size=settings.batch_size,
-            max_new_tokens=settings.max_new_tokens,
-        )[0]
-        for split in splits
-    ]
+    with Scorer.of(task, recipe) as scorer:
+        policy = load(source)
+        return [
+            evaluate_split(
+                policy,
+                task,
+                split,
+                scorer=scorer,
+                limit=settings.samples.get(split),
+                prompt=prompt,
+                batch_size=settings.batch_size,
+                max_new_tokens=settings.max_new_tokens,
+            )[0]
+            for split in splits
+        ]
 
 
 def _tell(scores: "Sequence[SplitScore]", recipe: "Recipe", source: str, file: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""How a reward says what else it looks at than the answer and the gold."""
+"""How a reward says what else it looks at than the answer and the gold, and that it is slow."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,9 +13,12 @@ USABLE = ("completion", "sample", "step", "siblings", "tokens", "sibling_tokens"
 AnyReward = TypeVar("AnyReward", bound=Callable[..., RewardOutput])
 
 
-def reward(*, uses: Sequence[str] = ()) -> Callable[[AnyReward], AnyReward]:
+def reward(*, uses: Sequence[str] = (), slow: bool = False) -> Callable[[AnyReward], AnyReward]:
     """Declare which optional fields of `RewardInput` a reward reads; the others stay None.
 
+    slow: a call takes long enough (a hundredth of a second, say) that several should run
+    at once; they do, in worker processes, which must be able to import the reward or to
+    make it by its plugin.
     Raises: PluginError for a field that does not exist.
     """
     for name in uses:
@@ -26,6 +29,7 @@ def reward(*, uses: Sequence[str] = ()) -> Callable[[AnyReward], AnyReward]:
 
     def mark(function: AnyReward) -> AnyReward:
         function.uses = frozenset(uses)  # type: ignore[attr-defined]
+        function.slow = slow  # type: ignore[attr-defined]
         return function
 
     return mark
@@ -37,3 +41,10 @@ def uses(function: Reward) -> frozenset[str]:
     if declared is None and isinstance(function, partial):
         return uses(function.func)
     return frozenset(declared or ())
+
+
+def is_slow(function: Reward) -> bool:
+    """Whether a reward has declared itself slow."""
+    if isinstance(function, partial):
+        return is_slow(function.func)
+    return getattr(function, "slow", False) is True

@@ -9,24 +9,26 @@ becomes an advantage relative to its group, and one step follows:
 One update per batch of rollouts, so the ratio is 1 and nothing is clipped.
 TRL receives a single reward function: the task's weighted total from
 `rftcore.scoring`, None where a required term failed, which TRL turns into no
-advantage.
+advantage; `unscored` proves that it does before the first step.
 
 Source: arXiv:2402.03300 (GRPO); departures of the paper's trainer: docs/papers.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rftcore.config import Recipe
 from rftcore.data import Rows, Slice, take
 from rftcore.models import Policy, freeze
-from rftcore.scoring import Score, Scorer
+from rftcore.scoring import Outcome, Score, Scorer
 from rftcore.training.fields import grpo_config
 from rftcore.training.rows import as_dataset
-from rftcore.types import Task
+from rftcore.training.unscored import check_unscored
+from rftcore.types import Sample, Task
 
 Observer = Callable[[int, list[dict[str, Any]]], None]
 
@@ -44,12 +46,13 @@ def grpo_trainer(
     """A trainer over the `rl` split, ready for `.train()`.
 
     observe: called once per step with the step and its scored rollouts.
+    Raises: TrainerError if a completion without a total would move the policy.
     """
     from trl.trainer.grpo_trainer import GRPOTrainer
 
     freeze(policy, recipe.grpo.freeze)
     part = take(task, "rl", recipe.grpo.samples)
-    return GRPOTrainer(
+    trainer = GRPOTrainer(
         model=policy.model,
         reward_funcs=[reward_function(part, scorer, observe)],
         args=grpo_config(recipe, out),
@@ -57,6 +60,8 @@ def grpo_trainer(
         processing_class=policy.processor,
         callbacks=callbacks,
     )
+    check_unscored(trainer)
+    return trainer
 
 
 def reward_function(part: Slice, scorer: Scorer, observe: Observer) -> Callable[..., list[Any]]:
@@ -78,12 +83,17 @@ def reward_function(part: Slice, scorer: Scorer, observe: Observer) -> Callable[
         step = trainer_state.global_step + 1 if trainer_state is not None else 1
         texts = [completion_text(c) for c in completions]
         tokens = None if completion_ids is None else [len(ids) for ids in completion_ids]
-        samples = [part[index] for index in row]
-        scores = scorer.score(texts, samples, step=step, groups=row, tokens=tokens)
+        start = time.perf_counter()
+        with scorer.together():  # the other processes wait for us in TRL's next collective
+            samples = [part[index] for index in row]
+            scores = scorer.score(texts, samples, step=step, groups=row, tokens=tokens)
         if log_metric is not None:
+            log_metric("scoring_time_s", time.perf_counter() - start)
             for name, value in batch_metrics(scores).items():
                 log_metric(name, value)
-        observe(step, [_rollout(*each) for each in zip(row, texts, scores, strict=True)])
+        lengths: Sequence[int | None] = tokens or [None] * len(row)
+        rows = zip(row, samples, texts, lengths, scores, strict=True)
+        observe(step, [_rollout(*each) for each in rows])
         return [score.total for score in scores]
 
     return total_reward
@@ -100,24 +110,37 @@ def completion_text(completion: Any) -> str:
 
 
 def batch_metrics(scores: Sequence[Score]) -> dict[str, float]:
-    """Means over a batch: accuracy, each term's value and the share of refused answers."""
+    """What a batch says on average: accuracy, refused answers, and each term's own numbers."""
     n = len(scores)
     metrics = {
         "accuracy": sum(score.correct for score in scores) / n,
         "refused": sum(not score.parsed.ok for score in scores) / n,
     }
     for name in scores[0].parts:
-        values = [score.parts[name].value for score in scores]
-        known = [value for value in values if value is not None]
-        if known:
-            metrics[f"reward/{name}"] = sum(known) / len(known)
+        metrics.update(_term_metrics(name, [score.parts[name] for score in scores]))
     return metrics
 
 
-def _rollout(row: int, text: str, score: Score) -> dict[str, Any]:
+def _term_metrics(name: str, parts: Sequence[Outcome]) -> Iterator[tuple[str, float]]:
+    """Mean value where it has one, mean seconds of a call, share of each kind of failure."""
+    known = [part.value for part in parts if part.value is not None]
+    if known:
+        yield f"reward/{name}", sum(known) / len(known)
+    yield f"reward_time_s/{name}", sum(part.seconds for part in parts) / len(parts)
+    for kind in ("error", "timeout"):
+        yield f"reward_{kind}/{name}", sum(part.kind == kind for part in parts) / len(parts)
+
+
+def _rollout(
+    row: int, sample: Sample, text: str, tokens: int | None, score: Score
+) -> dict[str, Any]:
+    """What is kept of a rollout: enough to score it again (`rftcore.replay`)."""
     return {
         "row": row,
+        "id": sample.id,
+        "gold": sample.gold,
         "completion": text,
+        "tokens": tokens,
         "answer": None if score.parsed.value is None else str(score.parsed.value),
         "total": score.total,
         "parts": {

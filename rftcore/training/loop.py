@@ -24,7 +24,7 @@ from rftcore.config import MODEL_RECIPE, Recipe, evaluated_splits
 from rftcore.errors import DataError, RecipeError
 from rftcore.plugins import Catalogue
 from rftcore.runs import MANIFEST, RunFolder
-from rftcore.scoring import Scorer
+from rftcore.scoring import Failure, Scorer
 from rftcore.summary import Summary, gain
 from rftcore.training.fields import check_fields, grpo_config, sft_config
 from rftcore.training.lengths import Limit, exceeded, targets_of
@@ -32,7 +32,8 @@ from rftcore.types import Gain, SplitScore, Task
 
 Result = tuple[SplitScore, Sequence[Any]]  # the score, and what was answered
 Evaluate = Callable[..., Result]
-ROLLOUTS_KEPT = 16  # of each step's rollouts, written to rollouts.jsonl
+ROLLOUTS_KEPT = 16  # of each step's rollouts, if groups fit; written to rollouts.jsonl
+FAILURES, FAILURES_KEPT = "failures.jsonl", 10_000_000  # bytes
 
 
 @dataclass
@@ -86,6 +87,7 @@ def preflight(job: Job) -> None:
     sft = sft_config(recipe, job.run.path / "sft")
     grpo = grpo_config(recipe, job.run.path / "grpo")
     models.check_source(job.model)
+    new_scorer(job, "data").close()  # refuses rewards that cannot be called
     with processes.main_first():
         if not job.run.done("data"):
             _check_data(job, sft, grpo)
@@ -214,22 +216,44 @@ def train_grpo(job: Job, folder: Path) -> dict[str, float]:
     from rftcore.training.grpo import grpo_trainer
 
     policy = load_policy(job, latest(job))
-    scorer = new_scorer(job)
 
     def observe(step: int, rollouts: list[dict[str, Any]]) -> None:
-        for rollout in rollouts[:ROLLOUTS_KEPT]:
+        for rollout in kept(rollouts):
             job.run.append_jsonl("rollouts.jsonl", {"step": step, **rollout})
         job.catalogue.hooks.rft_rollouts_scored(step=step, rollouts=rollouts)
 
-    return _fit(
-        job,
-        "grpo",
-        folder,
-        policy,
-        lambda calls: grpo_trainer(
-            policy, job.task, job.recipe, folder, scorer=scorer, observe=observe, callbacks=calls
-        ),
-    )
+    with new_scorer(job, "grpo") as scorer:
+        return _fit(
+            job,
+            "grpo",
+            folder,
+            policy,
+            lambda calls: grpo_trainer(
+                policy,
+                job.task,
+                job.recipe,
+                folder,
+                scorer=scorer,
+                observe=observe,
+                callbacks=calls,
+            ),
+        )
+
+
+def kept(rollouts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Whole groups, at least one, and no more than `ROLLOUTS_KEPT` if one is not larger.
+
+    Whole, because a reward may look at the others of the group when it is scored again.
+    """
+    groups: dict[int, list[Mapping[str, Any]]] = {}
+    for rollout in rollouts:
+        groups.setdefault(rollout["row"], []).append(rollout)
+    chosen: list[Mapping[str, Any]] = []
+    for group in groups.values():
+        if chosen and len(chosen) + len(group) > ROLLOUTS_KEPT:
+            break
+        chosen += group
+    return chosen
 
 
 def _fit(
@@ -265,6 +289,7 @@ def _forget_after(job: Job, phase: str, checkpoint: str | None) -> None:
     """Drop the lines of steps that a resumed run will take again."""
     step = int(checkpoint.rpartition("-")[2]) if checkpoint else 0
     job.run.keep_jsonl("metrics.jsonl", lambda r: r["phase"] != phase or r["step"] <= step)
+    job.run.keep_jsonl(FAILURES, lambda r: r["phase"] != phase or r["step"] <= step)
     if phase == "grpo":
         job.run.keep_jsonl("rollouts.jsonl", lambda r: r["step"] <= step)
 
@@ -285,10 +310,14 @@ def last_checkpoint(folder: Path) -> str | None:
     return None
 
 
-def new_scorer(job: Job) -> Scorer:
-    """A scorer with the recipe's deadline and error budget."""
-    settings = job.recipe.scoring
-    return Scorer(job.task, timeout_s=settings.timeout_s, error_budget=settings.error_budget)
+def new_scorer(job: Job, phase: str) -> Scorer:
+    """A scorer as the recipe says, whose failures are kept in the run folder."""
+
+    def record(failure: Failure) -> None:
+        line = {"phase": phase, **asdict(failure)}
+        job.run.append_jsonl(FAILURES, line, most_bytes=FAILURES_KEPT)
+
+    return Scorer.of(job.task, job.recipe, record)
 
 
 def evaluate_start(job: Job) -> None:
@@ -300,7 +329,8 @@ def evaluate_start(job: Job) -> None:
     if not _done(job, "start"):
         policy = load_policy(job, job.model)
         asked = ["reason", "direct"] if job.task.direct_prompt and "val" in _splits(job) else []
-        tried = [_score(job, policy, "val", prompt) for prompt in asked]
+        with new_scorer(job, "evaluate:start") as scorer:
+            tried = [_score(job, policy, scorer, "val", prompt) for prompt in asked]
         best = max(tried, key=lambda result: result[0].accuracy, default=None)
         prompt = best[0].prompt if best else "reason"
         known = {"val": best} if best else {}
@@ -325,7 +355,8 @@ def _measure(
     """Score `policy` on every split that is not `known` yet; write scores and completions."""
     processes.wait()
     job.catalogue.hooks.rft_phase_start(phase=f"evaluate:{stage}")
-    results = [known.get(s) or _score(job, policy, s, prompt) for s in _splits(job)]
+    with new_scorer(job, f"evaluate:{stage}") as scorer:
+        results = [known.get(s) or _score(job, policy, scorer, s, prompt) for s in _splits(job)]
     for score, answered in results:
         lines = "".join(json.dumps(a.record(), ensure_ascii=False) + "\n" for a in answered)
         job.run.write_text(f"evaluation/{stage}-{score.split}.jsonl", lines)
@@ -348,13 +379,13 @@ def _done(job: Job, stage: str) -> bool:
     return job.run.done(f"evaluate:{stage}")
 
 
-def _score(job: Job, policy: models.Policy, split: str, prompt: str) -> Result:
+def _score(job: Job, policy: models.Policy, scorer: Scorer, split: str, prompt: str) -> Result:
     settings = job.recipe.evaluation
     return job.evaluate(
         policy,
         job.task,
         split,
-        scorer=new_scorer(job),
+        scorer=scorer,
         limit=settings.samples.get(split),
         prompt=prompt,
         batch_size=settings.batch_size,

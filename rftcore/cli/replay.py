@@ -1,0 +1,63 @@
+"""`rft replay`: a run's rollouts, scored again with the plugins of today."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rftcore.cli.tables import table
+
+if TYPE_CHECKING:
+    from rftcore.replay import Change, Replay
+
+DRIFTED = 1  # exit code if a value is not what it was
+EXAMPLES = 3  # of each term, in text
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every change.")
+@click.pass_context
+def replay(ctx: click.Context, run: Path, as_json: bool) -> None:
+    """Score the stored rollouts of RUN again and report what differs.
+
+    Exit code 0: nothing has changed; 1: something has; 2: RUN cannot be scored.
+
+    \b
+    Example:
+      rft replay runs/counting-nano-s0-20260131-235959
+    """
+    from rftcore.plugins import Catalogue
+    from rftcore.replay import replay as score_again
+    from rftcore.runs import RunFolder
+
+    found = score_again(RunFolder.open(run), Catalogue.load())
+    if as_json:
+        click.echo(json.dumps({**asdict(found), "changed": found.changed}, indent=2))
+    else:
+        click.echo("\n".join(_text(found)))
+    if found.changes:
+        ctx.exit(DRIFTED)
+
+
+def _text(found: "Replay") -> Iterator[str]:
+    yield f"{found.rollouts} rollouts, scored again"
+    rows = [(name, str(n), str(found.changed[name])) for name, n in found.compared.items()]
+    yield from table([("value", "compared", "changed"), *rows])
+    for name in found.changed:
+        changes = [change for change in found.changes if change.term == name]
+        yield from map(_line, changes[:EXAMPLES])
+    if found.skipped:
+        yield f"not compared, for want of what the run stored: {', '.join(found.skipped)}"
+    for name, (then, now) in found.versions.items():
+        yield f"{name}: {then or 'absent'} then, {now or 'absent'} now"
+    if not found.versions:
+        yield "plugins: the versions of then"
+
+
+def _line(change: "Change") -> str:
+    where = f"rollouts.jsonl line {change.line} (step {change.step}, sample {change.sample})"
+    return f"{where}: {change.term} was {change.before!r}, is {change.now!r}"

@@ -1,0 +1,150 @@
+"""`rft score`: what a task's rewards say about completions in a file, without a model."""
+
+import json
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rftcore.cli.tables import table
+from rftcore.errors import DataError
+
+if TYPE_CHECKING:
+    from rftcore.scoring import Failure, Outcome, Score
+    from rftcore.stored import Stored
+    from rftcore.types import Task
+
+FAILED = 1  # exit code if a reward could not be computed
+WIDTH = 32  # characters of an answer in the table
+
+
+@click.command()
+@click.argument("task")
+@click.argument("file")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
+@click.option("--step", type=click.IntRange(1), help="The optimiser step that rewards are told.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.pass_context
+def score(
+    ctx: click.Context,
+    task: str,
+    file: str,
+    settings: tuple[str, ...],
+    step: int | None,
+    as_json: bool,
+) -> None:
+    """Score the completions in FILE with the parser and the rewards of a task.
+
+    FILE has one JSON object a line, with "completion" and either "gold" or "split" and
+    "index" of a sample of the task; "-" is the standard input. Exit code 0: every reward
+    gave a value; 1: some failed; 2: there was nothing to score.
+
+    \b
+    Example:
+      rft score counting completions.jsonl
+      echo '{"completion": "<answer>5</answer>", "gold": "5"}' | rft score counting -
+    """
+    from rftcore.config import load_recipe
+    from rftcore.plugins import Catalogue
+    from rftcore.scoring import Scorer
+    from rftcore.stored import groups, lengths, read_rows
+
+    recipe = load_recipe(("TASK", {"task": task}), overrides=settings)
+    made = Catalogue.load().task_of(recipe)
+    name = "standard input" if file == "-" else file
+    rows = read_rows(_lines(file), name, made)
+    tokens = lengths(rows, name)
+    failures: list[Failure] = []
+    with (
+        Scorer.of(made, recipe, failures.append, error_budget=sys.maxsize) as scorer,
+        scorer.together(),
+    ):
+        texts, samples = [row.completion for row in rows], [row.sample for row in rows]
+        scores = scorer.score(texts, samples, step=step, groups=groups(rows), tokens=tokens)
+    if as_json:
+        click.echo(json.dumps(_report(made, rows, scores, failures), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(_text(made, rows, scores, failures)))
+    if any(part.failed for one in scores for part in one.parts.values()):
+        ctx.exit(FAILED)
+
+
+def _lines(file: str) -> list[str]:
+    try:
+        with click.open_file(file, encoding="utf-8") as stream:
+            return list(stream)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not UTF-8 text: {error}") from error
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}") from error
+
+
+def _report(
+    task: "Task",
+    rows: "Sequence[Stored]",
+    scores: "Sequence[Score]",
+    failures: "Sequence[Failure]",
+) -> dict[str, Any]:
+    told = [
+        {
+            "row": row.number,
+            "answer": _answer(score),
+            "refusal": score.parsed.refusal,
+            "correct": score.correct,
+            "total": score.total,
+            "parts": {name: asdict(part) for name, part in score.parts.items()},
+        }
+        for row, score in zip(rows, scores, strict=True)
+    ]
+    weights = {name: term.weight for name, term in task.rewards.items()}
+    return {
+        "task": task.name,
+        "weights": weights,
+        "rows": told,
+        "failures": [{**asdict(one), "row": rows[one.at].number} for one in failures],
+    }
+
+
+def _text(
+    task: "Task",
+    rows: "Sequence[Stored]",
+    scores: "Sequence[Score]",
+    failures: "Sequence[Failure]",
+) -> Iterator[str]:
+    head = ("row", "answer", *task.rewards, "total")
+    yield from table([head, *(_cells(*pair) for pair in zip(rows, scores, strict=True))])
+    terms = (f"{term.weight:g} {name}" for name, term in task.rewards.items())
+    yield f"\ntotal = {' + '.join(terms)}; - does not apply"
+    for row, score in zip(rows, scores, strict=True):
+        yield from _notes(row, score)
+    for one in failures:
+        yield f"\nrow {rows[one.at].number}, {one.reward}: {one.kind}: {one.note}"
+        yield textwrap.indent(one.traceback.rstrip(), "  ")
+
+
+def _cells(row: "Stored", score: "Score") -> tuple[str, ...]:
+    answer = "(refused)" if not score.parsed.ok else textwrap.shorten(_answer(score) or "", WIDTH)
+    total = "none" if score.total is None else f"{score.total:g}"
+    return str(row.number), answer, *map(_cell, score.parts.values()), total
+
+
+def _cell(part: "Outcome") -> str:
+    if part.value is not None:
+        return f"{part.value:g}"
+    return "-" if part.kind == "n/a" else part.kind
+
+
+def _notes(row: "Stored", score: "Score") -> Iterator[str]:
+    """Why there is no answer, and what rewards have to say beside their number."""
+    if not score.parsed.ok:
+        yield f"row {row.number}: no answer: {score.parsed.refusal}"
+    for name, part in score.parts.items():
+        if part.note and not part.failed:
+            yield f"row {row.number}, {name}: {part.note}"
+
+
+def _answer(score: "Score") -> str | None:
+    return str(score.parsed.value) if score.parsed.ok else None

@@ -1,0 +1,228 @@
+"""Worker processes that call rewards and can be killed.
+
+A worker interrupts a late call by its own timer, as the main thread does. Code
+that never returns to Python does not hear that timer: then the worker is killed
+`GRACE_S` later, with all that it has started. A worker that is gone is a failure
+of the call it was busy with, and the next call gets a new one. Processes are
+spawned, not forked: the parent may hold threads or a model.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+from weakref import WeakSet
+
+from rftcore.errors import PluginError
+from rftcore.scoring.blueprints import Blueprint
+from rftcore.scoring.outcomes import Called, Outcome
+from rftcore.scoring.worker import serve
+
+GRACE_S = 0.5  # of a worker to interrupt a late call by itself
+START_S = 120.0  # of a worker to import what its rewards need
+MOST_BY_DEFAULT = 8
+
+Call = tuple[str, bytes]  # the term, and the parcel for it
+
+
+def default_workers() -> int:
+    """One per core that this process may use, its share of them if several run here."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(MOST_BY_DEFAULT, (cores or 1) // here))
+
+
+class Pool:
+    """At most `workers` processes, started when there is work for them."""
+
+    def __init__(self, blueprint: Blueprint, *, workers: int, timeout_s: float) -> None:
+        self._blueprint = blueprint
+        self._most = workers
+        self._timeout_s = timeout_s
+        self._workers: list[_Worker] = []
+        self._unmade: Mapping[str, str] | None = None
+
+    def check(self, names: Iterable[str]) -> None:
+        """Start a worker, unless one has been. Raises `PluginError` if it cannot make a reward."""
+        if self._unmade is None:
+            self._grow(1)
+            while self._unmade is None:
+                list(self._answers())
+        for name in names:
+            if name in self._unmade:
+                raise PluginError(
+                    f"reward {name!r} has to run in a worker process (it declares itself slow, "
+                    "scoring.isolate_all is set, or this is not the main thread), but none can "
+                    f"make it: {self._unmade[name]}. Write it as a function of a module, or let a "
+                    "plugin offer it; scoring.workers=0 runs it here, where nothing can end a "
+                    "call that C code or another thread makes"
+                )
+
+    def run(self, calls: Sequence[Call]) -> Iterator[tuple[int, Called]]:
+        """Every call's place and result, as they come; closing this early ends what is busy.
+
+        Raises: PluginError if no worker can be started.
+        """
+        waiting = deque(enumerate(calls))
+        try:
+            while waiting or self._busy():
+                self._grow(len(waiting) + len(self._busy()))
+                self._hand_out(waiting)
+                yield from self._answers()
+        finally:
+            for worker in self._busy():
+                worker.end()
+            self._forget()
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in self._workers:
+            worker.end()
+        self._forget()
+
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.job is not None]
+
+    def _grow(self, wanted: int) -> None:
+        while len(self._workers) < min(wanted, self._most):
+            self._workers.append(_Worker(self._blueprint, self._timeout_s))
+
+    def _hand_out(self, waiting: deque[tuple[int, Call]]) -> None:
+        for worker in self._workers:
+            if worker.idle and waiting and worker.ask(*waiting[0]):
+                waiting.popleft()
+        self._forget()
+
+    def _answers(self) -> Iterator[tuple[int, Called]]:
+        """Wait for the next message or deadline, and hand over what is finished."""
+        from multiprocessing.connection import wait
+
+        active = [worker for worker in self._workers if not worker.idle]
+        first = min((worker.until for worker in active), default=0.0)
+        wait([worker.pipe for worker in active], timeout=max(0.0, first - time.monotonic()))
+        for worker in active:
+            job = worker.job
+            message = worker.hear()
+            if isinstance(message, Called) and job is not None:
+                yield job, message
+            elif isinstance(message, Mapping):
+                self._unmade = message
+        self._forget()
+
+    def _forget(self) -> None:
+        self._workers = [worker for worker in self._workers if not worker.ended]
+
+
+class _Worker:
+    """One process: starting, then idle, or busy with a `job`; its state ends at `until`."""
+
+    def __init__(self, blueprint: Blueprint, timeout_s: float) -> None:
+        import multiprocessing
+
+        _end_at_exit()
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.job: int | None = None
+        self.ended = False
+        self._started = False
+        self._timeout_s = timeout_s
+        self._asked = time.monotonic()
+        self.until = self._asked + START_S
+        self._process = context.Process(target=serve, args=(theirs, blueprint, timeout_s))
+        self._process.start()
+        theirs.close()  # or its end would never be seen
+        _RUNNING.add(self)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for a call."""
+        return self._started and self.job is None and not self.ended
+
+    def ask(self, job: int, call: Call) -> bool:
+        """Hand a call over; false if the process has ended since the last one."""
+        try:
+            self.pipe.send(call)
+        except OSError:
+            self.end()
+            return False
+        self.job, self._asked = job, time.monotonic()
+        self.until = self._asked + self._timeout_s + GRACE_S
+        return True
+
+    def hear(self) -> Any:
+        """What it says: a `Called`, or what it cannot make; None if nothing yet.
+
+        Raises: PluginError if it does not start.
+        """
+        if self.pipe.poll():
+            try:
+                message = self.pipe.recv()
+            except (EOFError, OSError):
+                return self._lost(f"its process ended with {self._code()}", "error")
+            self._started, self.job = True, None
+            return message
+        if time.monotonic() < self.until:
+            return None
+        note = f"no result within {self._timeout_s:g} s, and its process had to be killed"
+        return self._lost(note, "timeout")
+
+    def _lost(self, note: str, kind: Any) -> Called:
+        seconds = time.monotonic() - self._asked
+        if not self._started:
+            raise PluginError(
+                f"a worker process for rewards did not start: it ended with {self._code()} after "
+                f"{seconds:.0f} s. Was it killed, does a plugin's import end it, or has a script "
+                'no `if __name__ == "__main__":` guard? scoring.workers=0 does without'
+            )
+        self.end()
+        return Called(replace(Outcome(kind, note=note), seconds=seconds))
+
+    def _code(self) -> str:
+        self.end(kill=False)
+        code = self._process.exitcode
+        if code is not None and code < 0:
+            return f"signal {signal.Signals(-code).name}"
+        return f"code {code}"
+
+    def end(self, *, kill: bool = True) -> None:
+        """End the process and what it has started."""
+        self.job, self.ended = None, True
+        if not kill:  # it is going by itself: its exit code says why
+            self._process.join(1)
+        pid = self._process.pid
+        if self._process.exitcode is None:
+            if pid is not None and hasattr(os, "killpg"):
+                with suppress(OSError):  # it leads no group before it has started
+                    os.killpg(pid, signal.SIGKILL)
+            self._process.kill()
+            self._process.join()
+        self.pipe.close()
+        _RUNNING.discard(self)
+
+
+_RUNNING: WeakSet[_Worker] = WeakSet()
+_prepared = False
+
+
+def _end_at_exit() -> None:
+    """Before multiprocessing's own way out, which waits for processes that wait for us."""
+    global _prepared
+    if not _prepared:
+        import multiprocessing.util  # noqa: F401 -- registers its way out, which then comes later
+
+        atexit.register(_end_all)
+        if hasattr(os, "register_at_fork"):  # a forked child must not end its parent's workers
+            os.register_at_fork(after_in_child=_RUNNING.clear)
+        _prepared = True
+
+
+def _end_all() -> None:
+    for worker in list(_RUNNING):
+        worker.end()

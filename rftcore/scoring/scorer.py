@@ -1,0 +1,386 @@
+"""A batch of completions, scored: parse once, run the terms, weigh, count what fails."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from rftcore import errors, processes, rewards
+from rftcore.errors import PluginError, RewardError, RftError, SampleError, closest
+from rftcore.scoring.blueprints import Blueprint
+from rftcore.scoring.calling import call, can_interrupt
+from rftcore.scoring.outcomes import Called, Failure, Outcome, Score, describe
+from rftcore.scoring.parcels import pack
+from rftcore.scoring.pool import Call, Pool, default_workers
+from rftcore.types import Parsed, Parser, Reward, RewardInput, Sample, Task, Term
+
+if TYPE_CHECKING:
+    from rftcore.config import Recipe
+
+Value = TypeVar("Value")
+COMPLETION_KEPT = 2000  # characters, in the record of a failure
+PENDING = 100  # failures that wait to be recorded: of a batch where all fail, the first tell why
+
+
+class Scorer:
+    """A task's parser and rewards, with deadlines and an error budget.
+
+    `timeout_s` bounds one reward call in seconds: by a timer in the main thread; in
+    `workers` processes, which are killed if need be, for rewards that declare
+    themselves slow, for all of them if `isolate_all`, and wherever there is no such timer.
+    With `workers=0` every call is made here. `error_budget` is how many calls may fail
+    before the next one stops the run. `recipe` says how a worker makes the task again;
+    without it, only rewards that can be imported can go there. `record` is given every
+    failure, of all processes, when a block `together` ends.
+
+    Raises: PluginError for a task that cannot be scored, and for a reward that should
+    go to a worker and cannot.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        timeout_s: float = 2.0,
+        error_budget: int = 10,
+        workers: int | None = None,
+        isolate_all: bool = False,
+        recipe: Recipe | None = None,
+        record: Callable[[Failure], object] | None = None,
+    ) -> None:
+        self._task = task
+        self._parser = _resolved_parser(task)
+        self._terms = {
+            name: (term, _resolved_reward(task, name, term)) for name, term in task.rewards.items()
+        }
+        if task.accuracy not in task.rewards:
+            raise PluginError(
+                f"task {task.name}: accuracy={task.accuracy!r} is not one of its rewards."
+                f"{closest(task.accuracy, task.rewards)} Offered: {', '.join(task.rewards)}"
+            )
+        self._timeout_s = timeout_s
+        self._error_budget = error_budget
+        self._workers = default_workers() if workers is None else workers
+        self._isolate = isolate_all
+        self._recipe = recipe
+        self._record = record
+        self._counts: Counter[str] = Counter()
+        self._failures = 0
+        self._pending: list[Failure] = []
+        if away := [name for name in self._terms if self._goes_away(name)]:
+            self._pool.check(away)
+
+    @classmethod
+    def of(
+        cls,
+        task: Task,
+        recipe: Recipe,
+        record: Callable[[Failure], object] | None = None,
+        *,
+        error_budget: int | None = None,
+    ) -> Self:
+        """A scorer with the settings of a recipe, or with another error budget."""
+        settings = recipe.scoring
+        return cls(
+            task,
+            timeout_s=settings.timeout_s,
+            error_budget=settings.error_budget if error_budget is None else error_budget,
+            workers=settings.workers,
+            isolate_all=settings.isolate_all,
+            recipe=recipe,
+            record=record,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End its workers, if it has any."""
+        if "_pool" in vars(self):
+            self._pool.close()
+
+    def score(
+        self,
+        completions: Sequence[str],
+        samples: Sequence[Sample],
+        *,
+        step: int | None = None,
+        groups: Sequence[int] | None = None,
+        tokens: Sequence[int] | None = None,
+    ) -> list[Score]:
+        """Score completions[i], tokens[i] long, as an answer to samples[i].
+
+        Shape: all sequences have one length; `groups[i]` is equal for the
+        completions of one prompt, which are one another's siblings.
+        Raises: SampleError for a gold that cannot be read, PluginError for a
+        parser that raises, RewardError past the error budget.
+        """
+        known: dict[str, Sequence[Any] | None] = {
+            "siblings": _siblings(completions, groups),
+            "tokens": tokens,
+            "sibling_tokens": _siblings(tokens, groups),
+        }
+        rows = []
+        for at, (completion, sample) in enumerate(zip(completions, samples, strict=True)):
+            own = {name: None if every is None else every[at] for name, every in known.items()}
+            rows.append(self._read(at, completion, sample, {**own, "step": step}))
+        first = self._task.accuracy  # the others may ask whether the answer is right
+        self._run([first], rows)
+        for row in rows:
+            accuracy = row.parts[first]
+            row.seen["correct"] = None if accuracy.failed else accuracy.value == 1
+        self._run([name for name in self._terms if name != first], rows)
+        return [self._score(row) for row in rows]
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Leave the block in all processes of a run alike: an error of one ends every one.
+
+        Call it in each of them, around scoring and nothing that waits for the others.
+        Afterwards the failures of all have been recorded, and the error budget is
+        held against their sum.
+        """
+        fault: Exception | None = None
+        try:
+            yield
+        except Exception as error:
+            fault = error
+        mine = _Report(_told(fault), self._failures, tuple(self._pending))
+        self._pending.clear()
+        reports = processes.everyones(mine)
+        for failure in (failure for report in reports for failure in report.pending):
+            if self._record is not None:
+                self._record(failure)
+        if fault is not None:
+            raise fault
+        self._agree(reports)
+
+    def metrics(self) -> dict[str, float]:
+        """Counts since the start: completions, those without an answer, failures by reward."""
+        return dict(sorted(self._counts.items()))
+
+    # --- reading ---
+
+    def _read(self, at: int, completion: str, sample: Sample, known: Mapping[str, Any]) -> _Row:
+        gold = self._read_gold(sample)
+        parsed = self._parse(completion, sample)
+        self._counts["completions"] += 1
+        self._counts["without_answer"] += not parsed.ok
+        seen = {**known, "completion": completion, "sample": sample, "correct": None}
+        return _Row(at, completion, sample, gold, parsed, seen)
+
+    def _read_gold(self, sample: Sample) -> Any:
+        try:
+            gold = self._parser.gold(sample.gold)
+        except Exception as error:
+            raise _parser_broke(self._parser, "gold", sample, error) from error
+        if not gold.ok:
+            raise SampleError(
+                f"{_where(sample)}: the parser cannot read the gold answer: {gold.refusal}"
+            )
+        return gold.value
+
+    def _parse(self, completion: str, sample: Sample) -> Parsed:
+        try:
+            return self._parser.parse(completion)
+        except Exception as error:
+            raise _parser_broke(self._parser, "parse", sample, error) from error
+
+    # --- calling ---
+
+    @cached_property
+    def _pool(self) -> Pool:
+        blueprint = Blueprint.of(self._task, self._recipe)
+        return Pool(blueprint, workers=self._workers, timeout_s=self._timeout_s)
+
+    def _goes_away(self, name: str) -> bool:
+        """Whether a worker makes the calls of a term."""
+        slow = rewards.is_slow(self._terms[name][1])
+        return self._workers > 0 and (self._isolate or slow or not can_interrupt())
+
+    def _run(self, names: Sequence[str], rows: Sequence[_Row]) -> None:
+        """Call the terms of these names for every row."""
+        away = [name for name in names if self._goes_away(name)]
+        for row in rows:
+            for name in names:
+                if name not in away:
+                    function = self._terms[name][1]
+                    called = call(function, row.input(function), self._timeout_s)
+                    self._note(name, row, called)
+        if away:
+            self._run_away(away, rows)
+
+    def _run_away(self, names: Collection[str], rows: Sequence[_Row]) -> None:
+        self._pool.check(names)
+        jobs = [(name, row) for row in rows for name in names]
+        for at, called in self._pool.run([self._packed(name, row) for name, row in jobs]):
+            self._note(*jobs[at], called)
+
+    def _packed(self, name: str, row: _Row) -> Call:
+        try:
+            return name, pack(row.input(self._terms[name][1]))
+        except Exception as error:
+            raise PluginError(
+                f"reward {name!r} runs in a worker process, but what it reads of "
+                f"{_where(row.sample)} cannot be sent there: {describe(error)}. Parsed answers "
+                "and samples must pickle; scoring.workers=0 calls it here"
+            ) from error
+
+    def _note(self, name: str, row: _Row, called: Called) -> None:
+        """Keep an outcome; count and remember it if it is a failure."""
+        if called.bad_data:  # the data's fault: no budget makes it right
+            raise SampleError(
+                f"{_where(row.sample)}: reward {name!r}: {called.bad_data}"
+            ) from called.cause
+        outcome = row.parts[name] = called.outcome
+        if outcome.kind == "ok":
+            return
+        self._counts[f"{outcome.kind}/{name}"] += 1
+        if not outcome.failed:
+            return
+        self._failures += 1
+        if len(self._pending) < PENDING:
+            self._pending.append(_failure(name, row, called))
+        if self._failures > self._error_budget:
+            raise RewardError(
+                f"reward {name!r} failed on {_where(row.sample)}: {outcome.note}. That is failure "
+                f"{self._failures} and scoring.error_budget is {self._error_budget}: repair the "
+                "reward, or raise the budget"
+            ) from called.cause
+
+    # --- summing up ---
+
+    def _score(self, row: _Row) -> Score:
+        parts = {name: row.parts[name] for name in self._terms}
+        correct = row.parts[self._task.accuracy].value == 1
+        return Score(self._total(parts), parts, row.parsed, correct=correct)
+
+    def _total(self, parts: Mapping[str, Outcome]) -> float | None:
+        terms = {name: term for name, (term, _) in self._terms.items()}
+        if any(part.failed and terms[name].required for name, part in parts.items()):
+            return None
+        values = [
+            terms[name].weight * part.value
+            for name, part in parts.items()
+            if part.value is not None
+        ]
+        return math.fsum(values) if values else None
+
+    def _agree(self, reports: Sequence[_Report]) -> None:
+        """Raise what another process has raised, or that all together failed too often."""
+        for rank, report in enumerate(reports):
+            if report.fault is not None:
+                kind, text = report.fault
+                error = getattr(errors, kind, RewardError)
+                raise error(f"process {rank} of {len(reports)} stopped: {text}")
+        count = sum(report.failures for report in reports)
+        if count > self._error_budget:
+            last = [report.pending[-1] for report in reports if report.pending]
+            said = "; ".join(f"reward {f.reward!r} on {_place(f)}: {f.note}" for f in last)
+            raise RewardError(
+                f"{count} reward calls failed in {len(reports)} processes and "
+                f"scoring.error_budget is {self._error_budget}, last {said}. Repair the reward, "
+                "or raise the budget"
+            )
+
+
+@dataclass
+class _Row:
+    """One completion on its way to a score; `seen` is what a reward may declare that it uses."""
+
+    at: int
+    completion: str
+    sample: Sample
+    gold: Any
+    parsed: Parsed
+    seen: dict[str, Any]
+    parts: dict[str, Outcome] = field(default_factory=dict)
+
+    def input(self, function: Reward) -> RewardInput:
+        """What this reward is shown."""
+        wanted = {name: self.seen[name] for name in rewards.uses(function)}
+        answer = self.parsed.value if self.parsed.ok else None
+        return RewardInput(answer=answer, gold=self.gold, **wanted)
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What one process tells the others: its error's kind and text, and what failed."""
+
+    fault: tuple[str, str] | None
+    failures: int
+    pending: tuple[Failure, ...]
+
+
+def _told(fault: Exception | None) -> tuple[str, str] | None:
+    if fault is None:
+        return None
+    return type(fault).__name__, str(fault) if isinstance(fault, RftError) else describe(fault)
+
+
+def _failure(name: str, row: _Row, called: Called) -> Failure:
+    return Failure(
+        reward=name,
+        kind=called.outcome.kind,
+        note=called.outcome.note,
+        traceback=called.traceback,
+        sample=row.sample.id,
+        origin=row.sample.origin,
+        completion=row.completion[:COMPLETION_KEPT],
+        at=row.at,
+        step=row.seen["step"],
+    )
+
+
+def _place(failure: Failure) -> str:
+    return failure.origin or f"sample {failure.sample}"
+
+
+def _resolved_parser(task: Task) -> Parser:
+    if isinstance(task.parser, str):
+        raise PluginError(f"task {task.name}: parser {task.parser!r} is a name, not yet a parser")
+    return task.parser
+
+
+def _resolved_reward(task: Task, name: str, term: Term) -> Reward:
+    if isinstance(term.reward, str) or not callable(term.reward):
+        raise PluginError(
+            f"task {task.name}: reward {name!r} is {term.reward!r}, not yet a function"
+        )
+    if not math.isfinite(term.weight):
+        raise PluginError(f"task {task.name}: reward {name!r} has weight {term.weight}")
+    return term.reward
+
+
+def _siblings(
+    values: Sequence[Value] | None, groups: Sequence[int] | None
+) -> Sequence[tuple[Value, ...]] | None:
+    """For each value those of the others of its group, in order; None if unknown."""
+    if values is None or groups is None:
+        return None
+    members: defaultdict[int, list[int]] = defaultdict(list)
+    for at, group in enumerate(groups):
+        members[group].append(at)
+    return [
+        tuple(values[other] for other in members[group] if other != at)
+        for at, group in enumerate(groups)
+    ]
+
+
+def _where(sample: Sample) -> str:
+    return sample.origin or f"sample {sample.id}"
+
+
+def _parser_broke(parser: Parser, method: str, sample: Sample, error: Exception) -> PluginError:
+    return PluginError(
+        f"parser {type(parser).__name__}.{method} raised {describe(error)} on {_where(sample)}: "
+        "a parser answers any text with a Parsed and never raises"
+    )

@@ -1,0 +1,95 @@
+"""Rewards that misbehave, in a module that a worker process can import."""
+
+import ctypes
+import itertools
+import os
+import random
+import re
+import time
+from functools import partial
+
+from rftcore import rewards
+from rftcore.types import RewardResult
+
+slow = rewards.reward(slow=True)
+
+
+@slow
+def right(x):
+    return float(x.answer == x.gold)
+
+
+@slow
+def raises(x):
+    raise KeyError("gone")
+
+
+@slow
+def raises_at_random(x):
+    if random.random() < 0.5:
+        raise ValueError("bad luck")
+    return 1.0
+
+
+@slow
+def sleeps(x):
+    time.sleep(3600)
+
+
+@slow
+def no_number(x):
+    return float("nan")
+
+
+@slow
+def kills_its_process(x):
+    os._exit(7)
+
+
+@slow
+def crashes(x):
+    ctypes.string_at(0)
+
+
+@slow
+def never_returns_to_python(x):
+    return float(sum(itertools.repeat(0)))  # a loop in C: no signal is handled
+
+
+@slow
+def runs_away(x):
+    return float(re.fullmatch("(a|aa)+b", "a" * 60) is not None)
+
+
+@slow
+def says_where(x):
+    return RewardResult(1.0, str(os.getpid()))
+
+
+def quickly_says_where(x):
+    return RewardResult(1.0, str(os.getpid()))
+
+
+def endless(x):
+    while True:
+        pass
+
+
+@slow
+def waits_by_answer(x):
+    time.sleep(0.05 * (9 - x.answer))
+    return RewardResult(1.0, str(x.answer))
+
+
+@slow
+def offset_by(x, /, *, by):
+    return RewardResult(x.answer + by, str(os.getpid()))
+
+
+offset = partial(offset_by, by=2)
+
+
+@rewards.reward(uses=("sample",), slow=True)
+def looks(x):
+    sizes = [len(image.read()) for image in x.sample.images]
+    return RewardResult(1.0, f"{sizes} {x.sample.meta['colours']['red']}")

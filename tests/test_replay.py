@@ -1,0 +1,146 @@
+"""A run's rollouts score the same again, or the report says what has changed and where."""
+
+import json
+import types
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner
+
+from rftcore import builtin, cli, rewards
+from rftcore.config import dump_recipe, load_recipe
+from rftcore.data import take
+from rftcore.plugins import Catalogue
+from rftcore.runs import RunFolder
+from rftcore.scoring import Scorer
+from rftcore.types import Term
+
+TEXTS = ["<think>a</think><answer>1</answer>", "1", "2", "what?"] * 2
+ROWS = [1, 1, 1, 1, 3, 3, 3, 3]
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch, fakes):
+    """A task that a test can change, in a plugin whose version a test can change."""
+    state = types.SimpleNamespace(version="1.0", change=lambda task: task)
+
+    def numbers():
+        task = fakes.numbers()
+        terms = {**task.rewards, "length": Term(rewards.length(), 0.1)}
+        return state.change(replace(task, rewards=terms))
+
+    def points(group):
+        plugin = fakes.tasks(numbers=numbers)
+        return [fakes.point("rftcore", builtin), fakes.point("good", plugin, state.version)]
+
+    installed = types.SimpleNamespace(entry_points=points)
+    monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
+    state.run = trained(tmp_path / "run")
+    return state
+
+
+def trained(path):
+    """A run folder with the rollouts of two steps, written as GRPO writes them."""
+    from rftcore.training.grpo import reward_function
+
+    catalogue = Catalogue.load()
+    recipe = load_recipe(("test", {"task": "numbers"}))
+    task = catalogue.task_of(recipe)
+    run = RunFolder.create(path, {"plugins": catalogue.distributions()}, dump_recipe(recipe))
+
+    def observe(step, rollouts):
+        for rollout in rollouts:
+            run.append_jsonl("rollouts.jsonl", {"step": step, **rollout})
+
+    reward = reward_function(take(task, "rl"), Scorer(task), observe)
+    for step in (0, 1):
+        state = types.SimpleNamespace(global_step=step)
+        ids = [[0] * (2 + at % 4) for at in range(8)]
+        reward(completions=TEXTS, row=ROWS, completion_ids=ids, trainer_state=state)
+    run.unlock()
+    return run
+
+
+def replay(run, *options):
+    done = CliRunner().invoke(cli.main, ["replay", str(run.path), *options])
+    return done.exit_code, done.output
+
+
+def rewrite(run, change):
+    lines = [change(line) for line in run.read_jsonl("rollouts.jsonl")]
+    run.write_text("rollouts.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_what_nobody_changed_scores_the_same(world):
+    code, output = replay(world.run)
+
+    assert code == 0
+    assert "16 rollouts, scored again" in output
+    assert "plugins: the versions of then" in output
+    told = json.loads(replay(world.run, "--json")[1])
+    names = ("sample", "answer", "total", "accuracy", "format", "length")
+    assert told["compared"] == dict.fromkeys(names, 16)
+
+
+def test_a_changed_reward_is_found_and_its_first_examples_shown(world):
+    def generous(x):
+        return float(x.answer is not None)
+
+    world.change = lambda task: replace(task, rewards={**task.rewards, "accuracy": Term(generous)})
+    world.version = "1.1"
+    code, output = replay(world.run)
+
+    assert code == 1
+    assert "line 3 (step 1, sample rl-1): accuracy was 0.0, is 1.0" in output
+    assert "good: 1.0 then, 1.1 now" in output
+    told = json.loads(replay(world.run, "--json")[1])
+    assert told["changed"]["accuracy"] == 8  # 2 for 1; 1, 1 and 2 for 3; in two steps
+    assert {change["term"] for change in told["changes"]} >= {"accuracy", "total"}
+
+
+def test_a_term_that_came_or_went_has_changed(world):
+    world.change = lambda task: replace(
+        task, rewards={"accuracy": Term(rewards.exact), "steps": Term(rewards.steps())}
+    )
+
+    changed = json.loads(replay(world.run, "--json")[1])["changed"]
+    assert {name: changed[name] for name in ("format", "length", "steps")} == dict.fromkeys(
+        ("format", "length", "steps"), 16
+    )
+
+
+def test_a_changed_sample_is_told_apart_from_a_changed_reward(world):
+    rewrite(world.run, lambda line: {**line, "gold": "4"} if line["row"] == 3 else line)
+
+    assert json.loads(replay(world.run, "--json")[1])["changed"] == {"sample": 8}
+
+
+def test_a_run_that_stored_no_lengths_is_compared_without_them(world):
+    kept = ("step", "row", "completion", "answer", "total", "parts")
+    rewrite(world.run, lambda line: {key: line[key] for key in kept})
+    code, output = replay(world.run)
+
+    assert code == 0
+    assert "not compared, for want of what the run stored: length, total" in output
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda line: {"row": 1}, "line 1 has no step, completion"),
+        (lambda line: {**line, "row": 99}, "row 99 of split 'rl', which has 5"),
+    ],
+)
+def test_a_run_that_cannot_be_scored_says_why(world, change, said):
+    rewrite(world.run, change)
+    code, output = replay(world.run)
+
+    assert (code, said in output) == (2, True)
+
+
+def test_a_run_without_rollouts_says_so(world, tmp_path):
+    run = RunFolder.create(tmp_path / "young", {})
+
+    assert replay(run)[0] == 2
+    assert "has no rollouts" in replay(run)[1]
+    assert "is not a run folder" in CliRunner().invoke(cli.main, ["replay", "nowhere"]).output

@@ -1,0 +1,136 @@
+"""`rft score`: each part of a reward is shown, and a bad row is named."""
+
+import json
+import re
+import types
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rftcore import builtin, cli, rewards
+from rftcore.types import RewardResult, Term
+
+
+@rewards.reward(uses=("sample", "step", "tokens", "siblings"))
+def curious(x):
+    if x.answer == 4:
+        raise KeyError("four")
+    return RewardResult(0.0, f"{x.sample.id}: {x.step} {x.tokens} {x.siblings}")
+
+
+@pytest.fixture(autouse=True)
+def world(tmp_path, monkeypatch, fakes):
+    """An empty folder and a task whose reward `curious` tells what it sees."""
+    monkeypatch.chdir(tmp_path)
+
+    def numbers(low: int = 0, high: int = 9):
+        task = fakes.numbers(low, high)
+        return replace(task, rewards={**task.rewards, "curious": Term(curious, 0.0)})
+
+    points = [fakes.point("rftcore", builtin), fakes.point("good", fakes.tasks(numbers=numbers))]
+    installed = types.SimpleNamespace(entry_points=lambda group: points)
+    monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
+
+
+def score(rows, *options, stdin=False):
+    """The command's result for rows, which may be text as it stands."""
+    lines = "".join(row if isinstance(row, str) else json.dumps(row) + "\n" for row in rows)
+    Path("rows.jsonl").write_text(lines)
+    where = "-" if stdin else "rows.jsonl"
+    given = ["score", "numbers", where, *options]
+    return CliRunner().invoke(cli.main, given, input=lines if stdin else None)
+
+
+RIGHT = {"completion": "<think>a</think><answer>5</answer>", "gold": "5"}
+
+
+@pytest.mark.parametrize("stdin", [False, True])
+def test_every_part_of_every_row_is_shown(stdin):
+    done = score([RIGHT, {"completion": "6 or 7", "gold": "5"}], stdin=stdin)
+
+    lines = [line.split() for line in done.output.splitlines()]
+    assert done.exit_code == 0
+    assert lines[0] == ["row", "answer", "accuracy", "format", "curious", "total"]
+    assert lines[1] == ["1", "5", "1", "1", "0", "1.5"]
+    assert lines[2] == ["2", "(refused)", "0", "0", "0", "0"]
+    assert "total = 1 accuracy + 0.5 format + 0 curious" in done.output
+    assert "row 2: no answer: " in done.output
+
+
+def test_a_failure_is_shown_with_its_traceback_and_the_exit_code_says_so():
+    done = score([RIGHT, {"completion": "4", "gold": "5"}])
+
+    assert done.exit_code == 1
+    assert "row 2, curious: error: KeyError: 'four'" in done.output
+    assert 'raise KeyError("four")' in done.output
+    assert done.output.splitlines()[2].split() == ["2", "4", "0", "0", "error", "none"]
+
+
+def test_a_row_may_name_a_sample_of_the_task_by_its_place_or_its_id():
+    rows = [
+        {"completion": "3", "split": "test", "index": 3},
+        {"completion": "3", "split": "test", "id": "test-2"},
+    ]
+    told = json.loads(score(rows, "--json").output)["rows"]
+
+    assert [row["correct"] for row in told] == [True, False]
+    assert [row["parts"]["curious"]["note"].partition(":")[0] for row in told] == [
+        "test-3",
+        "test-2",
+    ]
+
+
+def test_a_reward_is_told_step_length_and_siblings():
+    rows = [{**RIGHT, "tokens": at, "group": at % 2, "completion": str(at)} for at in (1, 2, 3)]
+    told = json.loads(score(rows, "--json", "--step", "7").output)["rows"]
+
+    notes = [row["parts"]["curious"]["note"] for row in told]
+    assert [note.partition(": ")[2] for note in notes] == ["7 1 ('3',)", "7 2 ()", "7 3 ('1',)"]
+
+
+def test_settings_change_the_task():
+    done = score([RIGHT], "--set", "task_options.high=4", "--set", "rewards.format.weight=9")
+
+    assert done.exit_code == 2
+    assert "row 1: the parser cannot read the gold answer" in done.output
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("{nonsense\n", "row 2 is not JSON"),
+        ("[1]\n", "row 2 is list: write a JSON object"),
+        ({"gold": "5"}, "row 2 has no `completion`. It has gold"),
+        ({"completion": "5", "golds": "5"}, "row 2 has no `gold` or `split`"),
+        ({"completion": 5, "gold": "5"}, "row 2: `completion` is 5, but it must be text"),
+        ({"completion": "5", "gold": 5}, "row 2: `gold` is 5, but it must be text"),
+        ({"completion": "5", "gold": "five"}, "row 2: the parser cannot read the gold"),
+        ({**RIGHT, "tokens": -1}, "row 2: `tokens` is -1"),
+        ({**RIGHT, "tokens": 3}, "row 1 has no `tokens`, but others have"),
+        ({"completion": "5", "split": "tset", "index": 0}, "row 2: .*Did you mean 'test'"),
+        ({"completion": "5", "split": "test", "index": 5}, "row 2: split 'test' has 5 samples"),
+        ({"completion": "5", "split": "test", "id": "x"}, "row 2: split 'test' has no sample 'x'"),
+        ({"completion": "5", "split": "test"}, "row 2 names a split but no sample"),
+    ],
+)
+def test_a_bad_row_is_one_clear_line(row, said):
+    done = score([RIGHT, row])
+
+    assert done.exit_code == 2
+    assert re.search(f"error: (rows.jsonl )?{said}", done.output)
+
+
+@pytest.mark.parametrize(("file", "said"), [("none.jsonl", "No such file"), ("/dev/null", "rows")])
+def test_without_rows_there_is_nothing_to_score(file, said):
+    done = CliRunner().invoke(cli.main, ["score", "numbers", file])
+
+    assert (done.exit_code, said in done.output) == (2, True)
+
+
+def test_the_answers_that_an_evaluation_wrote_can_be_scored_as_they_are():
+    row = {"id": "rl-1", "question": "?", "gold": "5", "completion": "5", "tokens": 2}
+    row |= {"answer": "5", "refusal": None, "correct": True, "rewards": {"accuracy": 1.0}}
+
+    assert score([row]).exit_code == 0
