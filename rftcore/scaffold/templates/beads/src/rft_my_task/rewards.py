@@ -1,0 +1,14 @@
+"""A reward of this task's own: part of the credit for part of the answer."""
+
+import rftcore as rft
+
+
+def in_place(x: rft.RewardInput) -> float:
+    """The share of places that hold the right color, of the longer of answer and gold.
+
+    Returns: in [0, 1]; 0 without an answer, 1 for the gold alone.
+    """
+    if x.answer is None:
+        return 0.0
+    right = sum(ours == gold for ours, gold in zip(x.answer, x.gold, strict=False))
+    return right / max(len(x.answer), len(x.gold))
