@@ -22,7 +22,7 @@ ROWS = (
     ("datasets", "prompts", "parsers", "rewards"),
     ("builtin", "scoring", "data"),
     ("models",),
-    ("summary",),
+    ("describe", "summary"),
     ("training", "evaluation", "suites"),
     ("report",),
     ("testing",),

@@ -47,9 +47,9 @@ def task(name: str, template: str, images: int, single_file: bool, out: Path | N
             raise PluginError("--single-file is for the template counting with one image only")
         _write_file(project, out or Path(f"{project.module}.py"))
         return
-    train = f"rft train --task {name}"
+    check, train = f"rft plugins check {name}", f"rft train --task {name}"
     preview = f"rft tasks preview {name} --out grid.png"
-    _write("task", project, out, preview, f"{train} --smoke", train)
+    _write("task", project, out, check, preview, f"{train} --smoke", train)
 
 
 @new.command()
@@ -94,7 +94,8 @@ def dataset(name: str, out: Path | None) -> None:
 def _write_part(kind: str, name: str, out: Path | None) -> None:
     from rftcore.scaffold import KINDS, Project
 
-    _write(kind, Project(name, KINDS[kind]), out, f"rft plugins info {name}")
+    check = "rft plugins check ./tests/example_task.py:task"
+    _write(kind, Project(name, KINDS[kind]), out, check, f"rft plugins info {name}")
 
 
 def _write(kind: str, project: "Project", out: Path | None, *then: str) -> None:
@@ -111,7 +112,6 @@ def _write(kind: str, project: "Project", out: Path | None, *then: str) -> None:
         f"cd {shlex.quote(str(folder))}",
         "python -m pip install -e '.[dev]'",
         "pytest",
-        f"rft plugins check {project.name}",
         *then,
     )
 

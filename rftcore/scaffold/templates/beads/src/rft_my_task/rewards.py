@@ -10,5 +10,5 @@ def in_place(x: rft.RewardInput) -> float:
     """
     if x.answer is None:
         return 0.0
-    right = sum(ours == gold for ours, gold in zip(x.answer, x.gold, strict=False))
+    right: int = sum(ours == gold for ours, gold in zip(x.answer, x.gold, strict=False))
     return right / max(len(x.answer), len(x.gold))

@@ -26,4 +26,5 @@ def nearness(x: rft.RewardInput, /, *, zero_beyond: int) -> float:
     """
     if x.answer is None:
         return 0.0
-    return max(0.0, 1 - abs(x.answer - x.gold) / zero_beyond)
+    distance: float = abs(x.answer - x.gold)
+    return max(0.0, 1 - distance / zero_beyond)
