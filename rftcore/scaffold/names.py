@@ -8,7 +8,7 @@ from rftcore.plugins import Catalogue
 from rftcore.plugins.loading import canonical
 from rftcore.plugins.offers import FIRST_PARTY, OWNERS
 
-LONGEST = 40  # characters: longer ones break lines of what is written
+LONGEST = 30  # characters: longer ones break lines of what is written
 # Ours, whether or not they are installed.
 RESERVED = FIRST_PARTY | {f"rft-{name}" for _, name in OWNERS} | {"rft-scenes"}
 

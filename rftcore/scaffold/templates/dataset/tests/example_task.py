@@ -7,7 +7,7 @@ def task() -> rft.Task:
     """Ask for the number."""
     return rft.Task(
         name="example",
-        dataset="rft-my-task:my-task",
+        dataset="my-task",
         prompt=rft.prompts.think_then_answer("Answer with one number."),
         parser=rft.parsers.Integer(low=0, high=99),
         rewards={"accuracy": rft.Term(rft.rewards.exact), "format": rft.Term(rft.rewards.tags)},

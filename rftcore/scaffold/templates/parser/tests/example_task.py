@@ -33,6 +33,6 @@ def task() -> rft.Task:
         name="example",
         dataset=Minutes(sizes=SIZES),
         prompt=rft.prompts.think_then_answer("Answer with a time such as 7:05."),
-        parser="rft-my-task:my-task",
+        parser="my-task",
         rewards={"accuracy": rft.Term(rft.rewards.exact), "format": rft.Term(rft.rewards.tags)},
     )

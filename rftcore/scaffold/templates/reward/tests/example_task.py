@@ -36,7 +36,7 @@ def task() -> rft.Task:
         parser=rft.parsers.Integer(low=0, high=999),
         rewards={
             "accuracy": rft.Term(rft.rewards.exact),
-            "near": rft.Term("rft-my-task:my-task", weight=0.5),
+            "near": rft.Term("my-task", weight=0.5),
             "format": rft.Term(rft.rewards.tags, weight=0.5),
         },
     )

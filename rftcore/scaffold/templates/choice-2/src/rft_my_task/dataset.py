@@ -7,7 +7,14 @@ from random import Random
 import rftcore as rft
 
 from rft_my_task.chance import pick
-from rft_my_task.pictures import COLORS, KINDS, NEW_COLORS, PICTURES, SIZE, Shape
+from rft_my_task.pictures import (
+    COLORS,
+    KINDS,
+    NEW_COLORS,
+    PICTURES,
+    SIZE,
+    Shape,
+)
 
 SIZES = {"sft": 800, "rl": 400, "val": 100, "test": 200, "ood-colors": 200}
 QUESTION = (

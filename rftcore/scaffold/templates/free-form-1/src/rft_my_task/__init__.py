@@ -1,4 +1,4 @@
-"""The task my-task: which colors do the beads of a string have, in order?
+"""The task my-task: which colors do the beads have, in order?
 
 rft imports this module at every start, so it stays light: no Pillow, no torch at the top.
 """

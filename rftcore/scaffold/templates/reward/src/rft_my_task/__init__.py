@@ -1,4 +1,4 @@
-"""The reward my-task: part of the credit for a number that is nearly right.
+"""The reward my-task: credit for a number that is nearly right.
 
 rft imports this module at every start, so it stays light.
 """
