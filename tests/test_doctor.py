@@ -17,7 +17,7 @@ import rftcore as rft
 
 @rft.hookimpl
 def rft_parsers():
-    return {{"{name}": rft.parsers.Integer}}
+    return {"{name}": rft.parsers.Integer}
 """
 TASK = """
 import rftcore as rft
@@ -45,7 +45,6 @@ FAULTS = {
     "raises": ("import io\n1 / 0\n", "", "raises.py line 2"),
     "quits": ("raise SystemExit(3)", "", "SystemExit: 3"),
     "crashes": ("import os; os._exit(7)", "", "ended Python with 7"),
-    "hangs": ("import time; time.sleep(600)", "", "did not load within"),
     "heavy": ("import numpy\n" + SOUND, "", "loads numpy"),
     "makes-nothing": (RAISES, "", "no cubes today"),
     "wants": (TASK, "", "no reward named 'exakt'. Did you mean 'exact'"),
@@ -65,7 +64,7 @@ def install(top: Path, name: str, module: str | None, lines: str = "", version: 
     """What pip leaves of a plugin; returns the folder of its metadata."""
     python = f"rft_{name.replace('-', '_')}"
     if module is not None:
-        (top / f"{python}.py").write_text(module.replace("{name}", name).replace("{{", "{"))
+        (top / f"{python}.py").write_text(module.replace("{name}", name))
     needs = "" if "rftcore" in lines or lines == "-" else "Requires-Dist: rftcore>=0.1\n"
     info = top / f"{name}-{version}.dist-info"
     info.mkdir()
@@ -75,10 +74,10 @@ def install(top: Path, name: str, module: str | None, lines: str = "", version: 
     return info
 
 
-def examined(top: Path) -> dict[str, doctor.Checkup]:
+def examined(top: Path, timeout_s: float = 60.0) -> dict[str, doctor.Checkup]:
     """The plugins of a folder, and the core."""
     dists = [*metadata.distributions(path=[str(top)]), metadata.distribution("rftcore")]
-    return {one.distribution: one for one in doctor.examine(dists, timeout_s=20)}
+    return {one.distribution: one for one in doctor.examine(dists, timeout_s=timeout_s)}
 
 
 def told(checkup: doctor.Checkup) -> str:
@@ -111,7 +110,7 @@ def test_nothing_is_found_where_nothing_is_wrong(clinic):
     sound = clinic["sound"]
 
     assert (sound.findings, sound.heavy, sound.requires_core) == ((), (), ">=0.1")
-    assert 0 < sound.import_s < 20
+    assert sound.import_s > 0
     assert clinic["rftcore"].findings == ()
 
 
@@ -132,6 +131,12 @@ def test_an_editable_installation_whose_folder_is_gone_is_told(top, tmp_path):
     edit(install(top, "cubes", SOUND), tmp_path / "gone away")
 
     assert f"{tmp_path / 'gone away'}, which is gone" in told(examined(top)["cubes"])
+
+
+def test_a_plugin_that_hangs_is_stopped_and_told(top):
+    install(top, "cubes", "import time; time.sleep(600)")
+
+    assert "did not load within 1 s" in told(examined(top, timeout_s=1.0)["cubes"])
 
 
 @pytest.mark.parametrize(("value", "stale"), [("rft_cubes", False), ("rft_balls", True)])

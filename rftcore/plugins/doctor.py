@@ -90,7 +90,7 @@ def _alone(plugin: Plugin, facts: Seen) -> Iterator[Finding]:
             f"the module of its entry point {plugin.name!r} has no hook, so it offers nothing",
             "write a hook such as rft_tasks, with @rftcore.hookimpl above it",
         )
-    if facts.heavy or facts.seconds > SLOW_S:
+    if not facts.failures and (facts.heavy or facts.seconds > SLOW_S):
         packages = f" and loads {', '.join(facts.heavy)}" if facts.heavy else ""
         yield Finding(
             plugin.distribution,
