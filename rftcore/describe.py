@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import metadata
+from types import MappingProxyType
 from typing import Any
 
 from rftcore import rewards
@@ -59,13 +60,12 @@ def describe(catalogue: Catalogue, offer: Offer, name: str) -> Description:
     Raises: RftError if it cannot be made.
     """
     file, line = _source(offer.factory)
-    known = {"task": _task, "dataset": _dataset, "parser": _parser, "reward": _reward}
     details: Mapping[str, Any] = {}
     summary = _first_line(offer.factory)
     needs = [p for p in offer.options.values() if p.default is p.empty]
-    if offer.kind in known and not needs:
+    if offer.kind in DETAILS and not needs:
         made = catalogue.task(name) if offer.kind == "task" else catalogue.make(offer.kind, name)
-        details = known[offer.kind](made)
+        details = DETAILS[offer.kind](made)
         summary = getattr(made, "summary", "") or summary
     return Description(
         kind=offer.kind,
@@ -124,6 +124,11 @@ def _reward(reward: Any) -> dict[str, Any]:
     }
 
 
+DETAILS: Mapping[str, Callable[[Any], dict[str, Any]]] = MappingProxyType(
+    {"task": _task, "dataset": _dataset, "parser": _parser, "reward": _reward}
+)
+
+
 def _option(parameter: inspect.Parameter) -> Option:
     typed = "" if parameter.annotation is parameter.empty else parameter.annotation
     text = typed if isinstance(typed, str) else inspect.formatannotation(typed)
@@ -157,7 +162,7 @@ def _first_line(factory: Any) -> str:
 def _section(doc: str, head: str) -> str:
     """The paragraph of a docstring that `head` begins, on one line."""
     _, found, rest = doc.partition(head)
-    lines = []
+    lines: list[str] = []
     for line in rest.splitlines() if found else []:
         if lines and (not line.strip() or line.partition(" ")[0].endswith(":")):
             break
@@ -170,4 +175,5 @@ def _licence(distribution: str) -> str:
         facts = metadata.metadata(distribution)
     except metadata.PackageNotFoundError:
         return "unknown"
-    return facts.get("License-Expression") or facts.get("License") or "none given"
+    fields = ("License-Expression", "License")
+    return next((facts[field] for field in fields if field in facts), "none given")

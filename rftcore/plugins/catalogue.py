@@ -133,6 +133,11 @@ class Catalogue:
             known = {offer.name: kind for kind in KINDS for offer in self.offers(kind)}
             known |= {owned: kind for kind, owned in OWNERS}
             near = difflib.get_close_matches(bare, known, n=1, cutoff=0.5)
+            if not near and bare == name:
+                raise UnknownNameError(
+                    f"nobody offers anything named {name!r}. `rft plugins list` says who offers "
+                    f"what.{_suspects(self.failures)}"
+                )
             kinds = [known[near[0]] if near else "task"]
         return self.find(kinds[0], name)
 
@@ -238,8 +243,11 @@ class Catalogue:
             text += f" Others offer one of that name: {', '.join(others)}."
         text += f"\nOffered: {', '.join(offered) or 'none'}."
         text += " `rft plugins list` says who offers what."
-        text += "".join(f"\nBroken, and may be what offers it: {failure}" for failure in broken)
-        return UnknownNameError(text)
+        return UnknownNameError(text + _suspects(broken))
+
+
+def _suspects(broken: Sequence[Failure]) -> str:
+    return "".join(f"\nBroken, and may be what offers it: {failure}" for failure in broken)
 
 
 def _several(offers: Sequence[Offer]) -> str:

@@ -5,14 +5,13 @@ import textwrap
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 
 from rftcore.errors import PluginError, RftError
 from rftcore.plugins.offers import Plugin
 
 # What stands between us and a plugin's code in a traceback.
-OURS = (str(Path(__file__).parents[1]), "<frozen", *(m.__file__ for m in (importlib, metadata)))
+OURS = ("<frozen", str(Path(__file__).parents[1]), str(Path(importlib.__file__).parent))
 
 
 @contextmanager

@@ -110,7 +110,8 @@ def _copies(one: Installed) -> Said:
 
 
 def _python(one: Installed) -> Said:
-    asked, ours = one.dist.metadata.get("Requires-Python"), platform.python_version()
+    asked = str(one.dist.metadata.json.get("requires_python", ""))
+    ours = platform.python_version()
     try:
         if asked and not SpecifierSet(asked).contains(ours, prereleases=True):
             yield f"it needs Python {asked}, and this is {ours}", "use a Python that fits"

@@ -23,10 +23,10 @@ def test_what_is_no_list_of_known_colors_is_refused(text: str) -> None:
     ("answer", "earns"),
     [
         (GOLD, 1.0),
-        (("red", "blue"), 2 / 3),
         (("red", "red", "red"), 2 / 3),
-        ((*GOLD, "red", "red", "red"), 1 / 2),
-        (("blue",), 0.0),
+        (("blue", "red", "blue"), 0.0),
+        (("red", "blue"), 0.0),
+        ((*GOLD, "red"), 0.0),
         (None, 0.0),
     ],
 )
