@@ -6,9 +6,8 @@ import pytest
 import rftcore as rft
 
 from rft_my_task import task
-from rft_my_task.dataset import SIZES, Bars
 
-DATA = Bars(lead=2, sizes=SIZES)
+DATA = task().dataset
 
 
 @pytest.mark.parametrize(("split", "leads"), [("test", range(2, 9)), ("ood-close", [1])])

@@ -4,10 +4,11 @@ from collections import Counter
 
 import pytest
 
-from rft_my_task.dataset import LETTERS, SIZES, Changes
+from rft_my_task import task
+from rft_my_task.dataset import LETTERS
 from rft_my_task.pictures import COLORS, NEW_COLORS
 
-DATA = Changes(sizes=SIZES)
+DATA = task().dataset
 
 
 @pytest.mark.parametrize("split", DATA.splits)

@@ -7,9 +7,9 @@ import pytest
 import rftcore as rft
 
 from rft_my_task import task
-from rft_my_task.dataset import CELL, SIZES, NewTriangles
+from rft_my_task.dataset import CELL
 
-DATA = NewTriangles(most=4, sizes=SIZES)
+DATA = task().dataset
 
 
 @pytest.mark.parametrize("split", DATA.splits)

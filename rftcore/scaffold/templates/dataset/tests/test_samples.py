@@ -6,9 +6,9 @@ import pytest
 import rftcore as rft
 
 from rft_my_task import triangles
-from rft_my_task.dataset import CELL, SIZES, Triangles
+from rft_my_task.dataset import CELL
 
-DATA = Triangles(most=5, sizes=SIZES)
+DATA = triangles()
 
 
 @pytest.mark.parametrize("split", DATA.splits)

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from rft_my_task.dataset import SIZES, Strings
+from rft_my_task import task
 
-DATA = Strings(sizes=SIZES)
+DATA = task().dataset
 
 
 @pytest.mark.parametrize("split", DATA.splits)

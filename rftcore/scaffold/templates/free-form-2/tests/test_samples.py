@@ -7,9 +7,8 @@ import pytest
 import rftcore as rft
 
 from rft_my_task import task
-from rft_my_task.dataset import SIZES, Repainted
 
-DATA = Repainted(most=3, sizes=SIZES)
+DATA = task().dataset
 
 
 @pytest.mark.parametrize("split", DATA.splits)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import rftcore as rft
 
-SIZE = 128  # pixels, of a square picture
+SIZE = 128  # pixels, of a square picture: as many as `nano` sees
 COLORS = {"red": "#d62828", "blue": "#2456d6", "green": "#1e8c46", "yellow": "#f2b705"}
 
 
@@ -36,5 +36,5 @@ def draw(beads: tuple[Bead, ...]) -> bytes:
 
 
 # Draws a picture when it is first looked at and keeps it, by the text that says what is on it.
-# Change "version 1" when `draw` changes: then all are drawn anew.
+# When `draw` changes, change "version 1", too: until then you see the pictures that were kept.
 PICTURES = rft.PictureCache("my-task", "version 1: {}".format, draw)

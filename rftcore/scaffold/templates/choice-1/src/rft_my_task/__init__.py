@@ -11,10 +11,7 @@ from rft_my_task.dataset import SIZES, Bars
 
 
 def task(lead: int = 2, seed: int = 0) -> rft.Task:
-    """Which bar is the highest?
-
-    The arguments are the task's options: `--set task_options.lead=3`.
-    """
+    """Make the task. The arguments are its options: `--set task_options.lead=3`."""
     return rft.Task(
         name="my-task",
         summary="Which bar is the highest?",

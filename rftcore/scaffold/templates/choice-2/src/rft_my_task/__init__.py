@@ -11,10 +11,7 @@ from rft_my_task.dataset import SIZES, Changes
 
 
 def task(seed: int = 0) -> rft.Task:
-    """Which shape changed?
-
-    The arguments are the task's options: `--set task_options.seed=1`.
-    """
+    """Make the task. The arguments are its options: `--set task_options.seed=1`."""
     return rft.Task(
         name="my-task",
         summary="Which shape changed?",

@@ -11,10 +11,7 @@ from rft_my_task.dataset import SIZES, NewTriangles
 
 
 def task(most: int = 4, seed: int = 0) -> rft.Task:
-    """How many triangles are new in the second picture?
-
-    The arguments are the task's options: `--set task_options.most=3`.
-    """
+    """Make the task. The arguments are its options: `--set task_options.most=3`."""
     return rft.Task(
         name="my-task",
         summary="How many triangles are new in the second picture?",

@@ -13,10 +13,7 @@ from rft_my_task.rewards import in_place
 
 
 def task(seed: int = 0) -> rft.Task:
-    """Which colors do the beads of a string have, in order?
-
-    The arguments are the task's options: `--set task_options.seed=1`.
-    """
+    """Make the task. The arguments are its options: `--set task_options.seed=1`."""
     return rft.Task(
         name="my-task",
         summary="Which colors do the beads of a string have, in order?",

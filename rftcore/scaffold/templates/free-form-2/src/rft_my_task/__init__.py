@@ -13,10 +13,7 @@ from rft_my_task.rewards import in_place
 
 
 def task(most: int = 3, seed: int = 0) -> rft.Task:
-    """Which colors are new on a string of beads?
-
-    The arguments are the task's options: `--set task_options.most=2`.
-    """
+    """Make the task. The arguments are its options: `--set task_options.most=2`."""
     return rft.Task(
         name="my-task",
         summary="Which colors are new on a string of beads?",
