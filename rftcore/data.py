@@ -16,6 +16,7 @@ from typing import Any
 
 from rftcore.bars import Bar
 from rftcore.errors import DataError, RecipeError, RftError, SampleError, closest
+from rftcore.plugins.guard import describe
 from rftcore.types import (
     Dataset,
     Parser,
@@ -50,7 +51,7 @@ class Slice:
         except Exception as error:
             raise SampleError(
                 f"{type(self.dataset).__name__} failed at sample {index} of split "
-                f"{self.split!r}: {type(error).__name__}: {error}"
+                f"{self.split!r}: {describe(error)}"
             ) from error
 
     def __iter__(self) -> Iterator[Sample]:

@@ -322,6 +322,82 @@ def test_tasks_show_lists_what_the_task_sets(stories):
     assert "grpo.max_completion_length = 99" in rft("tasks", "show", "stories").output
 
 
+def near(most: int, reach: int = 3):
+    """Part of the credit for a near answer."""
+    return nearness
+
+
+def nearness(x):
+    """Fall evenly.
+
+    Returns: in [0, 1],
+        no unit.
+    """
+
+
+@pytest.fixture
+def components(world, fakes):
+    """Installs a component of every kind, one name of them twice."""
+    offers = {
+        "rft_tasks": {"twice": fakes.numbers},
+        "rft_parsers": {"twice": fakes.numbers, "whole": lambda: fakes.numbers().parser},
+        "rft_rewards": {"near": near, "flat": lambda: nearness},
+        "rft_datasets": {"digits": lambda: fakes.numbers().dataset},
+        "rft_suites": {"sights": lambda samples=4: print},
+    }
+    world("extra", fakes.plugin(**offers))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "facts"),
+    [
+        (["near"], ["Part of the credit", "most: int  (must be given)", "reach: int = 3"]),
+        (["flat"], ["Fall evenly.", "returns: in [0, 1], no unit.", "no options"]),
+        (["digits"], ["dataset digits", "ood-big: 5 samples"]),
+        (["whole"], ["An integer, in digits: 5"]),
+        (["sights"], ["suite_options.NAME=VALUE", "samples: any = 4"]),
+        (["extra:near"], ["reward near", "from extra 1.0, licence unknown", "test_cli.py, line"]),
+        (["twice", "--kind", "task"], ["task twice: Say a number.", "An integer, in digits"]),
+    ],
+)
+def test_info_says_what_a_component_is(arguments, facts, components):
+    shown = rft("plugins", "info", *arguments).output
+
+    assert [fact for fact in facts if fact not in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("twice", "of a task and of a parser: say which with --kind"),
+        ("extra:nera", "Did you mean 'near'"),
+        ("nera", "no reward named 'nera'"),
+        ("perception", "pip install rft-nano"),
+        ("zzzzz", "nobody offers anything named 'zzzzz'"),
+        ("zzzzz", "no module named 'cubes'"),
+        ("rft-counting:cubes", "no module named 'cubes'"),
+    ],
+)
+def test_info_on_what_nobody_offers_says_what_was_meant(name, says, components):
+    done = rft("plugins", "info", name)
+
+    assert done.exit_code == 2
+    assert says in done.stderr
+
+
+def test_info_and_show_say_the_same_of_a_task():
+    assert rft("plugins", "info", "numbers").output == rft("tasks", "show", "numbers").output
+
+
+def test_info_is_told_to_programs_as_json():
+    facts = json.loads(rft("plugins", "info", "numbers", "--json").output)
+
+    assert facts["options"][0] == {"name": "low", "type": "int", "default": "0"}
+    assert facts["details"]["rewards"]["format"]["weight"] == 0.5
+    assert facts["details"]["splits"]["ood-big"] == 5
+    assert Path(facts["file"]).name == "conftest.py"
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_preview_draws_a_picture(count):
     done = rft("tasks", "preview", "numbers", "--count", count, "--out", "grid.png")

@@ -18,11 +18,11 @@ ROWS = (
     ("types",),
     ("bars", "config", "hookspecs", "markup"),
     ("pictures", "plugins"),
-    ("options", "runs"),
+    ("options", "runs", "scaffold"),
     ("datasets", "prompts", "parsers", "rewards"),
     ("builtin", "scoring", "data"),
     ("models",),
-    ("replay", "stored", "summary"),
+    ("describe", "replay", "stored", "summary"),
     ("training", "evaluation", "suites"),
     ("report",),
     ("testing",),
@@ -39,7 +39,8 @@ NEVER = {
 HEAVY = {"torch", "transformers", "trl", "accelerate", "datasets"}
 SLOW = HEAVY | {"PIL", "math_verify", "mitsuba", "numpy", "pandas", "sympy"}
 MAY_LOAD_HEAVY = {"models", "training", "evaluation", "processes"}
-FILES = sorted(ROOT.rglob("*.py"))
+TEMPLATES = ROOT / "scaffold" / "templates"  # packages to be, none of ours
+FILES = sorted(f for f in ROOT.rglob("*.py") if not f.is_relative_to(TEMPLATES))
 
 
 def module_of(file: Path) -> str:

@@ -17,6 +17,7 @@ from rftcore.errors import RftError, closest
 COMMANDS = {
     "data": "rftcore.cli.data:data",
     "eval": "rftcore.cli.evaluate:evaluate",
+    "new": "rftcore.cli.new:new",
     "plugins": "rftcore.cli.plugins:plugins",
     "replay": "rftcore.cli.replay:replay",
     "score": "rftcore.cli.score:score",

@@ -1,14 +1,18 @@
 """`rft plugins`: who offers what, and what is broken."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
+from rftcore.plugins.offers import KINDS
+
 if TYPE_CHECKING:
     from rftcore.plugins import Row
+    from rftcore.plugins.doctor import Checkup
 
 
 @click.group()
@@ -34,11 +38,84 @@ def list_(as_json: bool) -> None:
     click.echo(json.dumps([asdict(row) for row in rows], indent=2) if as_json else _table(rows))
 
 
+@plugins.command()
+@click.argument("name")
+@click.option("--kind", type=click.Choice(list(KINDS)), help="If components of several share it.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def info(name: str, kind: str | None, as_json: bool) -> None:
+    """Show a component: options, what it is made of, who offers it and where it is written.
+
+    NAME is a task, dataset, parser, reward, model or suite, as `rft plugins
+    list` names it, or a task's ./file.py:factory.
+
+    \b
+    Example:
+      rft plugins info counting
+      rft plugins info integer --kind parser --json
+    """
+    from rftcore.cli.description import text_of
+    from rftcore.describe import describe
+    from rftcore.plugins import Catalogue
+
+    catalogue = Catalogue.load()
+    offer = catalogue.find(kind, name) if kind else catalogue.find_any(name)
+    about = describe(catalogue, offer, name)
+    click.echo(json.dumps(asdict(about), indent=2, default=str) if as_json else text_of(about))
+
+
+@plugins.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Look for what is wrong with the installed plugins, and say what to do.
+
+    Metadata and versions, names that clash, hooks that are misspelt, sources that
+    are gone; what each takes to import, in a process of its own; every component is
+    made once. Exits with 1 if something is wrong.
+
+    \b
+    Example:
+      rft plugins doctor
+    """
+    from rftcore.plugins.doctor import examine
+
+    checkups = examine()
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in checkups], indent=2))
+    else:
+        click.echo(_report(checkups))
+    ctx.exit(int(any(one.findings for one in checkups)))
+
+
+def _report(checkups: "Sequence[Checkup]") -> str:
+    """A table of all, then what is wrong with whom."""
+    header = ("distribution", "version", "rftcore", "import", "heavy", "found")
+    lines = [_aligned([header, *map(_summary, checkups)])]
+    for finding in (finding for one in checkups for finding in one.findings):
+        lines.append(f"\n{finding.distribution}: {finding.text}\n  next: {finding.next}")
+    if not any(one.findings for one in checkups):
+        lines.append("\nNothing is wrong.")
+    if named := os.environ.get("RFT_PLUGINS"):
+        lines.append(f"\nRFT_PLUGINS={named}: other commands load only these.")
+    return "\n".join(lines)
+
+
+def _summary(one: "Checkup") -> tuple[str, ...]:
+    found = str(len(one.findings) or "nothing")
+    cost = f"{1000 * one.import_s:.0f} ms"
+    heavy = ", ".join(one.heavy) or "-"
+    return one.distribution, one.version, one.requires_core or "-", cost, heavy, found
+
+
 def _table(rows: "Sequence[Row]") -> str:
     header = ("name", "kind", "distribution", "version", "state")
-    cells = [header, *(tuple(asdict(row).values()) for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header) - 1)]
+    return _aligned([header, *(tuple(asdict(row).values()) for row in rows)])
+
+
+def _aligned(rows: "Sequence[Sequence[str]]") -> str:
+    """Rows as text, each column as wide as its widest cell but for the last."""
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-        for row in cells
+        for row in rows
     )

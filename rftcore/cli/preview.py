@@ -44,11 +44,13 @@ def _cell(sample: Sample) -> Image.Image:
     picture = max((image.height for image in images), default=0)
     height = picture + sum(_height(size) for _, size, _ in lines) + 3 * MARGIN
     cell = Image.new("RGB", (WIDTH, height), PAPER)
-    left = MARGIN
+    draw, left = ImageDraw.Draw(cell), MARGIN
     for image in images:
         cell.paste(image, (left, MARGIN))
+        edge = (left - 1, MARGIN - 1, left + image.width, MARGIN + image.height)
+        draw.rectangle(edge, outline=LINE)  # two white pictures side by side stay two
         left += image.width + MARGIN // 2
-    _write(ImageDraw.Draw(cell), lines, top=picture + 2 * MARGIN)
+    _write(draw, lines, top=picture + 2 * MARGIN)
     return cell
 
 

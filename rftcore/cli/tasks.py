@@ -1,8 +1,5 @@
 """`rft tasks`: what there is to train on, in words and in pictures."""
 
-import inspect
-import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +8,7 @@ import click
 from rftcore.errors import DataError, RftError
 
 if TYPE_CHECKING:
-    from rftcore.plugins import Catalogue, Offer
-    from rftcore.types import Task
+    from rftcore.plugins import Catalogue
 
 
 @click.group()
@@ -46,13 +42,17 @@ def list_() -> None:
 def show(task: str) -> None:
     """Show a task: options, splits, prompt, parser, rewards, and where it comes from.
 
+    The same as `rft plugins info TASK --kind task`.
+
     \b
     Example:
       rft tasks show counting
     """
+    from rftcore.cli.description import text_of
+    from rftcore.describe import describe
+
     catalogue = _catalogue()
-    offer = catalogue.find("task", task)
-    click.echo("\n".join(_description(offer, catalogue.task(task))))
+    click.echo(text_of(describe(catalogue, catalogue.find("task", task), task)))
 
 
 @tasks.command()
@@ -86,45 +86,3 @@ def _catalogue() -> "Catalogue":
     from rftcore.plugins import Catalogue  # not for --help
 
     return Catalogue.load()
-
-
-def _description(offer: "Offer", task: "Task") -> Iterator[str]:
-    from rftcore.data import dataset_of, take
-
-    dataset = dataset_of(task)
-    yield f"{task.name}: {task.summary}" if task.summary else task.name
-    yield f"from {offer.plugin}, licence {_licence(offer.plugin.distribution)}"
-    yield "\noptions (--set task_options.NAME=VALUE):" if offer.options else "\nno options"
-    yield from (f"  {_option(parameter)}" for parameter in offer.options.values())
-    yield "\nsplits:"
-    yield from (f"  {split}: {dataset.size(split)} samples" for split in dataset.splits)
-    yield "\nrewards:"
-    for name, term in task.rewards.items():
-        yield f"  {name}: {_named(term.reward)}, weight {term.weight:g}"
-    yield f"\nparser: {task.parser}"
-    if task.defaults:
-        yield "\nrecipe defaults:"
-    for section, settings in task.defaults.items():
-        yield from (f"  {section}.{name} = {value!r}" for name, value in settings.items())
-    sample = take(task, dataset.splits[0])[0]
-    yield f"\nprompt of {sample.id} (with {len(sample.images)} image(s)):"
-    yield textwrap.indent(task.prompt(sample).text, "  ")
-
-
-def _option(parameter: inspect.Parameter) -> str:
-    return str(parameter).replace("NoneType", "None")
-
-
-def _named(reward: object) -> str:
-    return getattr(reward, "__name__", None) or str(reward)
-
-
-def _licence(distribution: str) -> str:
-    from importlib import metadata
-
-    try:
-        facts = metadata.metadata(distribution)
-    except metadata.PackageNotFoundError:
-        return "unknown"
-    fields = ("License-Expression", "License")
-    return next((facts[field] for field in fields if field in facts), "unknown")

@@ -5,6 +5,7 @@ says what was meant and what to install, and a failure is told to whoever
 asks for what that plugin offers.
 """
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import click
 
     from rftcore.config import Layer, Recipe
+
+TASK_FILE = r"\.py(:|$)"  # in the name of a task: ./file.py:factory
 
 
 class Catalogue:
@@ -97,7 +100,7 @@ class Catalogue:
         Raises `UnknownNameError` if nobody offers it or several do, and
         `PluginError` if the plugin that should offer it is broken.
         """
-        if kind == "task" and re.search(r"\.py(:|$)", name):
+        if kind == "task" and re.search(TASK_FILE, name):
             return from_file(name)
         distribution, _, bare = name.rpartition(":")
         found = [offer for offer in self.offers(kind) if offer.name == bare]
@@ -111,6 +114,32 @@ class Catalogue:
         if found:
             raise UnknownNameError(f"{kind} {name!r}{place} {_several(found)}")
         raise self._miss(kind, name, place)
+
+    def find_any(self, name: str) -> Offer:
+        """The component that `name` means, whatever its kind.
+
+        Raises `UnknownNameError` if there is none, or one of several kinds, and
+        `PluginError` if the plugin that should offer it is broken.
+        """
+        if re.search(TASK_FILE, name):
+            return self.find("task", name)
+        bare = name.rpartition(":")[2]
+        kinds = [kind for kind in KINDS if any(o.name == bare for o in self.offers(kind))]
+        if len(kinds) > 1:
+            raise UnknownNameError(
+                f"{name!r} is the name of a {' and of a '.join(kinds)}: say which with --kind"
+            )
+        if not kinds:
+            known = {offer.name: kind for kind in KINDS for offer in self.offers(kind)}
+            known |= {owned: kind for kind, owned in OWNERS}
+            near = difflib.get_close_matches(bare, known, n=1, cutoff=0.5)
+            if not near and bare == name:
+                raise UnknownNameError(
+                    f"nobody offers anything named {name!r}. `rft plugins list` says who offers "
+                    f"what.{_suspects(self.failures)}"
+                )
+            kinds = [known[near[0]] if near else "task"]
+        return self.find(kinds[0], name)
 
     def make(
         self,
@@ -214,8 +243,11 @@ class Catalogue:
             text += f" Others offer one of that name: {', '.join(others)}."
         text += f"\nOffered: {', '.join(offered) or 'none'}."
         text += " `rft plugins list` says who offers what."
-        text += "".join(f"\nBroken, and may be what offers it: {failure}" for failure in broken)
-        return UnknownNameError(text)
+        return UnknownNameError(text + _suspects(broken))
+
+
+def _suspects(broken: Sequence[Failure]) -> str:
+    return "".join(f"\nBroken, and may be what offers it: {failure}" for failure in broken)
 
 
 def _several(offers: Sequence[Offer]) -> str:

@@ -1,11 +1,17 @@
 """Between rft and a plugin's code: whatever that raises is told with the plugin's name."""
 
+import importlib
 import textwrap
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rftcore.errors import PluginError, RftError
 from rftcore.plugins.offers import Plugin
+
+# What stands between us and a plugin's code in a traceback.
+OURS = ("<frozen", str(Path(__file__).parents[1]), str(Path(importlib.__file__).parent))
 
 
 @contextmanager
@@ -25,8 +31,24 @@ def guard(plugin: Plugin, what: str, *, wrap_all: bool = False) -> Iterator[None
 
 
 def describe(error: BaseException) -> str:
-    """Kind and message of an error on one line."""
+    """Kind and message of an error on one line, and the line of the plugin's that led to it."""
     text = textwrap.shorten(str(error), 300)
     if isinstance(error, RftError):
         return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    place = _place(error)
+    named = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{named} ({place})" if place else named
+
+
+def _place(error: BaseException) -> str:
+    """File and line where the plugin's own code was last, "" if it was not at work.
+
+    Its own code is that of the folder whose code we called first.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [f for f in frames if not f.filename.startswith(OURS)]
+    if not theirs:
+        return ""
+    folder = str(Path(theirs[0].filename).parent)
+    last = [frame for frame in theirs if frame.filename.startswith(folder)][-1]
+    return f"{last.filename} line {last.lineno}"

@@ -82,6 +82,10 @@ class Loaded:
             except PluginError as error:
                 self._fail(plugin, error, "command")
 
+    def implemented(self) -> list[str]:
+        """The hooks that somebody implements."""
+        return [name for name in _hooks() if getattr(self._manager.hook, name).get_hookimpls()]
+
     def _register(self, point: metadata.EntryPoint, plugin: Plugin) -> None:
         key = f"{plugin.distribution}:{plugin.name}"
         try:
@@ -151,7 +155,7 @@ def _selected(
 
 def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
     """Refuse what pluggy lets pass in silence: a misspelt hook, a hook without its mark."""
-    hooks = [name for name in vars(hookspecs) if name.startswith("rft_")]
+    hooks = _hooks()
     for name in dir(module):
         mark = manager.parse_hookimpl_opts(module, name)
         hook = (mark and mark.get("specname")) or name
@@ -163,6 +167,10 @@ def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
             raise PluginError(f"{name} is not marked: write @rftcore.hookimpl above it")
         if mark.get("wrapper") or mark.get("hookwrapper"):
             raise PluginError(f"{name} is a wrapper, and rft's hooks have none")
+
+
+def _hooks() -> list[str]:
+    return [name for name in vars(hookspecs) if name.startswith("rft_")]
 
 
 def _is_function(module: object, name: str) -> bool:

@@ -1,0 +1,192 @@
+"""What is installed for rft, read from metadata alone: nothing of a plugin runs here."""
+
+from __future__ import annotations
+
+import json
+import platform
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from rftcore.plugins.loading import canonical
+from rftcore.plugins.offers import CORE, GROUP
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, and what to do about it."""
+
+    distribution: str
+    text: str
+    next: str
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A distribution that has something for rft, in the copy that Python would import.
+
+    `copies` are the folders of all its copies, this one's first.
+    """
+
+    name: str
+    dist: metadata.Distribution
+    copies: tuple[Path, ...]
+
+    @property
+    def points(self) -> list[metadata.EntryPoint]:
+        """What rft loads of it."""
+        return [point for point in self.dist.entry_points if point.group == GROUP]
+
+    @property
+    def findable(self) -> list[metadata.EntryPoint]:
+        """Those whose module Python finds."""
+        return [p for p in self.points if util.find_spec(p.module.partition(".")[0])]
+
+    @property
+    def requires_core(self) -> str:
+        """Its bounds on rftcore, "" if it has none."""
+        found = [r for r in _readable(self) if canonical(r.name) == CORE]
+        return str(found[0].specifier) if found else ""
+
+    def requirements(self) -> list[Requirement]:
+        """What it needs here and now, without extras. Raises: InvalidRequirement."""
+        found = [Requirement(text) for text in self.dist.requires or ()]
+        return [r for r in found if r.marker is None or r.marker.evaluate({"extra": ""})]
+
+    @property
+    def source(self) -> Path | None:
+        """The folder of an editable installation."""
+        facts = json.loads(self.dist.read_text("direct_url.json") or "{}")
+        if not facts.get("dir_info", {}).get("editable"):
+            return None
+        return Path(url2pathname(urlparse(facts["url"]).path))
+
+
+def installed(dists: Iterable[metadata.Distribution] | None = None) -> list[Installed]:
+    """Every distribution with an entry point of ours, by name.
+
+    A folder that `sys.path` lists twice counts once, and so does what setuptools leaves
+    beside the source of an editable installation.
+    """
+    found: dict[str, dict[Path, metadata.Distribution]] = {}
+    for dist in metadata.distributions() if dists is None else dists:
+        if any(point.group == GROUP for point in dist.entry_points):
+            place = Path(str(dist.locate_file(""))).resolve()
+            copies = found.setdefault(canonical(dist.name), {})
+            if dist.read_text("METADATA") or not copies:
+                copies.setdefault(place / dist.version, dist)
+    rows = sorted(found.items())
+    return [
+        Installed(name, next(iter(copies.values())), tuple(path.parent for path in copies))
+        for name, copies in rows
+    ]
+
+
+def findings(one: Installed) -> Iterator[Finding]:
+    """What the metadata of a distribution says against it."""
+    for check in (_copies, _python, _requirements, _source, _modules):
+        for text, next_ in check(one):
+            yield Finding(one.name, text, next_)
+
+
+Said = Iterator[tuple[str, str]]  # what is wrong, and what to do
+
+
+def _copies(one: Installed) -> Said:
+    if len(one.copies) > 1:
+        places = ", ".join(map(str, one.copies))
+        again = f"python -m pip uninstall {one.name}"
+        yield (
+            f"it is installed {len(one.copies)} times: {places}",
+            f"run `{again}` until nothing is left, then install it once",
+        )
+
+
+def _python(one: Installed) -> Said:
+    asked = str(one.dist.metadata.json.get("requires_python", ""))
+    ours = platform.python_version()
+    try:
+        if asked and not SpecifierSet(asked).contains(ours, prereleases=True):
+            yield f"it needs Python {asked}, and this is {ours}", "use a Python that fits"
+    except InvalidSpecifier:
+        yield f"its Requires-Python is {asked!r}, which says nothing", _mend("requires-python")
+
+
+def _requirements(one: Installed) -> Said:
+    try:
+        needed = one.requirements()
+    except InvalidRequirement as error:
+        yield f"a dependency cannot be read: {error}", _mend("dependencies")
+        return
+    if one.name != CORE and not any(canonical(r.name) == CORE for r in needed):
+        yield (
+            f"it does not say which {CORE} it needs",
+            _mend("dependencies") + f", such as {CORE}>={metadata.version(CORE)}",
+        )
+    for requirement in needed:
+        install = f"python -m pip install '{requirement}'"
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            yield f"it needs {requirement}, which is not installed", install
+            continue
+        if not requirement.specifier.contains(version, prereleases=True):
+            other = f"another version of {one.name}"
+            yield f"it needs {requirement}, and {version} is installed", f"{install}, or {other}"
+
+
+def _source(one: Installed) -> Said:
+    folder = one.source
+    if folder is None:
+        return
+    if not folder.is_dir():
+        yield (
+            f"it was installed from {folder}, which is gone",
+            f"python -m pip install -e NEW_FOLDER, or python -m pip uninstall {one.name}",
+        )
+    elif (now := _points_of(folder)) is not None:
+        then = {point.name: point.value for point in one.points}
+        if now != then:
+            yield (
+                f"{folder / 'pyproject.toml'} has other entry points than were installed",
+                f"python -m pip install -e {folder}",
+            )
+
+
+def _points_of(folder: Path) -> dict[str, str] | None:
+    """The entry points that a source folder declares, if it says so statically."""
+    try:
+        project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+    except (OSError, ValueError, KeyError):
+        return None
+    dynamic = "entry-points" in project.get("dynamic", ())
+    return None if dynamic else dict(project.get("entry-points", {}).get(GROUP, {}))
+
+
+def _modules(one: Installed) -> Said:
+    found = one.findable
+    for point in one.points:
+        if point not in found:
+            yield (
+                f"its entry point {point.name!r} names the module {point.module!r}, which Python "
+                "does not find",
+                f"install {one.name} again, or python -m pip uninstall {one.name}",
+            )
+
+
+def _readable(one: Installed) -> list[Requirement]:
+    try:
+        return one.requirements()
+    except InvalidRequirement:  # told by `_requirements`
+        return []
+
+
+def _mend(field: str) -> str:
+    return f"its author should set {field} in pyproject.toml"

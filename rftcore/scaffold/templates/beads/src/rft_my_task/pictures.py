@@ -1,0 +1,40 @@
+"""What the pictures show: colored beads on a string, one end of it black."""
+
+import io
+from typing import NamedTuple
+
+import rftcore as rft
+
+SIZE = 128  # pixels, of a square picture: as many as `nano` sees
+COLORS = {"red": "#d62828", "blue": "#2456d6", "green": "#1e8c46", "yellow": "#f2b705"}
+
+
+class Bead(NamedTuple):
+    """One bead, where its middle is and how large it is, in pixels."""
+
+    color: str
+    x: int
+    y: int
+    radius: int
+
+
+def draw(beads: tuple[Bead, ...]) -> bytes:
+    """A PNG of the string, with its black end beside the first bead."""
+    from PIL import Image, ImageDraw  # here, not at the top: rft imports plugins at every start
+
+    image = Image.new("RGB", (SIZE, SIZE), "white")
+    pen = ImageDraw.Draw(image)
+    first = beads[0]
+    end = (0 if first.x < SIZE // 2 else SIZE - 1, first.y)
+    pen.line([end, *((bead.x, bead.y) for bead in beads)], fill="gray", width=3)
+    pen.circle(end, 8, fill="black")
+    for color, x, y, radius in beads:
+        pen.circle((x, y), radius, fill=COLORS[color])
+    png = io.BytesIO()
+    image.save(png, "PNG")
+    return png.getvalue()
+
+
+# Draws a picture when it is first looked at and keeps it, by the text that says what is on it.
+# When `draw` changes, change "version 1", too: until then you see the pictures that were kept.
+PICTURES = rft.PictureCache("my-task", "version 1: {}".format, draw)

@@ -1,0 +1,45 @@
+"""What the pictures show: a chart of four bars, A to D, on lines that count the height."""
+
+import io
+from typing import NamedTuple
+
+import rftcore as rft
+
+SIZE = 128  # pixels, of a square picture: as many as `nano` sees
+LETTERS = "ABCD"
+COLORS = ("#d62828", "#2456d6", "#1e8c46", "#f2b705", "#7b2fbe", "#19b5c9")
+MOST = 9  # lines
+STEP = 11  # pixels between two lines
+FLOOR = 110  # pixels from the top
+
+
+class Bar(NamedTuple):
+    """A bar's height in lines, its width and its shift from the middle in pixels."""
+
+    height: int
+    color: str
+    width: int
+    shift: int
+
+
+def draw(bars: tuple[Bar, ...]) -> bytes:
+    """A PNG of the chart."""
+    from PIL import Image, ImageDraw  # here, not at the top: rft imports plugins at every start
+
+    image = Image.new("RGB", (SIZE, SIZE), "white")
+    pen = ImageDraw.Draw(image)
+    for line in range(MOST + 1):
+        pen.line((0, FLOOR - STEP * line, SIZE, FLOOR - STEP * line), fill="#d0d0d0")
+    for at, bar in enumerate(bars):
+        middle = 16 + 32 * at
+        left = middle + bar.shift - bar.width // 2
+        pen.rectangle((left, FLOOR - STEP * bar.height, left + bar.width, FLOOR), fill=bar.color)
+        pen.text((middle, SIZE - 9), LETTERS[at], fill="black", anchor="mm", font_size=14)
+    png = io.BytesIO()
+    image.save(png, "PNG")
+    return png.getvalue()
+
+
+# Draws a picture when it is first looked at and keeps it, by the text that says what is on it.
+# When `draw` changes, change "version 1", too: until then you see the pictures that were kept.
+PICTURES = rft.PictureCache("my-task", "version 1: {}".format, draw)

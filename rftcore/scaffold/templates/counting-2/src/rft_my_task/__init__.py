@@ -1,0 +1,34 @@
+"""The task my-task: how many triangles are new in the second picture?
+
+rft imports this module at every start, so it stays light: no Pillow, no torch at the top.
+"""
+
+from collections.abc import Callable, Mapping
+
+import rftcore as rft
+
+from rft_my_task.dataset import SIZES, NewTriangles
+
+
+def task(most: int = 4, seed: int = 0) -> rft.Task:
+    """Make the task. The arguments are its options: `--set task_options.most=3`."""
+    return rft.Task(
+        name="my-task",
+        summary="How many triangles are new in the second picture?",
+        dataset=NewTriangles(most=most, seed=seed, sizes=SIZES),
+        # The instruction is the same for every sample, so it cannot give the answer away.
+        prompt=rft.prompts.think_then_answer("Answer with one number."),
+        direct_prompt=rft.prompts.direct("Answer with one number."),
+        # Wider than the answers are, for the same reason.
+        parser=rft.parsers.Integer(low=0, high=99),
+        rewards={
+            "accuracy": rft.Term(rft.rewards.exact, weight=1.0),  # what the table reports
+            "format": rft.Term(rft.rewards.tags, weight=0.5),
+        },
+    )
+
+
+@rft.hookimpl
+def rft_tasks() -> Mapping[str, Callable[..., rft.Task]]:
+    """Offer the task to rft by its name."""
+    return {"my-task": task}

@@ -1,0 +1,14 @@
+"""A task that uses the dataset as others will: by its name."""
+
+import rftcore as rft
+
+
+def task() -> rft.Task:
+    """Ask for the number."""
+    return rft.Task(
+        name="example",
+        dataset="my-task",
+        prompt=rft.prompts.think_then_answer("Answer with one number."),
+        parser=rft.parsers.Integer(low=0, high=99),
+        rewards={"accuracy": rft.Term(rft.rewards.exact), "format": rft.Term(rft.rewards.tags)},
+    )

@@ -1,0 +1,36 @@
+"""The task my-task: which colors do the beads have, in order?
+
+rft imports this module at every start, so it stays light: no Pillow, no torch at the top.
+"""
+
+from collections.abc import Callable, Mapping
+
+import rftcore as rft
+
+from rft_my_task.dataset import SIZES, Strings
+from rft_my_task.parser import ColorList
+from rft_my_task.rewards import in_place
+
+
+def task(seed: int = 0) -> rft.Task:
+    """Make the task. The arguments are its options: `--set task_options.seed=1`."""
+    return rft.Task(
+        name="my-task",
+        summary="Which colors do the beads of a string have, in order?",
+        dataset=Strings(seed=seed, sizes=SIZES),
+        # The instruction is the same for every sample, so it cannot give the answer away.
+        prompt=rft.prompts.think_then_answer("Answer with colors and commas between them."),
+        direct_prompt=rft.prompts.direct("Answer with colors and commas between them."),
+        parser=ColorList(),
+        rewards={
+            "accuracy": rft.Term(rft.rewards.exact, weight=1.0),  # what the table reports
+            "in-place": rft.Term(in_place, weight=0.5),  # shows the way while none is right
+            "format": rft.Term(rft.rewards.tags, weight=0.5),
+        },
+    )
+
+
+@rft.hookimpl
+def rft_tasks() -> Mapping[str, Callable[..., rft.Task]]:
+    """Offer the task to rft by its name."""
+    return {"my-task": task}

@@ -1,0 +1,46 @@
+"""What the pictures show: triangles, squares and circles on white paper."""
+
+import io
+from typing import NamedTuple
+
+import rftcore as rft
+
+SIZE = 128  # pixels, of a square picture: as many as `nano` sees
+KINDS = ("triangle", "square", "circle")
+COLORS = {"red": "#d62828", "blue": "#2456d6", "green": "#1e8c46", "yellow": "#f2b705"}
+NEW_COLORS = {"purple": "#7b2fbe", "cyan": "#19b5c9"}  # never in training
+
+
+class Shape(NamedTuple):
+    """One shape, where its middle is and how large it is, in pixels."""
+
+    kind: str
+    color: str
+    x: int
+    y: int
+    radius: int
+
+    def __str__(self) -> str:
+        return f"{self.color} {self.kind}"
+
+
+def draw(shapes: tuple[Shape, ...]) -> bytes:
+    """A PNG of the shapes."""
+    from PIL import Image, ImageDraw  # here, not at the top: rft imports plugins at every start
+
+    image = Image.new("RGB", (SIZE, SIZE), "white")
+    pen = ImageDraw.Draw(image)
+    for kind, color, x, y, radius in shapes:
+        fill = {**COLORS, **NEW_COLORS}[color]
+        if kind == "circle":
+            pen.circle((x, y), radius, fill=fill)
+        else:
+            pen.regular_polygon((x, y, radius), 3 if kind == "triangle" else 4, fill=fill)
+    png = io.BytesIO()
+    image.save(png, "PNG")
+    return png.getvalue()
+
+
+# Draws a picture when it is first looked at and keeps it, by the text that says what is on it.
+# When `draw` changes, change "version 1", too: until then you see the pictures that were kept.
+PICTURES = rft.PictureCache("my-task", "version 1: {}".format, draw)
