@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rftcore.cli.check import check
+
 if TYPE_CHECKING:
     from rftcore.plugins import Row
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 @click.group()
 def plugins() -> None:
     """See which plugins are installed and what they offer."""
+
+
+plugins.add_command(check)
 
 
 @plugins.command("list")
