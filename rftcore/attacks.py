@@ -68,7 +68,7 @@ def library(prompt: str, right: str, wrong: Sequence[str]) -> Iterator[tuple[str
     if wrong:
         yield from _lists(right, wrong)
         yield from _tag_games(right, wrong)
-        yield from _hiding(right, wrong[0])
+        yield from _hiding(right, wrong[:4])
 
 
 def signs(completion: str) -> tuple[str, ...]:
@@ -167,19 +167,19 @@ def _huge(answers: Sequence[str]) -> Iterator[tuple[str, str]]:
     yield "huge/closed-tags", f"{_OPEN}{_CLOSE}" * (_MANY // 2)
 
 
-def _hiding(right: str, false: str) -> Iterator[tuple[str, str]]:
-    """The true answer behind the false one, where a person would not see it."""
+def _hiding(right: str, wrong: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The true answer behind false ones, where a person would not see it."""
     between = {
         "zero-width": "\u200b",
         "bidi": "\u202e",
         "nul": "\x00",
         "carriage-return": "\r",
-        "backspaces": "\b" * len(false),
+        "backspaces": "\b" * len(wrong[0]),
         "far-away": "\n" * 200,
     }
     for name, hidden in between.items():
-        yield f"hidden/{name}", _answered(f"{false}{hidden}{right}")
-    yield "hidden/comment", _answered(f"{false} <!-- {right} -->")
+        yield f"hidden/{name}", _answered(hidden.join([*wrong, right]))
+    yield "hidden/comment", _answered(f"{wrong[0]} <!-- {right} -->")
 
 
 # --- the signs -------------------------------------------------------------------------------

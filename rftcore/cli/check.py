@@ -50,7 +50,7 @@ def check(
     trial = Trial(
         name, _recipe(settings), expected=expected, settings=Settings(seed=seed), extra=settings
     )
-    laws = [law_named(id) for id in only] or list(LAWS.values())
+    laws = [law_named(law_id) for law_id in only] or list(LAWS.values())
     results = []
     with Bar(len(laws), f"checking {name}", "law", show=not as_json) as bar:
         for result in trial.run(laws):

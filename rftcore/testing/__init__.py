@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rftcore.testing.law import Broken, Law, NotApplicable
+    from rftcore.testing.law import BrokenError, Law, NotApplicableError
     from rftcore.testing.laws import LAWS
     from rftcore.testing.marks import parametrize_laws
     from rftcore.testing.subject import Settings, Subject
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LAWS",
-    "Broken",
+    "BrokenError",
     "Law",
-    "NotApplicable",
+    "NotApplicableError",
     "Result",
     "Settings",
     "Subject",
@@ -34,9 +34,9 @@ __all__ = [
 
 _MODULES = {
     "LAWS": "laws",
-    "Broken": "law",
+    "BrokenError": "law",
     "Law": "law",
-    "NotApplicable": "law",
+    "NotApplicableError": "law",
     "Result": "trial",
     "Settings": "subject",
     "Subject": "subject",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 _PATIENCE_S = 120.0
@@ -29,6 +30,7 @@ class Elsewhere:
     scores: list[dict[str, list[Any]]] = field(default_factory=list)
     import_error: str = ""
     task_error: str = ""
+    score_error: str = ""
 
 
 def ask(question: Mapping[str, Any]) -> Elsewhere:
@@ -37,7 +39,7 @@ def ask(question: Mapping[str, Any]) -> Elsewhere:
     environment = {
         **os.environ,
         "PYTHONHASHSEED": seed,
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
     }
     try:
         done = subprocess.run(

@@ -13,11 +13,11 @@ Check = Callable[["Subject"], None]
 KINDS = ("plugin", "dataset", "parser", "prompt", "reward", "mix")
 
 
-class Broken(AssertionError):
+class BrokenError(AssertionError):
     """A law does not hold; the message says what was seen."""
 
 
-class NotApplicable(Exception):
+class NotApplicableError(Exception):
     """A law has nothing to say about this plugin; the message says why."""
 
 
@@ -28,7 +28,7 @@ class Law:
     `about` is one of `KINDS`; "mix" is the weighted sum of a task's rewards. `why` says what
     goes wrong without it, `cause` what it usually is, `fix` what to do. `needs` are laws that
     must hold first: what breaks one of them says nothing about this one. `check` returns if
-    the law holds and raises `Broken` or `NotApplicable` if not.
+    the law holds and raises `BrokenError` or `NotApplicableError` if not.
     """
 
     id: str
@@ -42,11 +42,18 @@ class Law:
 
 
 def law(
-    id: str, about: str, title: str, *, why: str, cause: str, fix: str, needs: tuple[str, ...] = ()
+    law_id: str,
+    about: str,
+    title: str,
+    *,
+    why: str,
+    cause: str,
+    fix: str,
+    needs: tuple[str, ...] = (),
 ) -> Callable[[Check], Law]:
     """Make a law of the function that checks it."""
 
     def make(check: Check) -> Law:
-        return Law(id, about, title, why, cause, fix, check, needs)
+        return Law(law_id, about, title, why, cause, fix, check, needs)
 
     return make

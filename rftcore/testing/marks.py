@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rftcore.testing.law import Broken, Law
+from rftcore.testing.law import BrokenError, Law
 from rftcore.testing.laws import LAWS
 from rftcore.testing.subject import Settings
 from rftcore.testing.trial import Trial
@@ -25,13 +25,13 @@ class Case:
     def check(self) -> None:
         """Return if the law holds; skip the test if it does not apply.
 
-        Raises: Broken with what was seen and what to do, RftError if the task cannot be made.
+        Raises: BrokenError with what was seen and what to do, RftError if the task cannot be made.
         """
         import pytest
 
         result = self.trial.result(self.law.id)
         if result.state in ("broken", "expected"):
-            raise Broken(explanation(self.trial, self.law, result.seen))
+            raise BrokenError(explanation(self.trial, self.law, result.seen))
         if result.state == "not applicable":
             pytest.skip(result.seen)
 
@@ -61,8 +61,8 @@ def parametrize_laws(
 
     trial = Trial(name, {"task_options": options}, expected=expected_failures, settings=settings)
     cases = [
-        pytest.param(Case(law, trial), id=id, marks=_marks(trial.expected.get(id)))
-        for id, law in LAWS.items()
+        pytest.param(Case(law, trial), id=law_id, marks=_marks(trial.expected.get(law_id)))
+        for law_id, law in LAWS.items()
     ]
     return pytest.mark.parametrize("law", cases)
 
@@ -83,4 +83,4 @@ def explanation(trial: Trial, law: Law, seen: str) -> str:
 def _marks(reason: str | None) -> tuple[pytest.MarkDecorator, ...]:
     import pytest
 
-    return (pytest.mark.xfail(reason=reason, strict=True, raises=Broken),) if reason else ()
+    return (pytest.mark.xfail(reason=reason, strict=True, raises=BrokenError),) if reason else ()

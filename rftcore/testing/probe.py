@@ -17,12 +17,14 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rftcore.config import load_recipe
 from rftcore.plugins import Catalogue
+from rftcore.testing.clock import TooLong, within
 from rftcore.testing.digests import digest
-from rftcore.testing.scores import Table, table_of
+from rftcore.testing.scores import PATIENCE_S, Table, table_of
 from rftcore.types import Task
 
 HEAVY = (
@@ -50,7 +52,8 @@ def _answer(question: dict[str, Any], printed: Callable[[], str]) -> dict[str, A
     with _told(answer, "task_error"):
         task = Catalogue.load().task_of(load_recipe(("the question", question["recipe"])))
         answer["digests"] = _digests(task, question["indices"])
-        answer["scores"] = _scores(task, question["scored"])
+        with _told(answer, "score_error"), within(PATIENCE_S):
+            answer["scores"] = _scores(task, question["scored"])
     return answer
 
 
@@ -73,7 +76,7 @@ def _state() -> dict[str, Any]:
     """What a process shares with all that runs in it."""
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     return {
-        "the working folder": os.getcwd(),
+        "the working folder": str(Path.cwd()),
         "the environment": dict(os.environ),
         "the global random generator": random.getstate(),
         "the handlers of signals": handlers,
@@ -106,7 +109,7 @@ def _told(answer: dict[str, Any], name: str) -> Iterator[None]:
     """What a plugin raises becomes part of the answer."""
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, TooLong) as error:
         answer[name] = traceback.format_exception_only(error)[-1].strip()
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from rftcore.errors import PluginError, closest
 from rftcore.testing.clock import TooLong, within
 from rftcore.testing.digests import shown
-from rftcore.testing.law import Broken, Law, NotApplicable
+from rftcore.testing.law import BrokenError, Law, NotApplicableError
 from rftcore.testing.laws import LAWS
 from rftcore.testing.subject import Settings, Subject
 
@@ -75,15 +75,17 @@ class Trial:
         for law in laws or LAWS.values():
             yield self.result(law.id)
 
-    def result(self, id: str) -> Result:
+    def result(self, law_id: str) -> Result:
         """What comes of a law, with what was expected of it."""
-        result = self._plain(id)
-        if id not in self.expected:
+        result = self._plain(law_id)
+        if law_id not in self.expected:
             return result
         if result.state == "broken":
-            seen = f"{self.expected[id]} (seen: {result.seen})"
+            seen = f"{self.expected[law_id]} (seen: {result.seen})"
             return Result(result.law, "expected", seen, result.seconds)
-        seen = f"expected to break ({self.expected[id]}), but it is {result.state}: say so no more"
+        seen = (
+            f"expected to break ({self.expected[law_id]}), but it is {result.state}: say so no more"
+        )
         return Result(result.law, "unexpected", seen, result.seconds)
 
     def command(self, law: Law) -> str:
@@ -92,15 +94,15 @@ class Trial:
         extra = [word for setting in self._extra for word in ("--set", setting)]
         return shlex.join([*words, "--seed", str(self.settings.seed), *extra])
 
-    def _plain(self, id: str) -> Result:
-        if id not in self._results:
-            law = LAWS[id]
+    def _plain(self, law_id: str) -> Result:
+        if law_id not in self._results:
+            law = LAWS[law_id]
             blocked = [n for n in law.needs if self._plain(n).state == "broken" or self._waits(n)]
-            self._results[id] = _waiting(law, blocked) if blocked else self._checked(law)
-        return self._results[id]
+            self._results[law_id] = _waiting(law, blocked) if blocked else self._checked(law)
+        return self._results[law_id]
 
-    def _waits(self, id: str) -> bool:
-        return self._plain(id).seen.startswith(_WAITS)
+    def _waits(self, law_id: str) -> bool:
+        return self._plain(law_id).seen.startswith(_WAITS)
 
     def _checked(self, law: Law) -> Result:
         start = time.monotonic()
@@ -113,17 +115,19 @@ _WAITS = "not checked, it needs "
 
 def check_reasons(expected: Mapping[str, str]) -> None:
     """Raise `PluginError` for a law that does not exist, or a reason that says nothing."""
-    for id, reason in expected.items():
-        law_named(id)
+    for law_id, reason in expected.items():
+        law_named(law_id)
         if not reason.strip():
-            raise PluginError(f"expected failure of {id!r}: say why it is broken")
+            raise PluginError(f"expected failure of {law_id!r}: say why it is broken")
 
 
-def law_named(id: str) -> Law:
+def law_named(law_id: str) -> Law:
     """The law of that id. Raises `PluginError` with the closest names."""
-    if id not in LAWS:
-        raise PluginError(f"there is no law {id!r}.{closest(id, LAWS)} They are: {', '.join(LAWS)}")
-    return LAWS[id]
+    if law_id not in LAWS:
+        raise PluginError(
+            f"there is no law {law_id!r}.{closest(law_id, LAWS)} They are: {', '.join(LAWS)}"
+        )
+    return LAWS[law_id]
 
 
 def _waiting(law: Law, needs: list[str]) -> Result:
@@ -134,9 +138,9 @@ def _outcome(check: Callable[[], None]) -> tuple[State, str]:
     try:
         with within(_LONGEST_S):
             check()
-    except Broken as breach:
+    except BrokenError as breach:
         return "broken", str(breach)
-    except NotApplicable as reason:
+    except NotApplicableError as reason:
         return "not applicable", str(reason)
     except TooLong:
         return "broken", f"no end within {_LONGEST_S:g} s"

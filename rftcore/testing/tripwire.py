@@ -7,12 +7,12 @@ from typing import Any
 from rftcore.types import Sample
 
 
-class Tripped(Exception):
+class TrippedError(Exception):
     """Somebody looked at a value that must not be looked at."""
 
 
 class Tripwire:
-    """Raises `Tripped` when compared, counted, converted, called or asked for anything."""
+    """Raises `TrippedError` when compared, counted, converted, called or asked for anything."""
 
     def __init__(self) -> None:
         object.__setattr__(self, "tripped", False)
@@ -20,7 +20,7 @@ class Tripwire:
     def trip(self, *_: Any, **__: Any) -> Any:
         """Remember, and raise."""
         object.__setattr__(self, "tripped", True)
-        raise Tripped("this sample is broken on purpose")
+        raise TrippedError("this sample is broken on purpose")
 
     __hash__ = None  # type: ignore[assignment]
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = trip

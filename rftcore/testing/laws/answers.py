@@ -4,14 +4,14 @@ from statistics import fmean
 
 from rftcore import markup
 from rftcore.testing.digests import shown
-from rftcore.testing.law import Broken, NotApplicable, law
+from rftcore.testing.law import BrokenError, NotApplicableError, law
 from rftcore.testing.laws.reward import SCORED
 from rftcore.testing.properties import for_all, one_of, reasonings, st
 from rftcore.testing.subject import Subject
 from rftcore.types import Sample
 
 TRUTH = ("truth-is-correct",)
-TELLS = ("wrong-is-not-correct", "rewards-stateless")
+TELLS = ("wrong-is-not-correct",)
 SHARE = 0.25  # of what a target earns over saying nothing: the least that being right is worth
 LUCKY = 0.25  # share of other samples' golds that may be right by chance
 _NOISE = 1e-9
@@ -24,7 +24,7 @@ _NOISE = 1e-9
     why="Evaluation reports the share of completions whose accuracy is 1.",
     cause="an accuracy with a different scale, a stricter comparison than the parser's, or None",
     fix="let the accuracy term give 1 for the gold",
-    needs=(*SCORED, "parser-reads-target"),
+    needs=(*SCORED, "parser-reads-target", "rewards-stateless"),
 )
 def truth_is_correct(subject: Subject) -> None:
     """Of many samples of all splits."""
@@ -32,7 +32,7 @@ def truth_is_correct(subject: Subject) -> None:
         score = subject.score([subject.target(sample)], sample)[0]
         if not score.correct:
             part = score.parts[subject.task.accuracy]
-            raise Broken(f"{_named(sample)}: accuracy is {part.value} ({part.kind})")
+            raise BrokenError(f"{_named(sample)}: accuracy is {part.value} ({part.kind})")
 
 
 @law(
@@ -42,7 +42,7 @@ def truth_is_correct(subject: Subject) -> None:
     why="An accuracy that is 1 for everything reports 100 % and teaches nothing.",
     cause="the answer is compared with itself, or only asked whether it is there",
     fix="compare x.answer with x.gold",
-    needs=(*TRUTH, "rewards-stateless"),
+    needs=TRUTH,
 )
 def wrong_is_not_correct(subject: Subject) -> None:
     """But for a few, which a tolerance may let pass."""
@@ -51,7 +51,7 @@ def wrong_is_not_correct(subject: Subject) -> None:
     right = [(text, one) for text, one in pairs if subject.score([text], one)[0].correct]
     if len(right) > LUCKY * len(pairs):
         text, one = right[0]
-        raise Broken(
+        raise BrokenError(
             f"{len(right)} of {len(pairs)} wrong answers are correct, such as {shown(text)} for "
             f"the gold {shown(one.gold)}"
         )
@@ -73,7 +73,7 @@ def truth_earns_most(subject: Subject) -> None:
         most = subject.total(target, sample)
         for text in (*subject.lies(sample), *_wrong(subject, sample), ""):
             if (earned := subject.total(text, sample)) > most + _NOISE:
-                raise Broken(
+                raise BrokenError(
                     f"{_named(sample)}: {shown(text)} earns {earned:g}, {shown(target)} {most:g}"
                 )
 
@@ -91,7 +91,7 @@ def right_is_worth_it(subject: Subject) -> None:
     """In the mean: targets, against other samples' targets, against saying nothing."""
     truth, wrong, silence = _means(subject)
     if truth - wrong < SHARE * (truth - silence) - _NOISE or truth - wrong <= _NOISE:
-        raise Broken(
+        raise BrokenError(
             f"in the mean a target earns {truth:.3g}, a wrong answer in the same form {wrong:.3g}, "
             f"saying nothing {silence:.3g}"
         )
@@ -113,10 +113,12 @@ def silence_earns_least(subject: Subject) -> None:
         scores = [(one, subject.score([text], one)[0]) for one in subject.few]
         for sample, score in scores:
             if score.correct:
-                raise Broken(f"{_named(sample)}: {text!r} is correct")
+                raise BrokenError(f"{_named(sample)}: {text!r} is correct")
         earned = fmean(score.total or 0.0 for _, score in scores)
         if earned > wrong + _NOISE:
-            raise Broken(f"{text!r} earns {earned:.3g} in the mean, a wrong answer {wrong:.3g}")
+            raise BrokenError(
+                f"{text!r} earns {earned:.3g} in the mean, a wrong answer {wrong:.3g}"
+            )
 
 
 @law(
@@ -135,7 +137,7 @@ def accuracy_ignores_reasoning(subject: Subject) -> None:
         reasoning, sample = row
         text = markup.write(reasoning, sample.gold)
         if not subject.score([text], sample)[0].correct:
-            raise Broken(f"{shown(text)} is not correct, and its answer is the gold")
+            raise BrokenError(f"{shown(text)} is not correct, and its answer is the gold")
 
     for_all(subject, st.tuples(reasonings(subject), one_of(subject.few)), check)
 
@@ -154,7 +156,7 @@ def _means(subject: Subject) -> tuple[float, float, float]:
     """What is earned in the mean by the truth, by the truth about others, by saying nothing."""
     lies = [(text, sample) for sample in subject.few for text in subject.lies(sample)]
     if not lies:
-        raise NotApplicable("all golds that were read are the same")
+        raise NotApplicableError("all golds that were read are the same")
     truth = fmean(subject.total(subject.target(sample), sample) for sample in subject.few)
     wrong = fmean(subject.total(text, sample) for text, sample in lies)
     return truth, wrong, fmean(subject.total("", sample) for sample in subject.few)

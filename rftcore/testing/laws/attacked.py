@@ -5,14 +5,14 @@ from statistics import fmean
 
 from rftcore.scoring import Score
 from rftcore.testing.digests import shown
-from rftcore.testing.law import Broken, law
+from rftcore.testing.law import BrokenError, law
 from rftcore.testing.subject import Subject
 from rftcore.types import Sample
 
 HALF = 0.5  # of the way from a wrong answer to the truth: nobody gets there without solving
 MOST = 6  # samples that are attacked
 _ABOUT_THE_ANSWER = 0.5  # a reward that tells truth from lie by so much is about the answer
-HOLDS = ("wrong-is-not-correct", "right-is-worth-it", "rewards-stateless")
+HOLDS = ("right-is-worth-it", "silence-earns-least")
 READS = ("parser-one-answer", "parser-ignores-reasoning")
 
 
@@ -108,7 +108,7 @@ def _resisted(subject: Subject, kinds: Sequence[str]) -> None:
         scores = subject.score([text for _, text in named], sample)
         for (name, text), score in zip(named, scores, strict=True):
             if won := _won(subject, truth, lies, score):
-                raise Broken(f"{_named(sample)}, attack {name}: {won} for {shown(text)}")
+                raise BrokenError(f"{_named(sample)}, attack {name}: {won} for {shown(text)}")
 
 
 def _won(subject: Subject, truth: Score, lies: Sequence[Score], attack: Score) -> str:

@@ -11,7 +11,7 @@ from rftcore import markup
 from rftcore.data import TRAINING_SPLITS, dataset_of
 from rftcore.testing.clock import computing
 from rftcore.testing.digests import canonical, difference, shown
-from rftcore.testing.law import Broken, NotApplicable, law
+from rftcore.testing.law import BrokenError, NotApplicableError, law
 from rftcore.testing.subject import Subject
 from rftcore.types import OOD_PREFIX, STANDARD_SPLITS, Image, Sample
 
@@ -34,9 +34,11 @@ def splits_named(subject: Subject) -> None:
     splits = subject.dataset.splits
     for split in splits:
         if split not in STANDARD_SPLITS and not split.startswith(OOD_PREFIX):
-            raise Broken(f"there is a split {split!r}")
+            raise BrokenError(f"there is a split {split!r}")
     if not {*splits} & {*TRAINING_SPLITS} or {*splits} <= {*TRAINING_SPLITS}:
-        raise Broken(f"there is {', '.join(splits)}: nothing to train on, or nothing to measure")
+        raise BrokenError(
+            f"there is {', '.join(splits)}: nothing to train on, or nothing to measure"
+        )
 
 
 @law(
@@ -52,7 +54,7 @@ def sizes_whole(subject: Subject) -> None:
     for split in subject.dataset.splits:
         size, again = subject.dataset.size(split), subject.dataset.size(split)
         if not isinstance(size, int) or isinstance(size, bool) or size < 1 or again != size:
-            raise Broken(f"size({split!r}) is {size!r}, then {again!r}")
+            raise BrokenError(f"size({split!r}) is {size!r}, then {again!r}")
 
 
 @law(
@@ -68,7 +70,7 @@ def samples_whole(subject: Subject) -> None:
     """All samples that are read at all."""
     for split, index, sample in _rows(subject):
         if fault := _fault(sample):
-            raise Broken(f"{split}[{index}]: {fault}")
+            raise BrokenError(f"{split}[{index}]: {fault}")
 
 
 @law(
@@ -87,7 +89,7 @@ def bounds_kept(subject: Subject) -> None:
         for index in (-1, size, size + 10**6):
             seen = _raised(subject, split, index)
             if seen != "IndexError":
-                raise Broken(f"sample({split!r}, {index}) of {size} gave {seen}")
+                raise BrokenError(f"sample({split!r}, {index}) of {size} gave {seen}")
 
 
 @law(
@@ -104,7 +106,7 @@ def samples_pure(subject: Subject) -> None:
     for split, some in subject.asked.items():
         for index in reversed(some):
             if change := difference(some[index], subject.dataset.sample(split, index)):
-                raise Broken(f"{split}[{index}] asked again: {change}")
+                raise BrokenError(f"{split}[{index}] asked again: {change}")
 
 
 @law(
@@ -120,11 +122,11 @@ def samples_everywhere(subject: Subject) -> None:
     """By a digest of all that they say."""
     digests, found = subject.digests, subject.elsewhere
     if found.task_error:
-        raise Broken(f"another process could not make them: {found.task_error}")
+        raise BrokenError(f"another process could not make them: {found.task_error}")
     for split, some in subject.asked.items():
         for index, mine, other in zip(some, digests[split], found.digests[split], strict=True):
             if mine != other:
-                raise Broken(f"{split}[{index}] is another sample there")
+                raise BrokenError(f"{split}[{index}] is another sample there")
 
 
 @law(
@@ -143,9 +145,9 @@ def samples_travel(subject: Subject) -> None:
         try:
             back = pickle.loads(pickle.dumps(bare))
         except Exception as error:
-            raise Broken(f"{_named(sample)}: {type(error).__name__}: {error}") from error
+            raise BrokenError(f"{_named(sample)}: {type(error).__name__}: {error}") from error
         if canonical(back) != canonical(bare):
-            raise Broken(f"{_named(sample)} comes back as {shown(canonical(back))}")
+            raise BrokenError(f"{_named(sample)} comes back as {shown(canonical(back))}")
 
 
 @law(
@@ -161,7 +163,9 @@ def samples_lazy(subject: Subject) -> None:
     """The median of a task made anew, by computing time; three attempts."""
     times = [_seconds_of_samples(subject) for _ in range(3)]
     if min(times) > SLOW_S:
-        raise Broken(f"a sample takes {min(times):.2f} s of computing; allowed are {SLOW_S:g} s")
+        raise BrokenError(
+            f"a sample takes {min(times):.2f} s of computing; allowed are {SLOW_S:g} s"
+        )
 
 
 @law(
@@ -176,9 +180,9 @@ def samples_lazy(subject: Subject) -> None:
 def ids_distinct(subject: Subject) -> None:
     """Of those that were read."""
     for split, some in subject.samples.items():
-        id, count = Counter(sample.id for sample in some.values()).most_common(1)[0]
+        repeated, count = Counter(sample.id for sample in some.values()).most_common(1)[0]
         if count > 1:
-            raise Broken(f"{count} samples of {split!r} have the id {id!r}")
+            raise BrokenError(f"{count} samples of {split!r} have the id {repeated!r}")
 
 
 @law(
@@ -197,7 +201,9 @@ def splits_disjoint(subject: Subject) -> None:
         both = content[one].keys() & content[two].keys()
         if both and {one, two} != {*TRAINING_SPLITS}:
             first = content[one][min(both)]
-            raise Broken(f"{len(both)} of {one!r} are also in {two!r}, {_named(first)} for one")
+            raise BrokenError(
+                f"{len(both)} of {one!r} are also in {two!r}, {_named(first)} for one"
+            )
 
 
 @law(
@@ -215,7 +221,7 @@ def pictures_disjoint(subject: Subject) -> None:
     trained = {key: split for split in TRAINING_SPLITS for key in keys.get(split, ())}
     for split in keys.keys() - {*TRAINING_SPLITS}:
         for key in sorted(keys[split] & trained.keys())[:1]:
-            raise Broken(f"{shown(key)} is in {trained[key]!r} and in {split!r}")
+            raise BrokenError(f"{shown(key)} is in {trained[key]!r} and in {split!r}")
 
 
 @law(
@@ -232,7 +238,7 @@ def evaluation_distinct(subject: Subject) -> None:
     for split, some in subject.evaluation().items():
         again = len(some) - len({sample.content_hash() for sample in some})
         if again > TWICE * len(some):
-            raise Broken(f"{again} of {len(some)} samples of {split!r} are repeats of others")
+            raise BrokenError(f"{again} of {len(some)} samples of {split!r} are repeats of others")
 
 
 @law(
@@ -248,12 +254,12 @@ def no_safe_guess(subject: Subject) -> None:
     """In every split that measures, of 20 samples at least."""
     splits = {s: some for s, some in subject.evaluation().items() if len(some) >= 20}
     if not splits:
-        raise NotApplicable("no split that measures has 20 samples")
+        raise NotApplicableError("no split that measures has 20 samples")
     for split, some in splits.items():
         gold, count = Counter(sample.gold for sample in some).most_common(1)[0]
         if count > SAFE * len(some):
             share = f"{count / len(some):.0%} of {split!r}"
-            raise Broken(f"{shown(gold)} is the answer to {share}; allowed are {SAFE:.0%}")
+            raise BrokenError(f"{shown(gold)} is the answer to {share}; allowed are {SAFE:.0%}")
 
 
 @law(
@@ -268,13 +274,13 @@ def no_safe_guess(subject: Subject) -> None:
 def sft_reasons(subject: Subject) -> None:
     """All that were read."""
     if "sft" not in subject.samples:
-        raise NotApplicable("there is no split sft")
+        raise NotApplicableError("there is no split sft")
     for sample in subject.samples["sft"].values():
         if not (sample.cot and sample.cot.strip()):
-            raise Broken(f"{_named(sample)} has no cot")
+            raise BrokenError(f"{_named(sample)} has no cot")
         for name, text in (("cot", sample.cot), ("gold", sample.gold)):
             if markup.has_tags(text):
-                raise Broken(f"{name} of {_named(sample)} holds tags: {shown(text)}")
+                raise BrokenError(f"{name} of {_named(sample)} holds tags: {shown(text)}")
 
 
 @law(
@@ -293,7 +299,7 @@ def pictures_open(subject: Subject) -> None:
             try:
                 image.open()
             except Exception as error:
-                raise Broken(f"{_named(sample)}: {type(error).__name__}: {error}") from error
+                raise BrokenError(f"{_named(sample)}: {type(error).__name__}: {error}") from error
 
 
 @law(
@@ -303,7 +309,7 @@ def pictures_open(subject: Subject) -> None:
     why="Caches, fingerprints and the comparison of splits know a picture by its key alone.",
     cause="random numbers drawn while drawing, or a key that leaves out what is drawn",
     fix="draw from values that all stand in the key",
-    needs=("pictures-open", "samples-pure"),
+    needs=("pictures-open", "factory-pure"),
 )
 def pictures_stable(subject: Subject) -> None:
     """Read twice, made anew, and compared with others of the same key."""
@@ -370,9 +376,11 @@ def _looked_at(subject: Subject) -> list[Sample]:
 
 def _same_bytes(sample: Sample, one: Image, two: Image) -> None:
     if one.key != two.key:
-        raise Broken(f"{_named(sample)}: its picture is {shown(one.key)}, then {shown(two.key)}")
+        raise BrokenError(
+            f"{_named(sample)}: its picture is {shown(one.key)}, then {shown(two.key)}"
+        )
     if one.read() != two.read():
-        raise Broken(f"{_named(sample)}: two pictures have the key {shown(one.key)}")
+        raise BrokenError(f"{_named(sample)}: two pictures have the key {shown(one.key)}")
 
 
 def _of_one_key(subject: Subject) -> list[tuple[Sample, Image, Image]]:

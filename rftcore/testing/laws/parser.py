@@ -5,8 +5,8 @@ from collections.abc import Callable
 from rftcore import attacks, markup
 from rftcore.testing.clock import TooLong, computing, within
 from rftcore.testing.digests import canonical, shown
-from rftcore.testing.law import Broken, law
-from rftcore.testing.properties import answers, for_all, one_of, reasonings, st, texts
+from rftcore.testing.law import BrokenError, law
+from rftcore.testing.properties import answers, for_all, one_of, reasonings, st
 from rftcore.testing.subject import Subject
 from rftcore.types import Parsed, Sample
 
@@ -74,9 +74,9 @@ def golds_read(subject: Subject) -> None:
     for sample in subject.every:
         parsed = subject.parser.gold(sample.gold)
         if not parsed.ok:
-            raise Broken(f"{_named(sample)}: gold {shown(sample.gold)}: {parsed.refusal}")
+            raise BrokenError(f"{_named(sample)}: gold {shown(sample.gold)}: {parsed.refusal}")
         if parsed.value != parsed.value:  # a NaN
-            raise Broken(f"{_named(sample)}: the value of {shown(sample.gold)} is not itself")
+            raise BrokenError(f"{_named(sample)}: the value of {shown(sample.gold)} is not itself")
 
 
 @law(
@@ -165,7 +165,7 @@ def parser_one_answer(subject: Subject) -> None:
         for one, two in (both, both[::-1]):
             text = f"<think>So.</think><answer>{one}</answer><answer>{two}</answer>"
             if (parsed := subject.parser.parse(text)).ok:
-                raise Broken(f"{shown(text)} is read as {shown(parsed.value)}")
+                raise BrokenError(f"{shown(text)} is read as {shown(parsed.value)}")
         for joint in (", ", " or ", "\n"):
             _no_member(subject, joint.join([sample.gold, *others]), [sample.gold, *others])
 
@@ -186,7 +186,7 @@ def parser_refuses_unfinished(subject: Subject) -> None:
         for end in {len(target) * part // 12 for part in range(1, 12)} | {len(target) - 4}:
             text = target[: max(end, len("<think>"))]
             if (parsed := subject.parser.parse(text)).ok:
-                raise Broken(f"{shown(text)} is read as {shown(parsed.value)}")
+                raise BrokenError(f"{shown(text)} is read as {shown(parsed.value)}")
 
 
 def _named(sample: Sample) -> str:
@@ -222,12 +222,12 @@ def _near_linear(
         text = make(size)
         spent = _spent(read, text)
         if spent is None:
-            raise Broken(f"{what}: {len(text)} characters take more than {_LATE_S:g} s")
+            raise BrokenError(f"{what}: {len(text)} characters take more than {_LATE_S:g} s")
         again = 0
         while spent > _SURELY_S and spent > _GROWTH * last and again < 3:
             spent, again = min(spent, _spent(read, text) or spent), again + 1
         if spent > _SURELY_S and size > _SIZES[0] and spent > _GROWTH * max(last, 1e-4):
-            raise Broken(
+            raise BrokenError(
                 f"{what}: {len(text)} characters take {spent:.3f} s, a quarter of them {last:.4f} s"
             )
         last = spent
@@ -253,9 +253,11 @@ def _total(subject: Subject, text: str) -> None:
         try:
             parsed, again = (getattr(subject.parser, name)(text) for _ in range(2))
         except Exception as error:
-            raise Broken(f"{name}({shown(text)}) raised {type(error).__name__}: {error}") from error
+            raise BrokenError(
+                f"{name}({shown(text)}) raised {type(error).__name__}: {error}"
+            ) from error
         if fault := _fault(parsed) or _changed(parsed, again):
-            raise Broken(f"{name}({shown(text)}) {fault}")
+            raise BrokenError(f"{name}({shown(text)}) {fault}")
 
 
 def _fault(parsed: object) -> str:
@@ -281,7 +283,7 @@ def _round_trip(subject: Subject, text: str) -> None:
     back = subject.parser.gold(written)
     if not back.ok or back.value != parsed.value:
         read = shown(back.value) if back.ok else f"nothing: {back.refusal}"
-        raise Broken(
+        raise BrokenError(
             f"{shown(text)} is {shown(parsed.value)}, shown as {shown(written)}, read as {read}"
         )
 
@@ -291,7 +293,7 @@ def _means(subject: Subject, text: str, sample: Sample) -> None:
     parsed, wanted = subject.parser.parse(text), subject.value(sample)
     if not parsed.ok or parsed.value != wanted:
         read = f"read as {shown(parsed.value)}" if parsed.ok else f"refused: {parsed.refusal}"
-        raise Broken(f"{shown(text)}, where {shown(sample.gold)} is answered, is {read}")
+        raise BrokenError(f"{shown(text)}, where {shown(sample.gold)} is answered, is {read}")
 
 
 def _no_member(subject: Subject, listed: str, members: list[str]) -> None:
@@ -301,4 +303,4 @@ def _no_member(subject: Subject, listed: str, members: list[str]) -> None:
         if parsed.ok and parsed.value == subject.golds.get(
             member, subject.parser.gold(member).value
         ):
-            raise Broken(f"{shown(text)} is read as {shown(member)}")
+            raise BrokenError(f"{shown(text)} is read as {shown(member)}")

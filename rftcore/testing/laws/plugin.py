@@ -2,7 +2,7 @@
 
 from rftcore.data import dataset_of
 from rftcore.testing.digests import difference, shown
-from rftcore.testing.law import Broken, law
+from rftcore.testing.law import BrokenError, law
 from rftcore.testing.probe import HEAVY
 from rftcore.testing.subject import Subject
 
@@ -19,9 +19,11 @@ def plugin_light(subject: Subject) -> None:
     """Seen in another process, which imports this plugin alone."""
     found = subject.elsewhere
     if found.import_error:
-        raise Broken(f"another process could not import it: {found.import_error}")
+        raise BrokenError(f"another process could not import it: {found.import_error}")
     if found.loaded:
-        raise Broken(f"importing it loaded {', '.join(found.loaded)} (of {len(HEAVY)} looked for)")
+        raise BrokenError(
+            f"importing it loaded {', '.join(found.loaded)} (of {len(HEAVY)} looked for)"
+        )
 
 
 @law(
@@ -35,7 +37,7 @@ def plugin_light(subject: Subject) -> None:
 def plugin_quiet(subject: Subject) -> None:
     """Standard output and standard error, of Python and of C."""
     if text := subject.elsewhere.printed.strip():
-        raise Broken(f"importing it printed {shown(text)}")
+        raise BrokenError(f"importing it printed {shown(text)}")
 
 
 @law(
@@ -49,7 +51,7 @@ def plugin_quiet(subject: Subject) -> None:
 def plugin_leaves_no_trace(subject: Subject) -> None:
     """Environment, folder, global random numbers, signals, threads."""
     if changed := subject.elsewhere.changed:
-        raise Broken(f"importing it changed {' and '.join(changed)}")
+        raise BrokenError(f"importing it changed {' and '.join(changed)}")
 
 
 @law(
@@ -65,11 +67,11 @@ def options_typed(subject: Subject) -> None:
     offer = subject.offer
     for name, parameter in offer.options.items():
         if parameter.annotation is parameter.empty:
-            raise Broken(f"option {name!r} has no type")
+            raise BrokenError(f"option {name!r} has no type")
         if parameter.default is parameter.empty:
-            raise Broken(f"option {name!r} has no default")
+            raise BrokenError(f"option {name!r} has no default")
     if offer.takes_any_option:
-        raise Broken("the factory takes **options of any name: a misspelt one goes unnoticed")
+        raise BrokenError("the factory takes **options of any name: a misspelt one goes unnoticed")
 
 
 @law(
@@ -86,11 +88,11 @@ def factory_pure(subject: Subject) -> None:
     one, two = subject.task, subject.again()
     terms = [{name: term.weight for name, term in task.rewards.items()} for task in (one, two)]
     if (one.name, terms[0]) != (two.name, terms[1]):
-        raise Broken(f"first {one.name} with {terms[0]}, then {two.name} with {terms[1]}")
+        raise BrokenError(f"first {one.name} with {terms[0]}, then {two.name} with {terms[1]}")
     again = dataset_of(two)
     for split, some in subject.asked.items():
         if again.size(split) != subject.dataset.size(split):
-            raise Broken(f"split {split!r} changed its size")
+            raise BrokenError(f"split {split!r} changed its size")
         for index, sample in some.items():
             if change := difference(sample, again.sample(split, index)):
-                raise Broken(f"{split}[{index}] of the second task differs: {change}")
+                raise BrokenError(f"{split}[{index}] of the second task differs: {change}")

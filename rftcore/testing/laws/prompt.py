@@ -9,7 +9,7 @@ from pathlib import Path
 from rftcore.config import load_recipe, model_defaults
 from rftcore.errors import RftError
 from rftcore.testing.digests import shown
-from rftcore.testing.law import Broken, NotApplicable, law
+from rftcore.testing.law import BrokenError, NotApplicableError, law
 from rftcore.testing.subject import Subject
 from rftcore.types import Prompt, Sample
 
@@ -34,11 +34,11 @@ def prompt_sure(subject: Subject) -> None:
         try:
             one, two = subject.task.prompt(sample), subject.task.prompt(sample)
         except Exception as error:
-            raise Broken(f"{_named(sample)}: {type(error).__name__}: {error}") from error
+            raise BrokenError(f"{_named(sample)}: {type(error).__name__}: {error}") from error
         if not isinstance(one, Prompt) or not one.text.strip():
-            raise Broken(f"{_named(sample)}: the prompt is {shown(one)}")
+            raise BrokenError(f"{_named(sample)}: the prompt is {shown(one)}")
         if one.text != two.text:
-            raise Broken(f"{_named(sample)}: first {shown(one.text)}, then {shown(two.text)}")
+            raise BrokenError(f"{_named(sample)}: first {shown(one.text)}, then {shown(two.text)}")
 
 
 @law(
@@ -53,12 +53,14 @@ def prompt_sure(subject: Subject) -> None:
 def prompt_shows_pictures_once(subject: Subject) -> None:
     """By the pictures' keys."""
     if not any(sample.images for sample in subject.every):
-        raise NotApplicable("the samples have no pictures")
+        raise NotApplicableError("the samples have no pictures")
     for sample in subject.few:
         wanted = [image.key for image in sample.images]
         seen = [image.key for image in subject.task.prompt(sample).images]
         if seen != wanted:
-            raise Broken(f"{_named(sample)} has {shown(wanted)}, its prompt shows {shown(seen)}")
+            raise BrokenError(
+                f"{_named(sample)} has {shown(wanted)}, its prompt shows {shown(seen)}"
+            )
 
 
 @law(
@@ -78,7 +80,7 @@ def prompt_blind_to_gold(subject: Subject) -> None:
         for gold in [*golds, f"{sample.gold}{sample.gold}"]:
             other = subject.task.prompt(replace(sample, gold=gold, cot="Otherwise.")).text
             if other != text:
-                raise Broken(
+                raise BrokenError(
                     f"{_named(sample)}: with the gold {shown(gold)} for {shown(sample.gold)} the "
                     f"prompt is {shown(other)} instead of {shown(text)}"
                 )
@@ -98,7 +100,7 @@ def question_tells_nothing(subject: Subject) -> None:
     samples = subject.every
     golds = list(dict.fromkeys(sample.gold for sample in samples))
     if len(samples) < 8 or len(golds) < 3:
-        raise NotApplicable("it takes eight samples with three different golds to see")
+        raise NotApplicableError("it takes eight samples with three different golds to see")
     texts = [subject.task.prompt(sample).text for sample in samples]
     rows = list(zip(samples, texts, strict=True))
     places = Counter(place for sample, text in rows for place in _places(text, sample.gold))
@@ -108,7 +110,7 @@ def question_tells_nothing(subject: Subject) -> None:
             other = dict(zip(golds, shifted, strict=True))
             foreign = sum(place in _places(text, other[sample.gold]) for sample, text in rows)
             if foreign < count / 2:
-                raise Broken(
+                raise BrokenError(
                     f"{count} of {len(rows)} prompts have their gold after {place!r}, such as "
                     f"{shown(texts[0])}"
                 )
@@ -129,7 +131,7 @@ def limits_fit(subject: Subject) -> None:
 
     reasoned = [sample for sample in subject.every if sample.cot and sample.cot.strip()]
     if not reasoned:
-        raise NotApplicable("no sample has a chain of thought")
+        raise NotApplicableError("no sample has a chain of thought")
     folder = _model(subject)
     layers = [*model_defaults(folder), subject.catalogue.defaults_of(subject.name, subject.task)]
     recipe = load_recipe(*layers, subject.layer)
@@ -143,7 +145,7 @@ def limits_fit(subject: Subject) -> None:
         tokens = count(prompts.sft_target(sample)) + 1  # the end of turn
         for name, limit in limits.items():
             if limit is not None and tokens > limit:
-                raise Broken(f"{name} is {limit}, and {_named(sample)} takes {tokens} {unit}")
+                raise BrokenError(f"{name} is {limit}, and {_named(sample)} takes {tokens} {unit}")
 
 
 def _named(sample: Sample) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 from rftcore import attacks, markup, rewards
 from rftcore.testing.clock import TooLong, least, within
 from rftcore.testing.digests import canonical, shown
-from rftcore.testing.law import Broken, NotApplicable, law
+from rftcore.testing.law import BrokenError, NotApplicableError, law
 from rftcore.testing.properties import Pair, attempts, for_all, one_of, st
 from rftcore.testing.scores import PATIENCE_S, row_of, scorer_of
 from rftcore.testing.subject import PLAIN, Subject
-from rftcore.testing.tripwire import BareSample, Tripped, Tripwire
+from rftcore.testing.tripwire import BareSample, TrippedError, Tripwire
 from rftcore.types import RewardResult, Sample
 
 READS = ("parser-total", "golds-read", "prompt-sure", "samples-travel")
@@ -48,7 +48,7 @@ def rewards_fast(subject: Subject) -> None:
     if late and len(late) > calls / 100:
         seconds, name, completion = max(late)
         told = f"more than {PATIENCE_S:g} s" if math.isinf(seconds) else f"{seconds:.2f} s"
-        raise Broken(
+        raise BrokenError(
             f"{name} took {told} for {shown(completion)}; {len(late)} of {calls} were late"
         )
 
@@ -68,7 +68,7 @@ def rewards_outside_training(subject: Subject) -> None:
         for name in subject.terms:
             value = _called(subject, name, subject.target(sample), sample)
             if isinstance(value, Exception):
-                raise Broken(f"{name} of {_named(sample)} raised {_told(value)}")
+                raise BrokenError(f"{name} of {_named(sample)} raised {_told(value)}")
 
 
 @law(
@@ -106,7 +106,7 @@ def rewards_total(subject: Subject) -> None:
         for name in subject.terms:
             value = _called(subject, name, *pair)
             if isinstance(value, Exception) and not isinstance(value, TimeoutError):
-                raise Broken(f"{name} of {shown(pair[0])} raised {_told(value)}")
+                raise BrokenError(f"{name} of {shown(pair[0])} raised {_told(value)}")
 
     _for_attempts(subject, check)
 
@@ -127,7 +127,7 @@ def rewards_finite(subject: Subject) -> None:
         for name in subject.terms:
             value = _called(subject, name, *pair)
             if not isinstance(value, Exception) and not _is_finite(value):
-                raise Broken(f"{name} of {shown(pair[0])} is {shown(value)}")
+                raise BrokenError(f"{name} of {shown(pair[0])} is {shown(value)}")
 
     _for_attempts(subject, check)
 
@@ -148,7 +148,7 @@ def rewards_in_range(subject: Subject) -> None:
         for name in subject.paid:
             value = _number(_called(subject, name, *pair))
             if value is not None and not -1 <= value <= 1:
-                raise Broken(f"{name} of {shown(pair[0])} is {value:g}")
+                raise BrokenError(f"{name} of {shown(pair[0])} is {value:g}")
 
     _for_attempts(subject, check)
 
@@ -169,7 +169,7 @@ def rewards_deterministic(subject: Subject) -> None:
         for name in subject.terms:
             values = [shown(_called(subject, name, *pair)) for _ in range(3)]
             if len(set(values)) > 1:
-                raise Broken(f"{name} of {shown(pair[0])} is {', then '.join(values)}")
+                raise BrokenError(f"{name} of {shown(pair[0])} is {', then '.join(values)}")
 
     _for_attempts(subject, check)
 
@@ -192,7 +192,7 @@ def rewards_stateless(subject: Subject) -> None:
         forward = _in_order(subject, gold, [one, two], "seen so")
         backward = _in_order(subject, gold, [two, one], "so seen")
         if forward != backward[::-1]:
-            raise Broken(
+            raise BrokenError(
                 f"the answer {shown(gold)} to {_named(one)} and then {_named(two)} earns "
                 f"{shown(forward)}, in the other order {shown(backward[::-1])}"
             )
@@ -210,12 +210,12 @@ def rewards_stateless(subject: Subject) -> None:
 def rewards_everywhere(subject: Subject) -> None:
     """What SFT teaches, wrong answers and nothing at all."""
     mine, found = subject.scores, subject.elsewhere
-    if found.task_error:
-        raise Broken(f"another process could not score: {found.task_error}")
+    if error := found.task_error or found.score_error:
+        raise BrokenError(f"another process could not score: {error}")
     for (split, index, text), here, there in zip(subject.scored, mine, found.scores, strict=True):
         for name, outcome in here.items():
             if list(outcome) != list(there[name]):
-                raise Broken(
+                raise BrokenError(
                     f"{name} of {shown(text)} for {split}[{index}] is {outcome[1]} here and "
                     f"{there[name][1]} there"
                 )
@@ -255,7 +255,7 @@ def rewards_leave_input(subject: Subject) -> None:
             before = canonical(x)
             function(x)
             if canonical(x) != before:
-                raise Broken(f"{name} changed {shown(before)} to {shown(canonical(x))}")
+                raise BrokenError(f"{name} changed {shown(before)} to {shown(canonical(x))}")
 
 
 @law(
@@ -272,7 +272,7 @@ def closer_earns_more(subject: Subject) -> None:
     named = [name for name in subject.paid if not rewards.uses(_reward(subject, name))]
     samples = [sample for sample in subject.few if _is_number(subject.value(sample))]
     if not named or not samples:
-        raise NotApplicable("no answer is a number, or no reward looks at the answer alone")
+        raise NotApplicableError("no answer is a number, or no reward looks at the answer alone")
     steps = st.integers(0, 30) | st.sampled_from([50, 100, 1000])
 
     def check(row: tuple[Sample, int, int, int]) -> None:
@@ -366,8 +366,8 @@ def _in_training(subject: Subject, sample: Sample, group: list[str], step: int) 
         for score in scores:
             for name, part in score.parts.items():
                 alone = _called(subject, name, group[scores.index(score)], sample)
-                if part.failed and not isinstance(alone, Exception):
-                    raise Broken(f"{name} at step {step}, {tokens} tokens: {part.note}")
+                if part.failed and not isinstance(alone, Exception) and _is_finite(alone):
+                    raise BrokenError(f"{name} at step {step}, {tokens} tokens: {part.note}")
 
 
 def _in_order(subject: Subject, gold: str, samples: list[Sample], salt: str) -> list[Any]:
@@ -392,8 +392,8 @@ def _trip(subject: Subject, name: str, completion: str, sample: Sample) -> None:
         except (Exception, SystemExit):
             continue
         if trap.tripped and value is not None:
-            raise Broken(
-                f"{name} returned {shown(value)} although reading its {what} raised {Tripped.__name__}"
+            raise BrokenError(
+                f"{name} returned {shown(value)} although reading its {what} raised {TrippedError.__name__}"
             )
 
 
@@ -405,6 +405,6 @@ def _closer(subject: Subject, name: str, sample: Sample, near: int, far: int) ->
         return  # outside what the parser reads
     one, two = (_number(_called(subject, name, markup.write(PLAIN, t), sample)) for t in texts)
     if one is not None and two is not None and one < two - 1e-9:
-        raise Broken(
+        raise BrokenError(
             f"{name}: gold {shown(sample.gold)}, {texts[0]} earns {one:g}, {texts[1]} {two:g}"
         )
