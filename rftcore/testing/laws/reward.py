@@ -392,9 +392,8 @@ def _trip(subject: Subject, name: str, completion: str, sample: Sample) -> None:
         except (Exception, SystemExit):
             continue
         if trap.tripped and value is not None:
-            raise BrokenError(
-                f"{name} returned {shown(value)} although reading its {what} raised {TrippedError.__name__}"
-            )
+            told = f"reading its {what} raised {TrippedError.__name__}"
+            raise BrokenError(f"{name} returned {shown(value)} although {told}")
 
 
 def _closer(subject: Subject, name: str, sample: Sample, near: int, far: int) -> None:
