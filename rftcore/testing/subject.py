@@ -22,7 +22,7 @@ from rftcore.data import TRAINING_SPLITS, dataset_of, parser_of
 from rftcore.errors import SampleError
 from rftcore.plugins import Catalogue, Offer
 from rftcore.scoring import Score
-from rftcore.testing.digests import digest
+from rftcore.testing.digests import canonical, digest
 from rftcore.testing.elsewhere import Elsewhere, ask
 from rftcore.testing.law import NotApplicableError
 from rftcore.testing.scores import row_of, scorer_of
@@ -125,6 +125,11 @@ class Subject:
         rest = [sample for some in ranked.values() for sample in some[1:]]
         return [*firsts, *rest][:FEW]
 
+    @cached_property
+    def untouched(self) -> list[str]:
+        """`few` in words, as they were before the first reward saw them."""
+        return list(map(canonical, self.few))
+
     # --- answers ---
 
     @cached_property
@@ -201,6 +206,7 @@ class Subject:
 
     def seen_by(self, name: str, completion: str, sample: Sample) -> tuple[Reward, RewardInput]:
         """A reward and what it would be told, to call it without the scorer's protection."""
+        _ = self.untouched
         function: Any = self.terms[name].reward
         parsed = self.parser.parse(completion)
         known = {"completion": completion, "sample": sample, **dict.fromkeys(_STATED)}

@@ -4,7 +4,6 @@ import re
 
 from sound_task import accurate, rewarded, task
 
-from rftcore import markup
 from rftcore.rewards import exact, reward, tags
 from rftcore.types import Term
 
@@ -18,7 +17,11 @@ def wrong_is_not_correct():
 
 
 def truth_earns_most():
-    return rewarded(lambda x: float(x.answer is not None and x.answer != x.gold), 2.0)
+    @reward(uses=("completion", "sample"))
+    def original(x):
+        return float(x.answer is not None and x.sample.cot not in x.completion)
+
+    return rewarded(original, 2.0)
 
 
 def right_is_worth_it():
@@ -75,7 +78,17 @@ def no_prompt_echo():
 
 
 def no_empty_form():
-    return fooled(lambda blocks, gold, x: blocks == [""] and markup.has_tags(x.completion))
+    return fooled(lambda blocks, gold, x: blocks == [""] and len(x.completion) < 50)
+
+
+def form_has_content():
+    @reward(uses=("completion",))
+    def loose(x):
+        return float(
+            re.fullmatch(r"<think>.*</think>\s*<answer>.*</answer>", x.completion, re.S) is not None
+        )
+
+    return task(rewards={"accuracy": Term(exact), "format": Term(loose, 0.5)})
 
 
 def no_repetition():

@@ -58,8 +58,8 @@ def parser_round_trip():
 
 class OneLine(Reader):
     def parse(self, completion):
-        found = re.search(r"<answer>(.*)</answer>", completion)
-        return self.gold(found[1]) if found else Parsed(refusal="no answer")
+        broken = "<answer>\n" in completion
+        return Parsed(refusal="a line break") if broken else super().parse(completion)
 
 
 def parser_reads_target():

@@ -5,7 +5,7 @@ from statistics import fmean
 
 from rftcore.scoring import Score
 from rftcore.testing.digests import shown
-from rftcore.testing.law import BrokenError, law
+from rftcore.testing.law import BrokenError, NotApplicableError, law
 from rftcore.testing.subject import Subject
 from rftcore.types import Sample
 
@@ -14,6 +14,10 @@ MOST = 6  # samples that are attacked
 _ABOUT_THE_ANSWER = 0.5  # a reward that tells truth from lie by so much is about the answer
 HOLDS = ("right-is-worth-it", "silence-earns-least")
 READS = ("parser-one-answer", "parser-ignores-reasoning")
+_MALFORMED = (
+    *("form/empty", "form/blank", "tags/several-after-reasoning", "tags/nested"),
+    *("tags/in-reasoning", "tags/reasoned-again"),
+)
 
 
 @law(
@@ -98,6 +102,38 @@ def no_repetition(subject: Subject) -> None:
 def no_strange_text(subject: Subject) -> None:
     """nan, inf, 1e999, digits of other scripts; zero-width, direction and control characters."""
     _resisted(subject, ["strange", "hidden"])
+
+
+@law(
+    "form-has-content",
+    "mix",
+    "A reward for form pays nothing for empty, doubled or nested blocks.",
+    why="The cheapest text that passes is what the policy ends up writing.",
+    cause="a pattern such as <think>.*</think>\\s*<answer>.*</answer>, whose dots match anything",
+    fix="rft.rewards.tags, or count the tags and look at what stands between them",
+    needs=HOLDS,
+)
+def form_has_content(subject: Subject) -> None:
+    """Of rewards that pay every well-formed completion, right or wrong, and nothing for silence."""
+    forms = [name for name in subject.terms if _is_about_form(subject, name)]
+    if not forms:
+        raise NotApplicableError("no reward is about form alone")
+    for sample in subject.few[:MOST]:
+        named = [(name, text) for name, text in subject.attacks(sample) if name in _MALFORMED]
+        scores = subject.score([text for _, text in named], sample)
+        for (attack, text), score in zip(named, scores, strict=True):
+            for name in forms:
+                if (value := _value(score, name)) and value > 0:
+                    raise BrokenError(f"{name} pays {value:g} for {attack}: {shown(text)}")
+
+
+def _is_about_form(subject: Subject, name: str) -> bool:
+    for sample in subject.few[:MOST]:
+        texts = [subject.target(sample), *subject.lies(sample), ""]
+        *formed, silent = [_value(score, name) for score in subject.score(texts, sample)]
+        if {*formed} != {1.0} or silent:
+            return False
+    return True
 
 
 def _resisted(subject: Subject, kinds: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ import math
 import numbers
 import random
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from rftcore import attacks, markup, rewards
@@ -37,20 +38,14 @@ _GROUP = 4  # completions of one prompt
 )
 def rewards_fast(subject: Subject) -> None:
     """By the clock, since waiting counts too; the shortest of ten calls if the first is late."""
-    late, calls = [], 0
-    for name, completion, sample in _attempts(subject):
-        calls += 1
+    calls = list(_attempts(subject))
+    late = 0
+    for name, completion, sample in calls:
         seconds = _seconds(subject, name, completion, sample)
-        if seconds > DEADLINE_S:
-            late.append((seconds, name, completion))
-        if math.isinf(seconds):
-            break  # others would wait as long
-    if late and len(late) > calls / 100:
-        seconds, name, completion = max(late)
-        told = f"more than {PATIENCE_S:g} s" if math.isinf(seconds) else f"{seconds:.2f} s"
-        raise BrokenError(
-            f"{name} took {told} for {shown(completion)}; {len(late)} of {calls} were late"
-        )
+        late += seconds > DEADLINE_S
+        if late > len(calls) / 100 or math.isinf(seconds):
+            told = f"more than {PATIENCE_S:g} s" if math.isinf(seconds) else f"{seconds:.2f} s"
+            raise BrokenError(f"{name} took {told} for {shown(completion)}")
 
 
 @law(
@@ -248,14 +243,16 @@ def rewards_hide_no_fault(subject: Subject) -> None:
     needs=SCORED,
 )
 def rewards_leave_input(subject: Subject) -> None:
-    """Answer, gold and sample, before and after."""
-    for sample in subject.few:
+    """Answer and gold before and after; the samples before the first call of all and now."""
+    for sample, untouched in zip(subject.few, subject.untouched, strict=True):
         for name in subject.terms:
             function, x = subject.seen_by(name, subject.target(sample), sample)
-            before = canonical(x)
+            before = canonical([x.answer, x.gold])
             function(x)
-            if canonical(x) != before:
-                raise BrokenError(f"{name} changed {shown(before)} to {shown(canonical(x))}")
+            if (after := canonical([x.answer, x.gold])) != before:
+                raise BrokenError(f"{name} changed {shown(before)} to {shown(after)}")
+        if (after := canonical(sample)) != untouched:
+            raise BrokenError(f"a reward changed {shown(untouched)} to {shown(after)}")
 
 
 @law(
@@ -274,6 +271,7 @@ def closer_earns_more(subject: Subject) -> None:
     if not named or not samples:
         raise NotApplicableError("no answer is a number, or no reward looks at the answer alone")
     steps = st.integers(0, 30) | st.sampled_from([50, 100, 1000])
+    near_by = [(one, one + 1) for one in range(6)]
 
     def check(row: tuple[Sample, int, int, int]) -> None:
         sample, side, one, two = row
@@ -281,6 +279,8 @@ def closer_earns_more(subject: Subject) -> None:
         for name in named:
             _closer(subject, name, sample, side * near, side * far)
 
+    for sample, side, pair in product(samples[:4], (-1, 1), near_by):
+        check((sample, side, *pair))
     for_all(subject, st.tuples(one_of(samples), one_of([-1, 1]), steps, steps), check)
 
 
