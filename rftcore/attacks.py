@@ -82,7 +82,7 @@ def signs(completion: str) -> tuple[str, ...]:
         "list": any(map(_is_list, answers)),
         "tags": not _is_subsequence(markup.tags_of(completion), _IN_ORDER),
         "echo": markup.REQUEST in completion,
-        "form": any(map(_says_nothing, answers)),
+        "form": markup.has_tags(completion) and any(map(_says_nothing, answers)),
         "huge": len(completion) > _HUGE,
         "repeat": any(map(_is_repeated, answers)) or _repeats_itself(completion),
         "strange": any(map(_is_strange, answers)),

@@ -56,7 +56,7 @@ def test_a_law_says_all_it_should_and_needs_only_earlier_ones(law: Law):
 
     assert law.about in KINDS
     assert all((law.title.endswith("."), law.why.endswith("."), law.cause, law.fix))
-    assert {*law.needs} <= {*before} | {"samples-pure"}
+    assert {*law.needs} <= {*before, "samples-pure"}
 
 
 # --- the command and the decorator -----------------------------------------------------------
@@ -92,7 +92,7 @@ def test_an_expected_failure_is_strict(law: str, state: str, code: int):
     done = check(bad_plugin(LAWS["bounds-kept"]), "--law", law, "--expect", f"{law}=no bounds yet")
 
     assert done.exit_code == code
-    assert done.output.startswith(f"{state} ")
+    assert f"\n{state} " in done.output
     assert "no bounds yet" in done.output
 
 
@@ -165,19 +165,10 @@ def test_values_are_alike_in_any_process(value: object):
     assert canonical(value) == canonical(pickle.loads(pickle.dumps(value)))
 
 
-def test_a_tripwire_trips_whatever_is_done_with_it():
-    for look in (
-        len,
-        iter,
-        str,
-        float,
-        bool,
-        hash,
-        sorted,
-        lambda wire: wire == 3,
-        lambda w: 3 - w,
-    ):
-        wire = Tripwire()
-        with pytest.raises((TrippedError, TypeError)):
-            look(wire)
-        assert wire.tripped or look is hash
+@pytest.mark.parametrize("look", [len, iter, str, float, bool, sorted, abs])
+def test_a_tripwire_trips_whatever_is_done_with_it(look):
+    wire = Tripwire()
+
+    with pytest.raises(TrippedError):
+        look(wire)
+    assert wire.tripped

@@ -128,27 +128,6 @@ def rewards_finite(subject: Subject) -> None:
 
 
 @law(
-    "rewards-in-range",
-    "reward",
-    "A reward that counts lies in [-1, 1].",
-    why="Its weight then says how much it counts, and no completion runs away with the step.",
-    cause="a sum of points, a number of characters, a distance",
-    fix="divide by the most there can be, and let the weight say how much it matters",
-    needs=SCORED,
-)
-def rewards_in_range(subject: Subject) -> None:
-    """Of terms whose weight is not 0, on the same completions."""
-
-    def check(pair: Pair) -> None:
-        for name in subject.paid:
-            value = _number(_called(subject, name, *pair))
-            if value is not None and not -1 <= value <= 1:
-                raise BrokenError(f"{name} of {shown(pair[0])} is {value:g}")
-
-    _for_attempts(subject, check)
-
-
-@law(
     "rewards-deterministic",
     "reward",
     "The same completion of the same sample earns the same again.",
@@ -165,6 +144,27 @@ def rewards_deterministic(subject: Subject) -> None:
             values = [shown(_called(subject, name, *pair)) for _ in range(3)]
             if len(set(values)) > 1:
                 raise BrokenError(f"{name} of {shown(pair[0])} is {', then '.join(values)}")
+
+    _for_attempts(subject, check)
+
+
+@law(
+    "rewards-in-range",
+    "reward",
+    "A reward that counts lies in [-1, 1].",
+    why="Its weight then says how much it counts, and no completion runs away with the step.",
+    cause="a sum of points, a number of characters, a distance",
+    fix="divide by the most there can be, and let the weight say how much it matters",
+    needs=SCORED,
+)
+def rewards_in_range(subject: Subject) -> None:
+    """Of terms whose weight is not 0, on the same completions."""
+
+    def check(pair: Pair) -> None:
+        for name in subject.paid:
+            value = _number(_called(subject, name, *pair))
+            if value is not None and not -1 <= value <= 1:
+                raise BrokenError(f"{name} of {shown(pair[0])} is {value:g}")
 
     _for_attempts(subject, check)
 
