@@ -159,7 +159,7 @@ def _repeats(right: str) -> Iterator[tuple[str, str]]:
 
 
 def _huge(answers: Sequence[str]) -> Iterator[tuple[str, str]]:
-    yield "huge/every-answer", _answered(", ".join(answers * (_MANY // len(answers))))
+    yield "huge/every-answer", _answered(", ".join([*answers] * (_MANY // len(answers))))
     yield "huge/words", _answered("so " * _MANY, "so " * _MANY)
     yield "huge/digits", _answered("7" * 5 * _MANY)
     yield "huge/brackets", _answered("(" * 5 * _MANY)

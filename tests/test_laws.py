@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -127,6 +129,15 @@ def test_a_setting_changes_what_is_checked():
     heavy = check(name, "--law", "right-is-worth-it", "--set", "rewards.format.weight=10")
     assert heavy.exit_code == 1
     assert "--set rewards.format.weight=10" in heavy.output
+
+
+def test_without_hypothesis_the_command_says_what_to_install():
+    code = "import sys; sys.modules['hypothesis'] = None; from rftcore.cli import main; main()"
+    command = [sys.executable, "-c", code, "plugins", "check", "counting"]
+    done = subprocess.run(command, capture_output=True, text=True)
+
+    assert done.returncode == 2
+    assert "pip install 'rftcore[testing]'" in done.stderr
 
 
 def test_a_case_that_is_expected_to_break_must_break(pytester: pytest.Pytester):

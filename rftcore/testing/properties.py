@@ -16,6 +16,8 @@ except ImportError as error:
         "the laws need hypothesis, which is not installed: pip install 'rftcore[testing]'"
     ) from error
 
+__all__ = ["NASTY", "Pair", "answers", "attempts", "for_all", "one_of", "reasonings", "st", "texts"]
+
 if TYPE_CHECKING:
     from rftcore.testing.subject import Subject
     from rftcore.types import Sample

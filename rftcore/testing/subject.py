@@ -209,7 +209,11 @@ class Subject:
         _ = self.untouched
         function: Any = self.terms[name].reward
         parsed = self.parser.parse(completion)
-        known = {"completion": completion, "sample": sample, **dict.fromkeys(_STATED)}
+        known: dict[str, Any] = {
+            "completion": completion,
+            "sample": sample,
+            **dict.fromkeys(_STATED),
+        }
         used = {field: known[field] for field in rewards.uses(function)}
         answer = parsed.value if parsed.ok else None
         return function, RewardInput(answer=answer, gold=self.value(sample), **used)
@@ -245,7 +249,7 @@ class Subject:
 
         What cannot be made here is not asked for: the laws on it say what is wrong.
         """
-        question = {
+        question: dict[str, Any] = {
             "task": self.name,
             "plugin": self.offer.plugin.distribution,
             "recipe": self.layer[1],

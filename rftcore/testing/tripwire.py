@@ -14,12 +14,14 @@ class TrippedError(Exception):
 class Tripwire:
     """Raises `TrippedError` when compared, counted, converted, called or asked for anything."""
 
+    tripped: bool
+
     def __init__(self) -> None:
-        object.__setattr__(self, "tripped", False)
+        self.tripped = False
 
     def trip(self, *_: Any, **__: Any) -> Any:
         """Remember, and raise."""
-        object.__setattr__(self, "tripped", True)
+        self.tripped = True
         raise TrippedError("this sample is broken on purpose")
 
     __hash__ = None  # type: ignore[assignment]
