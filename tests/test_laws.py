@@ -19,7 +19,7 @@ from rftcore.testing.tripwire import TrippedError, Tripwire
 pytest_plugins = ("pytester",)
 
 BAD = Path(__file__).parent / "bad_plugins"
-QUICK = Settings(examples=15, samples=24, seconds=2.0)
+QUICK = Settings(examples=10, samples=24, seconds=2.0)
 
 
 @pytest.fixture(autouse=True)

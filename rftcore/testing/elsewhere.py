@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-_PATIENCE_S = 120.0
+_PATIENCE_S = 600.0  # of which it computes a second or two
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from rftcore.testing.digests import canonical, digest
 from rftcore.testing.elsewhere import Elsewhere, ask
 from rftcore.testing.law import NotApplicableError
 from rftcore.testing.scores import row_of, scorer_of
-from rftcore.types import Dataset, Parser, Reward, RewardInput, Sample, Task, Term
+from rftcore.types import Dataset, Parsed, Parser, Reward, RewardInput, Sample, Task, Term
 
 FEW = 12  # samples that are scored with many completions
 PLAIN = "I look at the picture."  # reasoning for a sample that has none
@@ -67,6 +67,7 @@ class Subject:
         self.task: Task = self.again()
         self.dataset: Dataset = dataset_of(self.task)
         self.parser: Parser = parser_of(self.task)
+        self._last: tuple[str, Parsed] | None = None
 
     def again(self) -> Task:
         """The same task, made anew."""
@@ -208,7 +209,7 @@ class Subject:
         """A reward and what it would be told, to call it without the scorer's protection."""
         _ = self.untouched
         function: Any = self.terms[name].reward
-        parsed = self.parser.parse(completion)
+        parsed = self._parse(completion)
         known: dict[str, Any] = {
             "completion": completion,
             "sample": sample,
@@ -217,6 +218,12 @@ class Subject:
         used = {field: known[field] for field in rewards.uses(function)}
         answer = parsed.value if parsed.ok else None
         return function, RewardInput(answer=answer, gold=self.value(sample), **used)
+
+    def _parse(self, completion: str) -> Parsed:
+        """Each reward is asked about one completion after the other: read it once."""
+        if self._last is None or self._last[0] is not completion:
+            self._last = completion, self.parser.parse(completion)
+        return self._last[1]
 
     # --- another process ---
 
