@@ -40,6 +40,30 @@ def within(seconds: float) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, max(1e-3, left - (time.monotonic() - start)))
 
 
+@contextmanager
+def computing_at_most(seconds: float) -> Iterator[None]:
+    """Raise `TooLong` in the block after `seconds` of computing: a busy machine adds nothing.
+
+    In the main thread only. Waiting does not count either: that is for `within`.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(
+        signal, "setitimer"
+    ):
+        yield
+        return
+
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        raise TooLong
+
+    handler = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, handler or signal.SIG_DFL)
+
+
 def computing(call: Callable[[], object]) -> float:
     """Seconds that a call computes, the waiting of a busy machine not counted."""
     start = time.process_time()

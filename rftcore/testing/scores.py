@@ -4,7 +4,7 @@ from rftcore.scoring import Score, Scorer
 from rftcore.types import Task
 
 Row = dict[str, tuple[str, float | None]]  # by reward: outcome and value
-PATIENCE_S = 20.0  # for one call of a reward, which a busy machine may keep waiting
+PATIENCE_S = 30.0  # for one call of a reward, which a busy machine may keep waiting
 _NEVER_STOP = 10**9  # failures: the laws want to see all of them
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rftcore.errors import PluginError, closest
-from rftcore.testing.clock import TooLong, within
+from rftcore.testing.clock import TooLong, computing_at_most, within
 from rftcore.testing.digests import shown
 from rftcore.testing.law import BrokenError, Law, NotApplicableError
 from rftcore.testing.laws import LAWS
@@ -17,7 +17,8 @@ from rftcore.testing.subject import Settings, Subject
 
 State = Literal["ok", "broken", "not applicable", "expected", "unexpected"]
 BAD = ("broken", "unexpected")
-_LONGEST_S = 300.0  # for one law: a plugin that hangs must not hang its check
+# For one law: a plugin that hangs must not hang its check. A busy machine takes its time.
+_COMPUTING_S, _WAITING_S = 90.0, 1800.0
 
 
 @dataclass(frozen=True)
@@ -136,14 +137,14 @@ def _waiting(law: Law, needs: list[str]) -> Result:
 
 def _outcome(check: Callable[[], None]) -> tuple[State, str]:
     try:
-        with within(_LONGEST_S):
+        with within(_WAITING_S), computing_at_most(_COMPUTING_S):
             check()
     except BrokenError as breach:
         return "broken", str(breach)
     except NotApplicableError as reason:
         return "not applicable", str(reason)
     except TooLong:
-        return "broken", f"a call that did not end, or the whole law, within {_LONGEST_S:g} s"
+        return "broken", "a call did not end in time"
     except Exception as error:  # a plugin may raise anything, anywhere
         return "broken", shown(f"{type(error).__name__}: {error}", 400)
     return "ok", ""

@@ -366,7 +366,7 @@ def _in_training(subject: Subject, sample: Sample, group: list[str], step: int) 
         for score in scores:
             for name, part in score.parts.items():
                 alone = _called(subject, name, group[scores.index(score)], sample)
-                if part.failed and not isinstance(alone, Exception) and _is_finite(alone):
+                if part.kind == "error" and not isinstance(alone, Exception) and _is_finite(alone):
                     raise BrokenError(f"{name} at step {step}, {tokens} tokens: {part.note}")
 
 
