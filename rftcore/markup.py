@@ -41,6 +41,11 @@ def has_tags(text: str) -> bool:
     return _TAG.search(text) is not None
 
 
+def tags_of(text: str) -> list[str]:
+    """Every think and answer tag of `text`, in order and as it is spelt there."""
+    return [tag[0] for tag in _TAG.finditer(text)]
+
+
 def is_well_formed(text: str, blocks: Sequence[str] = (THINK, ANSWER)) -> bool:
     """Whether `text` is one block of each name, in this order, each with content.
 

@@ -20,6 +20,7 @@ from rftcore.config import (
     load_recipe,
     read_recipe_file,
 )
+from rftcore.testing import LAWS, Law
 from rftcore.training.fields import DERIVED
 
 ROOT = Path(__file__).parent.parent
@@ -137,6 +138,15 @@ def test_every_environment_variable_is_documented() -> None:
 @pytest.mark.parametrize("name", [n for n in vars(errors) if n.endswith("Error")])
 def test_every_error_is_documented(name: str) -> None:
     assert f"| `{name}` |" in (DOCS / "errors.md").read_text()
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_every_law_is_documented(law: Law) -> None:
+    assert f"| `{law.id}` | {law.title} | {law.why} |" in section("laws.md", "All laws")
+
+
+def test_no_documented_law_is_gone() -> None:
+    assert len(re.findall(r"^\| `", section("laws.md", "All laws"), re.M)) == len(LAWS)
 
 
 def test_every_recipe_in_the_docs_is_a_recipe(tmp_path: Path) -> None:

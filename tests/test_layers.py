@@ -19,7 +19,7 @@ ROWS = (
     ("bars", "config", "hookspecs", "markup"),
     ("pictures", "plugins"),
     ("options", "runs", "scaffold"),
-    ("datasets", "prompts", "parsers", "rewards"),
+    ("attacks", "datasets", "prompts", "parsers", "rewards"),
     ("builtin", "scoring", "data"),
     ("models",),
     ("describe", "replay", "stored", "summary"),
@@ -37,7 +37,7 @@ NEVER = {
     "testing": {"models", "training"},
 }
 HEAVY = {"torch", "transformers", "trl", "accelerate", "datasets"}
-SLOW = HEAVY | {"PIL", "math_verify", "mitsuba", "numpy", "pandas", "sympy"}
+SLOW = HEAVY | {"PIL", "hypothesis", "math_verify", "mitsuba", "numpy", "pandas", "sympy"}
 MAY_LOAD_HEAVY = {"models", "training", "evaluation", "processes"}
 TEMPLATES = ROOT / "scaffold" / "templates"  # packages to be, none of ours
 FILES = sorted(f for f in ROOT.rglob("*.py") if not f.is_relative_to(TEMPLATES))
@@ -96,7 +96,7 @@ def test_heavy_packages_load_only_where_a_model_is_used(file):
 
 @pytest.mark.parametrize("file", named(FILES).values(), ids=named(FILES))
 def test_a_slow_package_is_imported_when_used(file):
-    if file == ROOT / "cli" / "preview.py" or module_of(file) == "training":
+    if file == ROOT / "cli" / "preview.py" or module_of(file) in ("testing", "training"):
         return  # these are themselves imported when used
     top = [n for n in parsed(file).body if isinstance(n, ast.Import | ast.ImportFrom)]
     roots = {name.partition(".")[0] for node in top for name in imports(node)}
@@ -114,6 +114,7 @@ def test_a_slow_package_is_imported_when_used(file):
         "from rftcore.cli import main; main(['--help'], standalone_mode=False)",
         "from rftcore.cli import main; main(['train', '--help'], standalone_mode=False)",
         "from rftcore.cli import main; main(['plugins', 'list'], standalone_mode=False)",
+        "from rftcore.cli import main; main(['plugins', 'check', '--help'], standalone_mode=False)",
         "from rftcore.cli import main; main(['tasks', 'list'], standalone_mode=False)",
     ],
 )
@@ -122,6 +123,12 @@ def test_starting_up_loads_nothing_slow(code):
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "loaded:"
+
+
+def test_hypothesis_is_imported_by_the_laws_alone():
+    users = {module_of(file) for file in FILES if "hypothesis" in set(imports(parsed(file)))}
+
+    assert users == {"testing"}
 
 
 def test_public_names_are_few_sorted_and_there():

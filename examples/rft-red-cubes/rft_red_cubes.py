@@ -33,6 +33,8 @@ class RedCubes:
 
     def sample(self, split: str, index: int) -> rft.Sample:
         """The cubes, row by row, with a running count of the red ones as the reasoning."""
+        if not 0 <= index < SIZES[split]:
+            raise IndexError(index)
         random, cubes, marks, count = Random(f"{split}/{index}"), [], [], 0
         for cell in sorted(random.sample(range(9), random.randint(2, 8))):
             x, y = (32 + 64 * at + random.randint(-9, 9) for at in (cell % 3, cell // 3))

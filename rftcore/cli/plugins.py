@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rftcore.cli.check import check
 from rftcore.plugins.offers import KINDS
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 @click.group()
 def plugins() -> None:
     """See which plugins are installed and what they offer."""
+
+
+plugins.add_command(check)
 
 
 @plugins.command("list")

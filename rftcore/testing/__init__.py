@@ -1,0 +1,51 @@
+"""The laws that every plugin obeys, and what runs them.
+
+    from rftcore.testing import parametrize_laws
+
+    @parametrize_laws("my-task")
+    def test_law(law):
+        law.check()
+
+`rft plugins check NAME` runs the same laws. They need hypothesis:
+`pip install 'rftcore[testing]'`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rftcore.testing.law import BrokenError, Law, NotApplicableError
+    from rftcore.testing.laws import LAWS
+    from rftcore.testing.marks import parametrize_laws
+    from rftcore.testing.subject import Settings, Subject
+    from rftcore.testing.trial import Result, Trial
+
+__all__ = [
+    "LAWS",
+    "BrokenError",
+    "Law",
+    "NotApplicableError",
+    "Result",
+    "Settings",
+    "Subject",
+    "Trial",
+    "parametrize_laws",
+]
+
+_MODULES = {
+    "LAWS": "laws",
+    "BrokenError": "law",
+    "Law": "law",
+    "NotApplicableError": "law",
+    "Result": "trial",
+    "Settings": "subject",
+    "Subject": "subject",
+    "Trial": "trial",
+    "parametrize_laws": "marks",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'rftcore.testing' has no attribute {name!r}")
+    return getattr(import_module(f"rftcore.testing.{_MODULES[name]}"), name)

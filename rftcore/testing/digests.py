@@ -1,0 +1,47 @@
+"""What makes two samples, or two values, the same: in this process and in another one."""
+
+import hashlib
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from rftcore.types import Sample
+
+
+def canonical(value: Any) -> str:
+    """A value in words that do not depend on the order of sets or the place in memory."""
+    if isinstance(value, Mapping):
+        pairs = sorted(f"{canonical(key)}: {canonical(one)}" for key, one in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, Set):
+        return f"set({', '.join(sorted(map(canonical, value)))})"
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
+        return f"[{', '.join(map(canonical, value))}]"
+    if is_dataclass(value) and not isinstance(value, type):
+        told = [f"{f.name}={canonical(getattr(value, f.name))}" for f in fields(value) if f.compare]
+        return f"{type(value).__name__}({', '.join(told)})"
+    text = repr(value)
+    return type(value).__qualname__ if " at 0x" in text else text
+
+
+def digest(sample: Sample) -> str:
+    """Hash of all that a sample says, with its pictures' keys for its pictures."""
+    return hashlib.sha256(canonical(sample).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def difference(one: Sample, two: Sample) -> str:
+    """The first field in which two samples differ, with both values, or ""."""
+    for f in fields(one):
+        mine, other = (canonical(getattr(sample, f.name)) for sample in (one, two))
+        if mine != other:
+            return f"{f.name} is {shown(mine)} and then {shown(other)}"
+    return ""
+
+
+def shown(text: object, most: int = 160) -> str:
+    """A value as an example shows it: on one line, its middle left out if it is long."""
+    line = text if isinstance(text, str) and text.isprintable() else repr(text)
+    if len(line) <= most:
+        return line
+    half = most // 2
+    return f"{line[:half]} ... {line[-half:]} ({len(line)} characters)"

@@ -1,0 +1,162 @@
+"""Laws of the mix: the truth is right and earns the most, and the rest earns what it deserves."""
+
+from statistics import fmean
+
+from rftcore import markup
+from rftcore.testing.digests import shown
+from rftcore.testing.law import BrokenError, NotApplicableError, law
+from rftcore.testing.laws.reward import SCORED
+from rftcore.testing.properties import for_all, one_of, reasonings, st
+from rftcore.testing.subject import Subject
+from rftcore.types import Sample
+
+TRUTH = ("truth-is-correct",)
+TELLS = ("wrong-is-not-correct",)
+SHARE = 0.25  # of what a target earns over saying nothing: the least that being right is worth
+LUCKY = 0.25  # share of other samples' golds that may be right by chance
+_NOISE = 1e-9
+
+
+@law(
+    "truth-is-correct",
+    "mix",
+    "What SFT teaches is correct: its accuracy is exactly 1.",
+    why="Evaluation reports the share of completions whose accuracy is 1.",
+    cause="an accuracy with a different scale, a stricter comparison than the parser's, or None",
+    fix="let the accuracy term give 1 for the gold",
+    needs=(*SCORED, "parser-reads-target", "rewards-stateless"),
+)
+def truth_is_correct(subject: Subject) -> None:
+    """Of many samples of all splits."""
+    for sample in subject.every[:200]:
+        score = subject.score([subject.target(sample)], sample)[0]
+        if not score.correct:
+            part = score.parts[subject.task.accuracy]
+            raise BrokenError(f"{_named(sample)}: accuracy is {part.value} ({part.kind})")
+
+
+@law(
+    "wrong-is-not-correct",
+    "mix",
+    "The gold of another sample is not correct.",
+    why="An accuracy that is 1 for everything reports 100 % and teaches nothing.",
+    cause="the answer is compared with itself, or only asked whether it is there",
+    fix="compare x.answer with x.gold",
+    needs=TRUTH,
+)
+def wrong_is_not_correct(subject: Subject) -> None:
+    """But for a few, which a tolerance may let pass."""
+    subject.need_others()
+    pairs = [(text, sample) for sample in subject.few for text in _wrong(subject, sample)]
+    right = [(text, one) for text, one in pairs if subject.score([text], one)[0].correct]
+    if len(right) > LUCKY * len(pairs):
+        text, one = right[0]
+        raise BrokenError(
+            f"{len(right)} of {len(pairs)} wrong answers are correct, such as {shown(text)} for "
+            f"the gold {shown(one.gold)}"
+        )
+
+
+@law(
+    "truth-earns-most",
+    "mix",
+    "Nothing earns more than what SFT teaches.",
+    why="GRPO leaves for whatever earns more, and forgets what SFT taught.",
+    cause="a term that pays for what targets do not have, or a weight with the wrong sign",
+    fix="show the completion that earns more; take that term out or lower its weight",
+    needs=(*TRUTH, *TELLS),
+)
+def truth_earns_most(subject: Subject) -> None:
+    """Not another sample's target, and not saying nothing."""
+    for sample in subject.few:
+        target = subject.target(sample)
+        most = subject.total(target, sample)
+        for text in (*subject.lies(sample), *_wrong(subject, sample), ""):
+            if (earned := subject.total(text, sample)) > most + _NOISE:
+                raise BrokenError(
+                    f"{_named(sample)}: {shown(text)} earns {earned:g}, {shown(target)} {most:g}"
+                )
+
+
+@law(
+    "right-is-worth-it",
+    "mix",
+    "Being right is worth at least a quarter of all there is to earn.",
+    why="Where form pays nearly everything, the policy perfects the form and stays wrong.",
+    cause="format or length weighs more than accuracy",
+    fix="raise the weight of accuracy, or lower the others",
+    needs=("truth-earns-most",),
+)
+def right_is_worth_it(subject: Subject) -> None:
+    """In the mean: targets, against other samples' targets, against saying nothing."""
+    truth, wrong, silence = _means(subject)
+    if truth - wrong < SHARE * (truth - silence) - _NOISE or truth - wrong <= _NOISE:
+        raise BrokenError(
+            f"in the mean a target earns {truth:.3g}, a wrong answer in the same form {wrong:.3g}, "
+            f"saying nothing {silence:.3g}"
+        )
+
+
+@law(
+    "silence-earns-least",
+    "mix",
+    "Saying nothing is never right and earns no more than a wrong answer.",
+    why="A policy that is punished for trying stops trying.",
+    cause="a reward for short completions, or a penalty for wrong answers alone",
+    fix="pay for brevity only among correct completions; no answer is a wrong answer",
+    needs=(*TRUTH, *TELLS),
+)
+def silence_earns_least(subject: Subject) -> None:
+    """The empty completion, and a blank one."""
+    _, wrong, _ = _means(subject)
+    for text in ("", " \n"):
+        scores = [(one, subject.score([text], one)[0]) for one in subject.few]
+        for sample, score in scores:
+            if score.correct:
+                raise BrokenError(f"{_named(sample)}: {text!r} is correct")
+        earned = fmean(score.total or 0.0 for _, score in scores)
+        if earned > wrong + _NOISE:
+            raise BrokenError(
+                f"{text!r} earns {earned:.3g} in the mean, a wrong answer {wrong:.3g}"
+            )
+
+
+@law(
+    "accuracy-ignores-reasoning",
+    "mix",
+    "Whether an answer is correct does not depend on the reasoning before it.",
+    why="The number in the report would measure style.",
+    cause="the accuracy searches the whole completion",
+    fix="compare the parsed answer; reward reasoning in a term of its own",
+    needs=(*TRUTH, "parser-ignores-reasoning"),
+)
+def accuracy_ignores_reasoning(subject: Subject) -> None:
+    """The gold after any reasoning is correct."""
+
+    def check(row: tuple[str, Sample]) -> None:
+        reasoning, sample = row
+        text = markup.write(reasoning, sample.gold)
+        if not subject.score([text], sample)[0].correct:
+            raise BrokenError(f"{shown(text)} is not correct, and its answer is the gold")
+
+    for_all(subject, st.tuples(reasonings(subject), one_of(subject.few)), check)
+
+
+def _named(sample: Sample) -> str:
+    return sample.origin or f"sample {sample.id}"
+
+
+def _wrong(subject: Subject, sample: Sample) -> list[str]:
+    """Wrong answers after this sample's own reasoning, as far as it has some."""
+    reasoning = sample.cot if sample.cot and not markup.has_tags(sample.cot) else "I look."
+    return [markup.write(reasoning, gold) for gold in subject.others(sample)[:4]]
+
+
+def _means(subject: Subject) -> tuple[float, float, float]:
+    """What is earned in the mean by the truth, by the truth about others, by saying nothing."""
+    lies = [(text, sample) for sample in subject.few for text in subject.lies(sample)]
+    if not lies:
+        raise NotApplicableError("all golds that were read are the same")
+    truth = fmean(subject.total(subject.target(sample), sample) for sample in subject.few)
+    wrong = fmean(subject.total(text, sample) for text, sample in lies)
+    return truth, wrong, fmean(subject.total("", sample) for sample in subject.few)

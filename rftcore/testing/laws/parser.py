@@ -1,0 +1,306 @@
+"""Laws of a parser: total, quick, and fooled by nothing that stands around the answer."""
+
+from collections.abc import Callable
+
+from rftcore import attacks, markup
+from rftcore.testing.clock import TooLong, computing, within
+from rftcore.testing.digests import canonical, shown
+from rftcore.testing.law import BrokenError, law
+from rftcore.testing.properties import answers, for_all, one_of, reasonings, st
+from rftcore.testing.subject import Subject
+from rftcore.types import Parsed, Sample
+
+WHOLE = ("samples-whole",)
+READS = ("parser-near-linear", "parser-total", "golds-read")
+TARGETS = ("parser-reads-target",)
+SPACES = ("", " ", "\n", "\r\n", "\t", "\n\n  ")
+
+_SIZES = (500, 2_000, 8_000, 32_000)  # characters of hostile text, each four times the last
+_SURELY_S = 0.02  # computing below which nothing is slow
+_LATE_S = 1.5  # for one text
+_GROWTH = 8.0  # of the time for four times the text: 4 is linear, 16 is quadratic
+
+
+@law(
+    "parser-near-linear",
+    "parser",
+    "Four times the text takes about four times as long to read, however hostile.",
+    why="A policy writes thousands of equal letters or brackets early on; training would hang.",
+    cause="a regular expression with nested or neighbouring repeats, such as (\\w+\\s?)*$",
+    fix="possessive quantifiers (++, *+), or refuse long answers before matching",
+    needs=WHOLE,
+)
+def parser_near_linear(subject: Subject) -> None:
+    """By computing time; what looks slow is measured again. An exception is another law's."""
+    for name, make in _hostile(subject):
+        for method in ("parse", "gold"):
+            _near_linear(subject, f"{method} of {name}", getattr(subject.parser, method), make)
+
+
+@law(
+    "parser-total",
+    "parser",
+    "Any text gives an answer or a reason why there is none; the parser never raises.",
+    why="A policy writes anything; a parser that raises stops the run.",
+    cause="int() or float() of text that merely looks like a number, such as \u00b2; an index",
+    fix="match strictly first; return rft.Parsed(refusal='...') for everything else",
+    needs=("parser-near-linear",),
+)
+def parser_total(subject: Subject) -> None:
+    """Random text, tags and answers in any mixture; then long and odd ones."""
+    from rftcore.testing.properties import NASTY
+
+    given = dict.fromkeys(sample.gold for sample in subject.few)
+    fixed = [*NASTY, *given, "", "x" * 100_000, "<answer>" * 3, "<answer>\x00</answer>"]
+    fixed += [text for _, text in attacks.library("Say it.", *_two(subject))]
+    for text in fixed:
+        _total(subject, text)
+    for_all(subject, st.text(max_size=40), lambda text: _total(subject, text))
+    pieces = st.lists(st.sampled_from([*NASTY, *given, " "]), max_size=6).map("".join)
+    for_all(subject, pieces, lambda text: _total(subject, text))
+
+
+@law(
+    "golds-read",
+    "parser",
+    "The parser reads every gold.",
+    why="A gold that cannot be read is an answer that nobody can give; it stops the run.",
+    cause="a range that is too narrow, units or words in the gold, a gold stored with its tags",
+    fix="write golds as the parser's show() writes them",
+    needs=("parser-total",),
+)
+def golds_read(subject: Subject) -> None:
+    """Of all samples that were read; a value equals itself."""
+    for sample in subject.every:
+        parsed = subject.parser.gold(sample.gold)
+        if not parsed.ok:
+            raise BrokenError(f"{_named(sample)}: gold {shown(sample.gold)}: {parsed.refusal}")
+        if parsed.value != parsed.value:  # a NaN
+            raise BrokenError(f"{_named(sample)}: the value of {shown(sample.gold)} is not itself")
+
+
+@law(
+    "parser-round-trip",
+    "parser",
+    "What show() writes, gold() reads back as the same value.",
+    why="Reports and logs show answers by show(): they must mean what was read.",
+    cause="show() rounds, or writes a form that gold() refuses",
+    fix="write the value with all its digits, in the form that gold() reads",
+    needs=READS,
+)
+def parser_round_trip(subject: Subject) -> None:
+    """The golds' values, and those of texts like them."""
+    for_all(subject, answers(subject), lambda text: _round_trip(subject, text))
+
+
+@law(
+    "parser-reads-target",
+    "parser",
+    "The parser finds the gold in the completion that SFT teaches.",
+    why="Otherwise SFT teaches what GRPO then calls no answer.",
+    cause="a pattern without re.DOTALL, which stops at the line break after the tag; other tags",
+    fix="rftcore.parsers.in_tags finds the answer; your parser reads its text",
+    needs=READS,
+)
+def parser_reads_target(subject: Subject) -> None:
+    """The target of every sample that was read."""
+    for sample in subject.every:
+        _means(subject, subject.target(sample), sample)
+
+
+@law(
+    "parser-ignores-space",
+    "parser",
+    "White space around an answer changes nothing.",
+    why="Models differ in the spaces they write; a right answer would be wrong by chance.",
+    cause="the text between the tags is compared as it stands",
+    fix="strip() it before reading",
+    needs=TARGETS,
+)
+def parser_ignores_space(subject: Subject) -> None:
+    """Between tags and answer, and around the whole."""
+
+    def check(row: tuple[Sample, str, str]) -> None:
+        sample, before, after = row
+        text = f"{before}<think>So.</think>{after}<answer>{before}{sample.gold}{after}</answer>"
+        _means(subject, text + before, sample)
+
+    for_all(subject, st.tuples(one_of(subject.few), one_of(SPACES), one_of(SPACES)), check)
+
+
+@law(
+    "parser-ignores-reasoning",
+    "parser",
+    "What the reasoning says is never read as the answer.",
+    why="A draft in the reasoning would hide the answer, or pass for it.",
+    cause="the first answer tag of the text is taken, wherever it stands",
+    fix="rftcore.parsers.in_tags: it looks after the reasoning only",
+    needs=TARGETS,
+)
+def parser_ignores_reasoning(subject: Subject) -> None:
+    """Reasoning that names other answers, in answer tags too."""
+
+    def check(row: tuple[str, Sample]) -> None:
+        reasoning, sample = row
+        _means(subject, markup.write(reasoning, sample.gold), sample)
+
+    for_all(subject, st.tuples(reasonings(subject), one_of(subject.few)), check)
+
+
+@law(
+    "parser-one-answer",
+    "parser",
+    "Several different answers are none of them.",
+    why="Who may give several answers always gives the right one among them.",
+    cause="the first or the last of several answer blocks is taken, or the first word of a block",
+    fix="read the whole block, and refuse blocks that disagree",
+    needs=("parser-ignores-reasoning",),
+)
+def parser_one_answer(subject: Subject) -> None:
+    """Several blocks that disagree are refused; a list in a block is no member of it."""
+    subject.need_others()
+    for sample in subject.few:
+        others = subject.others(sample)[:3]
+        both = (sample.gold, others[0])
+        for one, two in (both, both[::-1]):
+            text = f"<think>So.</think><answer>{one}</answer><answer>{two}</answer>"
+            if (parsed := subject.parser.parse(text)).ok:
+                raise BrokenError(f"{shown(text)} is read as {shown(parsed.value)}")
+        for joint in (", ", " or ", "\n"):
+            _no_member(subject, joint.join([sample.gold, *others]), [sample.gold, *others])
+
+
+@law(
+    "parser-refuses-unfinished",
+    "parser",
+    "A completion that was cut off has no answer.",
+    why="Half an answer may be another one, 12 of 128, and unfinished thinking is no answer.",
+    cause="the closing tag is optional, or the last number of the text is taken",
+    fix="want both answer tags, and the reasoning closed",
+    needs=TARGETS,
+)
+def parser_refuses_unfinished(subject: Subject) -> None:
+    """What SFT teaches, cut anywhere between its first tag and its last."""
+    for sample in subject.few:
+        target = subject.target(sample)
+        for end in {len(target) * part // 12 for part in range(1, 12)} | {len(target) - 4}:
+            text = target[: max(end, len("<think>"))]
+            if (parsed := subject.parser.parse(text)).ok:
+                raise BrokenError(f"{shown(text)} is read as {shown(parsed.value)}")
+
+
+def _named(sample: Sample) -> str:
+    return sample.origin or f"sample {sample.id}"
+
+
+def _two(subject: Subject) -> tuple[str, list[str]]:
+    golds = list(dict.fromkeys(sample.gold for sample in subject.few))
+    return golds[0], golds[1:]
+
+
+def _hostile(subject: Subject) -> list[tuple[str, Callable[[int], str]]]:
+    """Texts of any length that readers stumble over, by name."""
+    gold = subject.few[0].gold
+    pieces = ["a", "1", "1,", "a ", "(", "[", "<", " ", "\n", "-", "\\", ".", "f(0, a) ", gold]
+    named = {f"many {shown(piece)}": piece for piece in pieces}
+    tags = ["<answer>", "</answer>", "<think>", "<answer></answer>", f"<answer>{gold}</answer>"]
+    made: list[tuple[str, Callable[[int], str]]] = []
+    for name, piece in named.items():
+        made.append((name, lambda n, p=piece: p * (n // len(p)) + "!"))  # type: ignore[misc]
+        made.append(
+            (f"{name} in tags", lambda n, p=piece: f"<answer>{p * (n // len(p))}!</answer>")  # type: ignore[misc]
+        )
+    made += [(f"many {tag}", lambda n, p=tag: p * (n // len(p))) for tag in tags]  # type: ignore[misc]
+    return made
+
+
+def _near_linear(
+    subject: Subject, what: str, read: Callable[[str], object], make: Callable[[int], str]
+) -> None:
+    last = 0.0
+    for size in _SIZES:
+        text = make(size)
+        spent = _spent(read, text)
+        if spent is None:
+            raise BrokenError(f"{what}: {len(text)} characters take more than {_LATE_S:g} s")
+        again = 0
+        while spent > _SURELY_S and spent > _GROWTH * last and again < 3:
+            spent, again = min(spent, _spent(read, text) or spent), again + 1
+        if spent > _SURELY_S and size > _SIZES[0] and spent > _GROWTH * max(last, 1e-4):
+            raise BrokenError(
+                f"{what}: {len(text)} characters take {spent:.3f} s, a quarter of them {last:.4f} s"
+            )
+        last = spent
+
+
+def _spent(read: Callable[[str], object], text: str) -> float | None:
+    def call() -> None:
+        try:
+            read(text)
+        except Exception:
+            return  # the law of totality has that
+
+    try:
+        with within(_LATE_S * 20):  # of a busy machine
+            spent = computing(call)
+    except TooLong:
+        return None
+    return spent if spent < _LATE_S else None
+
+
+def _total(subject: Subject, text: str) -> None:
+    for name in ("parse", "gold"):
+        try:
+            parsed, again = (getattr(subject.parser, name)(text) for _ in range(2))
+        except Exception as error:
+            raise BrokenError(
+                f"{name}({shown(text)}) raised {type(error).__name__}: {error}"
+            ) from error
+        if fault := _fault(parsed) or _changed(parsed, again):
+            raise BrokenError(f"{name}({shown(text)}) {fault}")
+
+
+def _fault(parsed: object) -> str:
+    if not isinstance(parsed, Parsed):
+        return f"returned {shown(parsed)}, no rft.Parsed"
+    if parsed.ok and parsed.value is None:
+        return "returned a Parsed with neither a value nor a refusal"
+    if not parsed.ok and not (isinstance(parsed.refusal, str) and parsed.refusal.strip()):
+        return f"refused with {parsed.refusal!r}: say why, in words"
+    return ""
+
+
+def _changed(parsed: Parsed, again: Parsed) -> str:
+    one, two = canonical(parsed), canonical(again)
+    return "" if one == two else f"returned {shown(one)}, and asked again {shown(two)}"
+
+
+def _round_trip(subject: Subject, text: str) -> None:
+    parsed = subject.parser.gold(text)
+    if not parsed.ok:
+        return
+    written = subject.parser.show(parsed.value)
+    back = subject.parser.gold(written)
+    if not back.ok or back.value != parsed.value:
+        read = shown(back.value) if back.ok else f"nothing: {back.refusal}"
+        raise BrokenError(
+            f"{shown(text)} is {shown(parsed.value)}, shown as {shown(written)}, read as {read}"
+        )
+
+
+def _means(subject: Subject, text: str, sample: Sample) -> None:
+    """The completion holds the sample's gold as its answer."""
+    parsed, wanted = subject.parser.parse(text), subject.value(sample)
+    if not parsed.ok or parsed.value != wanted:
+        read = f"read as {shown(parsed.value)}" if parsed.ok else f"refused: {parsed.refusal}"
+        raise BrokenError(f"{shown(text)}, where {shown(sample.gold)} is answered, is {read}")
+
+
+def _no_member(subject: Subject, listed: str, members: list[str]) -> None:
+    text = markup.write("So.", listed)
+    parsed = subject.parser.parse(text)
+    for member in members:
+        if parsed.ok and parsed.value == subject.golds.get(
+            member, subject.parser.gold(member).value
+        ):
+            raise BrokenError(f"{shown(text)} is read as {shown(member)}")

@@ -1,0 +1,95 @@
+"""Laws of a plugin: finding it costs nothing and changes nothing; its factory is pure."""
+
+from rftcore.data import dataset_of
+from rftcore.testing.digests import difference, shown
+from rftcore.testing.law import BrokenError, law
+from rftcore.testing.subject import Subject
+
+
+@law(
+    "plugin-light",
+    "plugin",
+    "Importing the plugin loads no heavy package.",
+    why="Every rft command looks through all plugins: one slow import slows all of them.",
+    cause="import torch, numpy or PIL at the top of the module that the entry point names",
+    fix="move the import into the function that needs it",
+)
+def plugin_light(subject: Subject) -> None:
+    """Seen in another process, which imports this plugin alone."""
+    found = subject.elsewhere
+    if found.import_error:
+        raise BrokenError(f"another process could not import it: {found.import_error}")
+    if found.loaded:
+        raise BrokenError(f"importing it loaded {', '.join(found.loaded)}")
+
+
+@law(
+    "plugin-quiet",
+    "plugin",
+    "Importing the plugin prints nothing.",
+    why="Output of `rft ... --json` is read by programs; a line from a plugin breaks it.",
+    cause="a print left over from debugging, or a library that greets its users",
+    fix="remove it, or log in the function that does the work",
+)
+def plugin_quiet(subject: Subject) -> None:
+    """Standard output and standard error, of Python and of C."""
+    if text := subject.elsewhere.printed.strip():
+        raise BrokenError(f"importing it printed {shown(text)}")
+
+
+@law(
+    "plugin-leaves-no-trace",
+    "plugin",
+    "Importing the plugin changes nothing that others share.",
+    why="A plugin that seeds a generator or sets a variable changes runs that do not use it.",
+    cause="random.seed, os.environ or os.chdir at the top of the module; a thread started there",
+    fix="use random.Random(seed) of your own, and set things where they are needed",
+)
+def plugin_leaves_no_trace(subject: Subject) -> None:
+    """Environment, folder, global random numbers, signals, threads."""
+    if changed := subject.elsewhere.changed:
+        raise BrokenError(f"importing it changed {' and '.join(changed)}")
+
+
+@law(
+    "options-typed",
+    "plugin",
+    "Every option of the task has a type and a default.",
+    why="A recipe's settings are checked against the type; without one, a typo trains for hours.",
+    cause="an argument without annotation, or **options without rft.with_options_of",
+    fix="annotate each argument of the factory and give it a default",
+)
+def options_typed(subject: Subject) -> None:
+    """What `--set task_options.NAME=VALUE` may set."""
+    offer = subject.offer
+    for name, parameter in offer.options.items():
+        if parameter.annotation is parameter.empty:
+            raise BrokenError(f"option {name!r} has no type")
+        if parameter.default is parameter.empty:
+            raise BrokenError(f"option {name!r} has no default")
+    if offer.takes_any_option:
+        raise BrokenError("the factory takes **options of any name: a misspelt one goes unnoticed")
+
+
+@law(
+    "factory-pure",
+    "plugin",
+    "Making the task twice gives the same task.",
+    why="Training, evaluation and workers each make it: they must mean the same samples.",
+    cause="a default that is drawn anew, a counter in the module, samples shuffled without seed",
+    fix="let the options alone decide; take the seed as an option",
+    needs=("samples-pure",),
+)
+def factory_pure(subject: Subject) -> None:
+    """Names, rewards, splits, sizes and samples of both."""
+    one, two = subject.task, subject.again()
+    terms = [{name: term.weight for name, term in task.rewards.items()} for task in (one, two)]
+    if (one.name, terms[0]) != (two.name, terms[1]):
+        raise BrokenError(f"first {one.name} with {terms[0]}, then {two.name} with {terms[1]}")
+    again = dataset_of(two)
+    for split, some in subject.asked.items():
+        if again.size(split) != subject.dataset.size(split):
+            raise BrokenError(f"split {split!r} changed its size")
+        for index, sample in some.items():
+            if change := difference(sample, again.sample(split, index)):
+                raise BrokenError(f"{split}[{index}] of the second task differs: {change}")

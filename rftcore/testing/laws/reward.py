@@ -1,0 +1,409 @@
+"""Laws of each reward: a pure, quick function that hides no fault."""
+
+import math
+import numbers
+import random
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any
+
+from rftcore import attacks, markup, rewards
+from rftcore.testing.clock import TooLong, least, within
+from rftcore.testing.digests import canonical, shown
+from rftcore.testing.law import BrokenError, NotApplicableError, law
+from rftcore.testing.properties import Pair, attempts, for_all, one_of, st
+from rftcore.testing.scores import PATIENCE_S, row_of, scorer_of
+from rftcore.testing.subject import PLAIN, Subject
+from rftcore.testing.tripwire import BareSample, TrippedError, Tripwire
+from rftcore.types import RewardResult, Sample
+
+READS = ("parser-total", "golds-read", "prompt-sure", "samples-travel")
+QUICK = (*READS, "rewards-fast")
+CALLED = (*QUICK, "rewards-outside-training")
+SCORED = (*CALLED, "rewards-total", "rewards-finite", "rewards-deterministic")
+
+DEADLINE_S = 0.05
+_LONG = 8_000  # characters: about what a policy may write
+_GROUP = 4  # completions of one prompt
+
+
+@law(
+    "rewards-fast",
+    "reward",
+    "A call of a reward takes less than 50 ms, 99 times of 100.",
+    why="Every step waits for G x P calls of each reward; a GPU waits with it.",
+    cause="work that could be done once is done in every call, or something is waited for",
+    fix="prepare it in the factory; keep the reward to comparing values",
+    needs=READS,
+)
+def rewards_fast(subject: Subject) -> None:
+    """By the clock, since waiting counts too; the shortest of ten calls if the first is late."""
+    calls = list(_attempts(subject))
+    late = 0
+    for name, completion, sample in calls:
+        seconds = _seconds(subject, name, completion, sample)
+        late += seconds > DEADLINE_S
+        if late > len(calls) / 100 or math.isinf(seconds):
+            told = f"more than {PATIENCE_S:g} s" if math.isinf(seconds) else f"{seconds:.2f} s"
+            raise BrokenError(f"{name} took {told} for {shown(completion)}")
+
+
+@law(
+    "rewards-outside-training",
+    "reward",
+    "A reward copes without step, siblings and tokens.",
+    why="Evaluation has none of them; training is over when it fails there.",
+    cause="x.tokens or x.step is used without asking whether it is None",
+    fix="return None, which means that the reward does not apply",
+    needs=QUICK,
+)
+def rewards_outside_training(subject: Subject) -> None:
+    """On the completions that SFT teaches."""
+    for sample in subject.few:
+        for name in subject.terms:
+            value = _called(subject, name, subject.target(sample), sample)
+            if isinstance(value, Exception):
+                raise BrokenError(f"{name} of {_named(sample)} raised {_told(value)}")
+
+
+@law(
+    "rewards-in-training",
+    "reward",
+    "A reward copes with whatever group it meets.",
+    why="A failed reward takes its completion out of the step, and too many stop the run.",
+    cause="a division by the difference of lengths, which is 0 when all are equally long",
+    fix="ask for it first; siblings may be alike, and all wrong",
+    needs=CALLED,
+)
+def rewards_in_training(subject: Subject) -> None:
+    """Groups of equal completions and of different ones, at the first step and a late one."""
+    for sample in subject.few[:6]:
+        target = subject.target(sample)
+        mixed = [target, "", *subject.lies(sample, 2), PLAIN, PLAIN][:_GROUP]
+        for group in ([target] * _GROUP, [""] * _GROUP, mixed):
+            for step in (0, 100_000):
+                _in_training(subject, sample, group, step)
+
+
+@law(
+    "rewards-total",
+    "reward",
+    "A reward has a value for every completion; it does not raise.",
+    why="What the policy writes is never the reward's excuse: a failure is no score.",
+    cause="x.answer is None when there is no answer, and is used all the same",
+    fix="a completion without an answer earns 0; return that first",
+    needs=CALLED,
+)
+def rewards_total(subject: Subject) -> None:
+    """Answers and texts in any mixture, and all attacks."""
+
+    def check(pair: Pair) -> None:
+        for name in subject.terms:
+            value = _called(subject, name, *pair)
+            if isinstance(value, Exception) and not isinstance(value, TimeoutError):
+                raise BrokenError(f"{name} of {shown(pair[0])} raised {_told(value)}")
+
+    _for_attempts(subject, check)
+
+
+@law(
+    "rewards-finite",
+    "reward",
+    "A reward is a finite number, or None.",
+    why="One NaN makes the advantage of its whole group NaN.",
+    cause="float('nan') and overflows pass through; a comparison with NaN is always false",
+    fix="refuse what is not finite in the parser, or earn it 0",
+    needs=CALLED,
+)
+def rewards_finite(subject: Subject) -> None:
+    """On the same completions."""
+
+    def check(pair: Pair) -> None:
+        for name in subject.terms:
+            value = _called(subject, name, *pair)
+            if not isinstance(value, Exception) and not _is_finite(value):
+                raise BrokenError(f"{name} of {shown(pair[0])} is {shown(value)}")
+
+    _for_attempts(subject, check)
+
+
+@law(
+    "rewards-deterministic",
+    "reward",
+    "The same completion of the same sample earns the same again.",
+    why="A reward that rolls dice teaches noise, and no result can be repeated.",
+    cause="random numbers or the time in the reward, or a counter kept between calls",
+    fix="compute it from the completion and the sample alone",
+    needs=CALLED,
+)
+def rewards_deterministic(subject: Subject) -> None:
+    """Three times in a row."""
+
+    def check(pair: Pair) -> None:
+        for name in subject.terms:
+            values = [shown(_called(subject, name, *pair)) for _ in range(3)]
+            if len(set(values)) > 1:
+                raise BrokenError(f"{name} of {shown(pair[0])} is {', then '.join(values)}")
+
+    _for_attempts(subject, check)
+
+
+@law(
+    "rewards-in-range",
+    "reward",
+    "A reward that counts lies in [-1, 1].",
+    why="Its weight then says how much it counts, and no completion runs away with the step.",
+    cause="a sum of points, a number of characters, a distance",
+    fix="divide by the most there can be, and let the weight say how much it matters",
+    needs=SCORED,
+)
+def rewards_in_range(subject: Subject) -> None:
+    """Of terms whose weight is not 0, on the same completions."""
+
+    def check(pair: Pair) -> None:
+        for name in subject.paid:
+            value = _number(_called(subject, name, *pair))
+            if value is not None and not -1 <= value <= 1:
+                raise BrokenError(f"{name} of {shown(pair[0])} is {value:g}")
+
+    _for_attempts(subject, check)
+
+
+@law(
+    "rewards-stateless",
+    "reward",
+    "What was scored before changes no reward.",
+    why="Batches differ between one process and eight: scores would differ too.",
+    cause="a cache whose key leaves out the sample, or a best value remembered",
+    fix="keep nothing between calls; a cache needs everything it depends on as its key",
+    needs=SCORED,
+)
+def rewards_stateless(subject: Subject) -> None:
+    """Two samples' answers in one order and then in the other, in tasks made anew."""
+    subject.need_others()
+    one = subject.few[0]
+    two = next(s for s in subject.few if subject.value(s) != subject.value(one))
+    for gold in (one.gold, two.gold):
+        forward = _in_order(subject, gold, [one, two], "seen so")
+        backward = _in_order(subject, gold, [two, one], "so seen")
+        if forward != backward[::-1]:
+            raise BrokenError(
+                f"the answer {shown(gold)} to {_named(one)} and then {_named(two)} earns "
+                f"{shown(forward)}, in the other order {shown(backward[::-1])}"
+            )
+
+
+@law(
+    "rewards-everywhere",
+    "reward",
+    "A worker process with another hash seed gives the same scores.",
+    why="Workers share the scoring: rewards would depend on who computed them.",
+    cause="the order of a set, hash(text), or state of the main process",
+    fix="sort sets; make what is needed in the factory",
+    needs=(*SCORED, "samples-everywhere", "rewards-stateless"),
+)
+def rewards_everywhere(subject: Subject) -> None:
+    """What SFT teaches, wrong answers and nothing at all."""
+    mine, found = subject.scores, subject.elsewhere
+    if error := found.task_error or found.score_error:
+        raise BrokenError(f"another process could not score: {error}")
+    for (split, index, text), here, there in zip(subject.scored, mine, found.scores, strict=True):
+        for name, outcome in here.items():
+            if list(outcome) != list(there[name]):
+                raise BrokenError(
+                    f"{name} of {shown(text)} for {split}[{index}] is {outcome[1]} here and "
+                    f"{there[name][1]} there"
+                )
+
+
+@law(
+    "rewards-hide-no-fault",
+    "reward",
+    "A fault in the sample is an error, never a score.",
+    why="An exception turned into 0.0 trains on a bug for days, and every curve looks normal.",
+    cause="try: ... except Exception: return 0.0",
+    fix="let it raise: scoring types the failure, counts it and names the sample",
+    needs=SCORED,
+)
+def rewards_hide_no_fault(subject: Subject) -> None:
+    """Each reward is given a gold, then a sample, that raises whatever is done with it."""
+    for sample in subject.few[:4]:
+        for completion in (subject.target(sample), *subject.lies(sample, 1)):
+            for name in subject.terms:
+                _trip(subject, name, completion, sample)
+
+
+@law(
+    "rewards-leave-input",
+    "reward",
+    "A reward changes nothing of what it is given.",
+    why="The next reward, and the next epoch, would see another sample.",
+    cause="a list of the sample is sorted or emptied in place",
+    fix="copy before changing: sorted(x) instead of x.sort()",
+    needs=SCORED,
+)
+def rewards_leave_input(subject: Subject) -> None:
+    """Answer and gold before and after; the samples before the first call of all and now."""
+    for sample, untouched in zip(subject.few, subject.untouched, strict=True):
+        for name in subject.terms:
+            function, x = subject.seen_by(name, subject.target(sample), sample)
+            before = canonical([x.answer, x.gold])
+            function(x)
+            if (after := canonical([x.answer, x.gold])) != before:
+                raise BrokenError(f"{name} changed {shown(before)} to {shown(after)}")
+        if (after := canonical(sample)) != untouched:
+            raise BrokenError(f"a reward changed {shown(untouched)} to {shown(after)}")
+
+
+@law(
+    "closer-earns-more",
+    "reward",
+    "A closer number never earns less.",
+    why="GRPO follows the slope: if it points away from the gold, the policy goes there.",
+    cause="a difference without abs(), or a ramp the wrong way round",
+    fix="let the reward fall with abs(answer - gold)",
+    needs=SCORED,
+)
+def closer_earns_more(subject: Subject) -> None:
+    """On either side of the gold, for rewards that look at the answer alone."""
+    named = [name for name in subject.paid if not rewards.uses(_reward(subject, name))]
+    samples = [sample for sample in subject.few if _is_number(subject.value(sample))]
+    if not named or not samples:
+        raise NotApplicableError("no answer is a number, or no reward looks at the answer alone")
+    steps = st.integers(0, 30) | st.sampled_from([50, 100, 1000])
+    near_by = [(one, one + 1) for one in range(6)]
+
+    def check(row: tuple[Sample, int, int, int]) -> None:
+        sample, side, one, two = row
+        near, far = sorted((one, two))
+        for name in named:
+            _closer(subject, name, sample, side * near, side * far)
+
+    for sample, side, pair in product(samples[:4], (-1, 1), near_by):
+        check((sample, side, *pair))
+    for_all(subject, st.tuples(one_of(samples), one_of([-1, 1]), steps, steps), check)
+
+
+def _named(sample: Sample) -> str:
+    return sample.origin or f"sample {sample.id}"
+
+
+def _told(error: BaseException) -> str:
+    return shown(f"{type(error).__name__}: {error}")
+
+
+def _reward(subject: Subject, name: str) -> Any:
+    return subject.terms[name].reward
+
+
+def _called(subject: Subject, name: str, completion: str, sample: Sample) -> Any:
+    """What a reward gives, or the exception that it raises."""
+    function, x = subject.seen_by(name, completion, sample)
+    try:
+        with within(PATIENCE_S):
+            return function(x)
+    except (Exception, SystemExit) as error:
+        return error if isinstance(error, Exception) else RuntimeError("SystemExit")
+
+
+def _value(output: object) -> object:
+    return output.value if isinstance(output, RewardResult) else output
+
+
+def _is_finite(output: object) -> bool:
+    value = _value(output)
+    return value is None or (isinstance(value, numbers.Real) and math.isfinite(value))
+
+
+def _number(output: object) -> float | None:
+    value = _value(output)
+    return float(value) if isinstance(value, numbers.Real) else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _for_attempts(subject: Subject, check: Any) -> None:
+    """All attacks on two samples, then what hypothesis makes of tags and answers."""
+    for sample in subject.few[:2]:
+        for _, completion in subject.attacks(sample):
+            check((completion, sample))
+    for_all(subject, attempts(subject), check)
+
+
+def _attempts(subject: Subject) -> Iterator[tuple[str, str, Sample]]:
+    kinds = [kind for kind in attacks.KINDS if kind != "huge"]
+    for place, sample in enumerate(subject.few):
+        tried = [subject.target(sample), *subject.lies(sample, 2)]
+        tried += [text for _, text in subject.attacks(sample, kinds)] if place == 0 else []
+        for completion in tried:
+            yield from ((name, completion[:_LONG], sample) for name in subject.terms)
+
+
+def _seconds(subject: Subject, name: str, completion: str, sample: Sample) -> float:
+    function, x = subject.seen_by(name, completion, sample)
+
+    def call() -> None:
+        try:
+            function(x)
+        except Exception:
+            return  # another law's
+
+    try:
+        with within(PATIENCE_S):  # a reward may start a process when it is first called
+            return least(call, DEADLINE_S)
+    except TooLong:
+        return math.inf
+
+
+def _in_training(subject: Subject, sample: Sample, group: list[str], step: int) -> None:
+    count = len(group)
+    for tokens in ([7] * count, list(range(1, count + 1))):
+        scores = scorer_of(subject.task).score(
+            group, [sample] * count, step=step, groups=[0] * count, tokens=tokens
+        )
+        for score in scores:
+            for name, part in score.parts.items():
+                alone = _called(subject, name, group[scores.index(score)], sample)
+                if part.kind == "error" and not isinstance(alone, Exception) and _is_finite(alone):
+                    raise BrokenError(f"{name} at step {step}, {tokens} tokens: {part.note}")
+
+
+def _in_order(subject: Subject, gold: str, samples: list[Sample], salt: str) -> list[Any]:
+    """In a task made anew and with reasoning of its own, so that no cache knows it."""
+    unique = "".join(random.sample("abcdefghijklmnopqrstuvwxyz", 12))
+    text = markup.write(f"I looked, {salt} {unique}.", gold)
+    scores = scorer_of(subject.again()).score([text] * len(samples), samples)
+    return list(map(row_of, scores))
+
+
+def _trip(subject: Subject, name: str, completion: str, sample: Sample) -> None:
+    function, x = subject.seen_by(name, completion, sample)
+    wire = Tripwire()
+    traps: list[tuple[str, Tripwire, Mapping[str, Any]]] = [("gold", wire, {"gold": wire})]
+    if x.sample is not None:
+        bare = BareSample(wire := Tripwire())
+        traps.append(("sample", wire, {"sample": bare}))
+    for what, trap, change in traps:
+        told: Any = type(x)(**{**vars(x), **change})
+        try:
+            value = function(told)
+        except (Exception, SystemExit):
+            continue
+        if trap.tripped and value is not None:
+            told = f"reading its {what} raised {TrippedError.__name__}"
+            raise BrokenError(f"{name} returned {shown(value)} although {told}")
+
+
+def _closer(subject: Subject, name: str, sample: Sample, near: int, far: int) -> None:
+    gold = subject.value(sample)
+    unit = 1 if isinstance(gold, int) else max(abs(gold), 1.0) / 100
+    texts = [subject.parser.show(type(gold)(gold + unit * off)) for off in (near, far)]
+    if not all(subject.parser.gold(text).ok for text in texts):
+        return  # outside what the parser reads
+    one, two = (_number(_called(subject, name, markup.write(PLAIN, t), sample)) for t in texts)
+    if one is not None and two is not None and one < two - 1e-9:
+        raise BrokenError(
+            f"{name}: gold {shown(sample.gold)}, {texts[0]} earns {one:g}, {texts[1]} {two:g}"
+        )

@@ -1,0 +1,269 @@
+"""What the laws are checked on: a task, and what is known of its samples and answers.
+
+Nothing is assumed about answers but what the parser protocol says. Other answers are the
+golds of other samples, and changes of these. Everything is read once, when first asked for,
+and drawn by the seed, so that a law seen broken breaks again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from rftcore import attacks, markup, prompts, rewards
+from rftcore.config import Layer, Recipe, load_recipe
+from rftcore.data import TRAINING_SPLITS, dataset_of, parser_of
+from rftcore.errors import SampleError
+from rftcore.plugins import Catalogue, Offer
+from rftcore.scoring import Score
+from rftcore.testing.digests import canonical, digest
+from rftcore.testing.elsewhere import Elsewhere, ask
+from rftcore.testing.law import NotApplicableError
+from rftcore.testing.scores import row_of, scorer_of
+from rftcore.types import Dataset, Parsed, Parser, Reward, RewardInput, Sample, Task, Term
+
+FEW = 12  # samples that are scored with many completions
+PLAIN = "I look at the picture."  # reasoning for a sample that has none
+_ELSEWHERE = 6  # samples a split that another process makes as well
+_STATED = ("siblings", "tokens", "sibling_tokens", "step", "correct")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How thorough the laws are.
+
+    seed: of every draw. examples: that hypothesis tries of each property. samples: read of a
+    split at most. seconds: spent on reading them, all splits together.
+    """
+
+    seed: int = 0
+    examples: int = 40
+    samples: int = 300
+    seconds: float = 8.0
+
+
+class Subject:
+    """A task as a recipe asks for it, by its name, and what the laws want to know of it.
+
+    Raises: RftError if there is no such task, or none can be made.
+    """
+
+    def __init__(
+        self, name: str, layer: Mapping[str, Any] | None = None, settings: Settings | None = None
+    ) -> None:
+        path, py, factory = name.rpartition(".py:")
+        self.name = f"{Path(path).resolve()}.py:{factory}" if py else name
+        self.settings = settings or Settings()
+        self.layer: Layer = ("the settings", {**(layer or {}), "task": self.name})
+        self.catalogue = Catalogue.load()
+        self.recipe: Recipe = load_recipe(self.layer)
+        self.offer: Offer = self.catalogue.find("task", self.name)
+        self.task: Task = self.again()
+        self.dataset: Dataset = dataset_of(self.task)
+        self.parser: Parser = parser_of(self.task)
+        self._last: tuple[str, Parsed] | None = None
+
+    def again(self) -> Task:
+        """The same task, made anew."""
+        return self.catalogue.task_of(self.recipe)
+
+    def rng(self, purpose: str) -> Random:
+        """Random numbers for one purpose."""
+        return Random(f"{self.settings.seed}/{purpose}")
+
+    # --- samples ---
+
+    @cached_property
+    def samples(self) -> Mapping[str, Mapping[int, Sample]]:
+        """By split and index: the first ones, the last one and some between."""
+        found = {}
+        share = self.settings.seconds / max(1, len(self.dataset.splits))
+        for split in self.dataset.splits:
+            found[split] = dict(self._read(split, share))
+        return found
+
+    def _read(self, split: str, seconds: float) -> Iterator[tuple[int, Sample]]:
+        start = time.process_time()  # others may keep the machine busy
+        for count, index in enumerate(self._indices(split)):
+            yield index, self.dataset.sample(split, index)
+            if count >= FEW and time.process_time() - start > seconds:
+                return
+
+    def _indices(self, split: str) -> list[int]:
+        size, most = self.dataset.size(split), self.settings.samples
+        first = range(min(size, most * 2 // 3))
+        rng = self.rng(f"indices {split}")
+        between = [rng.randrange(size) for _ in range(most - len(first))] if size > most else []
+        rest = [] if size > most else range(len(first), size)
+        return list(dict.fromkeys([*first[:FEW], size - 1, *first, *between, *rest]))
+
+    @property
+    def every(self) -> list[Sample]:
+        """All samples that were read."""
+        return [sample for some in self.samples.values() for sample in some.values()]
+
+    def evaluation(self) -> dict[str, list[Sample]]:
+        """The samples of every split that measures."""
+        named = self.samples.items()
+        return {s: list(some.values()) for s, some in named if s not in TRAINING_SPLITS}
+
+    @cached_property
+    def few(self) -> list[Sample]:
+        """Some samples of all splits, with different golds as far as there are."""
+        rows = [list(some.values()) for some in self.samples.values()]
+        ranked: dict[str, list[Sample]] = {}
+        for place in range(FEW):
+            for row in rows:
+                if place < len(row):
+                    ranked.setdefault(row[place].gold, []).append(row[place])
+        firsts = [some[0] for some in ranked.values()]
+        rest = [sample for some in ranked.values() for sample in some[1:]]
+        return [*firsts, *rest][:FEW]
+
+    @cached_property
+    def untouched(self) -> list[str]:
+        """`few` in words, as they were before the first reward saw them."""
+        return list(map(canonical, self.few))
+
+    # --- answers ---
+
+    @cached_property
+    def golds(self) -> dict[str, Any]:
+        """Texts of golds with their values, no two values the same; those of `few` first."""
+        found: dict[str, Any] = {}
+        for text in dict.fromkeys(sample.gold for sample in [*self.few, *self.every]):
+            parsed = self.parser.gold(text)
+            if len(found) < 40 and parsed.ok and parsed.value not in found.values():
+                found[text] = parsed.value
+        return found
+
+    def value(self, sample: Sample) -> Any:
+        """The value of a sample's gold."""
+        return self.parser.gold(sample.gold).value
+
+    def others(self, sample: Sample) -> list[str]:
+        """Golds of other samples that are no answer to this one, in an order of chance."""
+        own = self.value(sample)
+        texts = [text for text, value in self.golds.items() if value != own]
+        return sorted(texts, key=lambda text: self.rng(f"{sample.id}/{text}").random())
+
+    def need_others(self) -> None:
+        """Raise `NotApplicableError` if all golds are one."""
+        if len(self.golds) < 2:
+            raise NotApplicableError("all golds that were read are the same")
+
+    # --- completions ---
+
+    def target(self, sample: Sample) -> str:
+        """What SFT teaches for a sample; plain reasoning stands in for one that is missing."""
+        try:
+            return prompts.sft_target(sample)
+        except SampleError:
+            return markup.write(PLAIN, sample.gold)
+
+    @cached_property
+    def targets(self) -> list[str]:
+        """What SFT teaches for `few`."""
+        return [self.target(sample) for sample in self.few]
+
+    def lies(self, sample: Sample, most: int = 6) -> list[str]:
+        """What SFT teaches for other samples with another gold: well formed, and wrong."""
+        wrong = set(self.others(sample))
+        return [self.target(other) for other in self.few if other.gold in wrong][:most]
+
+    def attacks(
+        self, sample: Sample, kinds: Sequence[str] = attacks.KINDS
+    ) -> list[tuple[str, str]]:
+        """Named completions of `kinds` that try to win this sample without solving it."""
+        text = self.task.prompt(sample).text
+        made = attacks.library(text, sample.gold, self.others(sample))
+        return [(name, one) for name, one in made if name.partition("/")[0] in kinds]
+
+    # --- rewards ---
+
+    @property
+    def terms(self) -> Mapping[str, Term]:
+        """The task's rewards."""
+        return self.task.rewards
+
+    @property
+    def paid(self) -> dict[str, Term]:
+        """The rewards that count; the others are only measured."""
+        return {name: term for name, term in self.terms.items() if term.weight}
+
+    def score(self, completions: Sequence[str], sample: Sample) -> list[Score]:
+        """Score completions as answers to one sample, one after the other."""
+        return scorer_of(self.task).score(completions, [sample] * len(completions))
+
+    def total(self, completion: str, sample: Sample) -> float:
+        """The total of one completion; 0 if no reward applies."""
+        return self.score([completion], sample)[0].total or 0.0
+
+    def seen_by(self, name: str, completion: str, sample: Sample) -> tuple[Reward, RewardInput]:
+        """A reward and what it would be told, to call it without the scorer's protection."""
+        _ = self.untouched
+        function: Any = self.terms[name].reward
+        parsed = self._parse(completion)
+        known: dict[str, Any] = {
+            "completion": completion,
+            "sample": sample,
+            **dict.fromkeys(_STATED),
+        }
+        used = {field: known[field] for field in rewards.uses(function)}
+        answer = parsed.value if parsed.ok else None
+        return function, RewardInput(answer=answer, gold=self.value(sample), **used)
+
+    def _parse(self, completion: str) -> Parsed:
+        """Each reward is asked about one completion after the other: read it once."""
+        if self._last is None or self._last[0] is not completion:
+            self._last = completion, self.parser.parse(completion)
+        return self._last[1]
+
+    # --- another process ---
+
+    @cached_property
+    def asked(self) -> dict[str, dict[int, Sample]]:
+        """The samples that another process makes as well."""
+        return {s: dict(list(some.items())[:_ELSEWHERE]) for s, some in self.samples.items()}
+
+    @cached_property
+    def digests(self) -> dict[str, list[str]]:
+        """Of these samples, before anyone scores them."""
+        return {split: [digest(one) for one in some.values()] for split, some in self.asked.items()}
+
+    @cached_property
+    def scored(self) -> list[tuple[str, int, str]]:
+        """Split, index and completion of what another process scores as well."""
+        rows = [(s, at, one) for s, some in self.asked.items() for at, one in some.items()]
+        texts = [(self.target(one), "", *self.lies(one, 2)) for _, _, one in rows]
+        return [(s, at, t) for (s, at, _), some in zip(rows, texts, strict=True) for t in some]
+
+    @cached_property
+    def scores(self) -> list[Any]:
+        """Every reward's outcome for `scored`, in this process."""
+        some = [self.score([text], self.asked[split][at])[0] for split, at, text in self.scored]
+        return list(map(row_of, some))
+
+    @cached_property
+    def elsewhere(self) -> Elsewhere:
+        """What another process makes of all this, asked once.
+
+        What cannot be made here is not asked for: the laws on it say what is wrong.
+        """
+        question: dict[str, Any] = {
+            "task": self.name,
+            "plugin": self.offer.plugin.distribution,
+            "recipe": self.layer[1],
+            "indices": {},
+            "scored": [],
+        }
+        with suppress(Exception):
+            question["indices"] = {split: list(some) for split, some in self.asked.items()}
+            question["scored"] = self.scored
+        return ask(question)

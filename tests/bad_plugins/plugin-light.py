@@ -1,0 +1,7 @@
+import PIL.Image
+from sound_task import task
+
+
+def plugin_light():
+    assert PIL.Image
+    return task()

@@ -1,0 +1,7 @@
+from sound_task import task
+
+print("Welcome to the dots!")
+
+
+def plugin_quiet():
+    return task()
