@@ -10,7 +10,12 @@ from rftcore.config import load_recipe, model_defaults
 from rftcore.errors import RecipeError
 from rftcore.scoring import Outcome, Score
 from rftcore.training.fields import check_fields, grpo_config, sft_config, shapes
-from rftcore.training.grpo import batch_metrics, completion_text, reward_function
+from rftcore.training.grpo import (
+    attack_metrics,
+    batch_metrics,
+    completion_text,
+    reward_function,
+)
 from rftcore.training.loop import kept, last_checkpoint, pass_on_defaults
 from rftcore.types import Parsed, Sample
 
@@ -113,6 +118,19 @@ def test_a_batch_says_how_often_each_reward_failed_and_how_long_it_took():
 
     assert metrics["reward_time_s/slow"] == 1.0
     assert metrics["reward_error/slow"] == metrics["reward_timeout/slow"] == 1 / 3
+
+
+def test_completions_that_try_to_win_without_solving_are_counted_by_kind():
+    samples = [Sample("a", "?", "3")] * 2
+    metrics = attack_metrics(["<answer>1, 2, 3</answer>", "<answer>4</answer>"], samples)
+
+    assert metrics == {"attacks": 0.5, "attack/list": 0.5}
+
+
+def test_what_the_gold_looks_like_itself_is_no_attack():
+    sample = Sample("a", "?", "red, blue, red")
+
+    assert attack_metrics(["<answer>blue, red, red</answer>"], [sample]) == {"attacks": 0.0}
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,12 @@ Source: arXiv:2402.03300 (GRPO); departures of the paper's trainer: docs/papers.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from rftcore import attacks
 from rftcore.config import Recipe
 from rftcore.data import Rows, Slice, take
 from rftcore.models import Policy, freeze
@@ -89,7 +91,7 @@ def reward_function(part: Slice, scorer: Scorer, observe: Observer) -> Callable[
             scores = scorer.score(texts, samples, step=step, groups=row, tokens=tokens)
         if log_metric is not None:
             log_metric("scoring_time_s", time.perf_counter() - start)
-            for name, value in batch_metrics(scores).items():
+            for name, value in (batch_metrics(scores) | attack_metrics(texts, samples)).items():
                 log_metric(name, value)
         lengths: Sequence[int | None] = tokens or [None] * len(row)
         rows = zip(row, samples, texts, lengths, scores, strict=True)
@@ -119,6 +121,21 @@ def batch_metrics(scores: Sequence[Score]) -> dict[str, float]:
     for name in scores[0].parts:
         metrics.update(_term_metrics(name, [score.parts[name] for score in scores]))
     return metrics
+
+
+def attack_metrics(completions: Sequence[str], samples: Sequence[Sample]) -> dict[str, float]:
+    """Shares of completions that look like an attempt to win without solving, by kind.
+
+    "attacks" is the share with any sign; a kind nobody shows is left out. What the gold
+    answer looks like itself, such as a list, is no sign.
+    """
+    found = [
+        set(attacks.signs(text)) - set(attacks.signs(f"<answer>{sample.gold}</answer>"))
+        for text, sample in zip(completions, samples, strict=True)
+    ]
+    counts = Counter(kind for signs in found for kind in signs)
+    shares = {f"attack/{kind}": count / len(found) for kind, count in sorted(counts.items())}
+    return {"attacks": sum(map(bool, found)) / len(found), **shares}
 
 
 def _term_metrics(name: str, parts: Sequence[Outcome]) -> Iterator[tuple[str, float]]:
