@@ -1,7 +1,6 @@
 """A run with rewards that misbehave ends well, or stops in all its processes with their names."""
 
 import os
-import random
 import socket
 import subprocess
 import sys
@@ -48,7 +47,6 @@ def steps(scorer, number):
 def test_a_run_full_of_wild_rewards_ends_well_within_its_budget(wild):
     made = task(**{name: getattr(wild, name) for name in WILD})
     failures = []
-    random.seed(1)
     with Scorer(made, timeout_s=0.2, workers=2, error_budget=99, record=failures.append) as scorer:
         scores = steps(scorer, 3)
 

@@ -26,7 +26,7 @@ def raises(x):
 
 @slow
 def raises_at_random(x):
-    if random.random() < 0.5:
+    if random.Random(x.answer + 1).random() < 0.5:  # by the answer: 6 is unlucky, 5 is not
         raise ValueError("bad luck")
     return 1.0
 
