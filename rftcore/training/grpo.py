@@ -9,7 +9,7 @@ becomes an advantage relative to its group, and one step follows:
 One update per batch of rollouts, so the ratio is 1 and nothing is clipped.
 TRL receives a single reward function: the task's weighted total from
 `rftcore.scoring`, None where a required term failed, which TRL turns into no
-advantage.
+advantage. The model reads the prompt of a group once (`shared_prefix`).
 
 Source: arXiv:2402.03300 (GRPO); departures of the paper's trainer: docs/papers.md.
 """
@@ -26,6 +26,7 @@ from rftcore.models import Policy, freeze
 from rftcore.scoring import Score, Scorer
 from rftcore.training.fields import grpo_config
 from rftcore.training.rows import as_dataset
+from rftcore.training.shared_prefix import SharedPrompts
 from rftcore.types import Task
 
 Observer = Callable[[int, list[dict[str, Any]]], None]
@@ -48,15 +49,18 @@ def grpo_trainer(
     from trl.trainer.grpo_trainer import GRPOTrainer
 
     freeze(policy, recipe.grpo.freeze)
+    shared = SharedPrompts(recipe.grpo.shared_prefix)
     part = take(task, "rl", recipe.grpo.samples)
-    return GRPOTrainer(
+    trainer = GRPOTrainer(
         model=policy.model,
         reward_funcs=[reward_function(part, scorer, observe)],
         args=grpo_config(recipe, out),
         train_dataset=as_dataset(Rows(part, task.prompt)),
         processing_class=policy.processor,
-        callbacks=callbacks,
+        callbacks=[shared, *callbacks],
     )
+    shared.install(trainer)
+    return trainer
 
 
 def reward_function(part: Slice, scorer: Scorer, observe: Observer) -> Callable[..., list[Any]]:

@@ -11,5 +11,6 @@ returns, up to rounding, and proves it on the first batch.
 """
 
 from rftcore.training.shared_prefix.sharing import Sharing, share_prefix
+from rftcore.training.shared_prefix.trainer import SharedPrompts
 
-__all__ = ["Sharing", "share_prefix"]
+__all__ = ["SharedPrompts", "Sharing", "share_prefix"]

@@ -48,7 +48,9 @@ def _chance(module: nn.Module) -> float:
     return max(float(getattr(module, name, 0.0) or 0.0) for name in CHANCES)
 
 
-def positions(model: Any, inputs: dict[str, Any], rows: Sequence[int], pictures: Pictures) -> Tensor:
+def positions(
+    model: Any, inputs: dict[str, Any], rows: Sequence[int], pictures: Pictures
+) -> Tensor:
     """Position numbers that the plain form gives these rows: (rows, T), or (3, rows, T).
 
     Without a rule of its own (`get_rope_index`) a model numbers the columns,

@@ -47,12 +47,12 @@ class Packing:
 
     def pack(self, plain: Tensor, empty: int) -> Tensor:
         """A plain (B, T) tensor in the packed layout, `empty` where nothing is."""
-        return plain[self.row, self.column].masked_fill(self.group == EMPTY, empty)
+        return plain[self.row, self.column].maskedfill(self.group == EMPTY, empty)
 
     def labels(self, plain: Tensor) -> Tensor:
         """Labels for the packed batch: those of the completions alone."""
         hidden = (self.segment == PROMPT) | self.leads
-        return self.pack(plain, -100).masked_fill(hidden, -100)
+        return self.pack(plain, -100).maskedfill(hidden, -100)
 
     def mask(self) -> Tensor:
         """Who sees whom: (R, 1, L, L), True where a query (third) sees a key (fourth).
@@ -87,7 +87,7 @@ def lay_out(attention_mask: Tensor, groups: Sequence[Group], start: int) -> Pack
     """
     mask = attention_mask.bool().cpu()
     blocks = [_block(mask, group, number, start) for number, group in enumerate(groups)]
-    rows = _fill([block.shape[1] for block in blocks])
+    rows = fill([block.shape[1] for block in blocks])
     order = [number for row in rows for number in row]
     cells = [torch.cat([blocks[number] for number in row], dim=1) for row in rows]
     length = max(cell.shape[1] for cell in cells)
@@ -117,7 +117,7 @@ def _cells(columns: Tensor, row: int, group: int, segment: int) -> Tensor:
     return facts
 
 
-def _fill(lengths: Sequence[int]) -> list[list[int]]:
+def fill(lengths: Sequence[int]) -> list[list[int]]:
     """Put blocks of these lengths into rows no longer than the longest block, few of them."""
     rows: list[tuple[int, list[int]]] = []
     for number in sorted(range(len(lengths)), key=lambda n: -lengths[n]):

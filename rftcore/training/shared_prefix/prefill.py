@@ -97,4 +97,8 @@ def _rows(value: Any, rows: Sequence[int]) -> Any:
     """The given rows of a tensor, of every tensor of a mapping, or of nothing."""
     if isinstance(value, Mapping):
         return {name: _rows(each, rows) for name, each in value.items()}
-    return None if value is None else value[list(rows)]
+    if value is None or (isinstance(value, Tensor) and len(value) == 1):
+        return value  # one row that stands for all
+    if not isinstance(value, Tensor):
+        raise NotShared(f"its attention takes a mask of a kind of its own, {type(value).__name__}")
+    return value[list(rows)]

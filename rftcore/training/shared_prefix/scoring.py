@@ -79,9 +79,7 @@ class SharedScoring:
     def restore(self, output: Any) -> Any:
         """What the plain call would have returned."""
         told = output.log_probs.shape
-        return type(output)(
-            **{name: self._restored(value, told) for name, value in output.items()}
-        )
+        return type(output)(**{name: self._restored(value, told) for name, value in output.items()})
 
     def _restored(self, value: Any, told: torch.Size) -> Any:
         if isinstance(value, Tensor) and value.shape == told:

@@ -77,7 +77,7 @@ class Sharing:
         return self._run(shared)
 
     def metrics(self) -> dict[str, float]:
-        """Whether prompts are shared, and which part of the tokens was not read, since last time."""
+        """Whether prompts are shared; which part of the tokens was not read since last time."""
         saved = 1 - self.read / self.unshared if self.unshared else 0.0
         self.read = self.unshared = 0
         worst = max(self.differences.values(), default=0.0)
@@ -125,18 +125,22 @@ class Sharing:
         output = self._run(shared)
         difference = distance(output, plain)
         self.differences[way.__name__] = difference
-        if difference <= TOLERANCES[working_dtype(self._model)]:
+        limit = TOLERANCES.get(working_dtype(self._model), max(TOLERANCES.values()))
+        if difference <= limit:
             return output
-        self._give_up(difference)
-        return plain if cache is not None else self._plain(**inputs)
-
-    def _give_up(self, difference: float) -> None:
-        limit = TOLERANCES[working_dtype(self._model)]
-        self.off = (
+        self.leave_plain(
             f"it differs from the plain form by {difference:.1e} nats per token, more than the "
             f"{limit:.0e} that rounding explains; please report it with the model's name"
         )
-        self._say(self.off)
+        return plain if cache is not None else self._plain(**inputs)
+
+    def leave_plain(self, reason: str) -> None:
+        """Make every call in the plain form from now on, and say why.
+
+        Raises: `ModelError` if sharing is insisted on.
+        """
+        self.off = reason
+        self._say(reason)
 
     def _drops(self) -> bool:
         if self._model.training and self._draws is None:
@@ -160,18 +164,21 @@ def _way(inputs: dict[str, Any]) -> Way | None:
 
 
 def distance(shared: Any, plain: Any) -> float:
-    """How far two results are apart: |difference| in nats, mean over a row, of the worst row.
+    """How far two results are apart, of the worst row.
 
-    Of a prefill, the log-probabilities of the next token, and the cache where that is worse.
+    |difference| of log-probabilities in nats, mean over a row; of a prefill those of
+    the next token, or that of the cached keys in units of their size, if it is more.
     """
     if "log_probs" in plain:
-        return _apart(shared.log_probs, plain.log_probs)
-    logits = _apart(shared.logits.log_softmax(-1), plain.logits.log_softmax(-1))
+        return float(_gaps(shared.log_probs, plain.log_probs).max())
+    told = _gaps(shared.logits.log_softmax(-1), plain.logits.log_softmax(-1)).max()
     layers = zip(shared.past_key_values.layers, plain.past_key_values.layers, strict=True)
-    pairs = [(mine.keys, its.keys) for mine, its in layers]
-    return max(logits, *(_apart(mine, its) for mine, its in pairs))
+    keys = [(mine.keys, its.keys) for mine, its in layers if isinstance(its.keys, Tensor)]
+    relative = [_gaps(mine, its) / its.float().abs().flatten(1).mean(1) for mine, its in keys]
+    return max(float(told), *(float(gaps.max()) for gaps in relative))
 
 
-def _apart(one: Tensor, other: Tensor) -> float:
+def _gaps(one: Tensor, other: Tensor) -> Tensor:
+    """Mean |difference| of each row; infinite where one of them is not a number."""
     gaps = (one.detach().float() - other.float()).abs().flatten(1)
-    return float(gaps.nan_to_num(nan=float("inf")).mean(1).max())
+    return gaps.nan_to_num(nan=float("inf")).mean(1)
