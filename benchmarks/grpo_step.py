@@ -193,9 +193,7 @@ def measure(shape: Shape, repeats: int) -> dict[str, float]:
     rows = batch(shape, plain.model)
     completions = write(shape, plain, rows)
     apart = differences(plain, shared, rows, completions)
-    memory = [
-        peak_bytes(lambda side=side: learn(side, rows, completions)) for side in (plain, shared)
-    ]
+    memory = [peak_bytes(partial(learn, side, rows, completions)) for side in (plain, shared)]
     for side in (plain, shared):
         timed_step(shape, side, rows)  # the first is slower: threads, allocations, our check
         for times in (side.rollout, side.forward_backward, side.step):

@@ -17,6 +17,7 @@ from rftcore.training.shared_prefix.errors import NotShared
 from rftcore.training.shared_prefix.pictures import Pictures
 
 MASKED = ("sdpa", "eager")  # attention that takes any mask; flash kernels take none
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 CHANCES = ("attention_dropout", "dropout_prob", "drop_prob", "activation_dropout")
 
 
@@ -43,7 +44,7 @@ def draws(model: nn.Module) -> bool:
 
 
 def _chance(module: nn.Module) -> float:
-    if isinstance(module, nn.modules.dropout._DropoutNd):
+    if isinstance(module, DROPOUTS):
         return module.p
     return max(float(getattr(module, name, 0.0) or 0.0) for name in CHANCES)
 

@@ -47,12 +47,12 @@ class Packing:
 
     def pack(self, plain: Tensor, empty: int) -> Tensor:
         """A plain (B, T) tensor in the packed layout, `empty` where nothing is."""
-        return plain[self.row, self.column].maskedfill(self.group == EMPTY, empty)
+        return plain[self.row, self.column].masked_fill(self.group == EMPTY, empty)
 
     def labels(self, plain: Tensor) -> Tensor:
         """Labels for the packed batch: those of the completions alone."""
         hidden = (self.segment == PROMPT) | self.leads
-        return self.pack(plain, -100).maskedfill(hidden, -100)
+        return self.pack(plain, -100).masked_fill(hidden, -100)
 
     def mask(self) -> Tensor:
         """Who sees whom: (R, 1, L, L), True where a query (third) sees a key (fourth).

@@ -166,19 +166,25 @@ def _way(inputs: dict[str, Any]) -> Way | None:
 def distance(shared: Any, plain: Any) -> float:
     """How far two results are apart, of the worst row.
 
-    |difference| of log-probabilities in nats, mean over a row; of a prefill those of
-    the next token, or that of the cached keys in units of their size, if it is more.
+    |difference| of log-probabilities in nats, mean over a row's tokens; of a prefill those
+    of the next token, or that of the cached keys in units of their size, if it is more.
     """
     if "log_probs" in plain:
-        return float(_gaps(shared.log_probs, plain.log_probs).max())
-    told = _gaps(shared.logits.log_softmax(-1), plain.logits.log_softmax(-1)).max()
+        told = plain.label_mask
+        gaps = _gaps(shared.log_probs, plain.log_probs).where(told, 0.0)
+        return float((gaps.sum(1) / told.sum(1).clamp(min=1)).max())
+    next_token = _gaps(shared.logits.log_softmax(-1), plain.logits.log_softmax(-1)).mean(-1).max()
     layers = zip(shared.past_key_values.layers, plain.past_key_values.layers, strict=True)
     keys = [(mine.keys, its.keys) for mine, its in layers if isinstance(its.keys, Tensor)]
-    relative = [_gaps(mine, its) / its.float().abs().flatten(1).mean(1) for mine, its in keys]
-    return max(float(told), *(float(gaps.max()) for gaps in relative))
+    relative = [_gaps(*pair).flatten(1).mean(1) / _size(pair[1]) for pair in keys]
+    return max(float(next_token), *(float(gaps.max()) for gaps in relative))
 
 
 def _gaps(one: Tensor, other: Tensor) -> Tensor:
-    """Mean |difference| of each row; infinite where one of them is not a number."""
-    gaps = (one.detach().float() - other.float()).abs().flatten(1)
-    return gaps.nan_to_num(nan=float("inf")).mean(1)
+    """|difference|, infinite where one of the two is not a number."""
+    return (one.detach().float() - other.float()).abs().nan_to_num(nan=float("inf"))
+
+
+def _size(values: Tensor) -> Tensor:
+    """Mean |value| of each row."""
+    return values.float().abs().flatten(1).mean(1)
