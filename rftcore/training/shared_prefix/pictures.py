@@ -111,7 +111,7 @@ def encode_once(encode: Callable[..., Any], off: Callable[[], bool]) -> Callable
 _PIXELS = ("pixel_values", "image_grid_thw")
 
 
-def _apart(values: Tensor, grids: Tensor | None) -> list[Tensor]:
+def _apart(values: Any, grids: Tensor | None) -> list[Tensor]:
     return list(values) if grids is None else list(values.split(grids.prod(-1).tolist()))
 
 
