@@ -68,11 +68,12 @@ class Shape:
 
 
 def nano(shape: Shape) -> Any:
-    """The embedded model's architecture."""
+    """The embedded model's architecture, its tower frozen as in its recipe."""
     from rft_nano.model import build_model, build_processor
 
     model = build_model(build_processor())
     model.config.image_token_index = IMAGE
+    model.model.vision_tower.requires_grad_(False)
     return model
 
 
