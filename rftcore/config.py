@@ -81,6 +81,9 @@ class GrpoRecipe(BaseModel):
     micro_batch: Count | None = Field(None, description="completions per forward; null: P x G")
     samples: Count | None = Field(None, description="how many of split rl; null: all")
     freeze: list[Frozen] = Field([], description="parts that do not train")
+    shared_prefix: Literal["auto", "on", "off"] = Field(
+        "auto", description="read a group's prompt once; on: an error where that cannot be"
+    )
 
     @field_validator("group_size")
     @classmethod

@@ -9,7 +9,8 @@ becomes an advantage relative to its group, and one step follows:
 One update per batch of rollouts, so the ratio is 1 and nothing is clipped.
 TRL receives a single reward function: the task's weighted total from
 `rftcore.scoring`, None where a required term failed, which TRL turns into no
-advantage; `unscored` proves that it does before the first step.
+advantage; `unscored` proves that it does before the first step. The model reads the
+prompt of a group once (`shared_prefix`).
 
 Source: arXiv:2402.03300 (GRPO); departures of the paper's trainer: docs/papers.md.
 """
@@ -29,6 +30,7 @@ from rftcore.models import Policy, freeze
 from rftcore.scoring import Outcome, Score, Scorer
 from rftcore.training.fields import grpo_config
 from rftcore.training.rows import as_dataset
+from rftcore.training.shared_prefix import SharedPrompts
 from rftcore.training.unscored import check_unscored
 from rftcore.types import Sample, Task
 
@@ -53,6 +55,7 @@ def grpo_trainer(
     from trl.trainer.grpo_trainer import GRPOTrainer
 
     freeze(policy, recipe.grpo.freeze)
+    shared = SharedPrompts(recipe.grpo.shared_prefix)
     part = take(task, "rl", recipe.grpo.samples)
     trainer = GRPOTrainer(
         model=policy.model,
@@ -60,9 +63,10 @@ def grpo_trainer(
         args=grpo_config(recipe, out),
         train_dataset=as_dataset(Rows(part, task.prompt)),
         processing_class=policy.processor,
-        callbacks=callbacks,
+        callbacks=[shared, *callbacks],
     )
     check_unscored(trainer)
+    shared.install(trainer)
     return trainer
 
 

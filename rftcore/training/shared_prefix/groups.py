@@ -1,0 +1,25 @@
+"""Which rows of a batch begin alike: the same tokens, the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from rftcore.training.shared_prefix.pictures import Pictures
+
+Group = list[int]  # rows of the batch
+
+
+def group_rows(prefixes: Sequence[Tensor], pictures: Pictures) -> list[Group]:
+    """Rows with equal prefixes and equal images, whatever their order.
+
+    prefixes: tensors (B, ...), all of which two rows of a group agree in.
+    Returns: groups in the order of their first rows; each row is in one of them.
+    """
+    told = [prefix.flatten(1).tolist() for prefix in prefixes]
+    groups: dict[tuple[object, ...], Group] = {}
+    for row, parts in enumerate(zip(*told, strict=True)):
+        key = (*(tuple(part) for part in parts), pictures.shown_to(row))
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())

@@ -1,0 +1,179 @@
+"""Which images belong to which row of a batch, and which of them are the same image.
+
+A batch holds all its images in one tensor, in the order of the rows. Where one
+image ends depends on the family: LLaVA's batch has one entry per image, that of
+Qwen2-VL one entry per patch, with the grid of each image beside it. In
+`generate` the images arrive encoded, one tensor of features each.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rftcore.training.shared_prefix.errors import NotShared
+
+# What an encoder returns that no decoder reads, or that is told image by image
+UNDERSTOOD = {
+    *("pooler_output", "last_hidden_state", "hidden_states", "attentions"),
+    "reshaped_hidden_states",
+}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The images of a batch, apart.
+
+    images: one tensor per image, its pixels or its features. grids: (images, 3), or
+    None where all images are of one size. encoded: what the encoder returned, where
+    the images are features. of_row: the images of each row. same_as: for each image
+    the first one that is equal to it, value by value.
+    """
+
+    images: Sequence[Tensor]
+    grids: Tensor | None
+    encoded: Any
+    of_row: Sequence[Sequence[int]]
+    same_as: Sequence[int]
+
+    def shown_to(self, row: int) -> tuple[int, ...]:
+        """What row `row` sees: equal for two rows exactly if their images are."""
+        return tuple(self.same_as[image] for image in self.of_row[row])
+
+    def inputs(self, rows: Sequence[int]) -> dict[str, Any]:
+        """The model's arguments for the images of these rows, in this order."""
+        chosen = [image for row in rows for image in self.of_row[row]]
+        if not chosen:
+            return {}
+        if self.encoded is not None:
+            return {"mm_encoder_outputs": {"image": _features(self.encoded, chosen)}}
+        return _pixels(self.images, self.grids, chosen)
+
+
+def read_pictures(config: Any, inputs: Mapping[str, Any]) -> Pictures:
+    """The images of a batch of model inputs.
+
+    Raises: `NotShared` if the image tokens of the rows and the images do not add up.
+    """
+    ids, values = inputs["input_ids"], inputs.get("pixel_values")
+    encoded = _encoded(inputs.get("mm_encoder_outputs"))
+    if values is None and encoded is None:
+        return Pictures((), None, None, [()] * len(ids), ())
+    counts = (ids == config.image_token_id).sum(1).tolist()
+    grids = inputs.get("image_grid_thw")
+    if encoded is not None:
+        images = list(encoded.pooler_output)
+        lengths = [len(features) for features in images]
+    elif grids is not None:
+        images = _apart(values, grids)
+        merged = config.vision_config.spatial_merge_size**2
+        lengths = (grids.prod(-1) // merged).tolist()
+    else:
+        images = _apart(values, None)
+        lengths = [sum(counts) // len(images)] * len(images)
+    return Pictures(images, grids, encoded, _deal(lengths, counts), equal_images(images))
+
+
+def encode_once(encode: Callable[..., Any], off: Callable[[], bool]) -> Callable[..., Any]:
+    """`get_image_features` of a model, made to encode each distinct image once.
+
+    off: whether a call must go through as it is.
+    """
+    signature = inspect.signature(encode)
+
+    @functools.wraps(encode)
+    def get_image_features(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs).arguments
+        values, grids = given.get("pixel_values"), given.get("image_grid_thw")
+        if off() or values is None or given.get("image_sizes") is not None:
+            return encode(*args, **kwargs)
+        images = _apart(values, grids)
+        same_as = equal_images(images)
+        distinct = sorted({*same_as})
+        if len(distinct) == len(images):
+            return encode(*args, **kwargs)
+        options = {name: given[name] for name in given.keys() - {"kwargs", *_PIXELS}}
+        options |= {**given.get("kwargs", {}), "return_dict": True}
+        encoded = encode(**_pixels(images, grids, distinct), **options)
+        if not UNDERSTOOD.issuperset(encoded.keys()):
+            return encode(*args, **kwargs)
+        return _features(encoded, [distinct.index(image) for image in same_as])
+
+    return get_image_features
+
+
+_PIXELS = ("pixel_values", "image_grid_thw")
+
+
+def _apart(values: Any, grids: Tensor | None) -> list[Tensor]:
+    return list(values) if grids is None else list(values.split(grids.prod(-1).tolist()))
+
+
+def _pixels(
+    images: Sequence[Tensor], grids: Tensor | None, chosen: Sequence[int]
+) -> dict[str, Tensor]:
+    pixels = [images[image] for image in chosen]
+    if grids is None:
+        return {"pixel_values": torch.stack(pixels)}
+    return {"pixel_values": torch.cat(pixels), "image_grid_thw": grids[list(chosen)]}
+
+
+def _features(encoded: Any, chosen: Sequence[int]) -> Any:
+    return type(encoded)(pooler_output=[encoded.pooler_output[image] for image in chosen])
+
+
+def _encoded(outputs: Mapping[str, Any] | None) -> Any:
+    """What the image encoder returned, if `generate` has asked it already."""
+    given = {name: each for name, each in (outputs or {}).items() if each is not None}
+    if given.keys() - {"image"}:
+        raise NotShared("the prompt holds more than text and images")
+    encoded = given.get("image")
+    if encoded is not None and not UNDERSTOOD.issuperset(encoded.keys()):
+        raise NotShared("its image encoder returns more than one feature per token")
+    return encoded
+
+
+def _deal(lengths: Sequence[int], counts: Sequence[int]) -> list[list[int]]:
+    """Give each row the next images until their tokens are those that it holds."""
+    dealt: list[list[int]] = []
+    image = 0
+    for count in counts:
+        mine: list[int] = []
+        while image < len(lengths) and sum(lengths[i] for i in mine) < count:
+            mine.append(image)
+            image += 1
+        if sum(lengths[i] for i in mine) != count:
+            raise NotShared("the images of a row do not fill its image tokens")
+        dealt.append(mine)
+    if image != len(lengths):
+        raise NotShared("some images belong to no row")
+    return dealt
+
+
+def equal_images(images: Sequence[Tensor]) -> list[int]:
+    """For each image the first one equal to it.
+
+    The sum of the raw bits is exact in any order, so it sorts out most of the
+    unequal ones; the rest are compared value by value.
+    """
+    sums = torch.stack([_bits(image).sum(dtype=torch.int64) for image in images]).tolist()
+    known: dict[tuple[int, ...], list[int]] = {}
+    first = []
+    for i, total in enumerate(sums):
+        alike = known.setdefault((*images[i].shape, total), [])
+        match = next((j for j in alike if torch.equal(images[i], images[j])), i)
+        if match == i:
+            alike.append(i)
+        first.append(match)
+    return first
+
+
+def _bits(image: Tensor) -> Tensor:
+    whole = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    return image.detach().contiguous().view(whole[image.element_size()])

@@ -1,0 +1,128 @@
+"""Log-probabilities of completions, as TRL asks a model for them, the prompt once a group.
+
+TRL calls `model(..., labels=..., fused_lm_head=True)`: labels are the completions'
+tokens and -100 elsewhere, and what comes back holds one number per token and no
+logits. The packed call is of the same kind, so TRL's head does what it always does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rftcore.training.shared_prefix.errors import NotShared
+from rftcore.training.shared_prefix.family import attention_of, positions, understand
+from rftcore.training.shared_prefix.groups import Group, group_rows
+from rftcore.training.shared_prefix.packing import Packing, lay_out
+from rftcore.training.shared_prefix.pictures import read_pictures
+
+KNOWN = {
+    *("input_ids", "attention_mask", "labels", "mm_token_type_ids", "pixel_values"),
+    *("image_grid_thw", "fused_lm_head", "use_cache", "return_dict"),
+}
+
+
+def is_scoring(inputs: Mapping[str, Any]) -> bool:
+    """Whether this is a call for log-probabilities of completions."""
+    return bool(inputs.get("fused_lm_head")) and inputs.get("labels") is not None
+
+
+@dataclass(frozen=True)
+class SharedScoring:
+    """A call for log-probabilities in which groups share their prompts."""
+
+    inputs: dict[str, Any]
+    packing: Packing
+    shape: torch.Size  # of the plain batch: (B, T)
+
+    @classmethod
+    def of(cls, model: Any, inputs: dict[str, Any]) -> SharedScoring | None:
+        """The shared form of a call, or None if it would be no smaller.
+
+        Raises: `NotShared` for what we do not know how to pack.
+        """
+        understand(model)
+        refuse_unknown(inputs, KNOWN)
+        ids, mask, labels = (inputs[name] for name in ("input_ids", "attention_mask", "labels"))
+        start = _start(ids, mask, labels, model.config)
+        if start is None:
+            return None
+        pictures = read_pictures(model.config, inputs)
+        groups = group_rows([ids[:, :start], mask[:, :start]], pictures)
+        if len(groups) == len(ids):
+            return None
+        packing = lay_out(mask, groups, start)
+        if packing.group.numel() >= ids.numel():
+            return None
+        longest = [_longest(groups[number], mask) for number in packing.order]
+        numbers = _packed_positions(positions(model, inputs, longest, pictures), packing)
+        tokens = ("input_ids", "mm_token_type_ids")
+        call = {
+            **{name: packing.pack(inputs[name], 0) for name in tokens if name in inputs},
+            "labels": packing.labels(labels),
+            "attention_mask": attention_of(model, packing.mask()),
+            "position_ids": numbers,
+            "fused_lm_head": True,
+            **pictures.inputs(longest),
+        }
+        return cls(call, packing, ids.shape)
+
+    @property
+    def saved(self) -> tuple[int, int]:
+        """How many tokens the model reads in this form, and in the plain one."""
+        return self.packing.group.numel(), self.shape.numel()
+
+    def restore(self, output: Any) -> Any:
+        """What the plain call would have returned."""
+        told = output.log_probs.shape
+        return type(output)(**{name: self._restored(value, told) for name, value in output.items()})
+
+    def _restored(self, value: Any, told: torch.Size) -> Any:
+        if isinstance(value, Tensor) and value.shape == told:
+            return self.packing.unpack(value, self.shape)
+        return value
+
+
+def refuse_unknown(inputs: Mapping[str, Any], known: set[str]) -> None:
+    """Raise `NotShared` for an argument whose meaning in a packed batch we do not know."""
+    unknown = sorted(name for name in inputs.keys() - known if inputs[name] is not None)
+    if unknown:
+        raise NotShared(f"the model is called with {', '.join(unknown)}")
+
+
+def _start(ids: Tensor, mask: Tensor, labels: Tensor, config: Any) -> int | None:
+    """The column where the first completion begins, or None if there is nothing to score.
+
+    Raises: `NotShared` if a completion is not one run of tokens that begins there.
+    """
+    scored = labels != -100
+    columns = scored.any(0).nonzero()
+    if not len(columns):
+        return None
+    start = int(columns[0])
+    rest = mask[:, start:]
+    if start == 0 or not mask[:, start - 1].all():
+        raise NotShared("a prompt does not end where the completions begin")
+    if (rest[:, 1:] > rest[:, :-1]).any() or scored[mask == 0].any():
+        raise NotShared("a completion has gaps")
+    image = getattr(config, "image_token_id", None)
+    if image is not None and (ids[:, start - 1 :] == image).any():
+        raise NotShared("an image stands in a completion, or ends a prompt")
+    return start
+
+
+def _longest(group: Group, mask: Tensor) -> int:
+    """The row whose completion is longest: its position numbers hold for the others too."""
+    lengths = mask[group].sum(1)
+    return group[int(lengths.argmax())]
+
+
+def _packed_positions(plain: Tensor, packing: Packing) -> Tensor:
+    """Position numbers (..., groups in their order, T) in the packed layout (..., R, L)."""
+    place = torch.zeros(len(packing.order) + 1, dtype=torch.long, device=plain.device)
+    place[torch.tensor(packing.order)] = torch.arange(len(packing.order), device=plain.device)
+    return plain[..., place[packing.group], packing.column]

@@ -1,0 +1,51 @@
+"""Shared prompts in a run: the setting, the trainer's models, the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any, Literal
+
+from transformers import TrainerCallback
+
+from rftcore.training.shared_prefix.sharing import Sharing, share_prefix
+
+Setting = Literal["auto", "on", "off"]
+
+
+class SharedPrompts(TrainerCallback):
+    """Lets a GRPO trainer's models share prompts, and logs what that saved.
+
+    setting: "off" leaves the models alone, "auto" goes on in the plain form where
+    prompts cannot be shared, "on" makes that an error.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._policy: Sharing | None = None
+
+    def install(self, trainer: Any) -> None:
+        """Share the prompts of the policy and of the reference model, if there is one.
+
+        Raises: `ModelError` with "on", if the model lies in parts on several processes:
+        there the first batch cannot be checked by each process on its own.
+        """
+        if self._setting == "off":
+            return
+        insist = self._setting == "on"
+        self._policy = share_prefix(trainer.model, insist=insist)
+        if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+            self._policy.leave_plain("its weights lie in parts on several processes")
+        elif trainer.ref_model is not None:
+            share_prefix(trainer.ref_model, insist=insist)
+
+    def on_log(
+        self,
+        args: Any,
+        state: Any,
+        control: Any,
+        logs: MutableMapping[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Add our metrics to a step's line, before those who write it down."""
+        if self._policy is not None and logs is not None and "loss" in logs:
+            logs.update(self._policy.metrics())
