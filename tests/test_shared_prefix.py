@@ -3,6 +3,7 @@
 import copy
 import io
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 
@@ -535,6 +536,8 @@ class Squares:
 
 class ByLength:
     """A scorer whom any policy can please a little: it counts letters."""
+
+    together = staticmethod(nullcontext)  # one process has nobody to agree with
 
     def score(self, completions, samples, **_):
         totals = [len(text) % 7 / 7 for text in completions]
