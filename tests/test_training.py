@@ -128,9 +128,9 @@ def test_completions_that_try_to_win_without_solving_are_counted_by_kind():
 
 
 def test_what_the_gold_looks_like_itself_is_no_attack():
-    sample = Sample("a", "?", "red, blue, red")
+    sample = Sample("a", "?", "red, blue, green")
 
-    assert attack_metrics(["<answer>blue, red, red</answer>"], [sample]) == {"attacks": 0.0}
+    assert attack_metrics(["<answer>green, blue, red</answer>"], [sample]) == {"attacks": 0.0}
 
 
 @pytest.mark.parametrize(
