@@ -11,9 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rftcore import errors, processes, rewards
+from rftcore.deadlines import can_interrupt
 from rftcore.errors import PluginError, RewardError, RftError, SampleError, closest
 from rftcore.scoring.blueprints import Blueprint
-from rftcore.scoring.calling import call, can_interrupt
+from rftcore.scoring.calling import call
 from rftcore.scoring.outcomes import Called, Failure, Outcome, Score, describe
 from rftcore.scoring.parcels import pack
 from rftcore.scoring.pool import Call, Pool, default_workers
