@@ -86,6 +86,14 @@ def test_a_diagram_labels_every_point_and_every_value_inside_the_picture(diagram
 
 
 @few
+@given(some_diagrams())
+def test_a_number_in_a_diagram_knows_the_points_it_belongs_to(diagram):
+    said = [(label.text.rstrip("°"), label.of) for label in diagram.labels if label.of]
+
+    assert said == [(text, tuple(points)) for _, points, text in diagram.values]
+
+
+@few
 @given(some_diagrams(), rngs)
 def test_a_value_asked_by_its_letters_stands_there(diagram, rng):
     ask, answer = drawn.value(rng, diagram)

@@ -64,3 +64,14 @@ def test_naming_moves_the_picture_and_not_the_words(names, embedding):
 
     assert tokens.grad is not None
     assert words.grad is None
+
+
+def test_a_number_is_drawn_to_the_letters_it_belongs_to(tokenizer, names, embedding):
+    wanted = perception.targets([[]], [[Label("24", 0.5, 0.5, of=("V", "Z"))]])
+    there = wanted["number"] > 0
+    right, wrong = (torch.zeros(1, perception.IMAGE_TOKENS, 512) for _ in "ab")
+    right[there] = spelt(tokenizer, embedding, "24 V Z")
+    wrong[there] = spelt(tokenizer, embedding, "24 K L")
+
+    losses = [float(naming_loss(said, embedding, names, wanted)) for said in (right, wrong)]
+    assert losses[1] > losses[0] + 3

@@ -24,6 +24,7 @@ from torch import multiprocessing
 
 from rft_nano import model as models
 from rft_nano import perception
+from rft_nano.comparison import Comparison
 from rft_nano.corpus.library import LOOKING, SPEAKING, Library, Sizes
 from rft_nano.corpus.streams import Exhibit
 from rft_nano.language import Lessons, lesson_loss, look
@@ -168,6 +169,7 @@ class Build:
         share_roots(self.model, self.processor.tokenizer)
         share_digits(self.model, self.processor.tokenizer)
         self.heads = perception.Heads(models.TOWER_WIDTH)
+        self.compare = Comparison(models.TEXT_WIDTH)
         self.names = Names(self.processor.tokenizer)
         reader = self.model.model.language_model
         self.reader: Any = torch.compile(reader, dynamic=False) if compiled else reader
@@ -219,7 +221,9 @@ class Build:
         stage.run(minutes, self._losses(lessons), pause, steps)
 
     def _losses(self, lessons: Lessons) -> Losses:
-        return lambda: lesson_loss(self.model, self.heads, self.names, lessons, self.reader)
+        return lambda: lesson_loss(
+            self.model, self.heads, self.compare, self.names, lessons, self.reader
+        )
 
     def speak(
         self,
@@ -231,7 +235,11 @@ class Build:
         written: int,
     ) -> None:
         """Stage "language"."""
-        modules: dict[str, torch.nn.Module] = {"model": self.model, "heads": self.heads}
+        modules: dict[str, torch.nn.Module] = {
+            "model": self.model,
+            "heads": self.heads,
+            "compare": self.compare,
+        }
         stage = Stage("language", modules, self.state, self.log, self.team, faster=READING_LR)
         seed = self._seed(stage)
         lessons = Lessons(

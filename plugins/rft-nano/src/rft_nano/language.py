@@ -2,8 +2,9 @@
 
 Rows of many short samples (`rows`), some over pictures and some of text
 alone; the loss is on answers only. The tower keeps its heads and their loss,
-so that it goes on seeing while it learns to be read, and what it sees is drawn
-to the words for it (`naming`).
+so that it goes on seeing while it learns to be read, what it sees is drawn to the
+words for it (`naming`), and of two pictures the decoder has to know what is new
+before it is asked (`comparison`).
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from rft_nano import perception
+from rft_nano import comparison, perception
+from rft_nano.comparison import comparison_loss
 from rft_nano.corpus.streams import Exhibit
+from rft_nano.model import IMAGE_TOKENS
 from rft_nano.naming import Names, naming_loss
 from rft_nano.practice import Request, in_words
 from rft_nano.rows import Packer, Rows
 
-NAMING = 0.5  # weight of the patches' names
+NAMING, COMPARING = 0.5, 0.3  # weights of the patches' names, and of what is new in them
 WORDS_WITH_PICTURE = 0.12  # share of requests over a picture that have nothing to do with it
 
 
@@ -30,13 +33,16 @@ WORDS_WITH_PICTURE = 0.12  # share of requests over a picture that have nothing 
 class Batch:
     """Rows, the pictures (P, 3, H, W) that they and the tower look at, what these show.
 
-    The first `spoken_of` pictures fill the image tokens of the rows, in their order.
+    The first `spoken_of` pictures fill the image tokens of the rows, in their order. `pairs` are
+    the rows with two, and `compared` what `comparison` should say of the second.
     """
 
     rows: Rows
     pixels: torch.Tensor | None
     wanted: perception.Targets
     spoken_of: int
+    pairs: list[int]
+    compared: perception.Targets
 
 
 class Lessons:
@@ -80,7 +86,11 @@ class Lessons:
         filled += [(next(self._written_rows), 0) for _ in range(self.written)]
         pixels, wanted = look(shown)
         spoken_of = sum(len(e.pictures) for e in spoken)
-        return Batch(self.packer.rows(filled), pixels, wanted, spoken_of)
+        pairs = [row for row, e in enumerate(spoken) if len(e.pictures) == 2]
+        compared = comparison.targets(
+            [(spoken[row].seen[0], spoken[row].seen[1], spoken[row].changes) for row in pairs]
+        )
+        return Batch(self.packer.rows(filled), pixels, wanted, spoken_of, pairs, compared)
 
 
 def look(shown: list[Exhibit]) -> tuple[torch.Tensor | None, perception.Targets]:
@@ -96,9 +106,10 @@ def look(shown: list[Exhibit]) -> tuple[torch.Tensor | None, perception.Targets]
 
 def answer_loss(
     model: Any, rows: Rows, image: torch.Tensor | None, reader: Any = None
-) -> tuple[torch.Tensor, float]:
+) -> tuple[torch.Tensor, float, torch.Tensor]:
     """Weighted mean loss over answer tokens (nats), and the share predicted right.
 
+    Third, the hidden states (B, T, width) that `comparison` reads.
     `image`: (P, IMAGE_TOKENS, width), projected, in the order of the rows' image tokens.
     `reader`: a compiled form of the model's decoder.
     """
@@ -107,23 +118,26 @@ def answer_loss(
     if image is not None:
         here = (rows.ids == model.config.image_token_index)[..., None]
         embedded = embedded.masked_scatter(here, image)
-    hidden = (text if reader is None else reader)(
+    read = (text if reader is None else reader)(
         inputs_embeds=embedded,
         attention_mask=rows.mask,
         position_ids=rows.positions,
         use_cache=False,
-    ).last_hidden_state
+        output_hidden_states=True,
+    )
+    hidden = read.last_hidden_state
     asked = rows.targets >= 0
     logits = functional.linear(hidden[asked], text.embed_tokens.weight)
     wanted, weights = rows.targets[asked], rows.weights[asked]
     loss = (
         functional.cross_entropy(logits, wanted, reduction="none") * weights
     ).sum() / weights.sum()
-    return loss, float((logits.argmax(-1) == wanted).float().mean())
+    right = float((logits.argmax(-1) == wanted).float().mean())
+    return loss, right, read.hidden_states[comparison.LAYER]
 
 
 def lesson_loss(
-    model: Any, heads: Any, names: Names, lessons: Lessons, reader: Any = None
+    model: Any, heads: Any, compare: Any, names: Names, lessons: Lessons, reader: Any = None
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """The loss of one batch, and what to log of it."""
     batch = lessons.batch()
@@ -135,13 +149,16 @@ def lesson_loss(
         table = model.model.language_model.embed_tokens.weight
         naming = naming_loss(image, table, names, batch.wanted)
         spoken_of = image[: batch.spoken_of]
-    words, right = answer_loss(model, batch.rows, spoken_of, reader)
+    words, right, half_way = answer_loss(model, batch.rows, spoken_of, reader)
+    second = half_way[batch.pairs, 1 + IMAGE_TOKENS : 1 + 2 * IMAGE_TOKENS]
+    news = comparison_loss(compare(second), batch.compared)
     positions = batch.rows.positions
     log = {
         "words": float(words.detach()),
         "eyes": float(eyes.detach()),
         "naming": float(naming.detach()),
+        "news": float(news.detach()),
         "tokens_right": right,
         "samples": int((positions.diff(dim=1) < 0).sum()) + len(positions),
     }
-    return words + eyes + NAMING * naming, log
+    return words + eyes + NAMING * naming + COMPARING * news, log

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from rft_nano.perception import BLANK, NEAR, Targets
+from rft_nano.perception import BLANK, NEAR, POINTS, Targets
 from rft_nano.things import ATTRIBUTES, VALUES
 from rft_nano.words import BIGGEST_NUMBER
 
@@ -47,6 +47,7 @@ def named(wanted: Targets) -> dict[str, list[tuple[torch.Tensor, float]]]:
     """By group: targets (P, IMAGE_TOKENS), -100 where nothing is named, and their weight."""
     out = {a: [(wanted[a], 1.0), (wanted[f"near_{a}"], NEAR)] for a in ATTRIBUTES}
     out["letter"] = [(wanted["letter"], 1.0)]
+    out["letter"] += [(wanted["of"][..., point], NEAR) for point in range(POINTS)]
     number = torch.zeros_like(wanted["units"])
     for place, worth in _PLACES:
         digit = wanted[place]

@@ -2,9 +2,10 @@
 
 A patch that holds a thing's centre must say so, and name the thing's size,
 colour, material and shape, its exact place and its rank from the left. In
-diagrams, a patch with the middle of a letter or of a number says which. The
-heads that read this off are small, and thrown away at the end; a caption
-then only has to read out what the patches already know.
+diagrams, a patch with the middle of a letter or of a number says which, and
+that of a number which points it belongs to. The heads that read this off are
+small, and thrown away at the end; a caption then only has to read out what the
+patches already know.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ NUMBER = {**dict.fromkeys(DIGITS, BLANK + 1), "degrees": 2}
 # what can stand in a patch -> what is said of it
 KINDS = {"centre": THINGS, "name": LETTER, "number": NUMBER}
 CLASSES = {name: size for classes in KINDS.values() for name, size in classes.items()}
+POINTS = 3  # of an angle, its vertex in the middle; a side has two
+BELONGS = {"of": LETTER["letter"], "vertex": LETTER["letter"]}  # a number's points, any of them
 Targets = dict[str, torch.Tensor]
 NEAR = 0.4  # weight of the patches around a thing's centre
 FOUND = 4.0  # weight of "is there something"
@@ -41,7 +44,7 @@ class Heads(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.sizes = {**dict.fromkeys(KINDS, 1), "place": 2, **CLASSES}
+        self.sizes = {**dict.fromkeys(KINDS, 1), "place": 2, **CLASSES, **BELONGS}
         self.out = nn.Linear(width, sum(self.sizes.values()))
 
     def forward(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -86,13 +89,15 @@ def digits(text: str) -> list[int]:
 def targets(seen: Sequence[list[Seen]], labels: Sequence[list[Label]]) -> Targets:
     """What the heads should say of each picture; classes are -100 where nothing is centred.
 
-    "near_" classes are for the other patches that a thing covers.
+    "near_" classes are for the other patches that a thing covers; "of" (P, IMAGE_TOKENS, POINTS)
+    are the points a number belongs to, in their order.
     """
     shape = (len(seen), IMAGE_TOKENS)
     names = [*CLASSES, *(f"near_{name}" for name in THINGS)]
     out: dict[str, Any] = {name: np.full(shape, -100) for name in names}
     out |= {kind: np.zeros(shape, np.float32) for kind in KINDS}
     out["place"] = np.zeros((*shape, 2), np.float32)
+    out["of"] = np.full((*shape, POINTS), -100)
     for row, (things, signs) in enumerate(zip(seen, labels, strict=True)):
         _write_things(out, row, things)
         _write_labels(out, row, signs)
@@ -124,12 +129,17 @@ def _write_labels(out: dict[str, Any], row: int, labels: Sequence[Label]) -> Non
     numbers = [label for label in labels if not label.is_letter]
     for label, patch in zip(letters, patches([(lb.u, lb.v) for lb in letters]), strict=True):
         out["name"][row, patch] = 1
-        out["letter"][row, patch] = ord(label.text) - ord("A")
+        out["letter"][row, patch] = _letter(label.text)
     for label, patch in zip(numbers, patches([(lb.u, lb.v) for lb in numbers]), strict=True):
         out["number"][row, patch] = 1
         out["degrees"][row, patch] = label.text.endswith("°")
         for name, digit in zip(DIGITS, digits(label.text), strict=True):
             out[name][row, patch] = digit
+        out["of"][row, patch, : len(label.of)] = [_letter(point) for point in label.of]
+
+
+def _letter(text: str) -> int:
+    return ord(text) - ord("A")
 
 
 def losses(said: dict[str, torch.Tensor], wanted: Targets) -> dict[str, torch.Tensor]:
@@ -143,6 +153,16 @@ def losses(said: dict[str, torch.Tensor], wanted: Targets) -> dict[str, torch.Te
         if there.any():
             for name in classes:
                 out[name] = functional.cross_entropy(said[name][there], wanted[name][there])
+    numbers = wanted["number"] > 0
+    if numbers.any():
+        points, vertex = belonging(wanted["of"][numbers])
+        out["of"] = len(points[0]) * functional.binary_cross_entropy_with_logits(
+            said["of"][numbers], points
+        )
+        if (vertex >= 0).any():
+            out["vertex"] = functional.cross_entropy(
+                said["vertex"][numbers], vertex, ignore_index=-100
+            )
     there, near = wanted["centre"] > 0, wanted["near_rank"] >= 0
     if there.any():
         out["place"] = functional.mse_loss(said["place"][there], wanted["place"][there])
@@ -152,6 +172,14 @@ def losses(said: dict[str, torch.Tensor], wanted: Targets) -> dict[str, torch.Te
                 said[name][near], wanted[f"near_{name}"][near]
             )
     return out
+
+
+def belonging(of: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Points in their order (N, POINTS) as a set (N, 26) of ones, and the vertex, -100 if none."""
+    letters = BELONGS["of"]
+    there = torch.where(of >= 0, of, letters)  # one column more, for points that are missing
+    points = torch.zeros(len(of), letters + 1).scatter_(1, there, 1.0)
+    return points[:, :letters], torch.where(of[:, -1] >= 0, of[:, 1], -100)
 
 
 @torch.no_grad()
@@ -171,6 +199,9 @@ def accuracy(said: dict[str, torch.Tensor], wanted: Targets) -> dict[str, float]
         report[f"found_{kind}"] = float(found[there].float().mean())
         report[f"false_{kind}"] = float((found & ~there).sum() / there.sum())
         report[whole_name] = float(whole.float().mean())
+        if kind == "number":
+            points, _ = belonging(wanted["of"][there])
+            report["of"] = float(((said["of"][there] > 0) == (points > 0)).all(-1).float().mean())
     return report
 
 

@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, zip_longest
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -35,11 +35,15 @@ MOST_VALUES = 4
 
 @dataclass(frozen=True)
 class Label:
-    """A letter, or a number with its degree sign, and its middle in shares of the picture."""
+    """A letter, or a number with its degree sign, and its middle in shares of the picture.
+
+    `of`: the points of the side or angle that a number belongs to; none for a letter.
+    """
 
     text: str
     u: float
     v: float
+    of: tuple[str, ...] = ()
 
     @property
     def is_letter(self) -> bool:
@@ -62,7 +66,7 @@ class Diagram:
     @classmethod
     def read(cls, data: Any) -> Diagram:
         """From plain data."""
-        labels = [Label(**label) for label in data["labels"]]
+        labels = [Label(**{**label, "of": tuple(label["of"])}) for label in data["labels"]]
         points = {name: tuple(spot) for name, spot in data["points"].items()}
         values = [(kind, list(names), text) for kind, names, text in data["values"]]
         return cls(**{**data, "labels": labels, "points": points, "values": values})
@@ -294,8 +298,10 @@ def describe(sketch: Sketch, drawing: Drawing) -> Diagram:
     from rft_structure.labels import place
 
     labels = [
-        Label(label.text, box.middle.real / SIZE, box.middle.imag / SIZE)
-        for label, box in place(drawing)
+        Label(label.text, box.middle.real / SIZE, box.middle.imag / SIZE, tuple(of))
+        for (label, box), (_, of, _) in zip_longest(
+            place(drawing), drawing.values, fillvalue=("", (), "")
+        )
     ]
     return Diagram(
         sketch.figure,

@@ -15,7 +15,7 @@ import numpy as np
 
 from rft_nano.corpus.augment import OBJECTS, Motion, Seen, mirror, paste, splice
 from rft_nano.corpus.diagrams import Diagram, Label
-from rft_nano.corpus.pairs import Pair, mirrored_way, turned_back
+from rft_nano.corpus.pairs import Change, Pair, mirrored_way, turned_back
 from rft_nano.corpus.scenes import Shown
 from rft_nano.corpus.store import Corpus, to_model
 from rft_nano.practice import Request, changes, diagrams, scenes
@@ -30,12 +30,16 @@ FREE_EDGE = 0.04  # of a diagram: labels stay so far inside
 
 @dataclass(frozen=True)
 class Exhibit:
-    """Pictures (3, H, W) in about [-1, 1], the things and labels in each, and a way to ask."""
+    """Pictures (3, H, W) in about [-1, 1], the things and labels in each, and a way to ask.
+
+    `changes`: what is new in the second picture.
+    """
 
     pictures: Sequence[NDArray[np.float32]]
     seen: Sequence[list[Seen]]
     labels: Sequence[list[Label]]
     ask: Callable[[Random], Request]
+    changes: Sequence[Change] = ()
 
 
 class Light:
@@ -129,7 +133,8 @@ class Pairs:
                 break
         pair = replace(pair, before=seen[0], after=seen[1])
         pictures = [self.light(p) for p in pixels]
-        return Exhibit(pictures, seen, [[], []], partial(changes.about, pair=pair))
+        ask = partial(changes.about, pair=pair)
+        return Exhibit(pictures, seen, [[], []], ask, pair.changes)
 
 
 def _mirrored(pair: Pair) -> Pair:
@@ -165,7 +170,7 @@ class Diagrams:
 
 def _moved(diagram: Diagram, motion: Motion) -> Diagram | None:
     """The diagram after a motion; None if a label comes too near to the edge."""
-    labels = [Label(lb.text, *motion.at(lb.u, lb.v)) for lb in diagram.labels]
+    labels = [Label(lb.text, *motion.at(lb.u, lb.v), lb.of) for lb in diagram.labels]
     if any(not FREE_EDGE <= x <= 1 - FREE_EDGE for lb in labels for x in (lb.u, lb.v)):
         return None
     points = {name: motion.at(*spot) for name, spot in diagram.points.items()}
