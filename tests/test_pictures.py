@@ -227,3 +227,25 @@ def test_progress_is_the_bar_of_the_core(store, capsys):
 
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == "drawing things: 4/4 picture"
+
+
+@pytest.mark.parametrize(
+    ("after", "same"),
+    [("x = 1  # why\n\n", True), ("x = 2\n", False)],
+    ids=["a comment", "another value"],
+)
+def test_by_code_a_change_of_the_module_draws_anew_and_a_comment_does_not(tmp_path, after, same):
+    body = "def draw(thing):\n    return thing\n"
+    paths = []
+    for name, head in (("one", "x = 1\n"), ("two", after)):
+        (tmp_path / f"{name}.py").write_text(head + body)
+        there = from_file(f"{tmp_path / name}.py:draw").factory
+        paths.append(PictureCache("p", str, there, directory=tmp_path, by_code=True).path(1))
+
+    assert (paths[0] == paths[1]) is same
+
+
+def test_code_counts_only_if_asked_and_where_there_is_a_file(store):
+    assert replace(store, draw=_files).path(b"1") == store.path(b"1")
+    assert replace(store, draw=len, by_code=True).path(b"1") == store.path(b"1")
+    assert replace(store, draw=_files, by_code=True).path(b"1") != store.path(b"1")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -29,7 +30,8 @@ class PictureCache(Generic[Thing]):
     for instance by a version in it, and all pictures are drawn anew. `draw` gives the bytes of
     a PNG, and `in_worker` runs once in each worker process, before its first picture. Workers
     and pickled samples need functions of an installed module, or partials of such; what only
-    this process knows, it draws itself.
+    this process knows, it draws itself. `by_code` counts the module of `draw` as content, without
+    its comments: right while you write a task, wasteful where a picture takes long to draw.
     """
 
     folder: str
@@ -37,6 +39,7 @@ class PictureCache(Generic[Thing]):
     draw: Callable[[Thing], bytes]
     in_worker: Callable[[], object] | None = None
     directory: Path | None = None
+    by_code: bool = False
 
     def path(self, thing: Thing) -> Path:
         """Where the picture is or will be: `k[:2]/k.png`, k = SHA-256(content). Draws nothing."""
@@ -85,7 +88,8 @@ class PictureCache(Generic[Thing]):
                 bar.update()
 
     def _key(self, thing: Thing) -> str:
-        return hashlib.sha256(self.content(thing).encode()).hexdigest()
+        code = _code(self.draw) if self.by_code else ""
+        return hashlib.sha256((self.content(thing) + code).encode()).hexdigest()
 
     def _place(self) -> Path:
         return self.directory or cache_folder(self.folder)
@@ -94,10 +98,28 @@ class PictureCache(Generic[Thing]):
         return self.get(thing).read_bytes()
 
 
-def _travels(draw: Any) -> bool:
-    """Whether a new process finds the function: no lambda, nor one of a task's bare file."""
+def _code(draw: Any) -> str:
+    """What the module of a function says, the same for the same code however it is laid out."""
+    try:
+        return _syntax(_function(draw).__code__.co_filename)
+    except (AttributeError, OSError):  # compiled, or typed in: no file to read
+        return ""
+
+
+@cache
+def _syntax(file: str) -> str:
+    return hashlib.sha256(ast.dump(ast.parse(Path(file).read_text())).encode()).hexdigest()
+
+
+def _function(draw: Any) -> Any:
     while isinstance(draw, partial):
         draw = draw.func
+    return draw
+
+
+def _travels(draw: Any) -> bool:
+    """Whether a new process finds the function: no lambda, nor one of a task's bare file."""
+    draw = _function(draw)
     module = (getattr(draw, "__module__", None) or "builtins").partition(".")[0]
     known = module == "__main__" or any(f.find_spec(module, None) for f in sys.meta_path)
     return known and "<" not in getattr(draw, "__qualname__", "")
