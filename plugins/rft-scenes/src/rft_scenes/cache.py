@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from rft_scenes import scene as scenes
-from rft_scenes.rendering import DEFAULT, RenderSettings, limit_threads, render, revision
+from rft_scenes.rendering import DEFAULT, RenderSettings, limit_threads, render
 from rft_scenes.scene import Scene
 from rftcore.pictures import PictureCache
 
@@ -27,7 +27,7 @@ def scene_pictures(
 
 def _content(settings: RenderSettings, scene: Scene) -> str:
     size = settings.width, settings.height, settings.samples
-    return json.dumps([scenes.GENERATOR_VERSION, scene.digest(), *size, *revision(scene)])
+    return json.dumps([scenes.GENERATOR_VERSION, scene.digest(), *size])
 
 
 def _render(settings: RenderSettings, scene: Scene) -> bytes:

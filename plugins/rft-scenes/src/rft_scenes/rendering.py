@@ -20,7 +20,7 @@ from rft_scenes.scene import Camera, Light, Object, Scene
 from rft_scenes.vehicles import Ball, Box, Part, Point, Rod, parts
 
 BOUNCES = 3
-GLASS = 0.6  # how much of a glass thing is seen; the rest is what stands behind it
+GLASS = 0.48  # how much of a glass thing is seen; the rest is what stands behind it
 FLOOR = (0.50, 0.34)  # reflectance in the middle and far out
 FLOOR_SIZE, FLOOR_FADE = 30.0, 7.0  # half its side; where the middle has faded (world units)
 SKY = (0.55, 0.30)  # radiance at the horizon and overhead
@@ -32,7 +32,8 @@ BULGE = 0.35  # how far the normals of a metal face lean outwards, so that it sh
 
 Color = tuple[float, float, float]
 
-# sRGB in [0, 1]; a metal's tint is brighter, since it shows what it mirrors.
+# sRGB in [0, 1]. Rubber is the darkest and metal paler: a tube of two pixels shows no
+# highlight, so that its tone alone must tell. Glass lets the floor through.
 _RUBBER = {
     "gray": (0.36, 0.36, 0.36),
     "red": (0.80, 0.12, 0.12),
@@ -44,17 +45,17 @@ _RUBBER = {
     "yellow": (0.96, 0.84, 0.10),
 }
 _METAL = {
-    "gray": (0.54, 0.54, 0.54),
-    "red": (0.95, 0.12, 0.12),
-    "blue": (0.14, 0.30, 1.00),
-    "green": (0.10, 0.66, 0.14),
-    "brown": (0.56, 0.31, 0.12),
-    "purple": (0.66, 0.16, 0.92),
-    "cyan": (0.14, 0.92, 0.94),
-    "yellow": (1.00, 0.90, 0.10),
+    "gray": (0.74, 0.74, 0.74),
+    "red": (1.00, 0.30, 0.26),
+    "blue": (0.34, 0.50, 1.00),
+    "green": (0.30, 0.80, 0.32),
+    "brown": (0.72, 0.45, 0.24),
+    "purple": (0.78, 0.38, 1.00),
+    "cyan": (0.40, 0.98, 1.00),
+    "yellow": (1.00, 0.95, 0.38),
 }
 _GLASS = {
-    "gray": (0.44, 0.44, 0.44),
+    "gray": (0.26, 0.26, 0.26),
     "red": (0.98, 0.16, 0.16),
     "blue": (0.20, 0.38, 1.00),
     "green": (0.14, 0.76, 0.18),
@@ -90,12 +91,6 @@ def render(scene: Scene, settings: RenderSettings = DEFAULT) -> bytes:
     half = replace(settings, samples=max(1, settings.samples // 2))
     behind = _film(replace(scene, objects=opaque), half, seed=1)  # noise of its own
     return _png(GLASS * _film(scene, half, seed=0) + (1 - GLASS) * behind)
-
-
-def revision(scene: Scene) -> tuple[str, ...]:
-    """What this version draws unlike the first: part of the key of those pictures alone."""
-    glass = any(thing.material == "glass" for thing in scene.objects)
-    return ("glass 2",) * glass + ("panel 2",) * bool(_turn(scene.camera))
 
 
 def _film(scene: Scene, settings: RenderSettings, seed: int) -> Any:

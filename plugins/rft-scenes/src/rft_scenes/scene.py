@@ -30,7 +30,7 @@ VEHICLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 # Part of every cache key. Bump it when a pixel or a sampled value changes.
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "2"
 
 
 class SceneError(ValueError):
