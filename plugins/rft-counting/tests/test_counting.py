@@ -196,9 +196,10 @@ def test_any_prefix_of_sft_has_its_share_of_fuller_scenes_of_every_size(share: f
 
 
 def test_fuller_scenes_of_sft_meet_every_family():
-    fuller = [at for at in range(1600) if DATA.objects_between("sft", at // 2)[0] > 5]
+    data = counting(sft_objects_high=5).dataset
+    fuller = [at for at in range(1600) if data.objects_between("sft", at // 2)[0] > 5]
 
-    assert {DATA.sample("sft", at).meta["family"] for at in fuller} == set(FAMILIES)
+    assert {data.sample("sft", at).meta["family"] for at in fuller} == set(FAMILIES)
 
 
 def test_answers_lie_in_0_to_20_and_none_is_a_safe_guess(samples: dict[str, list[Sample]]):

@@ -20,14 +20,14 @@ def counting_scenes(
     val: int = 300,
     test: int = 1000,
     ood: int = 500,
-    sft_objects_high: int = 5,
+    sft_objects_high: int = 8,
     sft_fuller: float = 0.015,
 ) -> Dataset:
     """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
 
     sft_objects_high, sft_fuller: most objects of a scene in `sft` (at least `objects_low`), but
-        for a share of fuller ones. SFT teaches to reason on small scenes and only hints
-        that there are larger ones; to read those to their end is left to GRPO.
+        for a share of fuller ones. As many as `objects_high` by default; with 5, SFT teaches to
+        reason on small scenes and only hints that there are larger ones.
 
     Raises: RecipeError for options that no scene or split can satisfy.
     """

@@ -33,7 +33,7 @@ RFT_DEFAULTS = """\
 # cores memory is cheaper than computing activations twice. 1,600 samples spoil a tower that
 # may move (docs/experiments.md).
 sft:
-  learning_rate: 1.0e-3
+  learning_rate: 3.0e-4
   num_train_epochs: 4
   batch_size: 8
   adam_beta2: 0.98
@@ -44,7 +44,7 @@ sft:
   save_steps: 100
   save_total_limit: 1
 grpo:
-  learning_rate: 1.5e-4
+  learning_rate: 5.0e-5
   num_train_epochs: 1
   prompts_per_step: 8
   group_size: 8
