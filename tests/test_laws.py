@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from rftcore.cli import main
 from rftcore.errors import PluginError
 from rftcore.testing import LAWS, Law, Settings, Trial, parametrize_laws
 from rftcore.testing.digests import canonical
-from rftcore.testing.law import KINDS
+from rftcore.testing.law import KINDS, BrokenError
 from rftcore.testing.tripwire import TrippedError, Tripwire
 
 pytest_plugins = ("pytester",)
@@ -183,3 +184,15 @@ def test_a_tripwire_trips_whatever_is_done_with_it(look):
     with pytest.raises(TrippedError):
         look(wire)
     assert wire.tripped
+
+
+@pytest.mark.parametrize(
+    ("readings", "breaks"), [((2.0, 0.001), False), ((2.0, 2.0), True), ((9.0, 0.001), True)]
+)
+def test_a_reading_that_looks_late_is_measured_again(readings, breaks, monkeypatch):
+    from rftcore.testing.laws import parser
+
+    first = iter(readings)
+    monkeypatch.setattr(parser, "computing", lambda _: next(first, readings[-1]))
+    with pytest.raises(BrokenError, match="take more than") if breaks else nullcontext():
+        parser._near_linear(None, "parse", str, lambda size: "x" * size)

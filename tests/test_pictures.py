@@ -249,3 +249,13 @@ def test_code_counts_only_if_asked_and_where_there_is_a_file(store):
     assert replace(store, draw=_files).path(b"1") == store.path(b"1")
     assert replace(store, draw=len, by_code=True).path(b"1") == store.path(b"1")
     assert replace(store, draw=_files, by_code=True).path(b"1") != store.path(b"1")
+
+
+def test_an_edit_while_a_run_draws_does_not_pass_old_pictures_off_as_new(tmp_path):
+    file = tmp_path / "edited.py"
+    file.write_text("x = 1\ndef draw(thing):\n    return thing\n")
+    there = from_file(f"{file}:draw").factory
+    store = PictureCache("p", str, there, directory=tmp_path, by_code=True)
+    file.write_text("x = 2\ndef draw(thing):\n    return thing\n")
+
+    assert store.path(1) != replace(store).path(1)

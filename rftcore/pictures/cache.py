@@ -7,8 +7,8 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -31,7 +31,8 @@ class PictureCache(Generic[Thing]):
     a PNG, and `in_worker` runs once in each worker process, before its first picture. Workers
     and pickled samples need functions of an installed module, or partials of such; what only
     this process knows, it draws itself. `by_code` counts the module of `draw` as content, without
-    its comments: right while you write a task, wasteful where a picture takes long to draw.
+    its comments, as it is when the cache is made: right while you write a task, wasteful where
+    a picture takes long to draw.
     """
 
     folder: str
@@ -40,9 +41,14 @@ class PictureCache(Generic[Thing]):
     in_worker: Callable[[], object] | None = None
     directory: Path | None = None
     by_code: bool = False
+    _code: str = field(default="", init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.by_code:  # now, not at the first picture: the file may be edited meanwhile
+            object.__setattr__(self, "_code", _syntax(self.draw))
 
     def path(self, thing: Thing) -> Path:
-        """Where the picture is or will be: `k[:2]/k.png`, k = SHA-256(content). Draws nothing."""
+        """Where the picture is or will be: `k[:2]/k.png`, k hashes its content. Draws nothing."""
         key = self._key(thing)
         return self._place() / key[:2] / f"{key}.png"
 
@@ -88,8 +94,7 @@ class PictureCache(Generic[Thing]):
                 bar.update()
 
     def _key(self, thing: Thing) -> str:
-        code = _code(self.draw) if self.by_code else ""
-        return hashlib.sha256((self.content(thing) + code).encode()).hexdigest()
+        return hashlib.sha256((self.content(thing) + self._code).encode()).hexdigest()
 
     def _place(self) -> Path:
         return self.directory or cache_folder(self.folder)
@@ -98,17 +103,13 @@ class PictureCache(Generic[Thing]):
         return self.get(thing).read_bytes()
 
 
-def _code(draw: Any) -> str:
+def _syntax(draw: Any) -> str:
     """What the module of a function says, the same for the same code however it is laid out."""
     try:
-        return _syntax(_function(draw).__code__.co_filename)
+        source = Path(_function(draw).__code__.co_filename).read_bytes()
     except (AttributeError, OSError):  # compiled, or typed in: no file to read
         return ""
-
-
-@cache
-def _syntax(file: str) -> str:
-    return hashlib.sha256(ast.dump(ast.parse(Path(file).read_text())).encode()).hexdigest()
+    return hashlib.sha256(ast.dump(ast.parse(source)).encode()).hexdigest()
 
 
 def _function(draw: Any) -> Any:

@@ -16,14 +16,15 @@ from torch import nn
 from torch.nn import functional
 
 from rft_nano.corpus.augment import Seen
-from rft_nano.corpus.pairs import OPPOSITE, Change
+from rft_nano.corpus.pairs import Change
 from rft_nano.model import IMAGE_TOKENS
 from rft_nano.perception import Targets, patches
+from rft_nano.practice.changes import SAID_WAYS
 from rft_nano.things import ATTRIBUTES, VALUES
 
 LAYER = 2  # of the decoder's four: what comes out of it is read
 STAYED = "stayed"
-WAYS = (STAYED, *OPPOSITE, *(f"{a}_{b}" for a in ("front", "behind") for b in ("left", "right")))
+WAYS = (STAYED, *SAID_WAYS)
 WAS = {f"was_{attribute}": len(VALUES[attribute]) for attribute in ATTRIBUTES}
 CLASSES = {"changed": 2, **{f"new_{a}": 2 for a in ATTRIBUTES}, **WAS, "way": len(WAYS)}
 Story = tuple[Sequence[Seen], Sequence[Seen], Sequence[Change]]  # before, after, what is new

@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import combinations, pairwise, zip_longest
+from itertools import chain, combinations, pairwise, repeat
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -297,11 +297,11 @@ def describe(sketch: Sketch, drawing: Drawing) -> Diagram:
     """The facts of a picture, with the places that the pen gave to its labels."""
     from rft_structure.labels import place
 
+    # the pen places values first, in their order, then letters
+    owners = chain((points for _, points, _ in drawing.values), repeat(()))
     labels = [
         Label(label.text, box.middle.real / SIZE, box.middle.imag / SIZE, tuple(of))
-        for (label, box), (_, of, _) in zip_longest(
-            place(drawing), drawing.values, fillvalue=("", (), "")
-        )
+        for (label, box), of in zip(place(drawing), owners, strict=False)
     ]
     return Diagram(
         sketch.figure,
