@@ -31,12 +31,13 @@ TEXT_WIDTH, TEXT_LAYERS, TEXT_HEADS, TEXT_HIDDEN = 192, 4, 6, 512
 RFT_DEFAULTS = """\
 # Recipe defaults for nano: a small model wants far larger steps than a 2B one, and on two
 # cores memory is cheaper than computing activations twice. 1,600 samples spoil a tower that
-# may move (docs/experiments.md).
+# may move (docs/experiments.md). Adam's epsilon keeps words that SFT never uses where they are.
 sft:
-  learning_rate: 3.0e-4
+  learning_rate: 5.0e-4
   num_train_epochs: 4
   batch_size: 8
   adam_beta2: 0.98
+  adam_epsilon: 1.0e-4
   freeze: [vision]
   lr_scheduler_type: cosine
   warmup_steps: 10

@@ -21,7 +21,7 @@ def transformation_scenes(
     calls_low: int = 1,
     calls_high: int = 4,
     seed: int = 0,
-    sft: int = 800,
+    sft: int = 1600,
     rl: int = 480,
     val: int = 150,
     test: int = 400,

@@ -1,0 +1,154 @@
+"""Where does the time of a GRPO step go?
+
+    python benchmarks/grpo_breakdown.py --json parts.json -- \
+        --task counting --model runs/X/sft/model --set sft.enabled=false \
+        --set evaluation.zero_shot=false --set grpo.max_steps=20
+
+Runs `rft train` with what follows `--` and holds a clock to TRL's and our own
+functions. Each part's time is its own: what a part calls that is a part itself
+counts there. Prints the median over the steps, the first two left out, in
+milliseconds; the command decides what is trained and where it is saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+WARM_UP = 2  # steps: threads, allocations, the check of the shared prefix
+
+
+class Clock:
+    """Seconds of each part's own, step by step."""
+
+    def __init__(self) -> None:
+        self.steps: list[dict[str, float]] = []
+        self._now: dict[str, float] = defaultdict(float)
+        self._open: list[str] = []
+        self._since = time.perf_counter()
+
+    def turn(self) -> None:
+        """A new step begins."""
+        self._charge()
+        self.steps.append(self._now)
+        self._now = defaultdict(float)
+
+    def within(self, name: str) -> bool:
+        """Whether a part of this name is running."""
+        return name in self._open
+
+    def times(self, owner: Any, method: str, part: str | Callable[[], str]) -> None:
+        """Charge the calls of a method to a part, or to the one named at each call."""
+        call = getattr(owner, method)
+
+        @functools.wraps(call)
+        def timed(*args: Any, **inputs: Any) -> Any:
+            self._charge()
+            self._open.append(part if isinstance(part, str) else part())
+            try:
+                return call(*args, **inputs)
+            finally:
+                self._charge()
+                self._open.pop()
+
+        setattr(owner, method, timed)
+
+    def _charge(self) -> None:
+        now = time.perf_counter()
+        self._now[self._open[-1] if self._open else REST] += now - self._since
+        self._since = now
+
+
+REST = "between the parts"
+PREPARE, READ, GENERATE = "prompts to tokens", "reading the prompts", "sampling, stopping, cache"
+
+
+def main() -> None:
+    """Train, then print where the time went."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("train", nargs="+", help="what `rft train` is given")
+    asked = parser.parse_args()
+    clock = Clock()
+    hold(clock)
+
+    from rftcore.cli import main as rft
+
+    rft(["train", *asked.train], standalone_mode=False)
+    parts = medians(clock.steps[WARM_UP + 1 :])
+    print(table(parts))
+    if asked.json:
+        asked.json.write_text(json.dumps(parts, indent=2) + "\n")
+
+
+def hold(clock: Clock) -> None:
+    """Put the clock to everything that a step calls."""
+    from accelerate import Accelerator
+    from accelerate.optimizer import AcceleratedOptimizer
+    from transformers import BaseImageProcessor, GenerationMixin, Trainer
+    from trl.trainer.grpo_trainer import GRPOTrainer
+
+    clock.times(Trainer, "get_batch_samples", "rows and pictures")
+    clock.times(GRPOTrainer, "_generate_and_score_completions", "padding, advantages, metrics")
+    clock.times(GRPOTrainer, "_tokenize_prompts", PREPARE)
+    clock.times(BaseImageProcessor, "__call__", lambda: pixels(clock))
+    clock.times(GenerationMixin, "generate", GENERATE)
+    clock.times(GenerationMixin, "_prefill", READ)
+    clock.times(GRPOTrainer, "_calculate_rewards", "rewards")
+    clock.times(GRPOTrainer, "compute_loss", "loss")
+    clock.times(Accelerator, "backward", "backward")
+    clock.times(Accelerator, "clip_grad_norm_", "gradient norm")
+    clock.times(AcceleratedOptimizer, "step", "optimiser")
+    clock.times(GRPOTrainer, "log", "logging")
+    clock.times(GRPOTrainer, "_save_checkpoint", "checkpoints")
+    before(Trainer, "training_step", lambda _: clock.turn())
+    before(GRPOTrainer, "train", lambda t: clock.times(t.model, "forward", lambda: forward(clock)))
+
+
+def before(owner: Any, method: str, act: Callable[[Any], None]) -> None:
+    """Do something each time before a method is called."""
+    call = getattr(owner, method)
+
+    @functools.wraps(call)
+    def acting(self: Any, *args: Any, **inputs: Any) -> Any:
+        act(self)
+        return call(self, *args, **inputs)
+
+    setattr(owner, method, acting)
+
+
+def forward(clock: Clock) -> str:
+    """Which part a call of the model belongs to."""
+    if clock.within(READ):
+        return READ
+    return "decoding" if clock.within(GENERATE) else "forward"
+
+
+def pixels(clock: Clock) -> str:
+    """Which part of it: TRL prepares the pictures before the rollout and after it."""
+    return "pictures to pixels" if clock.within(PREPARE) else "pictures to pixels, again"
+
+
+def medians(steps: list[dict[str, float]]) -> dict[str, float]:
+    """Milliseconds a step of each part, longest first, and of the whole."""
+    names = {name for step in steps for name in step}
+    parts = {n: 1000 * statistics.median(step.get(n, 0.0) for step in steps) for n in names}
+    whole = 1000 * statistics.median(sum(step.values()) for step in steps)
+    return {"a step": whole, **dict(sorted(parts.items(), key=lambda part: -part[1]))}
+
+
+def table(parts: dict[str, float]) -> str:
+    """One row a part, with its share of the step."""
+    rows = [f"| {n} | {ms:.0f} | {100 * ms / parts['a step']:.0f} % |" for n, ms in parts.items()]
+    return "\n".join(["| part | ms | share |", "|---|---|---|", *rows])
+
+
+if __name__ == "__main__":
+    main()
