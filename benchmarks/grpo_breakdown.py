@@ -19,6 +19,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,13 @@ def hold(clock: Clock) -> None:
     clock.times(GRPOTrainer, "log", "logging")
     clock.times(GRPOTrainer, "_save_checkpoint", "checkpoints")
     before(Trainer, "training_step", lambda _: clock.turn())
-    before(GRPOTrainer, "train", lambda t: clock.times(t.model, "forward", lambda: forward(clock)))
+    before(GRPOTrainer, "train", partial(begin, clock))
+
+
+def begin(clock: Clock, trainer: Any) -> None:
+    """GRPO begins: forget the steps of SFT, and watch the policy."""
+    clock.steps.clear()
+    clock.times(trainer.model, "forward", lambda: forward(clock))
 
 
 def before(owner: Any, method: str, act: Callable[[Any], None]) -> None:

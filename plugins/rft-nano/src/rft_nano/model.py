@@ -45,7 +45,7 @@ sft:
   save_steps: 100
   save_total_limit: 1
 grpo:
-  learning_rate: 5.0e-5
+  learning_rate: 2.0e-5
   num_train_epochs: 1
   prompts_per_step: 8
   group_size: 8
