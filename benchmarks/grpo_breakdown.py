@@ -13,13 +13,12 @@ milliseconds; the command decides what is trained and where it is saved.
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ class Clock:
         """Charge the calls of a method to a part, or to the one named at each call."""
         call = getattr(owner, method)
 
-        @functools.wraps(call)
+        @wraps(call)
         def timed(*args: Any, **inputs: Any) -> Any:
             self._charge()
             self._open.append(part if isinstance(part, str) else part())
@@ -123,7 +122,7 @@ def before(owner: Any, method: str, act: Callable[[Any], None]) -> None:
     """Do something each time before a method is called."""
     call = getattr(owner, method)
 
-    @functools.wraps(call)
+    @wraps(call)
     def acting(self: Any, *args: Any, **inputs: Any) -> Any:
         act(self)
         return call(self, *args, **inputs)

@@ -184,6 +184,11 @@ def test_only_sft_keeps_to_few_objects(high: int, most: int):
     assert set(seen.values()) == {8}
 
 
+def test_sft_sees_scenes_of_all_sizes_unless_told_otherwise():
+    data = counting(objects_high=10).dataset
+    assert {data.objects_between("sft", at) for at in range(800)} == {(3, 10)}
+
+
 @given(share=st.floats(0, 1), prefix=st.integers(1, 200))
 def test_any_prefix_of_sft_has_its_share_of_fuller_scenes_of_every_size(share: float, prefix: int):
     data = counting(sft_objects_high=5, sft_fuller=share).dataset

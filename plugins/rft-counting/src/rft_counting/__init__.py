@@ -20,13 +20,13 @@ def counting_scenes(
     val: int = 300,
     test: int = 1000,
     ood: int = 500,
-    sft_objects_high: int = 8,
+    sft_objects_high: int | None = None,
     sft_fuller: float = 0.015,
 ) -> Dataset:
     """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
 
     sft_objects_high, sft_fuller: most objects of a scene in `sft` (at least `objects_low`), but
-        for a share of fuller ones. As many as `objects_high` by default; with 5, SFT teaches to
+        for a share of fuller ones. As many as `objects_high` if None; with 5, SFT teaches to
         reason on small scenes and only hints that there are larger ones.
 
     Raises: RecipeError for options that no scene or split can satisfy.
@@ -39,7 +39,7 @@ def counting_scenes(
         objects_high=objects_high,
         seed=seed,
         sizes=sizes,
-        sft_objects_high=sft_objects_high,
+        sft_objects_high=objects_high if sft_objects_high is None else sft_objects_high,
         sft_fuller=sft_fuller,
     )
 
