@@ -5,8 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rft_nano import comparison, perception
-from rft_nano.comparison import Comparison, comparison_loss
+from rft_nano.comparison import Comparison, comparison_loss, telling_loss, told
 from rft_nano.corpus import pairs
+from rft_nano.naming import NEWS
 from rft_nano.things import ATTRIBUTES, VALUES
 
 few = settings(max_examples=25)
@@ -54,6 +55,16 @@ def test_what_was_is_the_thing_of_the_same_number_in_the_first_picture(story):
 
 @few
 @given(stories())
+def test_where_a_thing_stood_is_its_place_in_the_first_picture_to_half_a_patch(story):
+    first = {s.number: s.thing for s in story[0]}
+    for number, wanted in rows_of(story):
+        half = 1 / comparison.HALVES
+        for axis, share in (("was_column", first[number].u), ("was_row", first[number].v)):
+            assert 0 <= share - wanted[axis] * half < half
+
+
+@few
+@given(stories())
 def test_heads_that_say_what_is_wanted_cost_nothing_and_others_much(story):
     wanted = comparison.targets([story])
     right = {
@@ -64,12 +75,26 @@ def test_heads_that_say_what_is_wanted_cost_nothing_and_others_much(story):
     assert comparison_loss({name: -said for name, said in right.items()}, wanted) > 10
 
 
+@few
+@given(stories())
+def test_a_thing_that_says_what_is_new_about_it_costs_less_than_one_that_says_the_opposite(story):
+    wanted, words = comparison.targets([story]), torch.eye(len(NEWS))
+    said = told(wanted)
+    there = wanted["changed"] >= 0
+
+    assert (said[there][:, NEWS.index("same")] > 0).equal(wanted["changed"][there] == 0)
+    assert telling_loss(said, words, wanted) < telling_loss(1 - said, words, wanted)
+
+
 def test_without_a_pair_there_is_nothing_to_pay_and_still_a_gradient():
     heads = Comparison(8)
     loss = comparison_loss(heads(torch.zeros(0, 64, 8)), comparison.targets([]))
-    loss.backward()
+    hidden = torch.zeros(0, 64, 8, requires_grad=True)
+    silent = telling_loss(hidden, torch.eye(len(NEWS), 8), comparison.targets([]))
+    (loss + silent).backward()
 
-    assert loss == 0
+    assert loss == silent == 0
+    assert hidden.grad is not None
     assert all(p.grad is not None and not p.grad.any() for p in heads.parameters())
 
 

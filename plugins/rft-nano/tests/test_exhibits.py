@@ -12,6 +12,7 @@ from rft_nano.corpus import diagrams, pairs
 from rft_nano.corpus.streams import Diagrams, Pairs, Scenes
 from rft_nano.practice import changes, numbers, texts
 from rft_nano.practice import diagrams as drawn
+from rft_nano.things import ATTRIBUTES, VALUES
 
 rngs = st.integers(0, 2**32).map(Random)
 few = settings(max_examples=25)
@@ -72,6 +73,29 @@ def test_changes_are_not_said_as_the_task_says_them(pair, rng):
 
     assert not re.search(r"change_|\bnow \w+[.,]|: same|moved (left|right|front)", answer)
     assert "calls" not in ask
+
+
+@few
+@given(some_pairs().filter(lambda p: len({c.number for c in p.changes}) == 1), rngs)
+def test_a_word_about_the_one_that_changed_is_true_of_it(pair, rng):
+    change, old, new = pair.changes[0], looks(pair.before), looks(pair.after)
+    for ask, answer in [changes.the_changed_one(rng, pair) for _ in range(20)]:
+        if "attribute" in ask:
+            assert answer in {c.attribute for c in pair.changes}
+        elif change.attribute == "position" and "new" in ask:
+            assert answer == changes.SAID_WAYS[change.value]
+        else:
+            now = re.search(r"\bnow\b|new", ask)
+            assert set(answer.split()) <= set((new if now else old)[change.number])
+
+
+@few
+@given(some_pairs(), rngs)
+def test_something_changed_in_an_attribute_or_nothing_did(pair, rng):
+    ask, answer = changes.any_change(rng, pair)
+    asked = re.search(r"size|color|material|shape|position", ask).group()
+
+    assert (answer == "yes") == any(change.attribute == asked for change in pair.changes)
 
 
 @few
@@ -138,6 +162,47 @@ def words(text):
     return set(re.findall(r"\w+(?:\.\d)?", text.lower()))
 
 
+@given(rngs)
+def test_the_choice_of_a_fact_has_its_value(rng):
+    ask, answer = texts.chosen_fact(rng)
+    values = dict(re.findall(r"\b([A-D]) (\d+)", ask))
+    facts = dict(re.findall(r"((?:[A-Z] )*[A-Z]) is (\d+)\.", ask))
+    asked = re.search(r"(?:choice is|value of|Give) ((?:[A-Z] ?)+)", ask)[1].strip()
+
+    assert [letter for letter in values if values[letter] == facts[asked]] == [answer[-1]]
+
+
+@given(rngs)
+def test_a_word_goes_where_the_instruction_puts_it(rng):
+    ask, answer = texts.boxes(rng)
+    groups = {letter: some.split() for letter, some in re.findall(r"\b([A-Z]): ([a-z ]+)", ask)}
+    if asked := re.search(r"Where does (\w+) go|has the word (\w+)", ask):
+        assert (asked[1] or asked[2]) in groups[answer]
+    for word, letter in re.findall(r"(\w+) in ([A-Z])", answer):
+        assert word in groups[letter]
+
+
+@given(rngs)
+def test_what_became_of_a_list_is_where_the_lists_differ(rng):
+    ask, answer = texts.became(rng)
+    if lists := re.match(r"First: (.*)\. Then: (.*?)\. ", ask):
+        rows = zip(*(text.split(", ") for text in lists.groups()), strict=True)
+        ((was, now),) = [(a.split(), b.split()) for a, b in rows if a != b]
+        new = [(ATTRIBUTES[i], b) for i, (a, b) in enumerate(zip(was, now, strict=True)) if a != b]
+        assert len(new) == 1
+        assert answer in (*new[0], " ".join(was), f"{' '.join(was)}: {new[0][0]}")
+
+
+@given(rngs)
+def test_a_word_is_of_the_kind_that_is_said(rng):
+    ask, answer = texts.kinds(rng)
+    if said := re.match(r"Say for each what it is: (.*)\.", ask):
+        pairs_ = zip(said[1].split(", "), answer.split(", "), strict=True)
+        assert all(word in VALUES[kind] for word, kind in pairs_)
+    elif said := re.match(r"What is (\w+):", ask):
+        assert said[1] in VALUES[answer]
+
+
 @pytest.mark.parametrize("stream", [Scenes, Pairs, Diagrams])
 def test_a_stream_repeats_with_its_seed(stream, library):
     one, two = (stream(library[stream], "0") for _ in "ab")
@@ -145,6 +210,14 @@ def test_a_stream_repeats_with_its_seed(stream, library):
         a, b = one(), two()
         assert a.ask(Random(1)) == b.ask(Random(1))
         assert all((x == y).all() for x, y in zip(a.pictures, b.pictures, strict=True))
+
+
+def test_moves_are_shown_more_often_than_they_are_drawn(library):
+    moves = [any(c.attribute == "position" for c in p.changes) for p in library[Pairs].facts]
+    stream = Pairs(library[Pairs], "0")
+    shown = [any(c.attribute == "position" for c in stream().changes) for _ in range(300)]
+
+    assert sum(shown) / len(shown) > sum(moves) / len(moves) + 0.1
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from rft_nano import perception
 from rft_nano.corpus.streams import Exhibit
-from rft_nano.language import Lessons, answer_loss
+from rft_nano.language import Lessons, answer_loss, asked
 from rft_nano.model import (
     IMAGE_SIZE,
     IMAGE_TOKENS,
@@ -95,3 +95,23 @@ def test_a_batch_has_a_picture_for_every_image_token(parts):
 
     assert (batch.spoken_of, len(batch.pixels)) == (5, 6)
     assert tokens == 5 * IMAGE_TOKENS
+
+
+NAMED = [
+    ("How long is K L?", "5", "KL"),
+    ("A question: how large is angle X K O?", "40", "KOX"),
+    ("Which letters are there?", "K L", ""),
+]
+
+
+@pytest.mark.parametrize("pictures", [0, 1, 2])
+def test_the_points_a_question_names_are_wanted_where_its_answer_begins(parts, pictures):
+    _, packer = parts
+    packed = rows(packer, [(ask, answer) for ask, answer, _ in NAMED], pictures)
+    first = [packer.encode([answer])[0][0] for _, answer, letters in NAMED if letters]
+    points, letters = asked(torch.randn(1, LENGTH, 8), packed)
+    said = ["".join(chr(ord("A") + int(i)) for i in row.nonzero()) for row in letters]
+
+    assert said == ([letters for *_, letters in NAMED if letters] if pictures else [])
+    assert [int(packed.targets[row, at]) for row, at, _ in packed.asked] == first[: len(said)]
+    assert points.shape == (len(said), 8)

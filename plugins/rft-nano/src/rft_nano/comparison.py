@@ -5,6 +5,10 @@ first and hold both against each other. Answers alone teach that slowly, since a
 single word hangs on the whole chain. So the tokens of the second picture have
 to know, half way up, what stood there and what is new about it; the upper half
 only has to find the thing asked for, or the one that changed, and read.
+
+Knowing is not enough: a head can read what is written too faintly for the layers
+above it. So what is new must also stand there as the decoder's own word for it
+("color", "position"), as `naming` has it for the picture itself.
 """
 
 from __future__ import annotations
@@ -17,7 +21,8 @@ from torch.nn import functional
 
 from rft_nano.corpus.augment import Seen
 from rft_nano.corpus.pairs import Change
-from rft_nano.model import IMAGE_TOKENS
+from rft_nano.model import GRID, IMAGE_TOKENS
+from rft_nano.naming import words_loss
 from rft_nano.perception import Targets, patches
 from rft_nano.practice.changes import SAID_WAYS
 from rft_nano.things import ATTRIBUTES, VALUES
@@ -26,7 +31,15 @@ LAYER = 2  # of the decoder's four: what comes out of it is read
 STAYED = "stayed"
 WAYS = (STAYED, *SAID_WAYS)
 WAS = {f"was_{attribute}": len(VALUES[attribute]) for attribute in ATTRIBUTES}
-CLASSES = {"changed": 2, **{f"new_{a}": 2 for a in ATTRIBUTES}, **WAS, "way": len(WAYS)}
+HALVES = 2 * GRID  # of the picture's width or height in half patches
+STOOD = {"was_column": HALVES, "was_row": HALVES}  # a move is the way from there to here
+CLASSES = {
+    "changed": 2,
+    **{f"new_{a}": 2 for a in ATTRIBUTES},
+    **WAS,
+    "way": len(WAYS),
+    **STOOD,
+}
 Story = tuple[Sequence[Seen], Sequence[Seen], Sequence[Change]]  # before, after, what is new
 
 
@@ -54,12 +67,18 @@ def targets(stories: Sequence[Story]) -> Targets:
         for patch, s in zip(middles, after, strict=True):
             old, way = was[s.number], WAYS.index(ways.get(s.number, STAYED))
             out["way"][row, patch] = way
+            out["was_column"][row, patch] = _half(old.u)
+            out["was_row"][row, patch] = _half(old.v)
             for a in ATTRIBUTES:
                 out[f"was_{a}"][row, patch] = VALUES[a].index(getattr(old, a))
                 out[f"new_{a}"][row, patch] = getattr(old, a) != getattr(s.thing, a)
             new = [bool(out[f"new_{a}"][row, patch]) for a in ATTRIBUTES]
             out["changed"][row, patch] = any(new) or way > 0
     return out
+
+
+def _half(share: float) -> int:
+    return min(HALVES - 1, max(0, int(share * HALVES)))
 
 
 def comparison_loss(said: dict[str, torch.Tensor], wanted: Targets) -> torch.Tensor:
@@ -75,3 +94,15 @@ def comparison_loss(said: dict[str, torch.Tensor], wanted: Targets) -> torch.Ten
         ]
     ).sum()
     return total / max(1, int(there.sum()))
+
+
+def told(wanted: Targets) -> torch.Tensor:
+    """Which words of `naming.NEWS` should stand in each patch: (N, IMAGE_TOKENS, words)."""
+    new = [wanted[f"new_{a}"] > 0 for a in ATTRIBUTES] + [wanted["way"] > 0]
+    return torch.stack([*new, wanted["changed"] == 0], dim=-1).float()
+
+
+def telling_loss(hidden: torch.Tensor, words: torch.Tensor, wanted: Targets) -> torch.Tensor:
+    """`words_loss` over the things in hidden states (N, IMAGE_TOKENS, width)."""
+    there = wanted["changed"] >= 0
+    return words_loss(hidden[there], words, told(wanted)[there])

@@ -12,20 +12,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from string import ascii_uppercase
 from typing import Any
 
 import torch
 from torch.nn import functional
 
 from rft_nano import comparison, perception
-from rft_nano.comparison import comparison_loss
+from rft_nano.comparison import comparison_loss, telling_loss
 from rft_nano.corpus.streams import Exhibit
 from rft_nano.model import IMAGE_TOKENS
-from rft_nano.naming import Names, naming_loss
+from rft_nano.naming import Names, naming_loss, words_loss
 from rft_nano.practice import Request, in_words
 from rft_nano.rows import Packer, Rows
 
-NAMING, COMPARING = 0.5, 0.3  # weights of the patches' names, and of what is new in them
+NAMING, COMPARING = 0.5, 0.3  # weights of words at patches, and of what heads say is new
 WORDS_WITH_PICTURE = 0.12  # share of requests over a picture that have nothing to do with it
 
 
@@ -141,24 +142,42 @@ def lesson_loss(
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """The loss of one batch, and what to log of it."""
     batch = lessons.batch()
+    table = model.model.language_model.embed_tokens.weight.detach()
     spoken_of, eyes, naming = None, torch.zeros(()), torch.zeros(())
     if batch.pixels is not None:
         seen = perception.features(model, batch.pixels)
         eyes = sum(perception.losses(heads(seen), batch.wanted).values(), eyes)
         image = model.model.multi_modal_projector(seen)
-        table = model.model.language_model.embed_tokens.weight
         naming = naming_loss(image, table, names, batch.wanted)
         spoken_of = image[: batch.spoken_of]
     words, right, half_way = answer_loss(model, batch.rows, spoken_of, reader)
     second = half_way[batch.pairs, 1 + IMAGE_TOKENS : 1 + 2 * IMAGE_TOKENS]
     news = comparison_loss(compare(second), batch.compared)
+    telling = telling_loss(second, names.vectors(table, "news"), batch.compared)
+    points, letters = asked(half_way, batch.rows)
+    asking = words_loss(points, names.vectors(table, "letter"), letters)
     positions = batch.rows.positions
     log = {
         "words": float(words.detach()),
         "eyes": float(eyes.detach()),
         "naming": float(naming.detach()),
         "news": float(news.detach()),
+        "telling": float(telling.detach()),
+        "asking": float(asking.detach()),
         "tokens_right": right,
         "samples": int((positions.diff(dim=1) < 0).sum()) + len(positions),
     }
-    return words + eyes + NAMING * naming + COMPARING * news, log
+    return words + eyes + NAMING * (naming + telling + asking) + COMPARING * news, log
+
+
+def asked(half_way: torch.Tensor, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where answers about named points begin: hidden states (N, width), letters (N, 26).
+
+    Half way up, the points asked for should stand there as letters, to be held against
+    those that the numbers of a diagram carry.
+    """
+    at = [row for row, _, _ in rows.asked], [column for _, column, _ in rows.asked]
+    marks = torch.zeros(len(rows.asked), len(ascii_uppercase))
+    for index, (_, _, letters) in enumerate(rows.asked):
+        marks[index, letters] = 1.0
+    return half_way[at], marks

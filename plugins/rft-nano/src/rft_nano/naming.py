@@ -20,6 +20,8 @@ from rft_nano.things import ATTRIBUTES, VALUES
 from rft_nano.words import BIGGEST_NUMBER
 
 SHARPNESS = 20.0  # logits are cosines times this; a patch near four words has cosines of a half
+OF = 0.8  # weight of each of the points that a number belongs to
+NEWS = (*ATTRIBUTES, "position", "same")  # what can be said to be new about a thing
 _PLACES = (("hundreds", 100), ("tens", 10), ("units", 1))
 
 
@@ -34,6 +36,7 @@ class Names:
             **{attribute: VALUES[attribute] for attribute in ATTRIBUTES},
             "letter": ascii_uppercase,
             "number": [str(number) for number in range(BIGGEST_NUMBER + 1)],
+            "news": NEWS,
         }
         self.ids = {group: [ids(value) for value in values] for group, values in words.items()}
 
@@ -47,7 +50,7 @@ def named(wanted: Targets) -> dict[str, list[tuple[torch.Tensor, float]]]:
     """By group: targets (P, IMAGE_TOKENS), -100 where nothing is named, and their weight."""
     out = {a: [(wanted[a], 1.0), (wanted[f"near_{a}"], NEAR)] for a in ATTRIBUTES}
     out["letter"] = [(wanted["letter"], 1.0)]
-    out["letter"] += [(wanted["of"][..., point], NEAR) for point in range(POINTS)]
+    out["letter"] += [(wanted["of"][..., point], OF) for point in range(POINTS)]
     number = torch.zeros_like(wanted["units"])
     for place, worth in _PLACES:
         digit = wanted[place]
@@ -75,3 +78,15 @@ def naming_loss(
                 logits = SHARPNESS * unit[there] @ vectors.T
                 total = total + weight * functional.cross_entropy(logits, target[there])
     return total
+
+
+def words_loss(hidden: torch.Tensor, words: torch.Tensor, marks: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy (nats) of the words that should stand in hidden states, by cosine.
+
+    `hidden`: (N, width). `words`: unit vectors (V, width), as of `Names.vectors`, which this loss
+    does not move. `marks`: (N, V), one where a word should stand. Of none it is zero, with
+    gradients: every process of a team must have some.
+    """
+    wanted = marks / marks.sum(-1, keepdim=True).clamp(min=1)
+    said = (SHARPNESS * functional.normalize(hidden, dim=-1) @ words.T).log_softmax(-1)
+    return -(wanted * said).sum() / max(1, len(hidden))

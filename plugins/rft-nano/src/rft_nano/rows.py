@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 LENGTH = 288  # tokens in a row: two pictures, and a request about six things
 Segment = tuple[list[int], int]  # tokens, and how many of them are the answer with its end
+Filled = Sequence[tuple[Sequence[Segment], int]]  # of each row, and its number of pictures
+ALSO_WORDS = "AI"  # letters that need not name a point
 AT_A_TIME = 6  # requests that are encoded together
 START, PADDING = 0, -1  # segment numbers with a meaning; the others count from 1
 
@@ -35,6 +38,8 @@ class Rows:
     `mask` is True where a token may look. `targets` is the next token where
     an answer is to be predicted and -100 elsewhere; `weights` sum to one per
     segment to the power 1/2: long lists count more than one number, not 50 times.
+    `asked`: row, column and letters (0 to 25) of each place where the answer to a question
+    about a picture begins, if the question names points.
     """
 
     ids: torch.Tensor
@@ -42,6 +47,7 @@ class Rows:
     mask: torch.Tensor
     targets: torch.Tensor
     weights: torch.Tensor
+    asked: list[tuple[int, int, list[int]]]
 
 
 class Packer:
@@ -56,6 +62,11 @@ class Packer:
         ids = tokenizer.convert_tokens_to_ids
         self._user, self.image = ids(USER), ids(IMAGE)
         self._end, self._assistant, self._pad = ids(END), ids(ASSISTANT), tokenizer.pad_token_id
+        marks = [letter for letter in ascii_uppercase if letter not in ALSO_WORDS]
+        self._letters = {
+            tokens[0]: ord(letter) - ord("A")
+            for letter, tokens in zip(marks, self.encode(marks), strict=True)
+        }
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""
@@ -87,13 +98,24 @@ class Packer:
             at = end
         return ids, positions, number, targets, weights
 
-    def rows(self, filled: Sequence[tuple[Sequence[Segment], int]]) -> Rows:
-        """A batch from (segments, number of pictures) per row."""
+    def rows(self, filled: Filled) -> Rows:
+        """A batch."""
         columns = zip(
             *(self.row(segments, pictures=pictures) for segments, pictures in filled), strict=True
         )
         ids, positions, number, targets, weights = (torch.from_numpy(np.stack(c)) for c in columns)
-        return Rows(ids, positions, see(number), targets, weights)
+        return Rows(ids, positions, see(number), targets, weights, self._asked(filled))
+
+    def _asked(self, filled: Filled) -> list[tuple[int, int, list[int]]]:
+        out = []
+        for row, (segments, pictures) in enumerate(filled):
+            end = 1 + IMAGE_TOKENS * pictures
+            for tokens, answer in segments if pictures else ():
+                end += len(tokens)
+                named = {self._letters[t] for t in tokens[:-answer] if t in self._letters}
+                if named:
+                    out.append((row, end - answer - 1, sorted(named)))
+        return out
 
     def about(self, ask: Callable[[], Request], pictures: int) -> list[Segment]:
         """As many requests about the same pictures as fit into a row."""

@@ -41,7 +41,7 @@ class Mix:
 
 
 LOOKING = Mix(plain=50, varied=18, pairs=0, diagrams=32)
-SPEAKING = Mix(plain=42, varied=5, pairs=25, diagrams=28)
+SPEAKING = Mix(plain=30, varied=4, pairs=36, diagrams=30)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SPLICED, PASTED, MOVED = 0.3, 0.8, 0.85  # shares; PASTED of those not spliced
 SAME = 0.08  # share of pairs that show one picture twice
+WITH_MOVE = 0.4  # share of pairs drawn among those in which something moves: the hardest to see
 FREE_EDGE = 0.04  # of a diagram: labels stay so far inside
 
 
@@ -108,9 +109,11 @@ class Pairs:
     def __init__(self, corpus: Corpus[Pair], seed: str) -> None:
         self.corpus, self.rng = corpus, Random(seed)
         self.light = Light(self.rng)
+        self.moving = [p for p in corpus.facts if any(c.attribute == "position" for c in p.changes)]
 
     def _one(self) -> Pair:
-        pair = self.rng.choice(self.corpus.facts)
+        from_all = self.rng.random() >= WITH_MOVE or not self.moving
+        pair = self.rng.choice(self.corpus.facts if from_all else self.moving)
         if pair.same_view and self.rng.random() < 0.5:
             pair = turned_back(pair)
         if self.rng.random() < SAME:

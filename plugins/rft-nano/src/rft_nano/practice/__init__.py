@@ -12,11 +12,11 @@ from rft_nano.practice import numbers, scenes, texts
 from rft_nano.practice.wording import Request, one_of
 
 SOURCES = {
-    scenes.from_list: 46,
-    scenes.belongs: 18,
-    numbers.small: 10,
-    numbers.large: 10,
-    texts.about: 16,
+    scenes.from_list: 40,
+    scenes.belongs: 14,
+    numbers.small: 9,
+    numbers.large: 11,
+    texts.about: 26,
 }
 
 

@@ -101,6 +101,45 @@ def which(rng: Random, pair: Pair) -> Request:
     return ask, ", ".join(s.thing.name() for s in pair.before if _of(pair, s.number)) or "none"
 
 
+def the_changed_one(rng: Random, pair: Pair) -> Request:
+    """One word about the only thing that changed: the least that finding it takes."""
+    numbers = {change.number for change in pair.changes}
+    if len(numbers) != 1:
+        return any_change(rng, pair)
+    was = next(s.thing for s in pair.before if s.number in numbers)
+    now, change = _second(pair)[numbers.pop()], rng.choice(pair.changes)
+    asked = rng.choice(ATTRIBUTES)
+    asks: list[Request] = [
+        (f"One object changed. What {asked} did it have before?", getattr(was, asked)),
+        (f"What was the {asked} of the object that changed?", getattr(was, asked)),
+        (f"One object changed. What {asked} does it have now?", getattr(now, asked)),
+        ("Name the object that changed, as it was.", was.name()),
+        ("Name the object that changed, as it is now.", now.name()),
+    ]
+    if len(pair.changes) == 1:
+        said = SAID_WAYS[change.value] if change.attribute == "position" else change.value
+        asks += [
+            ("One object is different. Which attribute of it changed?", change.attribute),
+            ("Only one thing is new. Which attribute is it?", change.attribute),
+            ("Only one thing is new. What is it?", said),
+        ]
+    return rng.choice(asks)
+
+
+def any_change(rng: Random, pair: Pair) -> Request:
+    """Whether anything got another value of one attribute, or moved."""
+    asked = rng.choice((*ATTRIBUTES, "position"))
+    if pair.changes and rng.random() < 0.4:  # a fair share of "yes"
+        asked = rng.choice(pair.changes).attribute
+    ask = rng.choice(
+        (
+            f"Does any object have another {asked} in the second picture?",
+            f"Did the {asked} of an object change?",
+        )
+    )
+    return ask, "yes" if asked in {change.attribute for change in pair.changes} else "no"
+
+
 def which_stayed(rng: Random, pair: Pair) -> Request:
     """The things that did not change."""
     ask = rng.choice(("Which objects did not change?", "Name the objects that stay as they are."))
@@ -221,15 +260,17 @@ ABOUT: dict[Callable[[Random, Pair], Request], float] = {
     what_changed: 10,
     which_and_what: 9,
     which: 5,
+    the_changed_one: 24,
+    any_change: 5,
     which_stayed: 3,
     one_then: 12,
     one_attribute: 9,
     where_to: 7,
     each_then: 6,
-    listed_order: 10,
-    listed_changed: 8,
+    listed_order: 8,
+    listed_changed: 6,
     how_many: 3,
-    caption: 14,
+    caption: 8,
     same_view: 1,
 }
 BEFORE = (

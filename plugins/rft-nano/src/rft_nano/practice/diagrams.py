@@ -182,7 +182,7 @@ def has_circle(rng: Random, diagram: Diagram) -> Request:
 ABOUT: dict[Callable[[Random, Diagram], Request], float] = {
     letters: 6,
     numbers: 12,
-    value: 24,
+    value: 40,
     values: 12,
     belongs: 10,
     joined: 4,

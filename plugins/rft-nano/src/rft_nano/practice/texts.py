@@ -7,7 +7,7 @@ from random import Random
 from string import ascii_uppercase
 
 from rft_nano.practice.wording import Request, one_of
-from rft_nano.things import Things, invent
+from rft_nano.things import ATTRIBUTES, VALUES, Thing, Things, invent
 
 
 def repeat_words(rng: Random) -> Request:
@@ -112,6 +112,112 @@ def chosen(rng: Random) -> Request:
     )
 
 
+def chosen_fact(rng: Random) -> Request:
+    """The choice that a fact among others gives: first the value is looked up, then its letter."""
+    names = _names(rng, rng.randint(1, 3), rng.choice((1, 2, 3)))
+    facts = dict(zip(names, rng.sample(range(2, 180), len(names)), strict=True))
+    name = rng.choice(names)
+    other = [v for v in rng.sample(range(2, 180), 3 + len(names)) if v not in facts.values()][:3]
+    values = rng.sample([facts[name], *other], 1 + len(other))
+    choices = dict(zip("ABCD", values, strict=False))
+    letter = next(letter for letter, v in choices.items() if v == facts[name])
+    parts = [
+        "Choices: " + ", ".join(f"{letter} {v}" for letter, v in choices.items()) + ".",
+        " ".join(f"{each} is {v}." for each, v in facts.items()),
+    ]
+    rng.shuffle(parts)
+    return rng.choice(
+        (
+            (f"{' '.join(parts)} Which choice is {name}?", letter),
+            (f"{' '.join(parts)} Which letter stands before the value of {name}?", letter),
+            (f"{' '.join(parts)} Give {name} and then its choice.", f"{facts[name]}, {letter}"),
+        )
+    )
+
+
+def kinds(rng: Random) -> Request:
+    """What words are: a colour, a size, a material, a shape."""
+    thing = invent(rng, 1)[0]
+    order = rng.sample(ATTRIBUTES, rng.choice((2, 3, 4)))
+    said, one = ", ".join(getattr(thing, a) for a in order), rng.choice(order)
+    return rng.choice(
+        (
+            (f"What is {getattr(thing, one)}: {_or(order)}?", one),
+            (f"Which of these is a {one}: {said}?", getattr(thing, one)),
+            (f"Say for each what it is: {said}.", ", ".join(order)),
+            (f"Is {getattr(thing, one)} a {order[0]}?", "yes" if one == order[0] else "no"),
+        )
+    )
+
+
+def _or(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def boxes(rng: Random) -> Request:
+    """Where words go when the instruction says which box takes which."""
+    groups = [rng.sample(v, min(len(v), rng.randint(2, 5))) for v in VALUES.values()]
+    if rng.random() < 0.5:  # boxes that make no sense: only the instruction says
+        words = rng.sample([w for group in groups for w in group], 6)
+        groups = [words[:2], words[2:4], words[4:]]
+    rng.shuffle(groups)
+    letters = rng.sample(ascii_uppercase, len(groups))
+    named = dict(zip(letters, groups, strict=True))
+    given = ", ".join(f"{letter}: {' '.join(group)}" for letter, group in named.items())
+    some = [(rng.choice(named[letter]), letter) for letter in rng.sample(letters, 2)]
+    word, letter = some[0]
+    lead = rng.choice(("Each box takes some words.", "These words go together.", "The boxes are"))
+    return rng.choice(
+        (
+            (f"{lead} {given}. Where does {word} go?", letter),
+            (f"{lead} {given}. Which name has the word {word}?", letter),
+            (
+                f"{lead} {given}. Put these where they go: {some[0][0]}, {some[1][0]}.",
+                ", ".join(f"{a} in {b}" for a, b in some),
+            ),
+            (f"{lead} {given}. What can go in {letter}?", " ".join(named[letter])),
+        )
+    )
+
+
+def became(rng: Random) -> Request:
+    """What is new about one thing, or about one of two lists."""
+    before = invent(rng, rng.choice((1, 1, 2, 3, 4)))
+    at, attribute = rng.randrange(len(before)), rng.choice(ATTRIBUTES)
+    was = before[at]
+    pool = invent(rng, 12)
+    now = next((t for t in pool if getattr(t, attribute) != getattr(was, attribute)), was)
+    new = Thing(**{a: getattr(now if a == attribute else was, a) for a in ATTRIBUTES})
+    if new == was:
+        return kinds(rng)
+    if len(before) == 1:
+        lead = f"A {was.name()} has become a {new.name()}."
+        return rng.choice(
+            (
+                (f"{lead} Which attribute is new?", attribute),
+                (f"{lead} What is new?", getattr(new, attribute)),
+                (
+                    f"{lead} Name the attribute and its value.",
+                    f"{attribute} {getattr(new, attribute)}",
+                ),
+            )
+        )
+    after = [*before[:at], new, *before[at + 1 :]]
+    lists = [", ".join(t.name() for t in things) for things in (before, after)]
+    lead = f"First: {lists[0]}. Then: {lists[1]}."
+    return rng.choice(
+        (
+            (
+                f"{lead} Which object changed, and which attribute of it?",
+                f"{was.name()}: {attribute}",
+            ),
+            (f"{lead} Which attribute changed?", attribute),
+            (f"{lead} What is new?", getattr(new, attribute)),
+            (f"{lead} Name the object that changed, as it was.", was.name()),
+        )
+    )
+
+
 def numbered_list(rng: Random) -> Request:
     """An entry of a numbered list, by its number or by what it is."""
     things = invent(rng, rng.randint(2, 6))
@@ -142,6 +248,10 @@ ABOUT: dict[Callable[[Random], Request], float] = {
     copied: 6,
     looked_up: 10,
     chosen: 4,
+    chosen_fact: 6,
+    kinds: 4,
+    boxes: 7,
+    became: 9,
     numbered_list: 5,
 }
 
