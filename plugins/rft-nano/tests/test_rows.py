@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from rft_nano import perception
+from rft_nano.corpus.diagrams import Label
 from rft_nano.corpus.streams import Exhibit
-from rft_nano.language import Lessons, answer_loss, asked
+from rft_nano.language import Lessons, answer_loss, asked, carried
 from rft_nano.model import (
     IMAGE_SIZE,
     IMAGE_TOKENS,
@@ -93,8 +94,25 @@ def test_a_batch_has_a_picture_for_every_image_token(parts):
     batch = Lessons(parts[1], exhibit, 0, pictured=3, written=1, looked_at=1).batch()
     tokens = (batch.rows.ids == parts[1].image).sum()
 
-    assert (batch.spoken_of, len(batch.pixels)) == (5, 6)
+    assert (len(batch.spoken_of), len(batch.pixels)) == (5, 6)
     assert tokens == 5 * IMAGE_TOKENS
+
+
+def test_the_tokens_that_carry_points_are_those_of_the_numbers(parts):
+    def exhibit():
+        count, text = next(shown)
+        labels = [Label(text, 0.9, 0.2, ("K", "L")), Label("K", 0.4, 0.4)] if text else []
+        blank = np.zeros((3, IMAGE_SIZE, IMAGE_SIZE), np.float32)
+        return Exhibit([blank] * count, [[]] * count, [labels] * count, lambda rng: ("What?", "no"))
+
+    shown = iter([(2, ""), (1, "12"), (1, "45°"), (1, "7")])
+    batch = Lessons(parts[1], exhibit, 0, pictured=3, written=1, looked_at=1).batch()
+    places = torch.arange(4 * LENGTH).reshape(4, LENGTH, 1)
+    columns, points = carried(places, batch)
+    patch = perception.patches([(0.9, 0.2)])[0]
+
+    assert columns.flatten().tolist() == [LENGTH + 1 + patch, 2 * LENGTH + 1 + patch]
+    assert points.nonzero()[:, 1].tolist() == [ord("K") - ord("A"), ord("L") - ord("A")] * 2
 
 
 NAMED = [

@@ -105,4 +105,4 @@ def told(wanted: Targets) -> torch.Tensor:
 def telling_loss(hidden: torch.Tensor, words: torch.Tensor, wanted: Targets) -> torch.Tensor:
     """`words_loss` over the things in hidden states (N, IMAGE_TOKENS, width)."""
     there = wanted["changed"] >= 0
-    return words_loss(hidden[there], words, told(wanted)[there])
+    return words_loss(hidden[there], told(wanted)[there], words)

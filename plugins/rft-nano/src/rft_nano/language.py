@@ -34,14 +34,15 @@ WORDS_WITH_PICTURE = 0.12  # share of requests over a picture that have nothing 
 class Batch:
     """Rows, the pictures (P, 3, H, W) that they and the tower look at, what these show.
 
-    The first `spoken_of` pictures fill the image tokens of the rows, in their order. `pairs` are
-    the rows with two, and `compared` what `comparison` should say of the second.
+    `spoken_of`: where each of the first pictures stands, as row and first column of its image
+    tokens; the others are for the tower alone. `pairs` are the rows with two pictures, and
+    `compared` what `comparison` should say of the second.
     """
 
     rows: Rows
     pixels: torch.Tensor | None
     wanted: perception.Targets
-    spoken_of: int
+    spoken_of: list[tuple[int, int]]
     pairs: list[int]
     compared: perception.Targets
 
@@ -86,7 +87,11 @@ class Lessons:
         ]
         filled += [(next(self._written_rows), 0) for _ in range(self.written)]
         pixels, wanted = look(shown)
-        spoken_of = sum(len(e.pictures) for e in spoken)
+        spoken_of = [
+            (row, 1 + number * IMAGE_TOKENS)
+            for row, e in enumerate(spoken)
+            for number in range(len(e.pictures))
+        ]
         pairs = [row for row, e in enumerate(spoken) if len(e.pictures) == 2]
         compared = comparison.targets(
             [(spoken[row].seen[0], spoken[row].seen[1], spoken[row].changes) for row in pairs]
@@ -149,13 +154,15 @@ def lesson_loss(
         eyes = sum(perception.losses(heads(seen), batch.wanted).values(), eyes)
         image = model.model.multi_modal_projector(seen)
         naming = naming_loss(image, table, names, batch.wanted)
-        spoken_of = image[: batch.spoken_of]
+        spoken_of = image[: len(batch.spoken_of)]
     words, right, half_way = answer_loss(model, batch.rows, spoken_of, reader)
     second = half_way[batch.pairs, 1 + IMAGE_TOKENS : 1 + 2 * IMAGE_TOKENS]
     news = comparison_loss(compare(second), batch.compared)
     telling = telling_loss(second, names.vectors(table, "news"), batch.compared)
-    points, letters = asked(half_way, batch.rows)
-    asking = words_loss(points, names.vectors(table, "letter"), letters)
+    letters = names.vectors(table, "letter")
+    asking = words_loss(*asked(half_way, batch.rows), letters)
+    if batch.pixels is not None:
+        asking = asking + words_loss(*carried(half_way, batch), letters)
     positions = batch.rows.positions
     log = {
         "words": float(words.detach()),
@@ -174,10 +181,19 @@ def asked(half_way: torch.Tensor, rows: Rows) -> tuple[torch.Tensor, torch.Tenso
     """Where answers about named points begin: hidden states (N, width), letters (N, 26).
 
     Half way up, the points asked for should stand there as letters, to be held against
-    those that the numbers of a diagram carry.
+    those that the numbers of a diagram carry (`carried`).
     """
     at = [row for row, _, _ in rows.asked], [column for _, column, _ in rows.asked]
     marks = torch.zeros(len(rows.asked), len(ascii_uppercase))
     for index, (_, _, letters) in enumerate(rows.asked):
         marks[index, letters] = 1.0
     return half_way[at], marks
+
+
+def carried(half_way: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where numbers stand: hidden states (N, width), letters of their points (N, 26)."""
+    there = (batch.wanted["number"] > 0)[: len(batch.spoken_of)]
+    picture, patch = there.nonzero(as_tuple=True)
+    places = torch.tensor(batch.spoken_of)[picture]
+    points, _ = perception.belonging(batch.wanted["of"][picture, patch])
+    return half_way[places[:, 0], places[:, 1] + patch], points

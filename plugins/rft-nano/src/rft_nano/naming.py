@@ -80,12 +80,12 @@ def naming_loss(
     return total
 
 
-def words_loss(hidden: torch.Tensor, words: torch.Tensor, marks: torch.Tensor) -> torch.Tensor:
+def words_loss(hidden: torch.Tensor, marks: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy (nats) of the words that should stand in hidden states, by cosine.
 
-    `hidden`: (N, width). `words`: unit vectors (V, width), as of `Names.vectors`, which this loss
-    does not move. `marks`: (N, V), one where a word should stand. Of none it is zero, with
-    gradients: every process of a team must have some.
+    `hidden`: (N, width). `marks`: (N, V), one where a word should stand. `words`: unit vectors
+    (V, width), as of `Names.vectors`, which this loss does not move. Of no hidden states it is
+    zero, with gradients: every process of a team must have some.
     """
     wanted = marks / marks.sum(-1, keepdim=True).clamp(min=1)
     said = (SHARPNESS * functional.normalize(hidden, dim=-1) @ words.T).log_softmax(-1)
