@@ -4,7 +4,8 @@ Rows of many short samples (`rows`), some over pictures and some of text
 alone; the loss is on answers only. The tower keeps its heads and their loss,
 so that it goes on seeing while it learns to be read, what it sees is drawn to the
 words for it (`naming`), and of two pictures the decoder has to know what is new
-before it is asked (`comparison`).
+before it is asked (`comparison`). What an answer is found by stands half way up as
+words: what is new about a thing, the points asked for, the points of a number.
 """
 
 from __future__ import annotations
