@@ -34,13 +34,16 @@ def trainer(tmp_path_factory):
 
 
 @pytest.mark.parametrize("scale", ["group", "batch", "none"])
-def test_the_installed_trl_gives_it_no_advantage(trainer, scale, monkeypatch):
+def test_the_installed_trl_gives_it_no_advantage_and_says_nothing(
+    trainer, scale, monkeypatch, capfd, caplog
+):
     monkeypatch.setattr(trainer, "scale_rewards", scale)
     before = {name: str(vars(trainer)[name]) for name in ("_metrics", "_logs", "_pending_metrics")}
 
     check_unscored(trainer)
 
     assert {name: str(vars(trainer)[name]) for name in before} == before
+    assert "reward functions" not in caplog.text + "".join(capfd.readouterr())
 
 
 def test_a_trl_that_reads_none_as_zero_is_refused(trainer, monkeypatch):
