@@ -14,6 +14,7 @@ from rft_nano.model import (
     build_model,
     build_processor,
 )
+from rft_nano.naming import ASKED
 from rft_nano.rows import LENGTH, Packer
 
 REQUESTS = [
@@ -116,20 +117,23 @@ def test_the_tokens_that_carry_points_are_those_of_the_numbers(parts):
 
 
 NAMED = [
-    ("How long is K L?", "5", "KL"),
-    ("A question: how large is angle X K O?", "40", "KOX"),
-    ("Which letters are there?", "K L", ""),
+    ("How long is K L?", "5", {"K", "L"}),
+    ("A question: what is angle X K O?", "40", {"K", "O", "X"}),
+    ("What is the color of the small cube?", "red", {"small", "cube"}),
+    ("Red or blue aeroplanes, how many?", "2", {"red", "blue", "aeroplane"}),
+    ("Which letters are there?", "K L", set()),
+    ("E is 5. F is 6. G is 7. H is 8. J is 9. What is E?", "5", set()),
 ]
 
 
 @pytest.mark.parametrize("pictures", [0, 1, 2])
-def test_the_points_a_question_names_are_wanted_where_its_answer_begins(parts, pictures):
+def test_what_a_question_names_is_wanted_where_its_answer_begins(parts, pictures):
     _, packer = parts
     packed = rows(packer, [(ask, answer) for ask, answer, _ in NAMED], pictures)
-    first = [packer.encode([answer])[0][0] for _, answer, letters in NAMED if letters]
-    points, letters = asked(torch.randn(1, LENGTH, 8), packed)
-    said = ["".join(chr(ord("A") + int(i)) for i in row.nonzero()) for row in letters]
+    first = [packer.encode([answer])[0][0] for _, answer, named in NAMED if named]
+    states, words = asked(torch.randn(1, LENGTH, 8), packed)
+    said = [{ASKED[i] for i in row.nonzero()} for row in words]
 
-    assert said == ([letters for *_, letters in NAMED if letters] if pictures else [])
+    assert said == ([named for *_, named in NAMED if named] if pictures else [])
     assert [int(packed.targets[row, at]) for row, at, _ in packed.asked] == first[: len(said)]
-    assert points.shape == (len(said), 8)
+    assert states.shape == (len(said), 8)

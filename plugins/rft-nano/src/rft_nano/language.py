@@ -5,7 +5,7 @@ alone; the loss is on answers only. The tower keeps its heads and their loss,
 so that it goes on seeing while it learns to be read, what it sees is drawn to the
 words for it (`naming`), and of two pictures the decoder has to know what is new
 before it is asked (`comparison`). What an answer is found by stands half way up as
-words: what is new about a thing, the points asked for, the points of a number.
+words: what is new about a thing, what the question names, the points of a number.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from string import ascii_uppercase
 from typing import Any
 
 import torch
@@ -23,7 +22,7 @@ from rft_nano import comparison, perception
 from rft_nano.comparison import comparison_loss, telling_loss
 from rft_nano.corpus.streams import Exhibit
 from rft_nano.model import IMAGE_TOKENS
-from rft_nano.naming import Names, naming_loss, words_loss
+from rft_nano.naming import ASKED, Names, naming_loss, words_loss
 from rft_nano.practice import Request, in_words
 from rft_nano.rows import Packer, Rows
 
@@ -160,9 +159,9 @@ def lesson_loss(
     second = half_way[batch.pairs, 1 + IMAGE_TOKENS : 1 + 2 * IMAGE_TOKENS]
     news = comparison_loss(compare(second), batch.compared)
     telling = telling_loss(second, names.vectors(table, "news"), batch.compared)
-    letters = names.vectors(table, "letter")
-    asking = words_loss(*asked(half_way, batch.rows), letters)
+    asking = words_loss(*asked(half_way, batch.rows), names.vectors(table, "asked"))
     if batch.pixels is not None:
+        letters = names.vectors(table, "letter")
         asking = asking + words_loss(*carried(half_way, batch), letters)
     positions = batch.rows.positions
     log = {
@@ -179,15 +178,15 @@ def lesson_loss(
 
 
 def asked(half_way: torch.Tensor, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where answers about named points begin: hidden states (N, width), letters (N, 26).
+    """Where answers begin: hidden states (N, width), the words of `ASKED` that the question names.
 
-    Half way up, the points asked for should stand there as letters, to be held against
-    those that the numbers of a diagram carry (`carried`).
+    Half way up, the points or looks asked for should stand there, to be held against the
+    points that a diagram's numbers carry (`carried`), and against the names of things.
     """
     at = [row for row, _, _ in rows.asked], [column for _, column, _ in rows.asked]
-    marks = torch.zeros(len(rows.asked), len(ascii_uppercase))
-    for index, (_, _, letters) in enumerate(rows.asked):
-        marks[index, letters] = 1.0
+    marks = torch.zeros(len(rows.asked), len(ASKED))
+    for index, (_, _, words) in enumerate(rows.asked):
+        marks[index, words] = 1.0
     return half_way[at], marks
 
 

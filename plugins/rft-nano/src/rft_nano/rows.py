@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from rft_nano.model import IMAGE_TOKENS
+from rft_nano.naming import ASKED
 from rft_nano.practice import Request
 from rft_nano.tokenizer import ASSISTANT, END, IMAGE, USER
+from rft_nano.words import PLURALS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,7 @@ LENGTH = 288  # tokens in a row: two pictures, and a request about six things
 Segment = tuple[list[int], int]  # tokens, and how many of them are the answer with its end
 Filled = Sequence[tuple[Sequence[Segment], int]]  # of each row, and its number of pictures
 ALSO_WORDS = "AI"  # letters that need not name a point
+MOST_ASKED = 4  # words that a question names; more are a list, not what is asked for
 AT_A_TIME = 6  # requests that are encoded together
 START, PADDING = 0, -1  # segment numbers with a meaning; the others count from 1
 
@@ -38,8 +40,8 @@ class Rows:
     `mask` is True where a token may look. `targets` is the next token where
     an answer is to be predicted and -100 elsewhere; `weights` sum to one per
     segment to the power 1/2: long lists count more than one number, not 50 times.
-    `asked`: row, column and letters (0 to 25) of each place where the answer to a question
-    about a picture begins, if the question names points.
+    `asked`: row, column and words (as in `naming.ASKED`) of each place where the answer to a
+    question about a picture begins, if the question names a few points or looks.
     """
 
     ids: torch.Tensor
@@ -62,11 +64,16 @@ class Packer:
         ids = tokenizer.convert_tokens_to_ids
         self._user, self.image = ids(USER), ids(IMAGE)
         self._end, self._assistant, self._pad = ids(END), ids(ASSISTANT), tokenizer.pad_token_id
-        marks = [letter for letter in ascii_uppercase if letter not in ALSO_WORDS]
-        self._letters = {
-            tokens[0]: ord(letter) - ord("A")
-            for letter, tokens in zip(marks, self.encode(marks), strict=True)
-        }
+        self._named = self._words()
+
+    def _words(self) -> dict[int, int]:
+        """Tokens of words that a question may name, each with its place in `naming.ASKED`."""
+        out = {}
+        for index, word in enumerate(ASKED):
+            if word not in ALSO_WORDS:
+                forms = {word, word.capitalize(), PLURALS.get(word, word)}
+                out |= {ids[0]: index for ids in self.encode(sorted(forms)) if len(ids) == 1}
+        return out
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""
@@ -112,8 +119,8 @@ class Packer:
             end = 1 + IMAGE_TOKENS * pictures
             for tokens, answer in segments if pictures else ():
                 end += len(tokens)
-                named = {self._letters[t] for t in tokens[:-answer] if t in self._letters}
-                if named:
+                named = {self._named[t] for t in tokens[:-answer] if t in self._named}
+                if 0 < len(named) <= MOST_ASKED:
                     out.append((row, end - answer - 1, sorted(named)))
         return out
 
