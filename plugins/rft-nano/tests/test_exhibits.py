@@ -173,6 +173,15 @@ def test_the_choice_of_a_fact_has_its_value(rng):
 
 
 @given(rngs)
+def test_a_value_gets_the_letter_that_stands_before_it(rng):
+    ask, answer = texts.letters_of_values(rng)
+    letters = {value: letter for letter, value in re.findall(r"\b([A-E]) (\d+)", ask)}
+    asked = re.findall(r"(\d+) [A-E]", answer) or re.findall(r"\d+", ask.split(". ")[1])
+
+    assert re.findall(r"[A-E]", answer) == [letters[value] for value in asked]
+
+
+@given(rngs)
 def test_a_word_goes_where_the_instruction_puts_it(rng):
     ask, answer = texts.boxes(rng)
     groups = {letter: some.split() for letter, some in re.findall(r"\b([A-Z]): ([a-z ]+)", ask)}

@@ -135,6 +135,32 @@ def chosen_fact(rng: Random) -> Request:
     )
 
 
+def letters_of_values(rng: Random) -> Request:
+    """Several values of a list of choices, each with its letter: a look-up per word."""
+    values = rng.sample(range(2, 180), rng.choice((3, 4, 4, 5)))
+    letters = dict(zip(values, "ABCDE", strict=False))
+    given = "Choices: " + ", ".join(f"{letter} {value}" for value, letter in letters.items())
+    some = rng.sample(values, 2)
+    listed = " and ".join(map(str, some))
+    return rng.choice(
+        (
+            (
+                f"{given}. Write the values, smallest first, each with its letter.",
+                ", ".join(f"{v} {letters[v]}" for v in sorted(values)),
+            ),
+            (
+                f"{given}. Give the letter after each value, the largest first.",
+                ", ".join(f"{v} {letters[v]}" for v in sorted(values, reverse=True)),
+            ),
+            (f"{given}. Which letters have {listed}?", ", ".join(letters[v] for v in some)),
+            (
+                f"{given}. Copy {listed}, each with its letter.",
+                ", ".join(f"{v} {letters[v]}" for v in some),
+            ),
+        )
+    )
+
+
 def kinds(rng: Random) -> Request:
     """What words are: a colour, a size, a material, a shape."""
     thing = invent(rng, 1)[0]
@@ -249,6 +275,7 @@ ABOUT: dict[Callable[[Random], Request], float] = {
     looked_up: 10,
     chosen: 4,
     chosen_fact: 6,
+    letters_of_values: 8,
     kinds: 4,
     boxes: 7,
     became: 9,
