@@ -53,6 +53,13 @@ def test_json_lines_give_the_same_rows(rows, chunk, mark):
     assert [json.loads(data[raw.start : raw.end]) for raw in found] == rows
 
 
+@pytest.mark.parametrize("cut", ["1", "1e", "1e+", "12.", "-", "1e+16", "0x"])
+def test_a_number_that_was_cut_off_is_no_row(cut):
+    (only,) = read(f"[{cut}".encode(), 2)
+
+    assert "not JSON" in only.fault
+
+
 @given(records.filter(len), chunks, st.data())
 def test_an_array_that_was_cut_off_says_so_in_its_last_row(rows, chunk, data):
     whole = json.dumps(rows).encode()
