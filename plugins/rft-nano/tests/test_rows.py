@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from rft_nano import perception
+from rft_nano.corpus.augment import Seen
 from rft_nano.corpus.diagrams import Label
 from rft_nano.corpus.streams import Exhibit
-from rft_nano.language import Lessons, answer_loss, asked, carried
+from rft_nano.language import Lessons, answer_loss, asked, carried, ranked
 from rft_nano.model import (
     IMAGE_SIZE,
     IMAGE_TOKENS,
@@ -16,6 +17,7 @@ from rft_nano.model import (
 )
 from rft_nano.naming import ASKED
 from rft_nano.rows import LENGTH, Packer
+from rft_nano.things import Thing
 
 REQUESTS = [
     ("What color is it?", "red"),
@@ -116,11 +118,29 @@ def test_the_tokens_that_carry_points_are_those_of_the_numbers(parts):
     assert points.nonzero()[:, 1].tolist() == [ord("K") - ord("A"), ord("L") - ord("A")] * 2
 
 
+def test_a_things_token_carries_its_place_from_the_left(parts):
+    rows_ = [Thing("small", "red", "metal", "cube", u=u, v=0.5) for u in (0.2, 0.6, 0.9)]
+
+    def exhibit():
+        blank = np.zeros((3, IMAGE_SIZE, IMAGE_SIZE), np.float32)
+        seen = [Seen(thing, radius=0.01, number=0) for thing in rows_]
+        return Exhibit([blank], [seen], [[]], lambda rng: ("What?", "no"))
+
+    batch = Lessons(parts[1], exhibit, 0, pictured=2, written=0, looked_at=1).batch()
+    places = torch.arange(2 * LENGTH).reshape(2, LENGTH, 1)
+    columns, ranks = ranked(places, batch)
+    patches = perception.patches([(thing.u, thing.v) for thing in rows_])
+
+    assert columns.flatten().tolist() == [row * LENGTH + 1 + p for row in (0, 1) for p in patches]
+    assert ranks.argmax(-1).tolist() == [0, 1, 2] * 2
+
+
 NAMED = [
     ("How long is K L?", "5", {"K", "L"}),
     ("A question: what is angle X K O?", "40", {"K", "O", "X"}),
     ("What is the color of the small cube?", "red", {"small", "cube"}),
     ("Red or blue aeroplanes, how many?", "2", {"red", "blue", "aeroplane"}),
+    ("Name the third object from the right.", "small car", {"third"}),
     ("Which letters are there?", "K L", set()),
     ("E is 5. F is 6. G is 7. H is 8. J is 9. What is E?", "5", set()),
 ]

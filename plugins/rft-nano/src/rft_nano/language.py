@@ -5,7 +5,8 @@ alone; the loss is on answers only. The tower keeps its heads and their loss,
 so that it goes on seeing while it learns to be read, what it sees is drawn to the
 words for it (`naming`), and of two pictures the decoder has to know what is new
 before it is asked (`comparison`). What an answer is found by stands half way up as
-words: what is new about a thing, what the question names, the points of a number.
+words: what is new about a thing, what the question names, the
+points of a number, the place of a thing in its row.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch.nn import functional
 
 from rft_nano import comparison, perception
 from rft_nano.comparison import comparison_loss, telling_loss
+from rft_nano.corpus.augment import OBJECTS
 from rft_nano.corpus.streams import Exhibit
 from rft_nano.model import IMAGE_TOKENS
 from rft_nano.naming import ASKED, Names, naming_loss, words_loss
@@ -163,6 +165,7 @@ def lesson_loss(
     if batch.pixels is not None:
         letters = names.vectors(table, "letter")
         asking = asking + words_loss(*carried(half_way, batch), letters)
+        asking = asking + words_loss(*ranked(half_way, batch), names.vectors(table, "rank"))
     positions = batch.rows.positions
     log = {
         "words": float(words.detach()),
@@ -180,8 +183,8 @@ def lesson_loss(
 def asked(half_way: torch.Tensor, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
     """Where answers begin: hidden states (N, width), the words of `ASKED` that the question names.
 
-    Half way up, the points or looks asked for should stand there, to be held against the
-    points that a diagram's numbers carry (`carried`), and against the names of things.
+    Half way up, the points, looks or places asked for should stand there, to be held against
+    those that a diagram's numbers (`carried`) and things (`ranked`) carry.
     """
     at = [row for row, _, _ in rows.asked], [column for _, column, _ in rows.asked]
     marks = torch.zeros(len(rows.asked), len(ASKED))
@@ -192,8 +195,20 @@ def asked(half_way: torch.Tensor, rows: Rows) -> tuple[torch.Tensor, torch.Tenso
 
 def carried(half_way: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Where numbers stand: hidden states (N, width), letters of their points (N, 26)."""
-    there = (batch.wanted["number"] > 0)[: len(batch.spoken_of)]
+    of = batch.wanted["of"][: len(batch.spoken_of)]
+    there = batch.wanted["number"][: len(batch.spoken_of)] > 0
+    return _tokens(half_way, batch, there), perception.belonging(of[there])[0]
+
+
+def ranked(half_way: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where things stand: hidden states (N, width), places from the left (N, OBJECTS)."""
+    rank = batch.wanted["rank"][: len(batch.spoken_of)]
+    there = rank >= 0
+    return _tokens(half_way, batch, there), functional.one_hot(rank[there], OBJECTS).float()
+
+
+def _tokens(half_way: torch.Tensor, batch: Batch, there: torch.Tensor) -> torch.Tensor:
+    """The hidden states (N, width) of the patches that a mask (pictures, IMAGE_TOKENS) picks."""
     picture, patch = there.nonzero(as_tuple=True)
-    places = torch.tensor(batch.spoken_of)[picture]
-    points, _ = perception.belonging(batch.wanted["of"][picture, patch])
-    return half_way[places[:, 0], places[:, 1] + patch], points
+    places = torch.tensor(batch.spoken_of).reshape(-1, 2)[picture]
+    return half_way[places[:, 0], places[:, 1] + patch]

@@ -16,11 +16,11 @@ import torch
 from torch.nn import functional
 
 from rft_nano.perception import BLANK, NEAR, POINTS, Targets
-from rft_nano.things import ATTRIBUTES, VALUES
+from rft_nano.things import ATTRIBUTES, ORDINALS, VALUES
 from rft_nano.words import BIGGEST_NUMBER
 
 SHARPNESS = 20.0  # logits are cosines times this; a patch near four words has cosines of a half
-ASKED = (*ascii_uppercase, *(value for a in ATTRIBUTES for value in VALUES[a]))
+ASKED = (*ascii_uppercase, *(value for a in ATTRIBUTES for value in VALUES[a]), *ORDINALS)
 OF = 0.8  # weight of each of the points that a number belongs to
 NEWS = (*ATTRIBUTES, "position", "same")  # what can be said to be new about a thing
 _PLACES = (("hundreds", 100), ("tens", 10), ("units", 1))
@@ -39,6 +39,7 @@ class Names:
             "number": [str(number) for number in range(BIGGEST_NUMBER + 1)],
             "news": NEWS,
             "asked": ASKED,
+            "rank": ORDINALS,
         }
         self.ids = {group: [ids(value) for value in values] for group, values in words.items()}
 
