@@ -103,9 +103,10 @@ def _evaluate_splits(
     recipe = load_recipe(*own, *defaults, *options, overrides=settings)
     offered = dataset_of(chosen).splits
     check_splits(recipe, offered)
-    source = _policy(run_or_model) or catalogue.model(recipe.model)
+    trained = _policy(run_or_model)
+    source = trained or catalogue.model(recipe.model)
     scores = _measure(source, chosen, recipe, evaluated_splits(recipe, offered), prompt)
-    _tell(scores, recipe, str(source), file)
+    _tell(scores, recipe, str(source), str(trained or recipe.model), file)
 
 
 def _own(target: str, task: str | None) -> "list[Layer]":
@@ -185,7 +186,9 @@ def _measure(
         ]
 
 
-def _tell(scores: "Sequence[SplitScore]", recipe: "Recipe", source: str, file: Path | None) -> None:
+def _tell(
+    scores: "Sequence[SplitScore]", recipe: "Recipe", source: str, label: str, file: Path | None
+) -> None:
     from rftcore.summary import score_table
 
     report = {
@@ -194,7 +197,7 @@ def _tell(scores: "Sequence[SplitScore]", recipe: "Recipe", source: str, file: P
         "recipe": recipe.model_dump(mode="json"),
         "scores": [asdict(score) for score in scores],
     }
-    _say(score_table([(source, scores)]), report, file)
+    _say(score_table([(label, scores)]), report, file)
 
 
 def _say(table: str, report: Mapping[str, Any], file: Path | None) -> None:
@@ -244,7 +247,8 @@ def _evaluate_suite(
     catalogue = Catalogue.load()
     suite = catalogue.make("suite", name, options, origin=_set_by, path=("suite_options",))
     with main_first():  # a model such as toy is made when it is first asked for
-        source = _policy(target) or catalogue.model(_model_of(target))
+        trained = _policy(target)
+        source = trained or catalogue.model(_model_of(target))
     measures = measures_of(suite, limit)
     policy = load(source)
     score = evaluate_suite(policy, suite, measures)
@@ -258,7 +262,8 @@ def _evaluate_suite(
         **provenance(catalogue.distributions()),
     }
     report = {**asdict(score)["measures"], "blind": asdict(score)["blind"], "about": about}
-    _say(f"{source}: {suite.summary or suite.name}\n{suite_table(score)}", report, file)
+    label = trained or _model_of(target)  # as the user wrote it; the report says where it lies
+    _say(f"{label}: {suite.summary or suite.name}\n{suite_table(score)}", report, file)
 
 
 def _model_of(target: str) -> str:
