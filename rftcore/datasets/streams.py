@@ -18,7 +18,7 @@ from rftcore.errors import DataError
 CHUNK = 1 << 20  # bytes read at once
 LONGEST = 1 << 24  # bytes of a row: more is a quote or bracket that nobody closed
 _SPACE = re.compile(r"[ \t\r\n]*+")
-_ENDED = re.compile(r"[ \t\r\n,\]]")  # behind a whole number
+_ENDED = re.compile(r"[ \t\r\n,\]]")  # what may stand behind a whole number
 BOM = "\ufeff".encode()
 
 
@@ -141,7 +141,7 @@ class _Window:
             if isinstance(value, int | float) and len(self._text) - end <= 2 and self._more():
                 continue
             if isinstance(value, int | float) and not _ENDED.match(self._text, end):
-                raise ValueError("a number that is broken, or cut off at the end of the file")
+                raise ValueError("a value that is broken, or cut off at the end of the file")
             self._pass(end)
             return value
 

@@ -5,8 +5,8 @@ alone; the loss is on answers only. The tower keeps its heads and their loss,
 so that it goes on seeing while it learns to be read, what it sees is drawn to the
 words for it (`naming`), and of two pictures the decoder has to know what is new
 before it is asked (`comparison`). What an answer is found by stands half way up as
-words: what is new about a thing, what the question names, the
-points of a number, the place of a thing in its row.
+words: what is new about a thing, what the question names, the points of a number,
+the place of a thing in its row.
 """
 
 from __future__ import annotations

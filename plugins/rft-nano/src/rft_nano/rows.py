@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LENGTH = 288  # tokens in a row: two pictures, and a request about six things
 Segment = tuple[list[int], int]  # tokens, and how many of them are the answer with its end
 Filled = Sequence[tuple[Sequence[Segment], int]]  # of each row, and its number of pictures
-ALSO_WORDS = "AI"  # letters that need not name a point
+ALSO_WORDS = "AI"  # letters that are words too: they need not name a point
 MOST_ASKED = 4  # words that a question names; more are a list, not what is asked for
 AT_A_TIME = 6  # requests that are encoded together
 START, PADDING = 0, -1  # segment numbers with a meaning; the others count from 1
@@ -41,7 +41,7 @@ class Rows:
     an answer is to be predicted and -100 elsewhere; `weights` sum to one per
     segment to the power 1/2: long lists count more than one number, not 50 times.
     `asked`: row, column and words (as in `naming.ASKED`) of each place where the answer to a
-    question about a picture begins, if the question names a few points or looks.
+    question about a picture begins, if the question names a few points, looks or places.
     """
 
     ids: torch.Tensor

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
-from rft_nano.practice.wording import Request, introduced
+from rft_nano.practice.wording import Request, introduced, listed
 from rft_nano.things import (
     ATTRIBUTES,
     ORDINALS,
@@ -38,10 +38,6 @@ def numbered(things: Things, attributes: tuple[str, ...] = ATTRIBUTES) -> str:
 def _some(rng: Random) -> tuple[str, ...]:
     chosen = rng.sample(ATTRIBUTES, rng.choice((1, 2, 2, 3)))
     return tuple(a for a in ATTRIBUTES if a in chosen)
-
-
-def _and(words: tuple[str, ...]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 # --- about a row of things, seen or read -----------------------------------------------------
@@ -93,10 +89,10 @@ def caption_part(rng: Random, things: Things) -> Request:
     some = _some(rng)
     ask = rng.choice(
         (
-            f"Give only the {_and(some)} of each object, from left to right.",
-            f"Name the {_and(some)} of every thing.",
-            f"What {_and(some)} does each object have?",
-            f"List the objects by {_and(some)}.",
+            f"Give only the {listed(some, 'and')} of each object, from left to right.",
+            f"Name the {listed(some, 'and')} of every thing.",
+            f"What {listed(some, 'and')} does each object have?",
+            f"List the objects by {listed(some, 'and')}.",
         )
     )
     return ask, names(things, some)

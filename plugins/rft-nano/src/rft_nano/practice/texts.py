@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from string import ascii_uppercase
 
-from rft_nano.practice.wording import Request, one_of
-from rft_nano.things import ATTRIBUTES, VALUES, Thing, Things, invent
+from rft_nano.practice.wording import Request, listed, one_of
+from rft_nano.things import ATTRIBUTES, VALUES, Things, invent
 
 
 def repeat_words(rng: Random) -> Request:
@@ -141,7 +142,7 @@ def letters_of_values(rng: Random) -> Request:
     letters = dict(zip(values, "ABCDE", strict=False))
     given = "Choices: " + ", ".join(f"{letter} {value}" for value, letter in letters.items())
     some = rng.sample(values, 2)
-    listed = " and ".join(map(str, some))
+    both = listed([str(value) for value in some], "and")
     return rng.choice(
         (
             (
@@ -152,9 +153,9 @@ def letters_of_values(rng: Random) -> Request:
                 f"{given}. Give the letter after each value, the largest first.",
                 ", ".join(f"{v} {letters[v]}" for v in sorted(values, reverse=True)),
             ),
-            (f"{given}. Which letters have {listed}?", ", ".join(letters[v] for v in some)),
+            (f"{given}. Which letters have {both}?", ", ".join(letters[v] for v in some)),
             (
-                f"{given}. Copy {listed}, each with its letter.",
+                f"{given}. Copy {both}, each with its letter.",
                 ", ".join(f"{v} {letters[v]}" for v in some),
             ),
         )
@@ -168,16 +169,12 @@ def kinds(rng: Random) -> Request:
     said, one = ", ".join(getattr(thing, a) for a in order), rng.choice(order)
     return rng.choice(
         (
-            (f"What is {getattr(thing, one)}: {_or(order)}?", one),
+            (f"What is {getattr(thing, one)}: {listed(order, 'or')}?", one),
             (f"Which of these is a {one}: {said}?", getattr(thing, one)),
             (f"Say for each what it is: {said}.", ", ".join(order)),
             (f"Is {getattr(thing, one)} a {order[0]}?", "yes" if one == order[0] else "no"),
         )
     )
-
-
-def _or(words: list[str]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def boxes(rng: Random) -> Request:
@@ -211,20 +208,17 @@ def became(rng: Random) -> Request:
     before = invent(rng, rng.choice((1, 1, 2, 3, 4)))
     at, attribute = rng.randrange(len(before)), rng.choice(ATTRIBUTES)
     was = before[at]
-    pool = invent(rng, 12)
-    now = next((t for t in pool if getattr(t, attribute) != getattr(was, attribute)), was)
-    new = Thing(**{a: getattr(now if a == attribute else was, a) for a in ATTRIBUTES})
-    if new == was:
-        return kinds(rng)
+    value = rng.choice([v for v in VALUES[attribute] if v != getattr(was, attribute)])
+    new = replace(was, **{attribute: value})
     if len(before) == 1:
         lead = f"A {was.name()} has become a {new.name()}."
         return rng.choice(
             (
                 (f"{lead} Which attribute is new?", attribute),
-                (f"{lead} What is new?", getattr(new, attribute)),
+                (f"{lead} What is new?", value),
                 (
                     f"{lead} Name the attribute and its value.",
-                    f"{attribute} {getattr(new, attribute)}",
+                    f"{attribute} {value}",
                 ),
             )
         )
@@ -238,7 +232,7 @@ def became(rng: Random) -> Request:
                 f"{was.name()}: {attribute}",
             ),
             (f"{lead} Which attribute changed?", attribute),
-            (f"{lead} What is new?", getattr(new, attribute)),
+            (f"{lead} What is new?", value),
             (f"{lead} Name the object that changed, as it was.", was.name()),
         )
     )

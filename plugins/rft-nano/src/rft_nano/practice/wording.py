@@ -21,3 +21,8 @@ def introduced(rng: Random, ask: str, sentences: Sequence[str]) -> str:
     if rng.random() >= INTRODUCED:
         return ask
     return " ".join([*rng.sample(sentences, rng.choice((1, 1, 2))), ask])
+
+
+def listed(words: Sequence[str], last: str) -> str:
+    """ "size, color or shape" if `last` is "or"."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
