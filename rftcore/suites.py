@@ -12,7 +12,8 @@ import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from rftcore import processes, prompts
 from rftcore.bars import Bar
@@ -22,6 +23,34 @@ from rftcore.models import Policy, generate
 from rftcore.types import SUITE_RESERVED, Measure, MeasureScore, Sample, Suite, SuiteScore
 
 Parts = tuple[int, int]  # of one answer: how many are right, how many there are
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model said to one question of the measure `key`, and how much of it is right.
+
+    With `swapped` the sample has the pictures of another.
+    """
+
+    key: str
+    swapped: bool
+    sample: Sample
+    completion: str
+    parts: Parts
+
+    def record(self) -> dict[str, Any]:
+        """A JSON-ready line."""
+        right, of = self.parts
+        return {
+            "measure": self.key,
+            "pictures": "swapped" if self.swapped else "own",
+            "id": self.sample.id,
+            "question": self.sample.question,
+            "gold": self.sample.gold,
+            "completion": self.completion,
+            "right": right,
+            "of": of,
+        }
 
 
 def measures_of(suite: Suite, limit: int | None = None) -> dict[str, Measure]:
@@ -52,20 +81,23 @@ def evaluate_suite(
     *,
     blind: bool = True,
     progress: bool = True,
-) -> SuiteScore:
-    """Greedy completions for all samples of `measures`, scored.
+) -> tuple[SuiteScore, list[Said]]:
+    """Greedy completions for all samples of `measures`, scored, and what they say.
 
     With their own pictures and then, with `blind`, with those of another sample.
     Raises: `PluginError` if the score of a measure fails.
     """
-    right, swapped_too = {}, {}
+    seen, unseen, everything = {}, {}, []
     for key, measure in measures.items():
-        right[key] = _measured(policy, suite, key, measure, progress=progress)
+        said = _asked(policy, suite, key, measure, progress=progress)
+        seen[key] = _score(said)
+        everything += said
         if blind and (other := swapped(measure.samples)):
-            label = f"{key}, pictures swapped"
-            blinded = replace(measure, samples=other)
-            swapped_too[key] = _measured(policy, suite, label, blinded, progress=progress)
-    return SuiteScore(right, swapped_too)
+            elsewhere = replace(measure, samples=other)
+            said = _asked(policy, suite, key, elsewhere, swapped=True, progress=progress)
+            unseen[key] = _score(said)
+            everything += said
+    return SuiteScore(seen, unseen), everything
 
 
 def swapped(samples: Sequence[Sample]) -> list[Sample]:
@@ -110,20 +142,32 @@ def fingerprints(measures: Mapping[str, Measure]) -> dict[str, str]:
     return {k: hashlib.sha256("".join(v).encode()).hexdigest() for k, v in hashes.items()}
 
 
-def _measured(
-    policy: Policy, suite: Suite, label: str, measure: Measure, *, progress: bool
-) -> MeasureScore:
+def _asked(
+    policy: Policy,
+    suite: Suite,
+    key: str,
+    measure: Measure,
+    *,
+    swapped: bool = False,
+    progress: bool,
+) -> list[Said]:
     samples, ask = measure.samples, prompts.direct()
     mine = processes.share(len(samples))
-    parts: list[Parts] = []
-    with Bar(len(mine), f"evaluating {label}", "sample", show=progress) as bar:
+    label = f"evaluating {key}" + (", pictures swapped" if swapped else "")
+    said: list[Said] = []
+    with Bar(len(mine), label, "sample", show=progress) as bar:
         for start in range(0, len(mine), suite.batch_size):
             batch = [samples[i] for i in mine[start : start + suite.batch_size]]
-            said = generate(policy, [ask(sample) for sample in batch], suite.max_new_tokens)
-            for sample, completion in zip(batch, said, strict=True):
-                parts.append(_parts(suite, measure, sample, completion.text))
-            bar.update(len(batch), right=f"{measure_score(parts).value:.1%}")
-    return measure_score(processes.gather(parts, len(samples)))
+            written = generate(policy, [ask(sample) for sample in batch], suite.max_new_tokens)
+            for sample, completion in zip(batch, written, strict=True):
+                parts = _parts(suite, measure, sample, completion.text)
+                said.append(Said(key, swapped, sample, completion.text, parts))
+            bar.update(len(batch), right=f"{_score(said).value:.1%}")
+    return processes.gather(said, len(samples))
+
+
+def _score(said: Sequence[Said]) -> MeasureScore:
+    return measure_score([each.parts for each in said])
 
 
 def _parts(suite: Suite, measure: Measure, sample: Sample, completion: str) -> Parts:

@@ -430,7 +430,8 @@ def measured(monkeypatch):
 
     def measure(source, task, recipe, splits, prompt):
         seen.append(types.SimpleNamespace(source=source, recipe=recipe, splits=splits))
-        return [SplitScore(s, prompt, 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0, {}) for s in splits]
+        said = [types.SimpleNamespace(record=lambda: {"gold": "5", "completion": "5, or fünf"})]
+        return [(SplitScore(s, prompt, 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0, {}), said) for s in splits]
 
     monkeypatch.setattr("rftcore.cli.evaluate._measure", measure)
     return seen
@@ -445,6 +446,18 @@ def test_eval_measures_a_model_on_the_splits_asked_for(measured):
     assert measured[0].splits == ("val",)
     assert json.loads(Path("val.json").read_text())["model"].endswith("nano-folder")
     assert json.loads(Path("val.json").read_text())["scores"][0]["accuracy"] == 0.5
+
+
+def test_eval_writes_answers_that_score_reads(measured):
+    splits = ("--split", "val", "--split", "test")
+    rft("eval", "nano", "--task", "numbers", *splits, "--answers", "said.jsonl")
+    rows = [json.loads(line) for line in Path("said.jsonl").read_text("utf-8").splitlines()]
+
+    assert [(row["split"], row["completion"]) for row in rows] == [
+        ("val", "5, or fünf"),
+        ("test", "5, or fünf"),
+    ]
+    assert rft("score", "numbers", "said.jsonl").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -505,6 +518,7 @@ def test_eval_of_a_run_asks_as_the_run_did(training, measured, stories):
         (["nano"], "give --task"),
         (["nana", "--task", "numbers"], "Did you mean 'nano'"),
         (["nano", "--task", "numbers", "--split", "vall"], "Did you mean 'val'"),
+        (["nano", "--task", "numbers", "--json", "no/val.json"], "there is no folder no"),
     ],
 )
 def test_eval_refuses_before_a_model_loads(arguments, says, measured):

@@ -85,7 +85,7 @@ def score(model, *samples, of=None, **suite):
     measure = Measure(samples, of) if of else Measure(samples)
     tiny = Suite("tiny", lambda: {"colour": measure}, **suite)
     with mock.patch("rftcore.suites.generate", model):
-        return evaluate_suite(None, tiny, measures_of(tiny), progress=False)
+        return evaluate_suite(None, tiny, measures_of(tiny), progress=False)[0]
 
 
 @given(colours)
@@ -117,7 +117,7 @@ def test_a_score_is_a_share_of_all_parts_within_its_interval(parts):
 def test_a_suite_asked_only_once_has_no_blind_column():
     tiny = Suite("tiny", lambda: {"colour": Measure([shown(g, g) for g in "ab"])})
     with mock.patch("rftcore.suites.generate", seeing):
-        found = evaluate_suite(None, tiny, measures_of(tiny), blind=False, progress=False)
+        found, _ = evaluate_suite(None, tiny, measures_of(tiny), blind=False, progress=False)
 
     assert (found.measures["colour"].value, found.blind) == (1, {})
 
@@ -252,6 +252,19 @@ def test_eval_prints_a_suites_table_and_writes_its_report(toy, tmp_path):
     assert report["about"]["packages"]["torch"]
 
 
+def test_eval_writes_what_was_said_to_each_question_with_either_pictures(toy, tmp_path):
+    done = rft("eval", toy, "--suite", "tiny", "--json", "out.json", "--answers", "said.jsonl")
+
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "out.json").read_text())
+    said = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
+    asked = Counter((each["measure"], each["pictures"]) for each in said)
+    assert asked == {("colour", "own"): 4, ("colour", "swapped"): 4, ("sum", "own"): 1}
+    assert [each["gold"] for each in said[:4]] == ["red", "blue", "lime", "gray"]
+    right = [each["right"] for each in said if each["pictures"] == "own"][:4]
+    assert sum(right) == report["colour"]["value"] * report["colour"]["n"]
+
+
 def test_eval_hands_a_suite_its_limit_and_options(toy, tmp_path):
     arguments = ("--limit", 2, "--set", "suite_options.colour=teal", "--json", "out.json")
     done = rft("eval", toy, "--suite", "tiny", *arguments)
@@ -298,6 +311,8 @@ def test_of_several_processes_only_the_main_one_speaks(toy, monkeypatch, tmp_pat
         (["--suite", "tiny", "--set", "suite_options.color=a"], "Did you mean 'colour'"),
         (["--suite", "tiny", "--limit", "0"], "x>=1"),
         (["--task", "t", "--limit", "2"], "--limit 2 is for --suite"),
+        (["--suite", "tiny", "--json", "no/out.json"], "--json no/out.json: there is no folder no"),
+        (["--suite", "tiny", "--answers", "."], "--answers .: this is a folder"),
     ],
 )
 def test_eval_refuses_what_does_not_fit_a_suite_before_a_model_loads(arguments, says, monkeypatch):

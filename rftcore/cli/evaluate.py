@@ -5,7 +5,7 @@ Or on a suite, which measures the model itself: then no task, and no recipe, is 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from rftcore.errors import RecipeError
 
 if TYPE_CHECKING:
     from rftcore.config import Layer, Recipe
+    from rftcore.evaluation import Answered
     from rftcore.plugins import Catalogue
     from rftcore.types import SplitScore, Task
 
@@ -39,6 +40,9 @@ OF_TASKS = ("task", "splits", "prompt")  # options that mean nothing to a suite
     "--limit", type=click.IntRange(1), help="Take so many samples of each of its measures."
 )
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Write every number here.")
+@click.option(
+    "--answers", type=click.Path(path_type=Path), help="Write what the model said here, as JSONL."
+)
 def evaluate(
     run_or_model: str,
     task: str | None,
@@ -48,6 +52,7 @@ def evaluate(
     suite: str | None,
     limit: int | None,
     file: Path | None,
+    answers: Path | None,
 ) -> None:
     """Measure a run's policy, or a model, on splits of a task or on a suite.
 
@@ -55,13 +60,29 @@ def evaluate(
     Example:
       rft eval runs/counting-nano-s0-20260131-235959 --split ood-vehicles
       rft eval nano --task counting --split val --json val.json
-      rft eval nano --suite perception --limit 100
+      rft eval nano --suite perception --limit 100 --answers said.jsonl
     """
     _refuse_mixture(suite, limit)
+    paths = Paths(file, answers)
     if suite is None:
-        _evaluate_splits(run_or_model, task, splits, settings, prompt, file)
+        _evaluate_splits(run_or_model, task, splits, settings, prompt, paths)
     else:
-        _evaluate_suite(run_or_model, suite, _suite_options(settings), limit, file)
+        _evaluate_suite(run_or_model, suite, _suite_options(settings), limit, paths)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where the report and the answers go. Raises: `RecipeError` if they cannot go there."""
+
+    report: Path | None
+    answers: Path | None
+
+    def __post_init__(self) -> None:
+        for flag, path in (("--json", self.report), ("--answers", self.answers)):
+            if path is not None and path.is_dir():
+                raise RecipeError(f"{flag} {path}: this is a folder; name a file")
+            if path is not None and not path.parent.is_dir():
+                raise RecipeError(f"{flag} {path}: there is no folder {path.parent}; make it first")
 
 
 def _refuse_mixture(suite: str | None, limit: int | None) -> None:
@@ -88,7 +109,7 @@ def _evaluate_splits(
     splits: Sequence[str],
     settings: Sequence[str],
     prompt: str,
-    file: Path | None,
+    paths: Paths,
 ) -> None:
     from rftcore.config import check_splits, evaluated_splits, load_recipe, model_defaults
     from rftcore.data import dataset_of
@@ -105,8 +126,8 @@ def _evaluate_splits(
     check_splits(recipe, offered)
     trained = _policy(run_or_model)
     source = trained or catalogue.model(recipe.model)
-    scores = _measure(source, chosen, recipe, evaluated_splits(recipe, offered), prompt)
-    _tell(scores, recipe, str(source), str(trained or recipe.model), file)
+    found = _measure(source, chosen, recipe, evaluated_splits(recipe, offered), prompt)
+    _tell(found, recipe, str(source), str(trained or recipe.model), paths)
 
 
 def _own(target: str, task: str | None) -> "list[Layer]":
@@ -162,7 +183,7 @@ def _policy(target: str) -> Path | None:
 
 def _measure(
     source: Path | str, task: "Task", recipe: "Recipe", splits: Sequence[str], prompt: str
-) -> "list[SplitScore]":
+) -> "list[tuple[SplitScore, list[Answered]]]":
     from rftcore.evaluation import evaluate_split, prompt_of
     from rftcore.models import load
     from rftcore.scoring import Scorer
@@ -181,38 +202,52 @@ def _measure(
                 prompt=prompt,
                 batch_size=settings.batch_size,
                 max_new_tokens=settings.max_new_tokens,
-            )[0]
+            )
             for split in splits
         ]
 
 
 def _tell(
-    scores: "Sequence[SplitScore]", recipe: "Recipe", source: str, label: str, file: Path | None
+    found: "Sequence[tuple[SplitScore, list[Answered]]]",
+    recipe: "Recipe",
+    source: str,
+    label: str,
+    paths: Paths,
 ) -> None:
     from rftcore.summary import score_table
 
+    scores = [score for score, _ in found]
     report = {
         "model": source,
         "task": recipe.task,
         "recipe": recipe.model_dump(mode="json"),
         "scores": [asdict(score) for score in scores],
     }
-    _say(score_table([(label, scores)]), report, file)
+    answers = [{"split": score.split, **each.record()} for score, said in found for each in said]
+    _say(score_table([(label, scores)]), report, answers, paths)
 
 
-def _say(table: str, report: Mapping[str, Any], file: Path | None) -> None:
-    """Print the table and write the report, once."""
+def _say(
+    table: str, report: Mapping[str, Any], answers: Sequence[Mapping[str, Any]], paths: Paths
+) -> None:
+    """Print the table and write the files, once."""
     from rftcore.processes import is_main
 
     if not is_main():
         return
     click.echo(table)
-    if file is None:
-        return
+    if paths.report:
+        _write("--json", paths.report, json.dumps(report, indent=2) + "\n")
+    if paths.answers:
+        lines = (json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
+        _write("--answers", paths.answers, "".join(lines))
+
+
+def _write(flag: str, path: Path, text: str) -> None:
     try:
-        file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise RecipeError(f"--json {file}: {error.strerror}") from error
+        raise RecipeError(f"{flag} {path}: {error.strerror}") from error
 
 
 # --- suites ------------------------------------------------------------------
@@ -235,7 +270,7 @@ def _suite_options(settings: Sequence[str]) -> dict[str, Any]:
 
 
 def _evaluate_suite(
-    target: str, name: str, options: Mapping[str, Any], limit: int | None, file: Path | None
+    target: str, name: str, options: Mapping[str, Any], limit: int | None, paths: Paths
 ) -> None:
     from rftcore.models import load, pixel_budget
     from rftcore.plugins import Catalogue
@@ -251,7 +286,7 @@ def _evaluate_suite(
         source = trained or catalogue.model(_model_of(target))
     measures = measures_of(suite, limit)
     policy = load(source)
-    score = evaluate_suite(policy, suite, measures)
+    score, said = evaluate_suite(policy, suite, measures)
     about = {
         "model": str(source),
         "suite": catalogue.find("suite", name).qualified,
@@ -263,7 +298,8 @@ def _evaluate_suite(
     }
     report = {**asdict(score)["measures"], "blind": asdict(score)["blind"], "about": about}
     label = trained or _model_of(target)  # as the user wrote it; the report says where it lies
-    _say(f"{label}: {suite.summary or suite.name}\n{suite_table(score)}", report, file)
+    title = f"{label}: {suite.summary or suite.name}"
+    _say(f"{title}\n{suite_table(score)}", report, [each.record() for each in said], paths)
 
 
 def _model_of(target: str) -> str:

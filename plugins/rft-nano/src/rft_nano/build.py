@@ -263,7 +263,8 @@ class Build:
         """Measure both suites, and log each value."""
         policy = Policy(self.model.eval(), self.processor, "nano in the making")
         for suite in (perception_suite(samples=samples), words_suite(samples=samples)):
-            score = evaluate_suite(policy, suite, measures_of(suite), blind=False, progress=False)
+            measures = measures_of(suite)
+            score, _ = evaluate_suite(policy, suite, measures, blind=False, progress=False)
             values = {key: round(each.value, 3) for key, each in score.measures.items()}
             self.log(report=label, suite=suite.name, **values)
         self.model.train()
