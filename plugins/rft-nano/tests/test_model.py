@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 import torch
 from PIL import Image
-from rft_nano import WEIGHTS, nano, rft_models
+from rft_nano import WEIGHTS, nano, rft_models, toy
 from rft_nano.model import IMAGE_TOKENS, RFT_DEFAULTS, build_untrained
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -92,6 +94,23 @@ def test_the_plugin_offers_nano_without_loading_torch():
     assert rft_models()["nano"] is nano
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(WEIGHTS)
+
+
+def test_two_processes_that_make_toy_at_once_both_get_a_whole_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("RFT_CACHE", str(tmp_path))
+    both = Barrier(2, timeout=10)
+
+    def build(folder):
+        folder.mkdir()
+        both.wait()  # neither is finished before the other has begun
+        (folder / "config.json").write_text("{}")
+        return folder
+
+    monkeypatch.setattr("rft_nano.model.build_untrained", build)
+    with ThreadPoolExecutor(2) as pool:
+        made = {found.result() for found in [pool.submit(toy), pool.submit(toy)]}
+    assert [[file.name for file in folder.iterdir()] for folder in made] == [["config.json"]]
+    assert [*tmp_path.rglob("config.json")] == [folder / "config.json" for folder in made]
 
 
 def test_the_shipped_folder_is_small_and_tells_how_it_was_made():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rftcore.hookspecs import hookimpl
 from rftcore.types import ModelFactory, SuiteFactory
@@ -28,10 +29,17 @@ def toy() -> Path:
 
     sources = b"".join(path.read_bytes() for path in sorted(HERE.glob("*.py")))
     folder = cache_folder("models") / f"toy-{hashlib.sha256(sources).hexdigest()[:16]}"
-    if not (folder / "tokenizer_config.json").is_file():  # the last file that is written
+    if not folder.is_dir():
         from rft_nano.model import build_untrained
 
-        build_untrained(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent) as temporary:
+            whole = build_untrained(Path(temporary) / folder.name)
+            try:
+                whole.rename(folder)  # seen whole or not at all
+            except OSError:  # another process was faster, and made the same
+                if not folder.is_dir():
+                    raise
     return folder
 
 
