@@ -139,11 +139,20 @@ def test_every_calculation_comes_out(split: str):
 def test_the_reasoning_ends_in_the_answer(split: str):
     for sample in few(split):
         value = right_value(sample)
-        ending = f"= {value}."
-        if sample.meta["choices"]:
-            ending += f" {value} is choice {sample.gold}."
+        ending = f" {sample.gold} {value} yes." if sample.meta["choices"] else f"= {value}."
 
         assert sample.cot.endswith(ending)
+        assert f"= {value}." in sample.cot
+
+
+@pytest.mark.parametrize("split", ["sft", "ood-compose"])
+def test_the_choices_are_tried_in_order_up_to_the_right_one(split: str):
+    for sample in few(split):
+        tried = re.findall(r"([A-D]) ([\d.]+) (yes|no)[,.]", sample.cot)
+        assert [letter for letter, _, _ in tried] == [*"ABCD"][: len(tried)]
+        assert [verdict for _, _, verdict in tried][:-1] == ["no"] * (len(tried) - 1)
+        for letter, value, _ in tried:
+            assert f" {letter} {value}" in sample.question.partition("Choices:")[2]
 
 
 def test_the_reasoning_has_one_line_for_each_theorem():

@@ -271,7 +271,7 @@ def test_any_answer_to_either_kind_is_a_score(answer: str):
 def test_reasoning_is_short_enough_for_nano(everything: list[Sample]):
     for sample in everything:
         tokens = re.findall(r"[A-Za-z]+|\d|[^\w\s]", sample.cot)
-        assert len(tokens) <= 100
+        assert len(tokens) <= 110
 
 
 def test_points_are_never_named_like_choices(everything: list[Sample]):

@@ -19,7 +19,7 @@ from rftcore.types import (
     TaskFactory,
 )
 
-_LONGEST = 128  # tokens of a completion; nano needs up to 78, other tokenizers more
+_LONGEST = 128  # tokens of a completion; nano needs up to 94, other tokenizers more
 
 
 def geometry_problems(

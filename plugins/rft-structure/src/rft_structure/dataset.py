@@ -99,7 +99,7 @@ class GeometryProblems(GeneratedDataset):
             question=question(problem, list(offered), rng, values=split != "ood-diagram"),
             gold=letter or show(problem.answer),
             images=(FIGURES.image(drawing),),
-            cot=reasoning(problem, letter),
+            cot=reasoning(problem, tuple(offered)),
             meta={
                 "kind": problem.kind.name,
                 "family": problem.kind.family,

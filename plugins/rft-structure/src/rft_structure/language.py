@@ -21,6 +21,7 @@ INSTRUCTION = (
     "rounded to one decimal."
 )
 LETTERS = "ABCD"
+YES, NO = "yes", "no"
 
 # What a relation says; those that are not here follow from others, or are only seen.
 STATED: Mapping[str, str] = MappingProxyType(
@@ -81,11 +82,18 @@ def given(problem: Problem, rng: Random) -> Iterator[str]:
         yield wording.format(it=_opening(quantity), value=show(value))
 
 
-def reasoning(problem: Problem, letter: str = "") -> str:
-    """The chain of thought: one line a theorem, then the choice, if there are any."""
-    lines = [str(step) for step in problem.steps]
-    if letter:
-        lines.append(f"{show(problem.answer)} is choice {letter}.")
+def reasoning(problem: Problem, choices: Sequence[str] = ()) -> str:
+    """The chain of thought: one line a theorem, then the choices, if any, up to the right one.
+
+    Each choice is copied and compared, as one does who cannot see at once which it is.
+    """
+    lines, right = [str(step) for step in problem.steps], show(problem.answer)
+    if choices:
+        looked_at = zip(LETTERS, choices[: choices.index(right) + 1], strict=False)
+        verdicts = (
+            f"{letter} {value} {YES if value == right else NO}" for letter, value in looked_at
+        )
+        lines.append(f"{', '.join(verdicts)}.")
     return " ".join(lines)
 
 
