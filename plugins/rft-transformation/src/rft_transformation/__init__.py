@@ -52,8 +52,8 @@ def transformation(compat: str = "repaired", **options: Any) -> rft.Task:
     """Say what changed as 1 to 4 calls such as change_size(0, large).
 
     Rewards as in the paper's scripts: calls that are wholly right, and format, weight 1 each.
-    Beside them, with weight 0, the other scores of the literature: partial credit, and
-    TVR's Acc, LAcc and AD, which carry the calls out.
+    Beside them, with weight 0, a process reward for the reasoning and the other scores of
+    the literature: partial credit, and TVR's Acc, LAcc and AD, which carry the calls out.
 
     compat: "paper" takes the rewards of the paper's released code, bug for bug, and
         measures its score beside them; "repaired" does without their defects.
@@ -72,6 +72,7 @@ def transformation(compat: str = "repaired", **options: Any) -> rft.Task:
             {
                 "accuracy": rft.Term(rewards.calls_exact, 1.0),
                 "format": rft.Term(rft.rewards.tags, 1.0),
+                "process": rft.Term(rewards.process, 0.0, required=False),
                 "partial": rft.Term(rewards.calls_partial, 0.0, required=False),
                 "state": rft.Term(rewards.state, 0.0, required=False),
                 "state-loose": rft.Term(rewards.state_loose, 0.0, required=False),

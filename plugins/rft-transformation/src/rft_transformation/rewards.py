@@ -11,6 +11,7 @@ from collections import Counter
 from functools import lru_cache
 
 from rft_transformation.matching import best_total
+from rft_transformation.reasoning import News, true_news, written_news
 from rft_transformation.state import Reached, State, compare, from_plain
 from rftcore.parsers import Call
 from rftcore.rewards import reward
@@ -91,6 +92,36 @@ def state_distance(x: RewardInput) -> float | None:
     if x.sample is None or not _has_scene(x.sample):
         return None
     return float(_compare(x.sample, x.answer or ()).differences)
+
+
+@reward(uses=("completion", "sample"))
+def process(x: RewardInput) -> float | None:
+    """How well the reasoning says what is new about each object, in [0, 1].
+
+        r = (sum of worth / max(entries, objects))^2
+        worth of an object's first entry: |written and true| / max(|written|, |true|) of what
+              is new about it (each value, each move), 1 if nothing is and "same" is written;
+              0 of further entries and of objects that are not there
+
+    A process reward, after arXiv:2211.14275. Squared, so that the last fault of nearly right
+    reasoning costs most. It looks at the reasoning alone, not at the answer.
+    Does not apply to a sample without a scene in its `meta`, such as one read from a file.
+    """
+    if x.sample is None or not _has_scene(x.sample):
+        return None
+    true = true_news(len(x.sample.meta["start"]), x.gold)
+    written = written_news(x.completion or "")
+    first: dict[int, News] = {}
+    for number, news in written:
+        first.setdefault(number, news)
+    earned = sum(_agreement(first[i], news) for i, news in enumerate(true) if i in first)
+    return (earned / max(len(written), len(true))) ** 2
+
+
+def _agreement(written: News, true: News) -> float:
+    if not written and not true:
+        return 1.0
+    return len(written & true) / max(len(written), len(true))
 
 
 def _credit(call: Call, gold: Call) -> float:
