@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rftcore import processes
@@ -19,7 +19,7 @@ from rftcore.types import PromptMaker, Sample, SplitScore, Task
 
 @dataclass(frozen=True)
 class Answered:
-    """One sample, what the policy wrote and how it was scored."""
+    """One sample without its pictures, what the policy wrote and how it was scored."""
 
     sample: Sample
     completion: Completion
@@ -108,7 +108,8 @@ def _answer(
     completions = generate(policy, [maker(sample) for sample in samples], max_new_tokens)
     tokens = [c.tokens for c in completions]
     scores = scorer.score([c.text for c in completions], samples, tokens=tokens)
-    return [Answered(*each) for each in zip(samples, completions, scores, strict=True)]
+    plain = [replace(sample, images=()) for sample in samples]  # what is read need not travel
+    return [Answered(*each) for each in zip(plain, completions, scores, strict=True)]
 
 
 def _batches(part: Slice, size: int) -> Iterator[list[Sample]]:

@@ -154,16 +154,16 @@ def _asked(
     samples, ask = measure.samples, prompts.direct()
     mine = processes.share(len(samples))
     label = f"evaluating {key}" + (", pictures swapped" if swapped else "")
-    said: list[Said] = []
+    said: list[tuple[str, Parts]] = []  # without the samples: pictures need not travel
     with Bar(len(mine), label, "sample", show=progress) as bar:
         for start in range(0, len(mine), suite.batch_size):
             batch = [samples[i] for i in mine[start : start + suite.batch_size]]
             written = generate(policy, [ask(sample) for sample in batch], suite.max_new_tokens)
             for sample, completion in zip(batch, written, strict=True):
-                parts = _parts(suite, measure, sample, completion.text)
-                said.append(Said(key, swapped, sample, completion.text, parts))
-            bar.update(len(batch), right=f"{_score(said).value:.1%}")
-    return processes.gather(said, len(samples))
+                said.append((completion.text, _parts(suite, measure, sample, completion.text)))
+            bar.update(len(batch), right=f"{measure_score([p for _, p in said]).value:.1%}")
+    together = zip(samples, processes.gather(said, len(samples)), strict=True)
+    return [Said(key, swapped, sample, text, parts) for sample, (text, parts) in together]
 
 
 def _score(said: Sequence[Said]) -> MeasureScore:

@@ -1,14 +1,19 @@
 """Intervals that can be trusted, and a table that says what it shows."""
 
+import pickle
 from math import comb
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rftcore import parsers, rewards
+from rftcore.evaluation import evaluate_split
 from rftcore.intervals import paired, wilson
+from rftcore.models import Completion
+from rftcore.scoring import Scorer
 from rftcore.summary import gain, score_table
-from rftcore.types import SplitScore
+from rftcore.types import Image, Prompt, Sample, SplitScore, Task, Term
 
 counts = st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -109,3 +114,31 @@ def test_the_table_gives_each_cell_in_percent_and_a_dash_for_what_was_not_measur
     assert "val (n=200)" in table
     assert "50.0 [43.1, 56.9]" in table
     assert table.splitlines()[-1].split() == ["after", "SFT", "-"]
+
+
+class Shown:
+    """A split whose pictures no process can hand to another."""
+
+    splits = ("val",)
+
+    def size(self, split):
+        return 3
+
+    def sample(self, split, index):
+        return Sample(f"val-{index}", "How many?", "5", (Image(str(index), read=lambda: b""),))
+
+
+def test_answers_travel_between_processes_without_the_pictures(monkeypatch):
+    travel = lambda mine: [pickle.loads(pickle.dumps(mine))]  # noqa: E731
+    monkeypatch.setattr("rftcore.processes.everyones", travel)
+    said = [Completion("<answer>5</answer>", 1, clipped=False)]
+    monkeypatch.setattr(
+        "rftcore.evaluation.generate", lambda policy, prompts, most: said * len(prompts)
+    )
+    terms = {"accuracy": Term(rewards.exact)}
+    task = Task("t", Shown(), lambda s: Prompt(s.question, s.images), parsers.Integer(), terms)
+    with Scorer(task) as scorer:
+        score, answered = evaluate_split(None, task, "val", scorer=scorer, progress=False)
+
+    assert score.accuracy == 1.0
+    assert [each.record()["id"] for each in answered] == ["val-0", "val-1", "val-2"]

@@ -1,6 +1,7 @@
 """A suite measures a model: with its pictures, and with those of another sample."""
 
 import json
+import pickle
 import types
 from collections import Counter
 from unittest import mock
@@ -120,6 +121,14 @@ def test_a_suite_asked_only_once_has_no_blind_column():
         found, _ = evaluate_suite(None, tiny, measures_of(tiny), blind=False, progress=False)
 
     assert (found.measures["colour"].value, found.blind) == (1, {})
+
+
+def test_what_was_said_travels_between_processes_without_the_pictures(monkeypatch):
+    travel = lambda mine: [pickle.loads(pickle.dumps(mine))]  # noqa: E731
+    monkeypatch.setattr("rftcore.processes.everyones", travel)
+    found = score(seeing, *(shown(colour, colour) for colour in "abc"))  # nobody can pickle these
+
+    assert found.measures["colour"].value == 1
 
 
 def test_parts_of_an_answer_count_each():
