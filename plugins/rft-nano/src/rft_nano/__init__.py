@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rftcore.hookspecs import hookimpl
 from rftcore.types import ModelFactory, SuiteFactory
@@ -30,6 +29,8 @@ def toy() -> Path:
     sources = b"".join(path.read_bytes() for path in sorted(HERE.glob("*.py")))
     folder = cache_folder("models") / f"toy-{hashlib.sha256(sources).hexdigest()[:16]}"
     if not folder.is_dir():
+        from tempfile import TemporaryDirectory
+
         from rft_nano.model import build_untrained
 
         folder.parent.mkdir(parents=True, exist_ok=True)

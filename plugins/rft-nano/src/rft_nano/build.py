@@ -43,7 +43,6 @@ MUON_LR, ADAM_LR = 2e-3, 1.5e-3
 LOOKING_LR, READING_LR = 2.0, 0.4  # times these: the tower alone, whatever has the decoder in it
 WARM_UP_STEPS = 60
 DECAY = 0.5  # the last share of a stage, over which the learning rate falls to nearly nothing
-FEWEST_PROBES = 2
 LOOKED_AT = 8  # pictures without words in each step of "language", per process
 SAVE_EVERY_S, EXPORT_EVERY_S, LOG_EVERY = 120.0, 1800.0, 50
 OWN_SHARE = 0.3  # of a plural's and a capital's first embedding; the rest is that of its root
@@ -307,16 +306,16 @@ def share_digits(model: Any, tokenizer: Any) -> None:
         table[index] = root + OWN_SHARE * table[index]
 
 
-def several(text: str) -> int:
-    """How many probes a report asks per measure: with fewer, some would have none."""
-    if not text.isdecimal() or int(text) < FEWEST_PROBES:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least {FEWEST_PROBES}")
+def at_least_one(text: str) -> int:
+    """A number on the command line that may not be zero."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
     return int(text)
 
 
 def in_passing(samples: int) -> int:
     """How many probes a report in the middle of a build asks: it costs a quarter."""
-    return max(FEWEST_PROBES, samples // 4)
+    return max(1, samples // 4)
 
 
 def arguments() -> argparse.Namespace:
@@ -342,7 +341,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--starts", type=int, default=sizes.starts, help="first pictures of pairs")
     parser.add_argument("--diagrams", type=int, default=sizes.diagrams)
     parser.add_argument(
-        "--report", type=several, default=200, help="probes per measure in the last report"
+        "--report", type=at_least_one, default=200, help="probes per measure in the last report"
     )
     parser.add_argument(
         "--rows",
