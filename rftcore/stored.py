@@ -32,6 +32,11 @@ class Stored:
     group: Any = None
 
 
+def write_rows(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The text of a file with these rows, one a line."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
 def read_rows(lines: Iterable[str], name: str, task: Task) -> list[Stored]:
     """Read what a file called `name` holds. Raises `DataError` that names the row at fault."""
     reader = _Reader(task)

@@ -232,6 +232,7 @@ def _say(
 ) -> None:
     """Print the table and write the files, once."""
     from rftcore.processes import is_main
+    from rftcore.stored import write_rows
 
     if not is_main():
         return
@@ -239,8 +240,7 @@ def _say(
     if paths.report:
         _write("--json", paths.report, json.dumps(report, indent=2) + "\n")
     if paths.answers:
-        lines = (json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
-        _write("--answers", paths.answers, "".join(lines))
+        _write("--answers", paths.answers, write_rows(answers))
 
 
 def _write(flag: str, path: Path, text: str) -> None:

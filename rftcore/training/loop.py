@@ -25,6 +25,7 @@ from rftcore.errors import DataError, RecipeError
 from rftcore.plugins import Catalogue
 from rftcore.runs import MANIFEST, RunFolder
 from rftcore.scoring import Failure, Scorer
+from rftcore.stored import write_rows
 from rftcore.summary import Summary, gain
 from rftcore.training.fields import check_fields, grpo_config, sft_config
 from rftcore.training.lengths import Limit, exceeded, targets_of
@@ -358,8 +359,8 @@ def _measure(
     with new_scorer(job, f"evaluate:{stage}") as scorer:
         results = [known.get(s) or _score(job, policy, scorer, s, prompt) for s in _splits(job)]
     for score, answered in results:
-        lines = "".join(json.dumps(a.record(), ensure_ascii=False) + "\n" for a in answered)
-        job.run.write_text(f"evaluation/{stage}-{score.split}.jsonl", lines)
+        rows = write_rows(each.record() for each in answered)
+        job.run.write_text(f"evaluation/{stage}-{score.split}.jsonl", rows)
     job.run.write_json(f"evaluation/{stage}.json", [asdict(score) for score, _ in results])
     job.run.mark_done(f"evaluate:{stage}")
     processes.wait()
