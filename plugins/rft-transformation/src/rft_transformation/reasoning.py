@@ -13,6 +13,7 @@ from rftcore.parsers import Call
 
 News = frozenset[str]  # of one object: each new value, and "moved front left"
 _LOOKS = 4  # words that describe an object
+_DIGITS = 2  # of an object's number, at most: longer ones are none, and could be endless
 
 
 def reasoning(things: Sequence[Mapping[str, str]], calls: Sequence[Call]) -> str:
@@ -42,7 +43,7 @@ def written_news(text: str) -> list[tuple[int, News]]:
     for entry in text.split("."):
         looks, _, news = entry.rpartition(": ")
         words = looks.split()[-_LOOKS - 1 :]
-        if len(words) > _LOOKS and words[0].isdecimal() and len(words[0]) <= 2:
+        if len(words) > _LOOKS and words[0].isdecimal() and len(words[0]) <= _DIGITS:
             found.append((int(words[0]), _read_news(news)))
     return found
 
