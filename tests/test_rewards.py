@@ -2,6 +2,8 @@
 
 import math
 import pickle
+import re
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -287,3 +289,34 @@ def test_a_misspelt_declaration_is_refused_with_a_suggestion():
 @every_reward()
 def test_rewards_travel_between_processes(name, reward):
     assert rewards.uses(pickle.loads(pickle.dumps(reward))) == rewards.uses(reward)
+
+
+golds = st.floats() | st.integers() | st.text(max_size=5) | st.none() | st.just(10**400)
+
+
+@given(gold=golds, answer=finite)
+def test_a_gold_without_a_fault_never_stops_a_run_and_one_with_a_fault_does(gold, answer):
+    reward = rewards.tolerance()
+
+    if fault := rewards.gold_fault(reward, gold):
+        with pytest.raises(SampleError, match=re.escape(fault)):
+            reward(RewardInput(answer, gold))
+    else:
+        assert 0 <= reward(RewardInput(answer, gold)) <= 1
+
+
+def odd(x):
+    return 1.0
+
+
+def test_a_gold_check_is_found_through_partial_and_a_reward_without_one_takes_any_gold():
+    checked = rewards.reward(gold_fault=lambda gold: "odd" if gold % 2 else None)(lambda x, y: 1.0)
+
+    assert [rewards.gold_fault(partial(checked, y=1), gold) for gold in (1, 2)] == ["odd", None]
+    assert rewards.gold_fault(odd, object()) is None
+
+
+@pytest.mark.parametrize("check", [lambda gold: gold / 0, lambda gold: True, lambda gold: ""])
+def test_a_gold_check_that_breaks_is_the_plugins_fault(check):
+    with pytest.raises(PluginError, match="gold check"):
+        rewards.gold_fault(rewards.reward(gold_fault=check)(lambda x: 1.0), 1)

@@ -176,3 +176,9 @@ def test_without_math_verify_a_reward_says_what_to_type(monkeypatch):
     with pytest.raises(PluginError, match=r"pip install 'rftcore\[math\]'"):
         rewards.paper.reward("accuracy_reward")
     assert rewards.paper.reward("format_reward")
+
+
+@pytest.mark.parametrize("gold", ["", "{", "the answer is $5$"])
+def test_a_gold_that_no_answer_can_match_is_found_without_an_answer(gold):
+    assert rewards.gold_fault(rewards.symbolic(), gold)
+    assert rewards.gold_fault(rewards.symbolic(), "1/2") is None

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from rftcore.rewards import paper
 from rftcore.rewards.answers import exact, symbolic, tolerance, tolerance_score
-from rftcore.rewards.declare import is_slow, reward, uses
+from rftcore.rewards.declare import gold_fault, is_slow, reward, uses
 from rftcore.rewards.texts import (
     brevity,
     caption_tags,
@@ -30,6 +30,7 @@ __all__ = [
     "caption_tags",
     "count_steps",
     "exact",
+    "gold_fault",
     "is_slow",
     "length",
     "paper",

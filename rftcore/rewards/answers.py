@@ -2,9 +2,11 @@
 
 import math
 from functools import partial
+from typing import Any
 
 from rftcore.errors import PluginError, SampleError
 from rftcore.rewards import maths
+from rftcore.rewards.declare import reward
 from rftcore.types import Reward, RewardInput
 
 
@@ -27,9 +29,9 @@ def tolerance_score(
     Returns: in [0, 1], no unit; 0.0 for a NaN or infinite answer.
     Raises: SampleError if gold is not finite: bad data, not a bad completion.
     """
-    if not math.isfinite(gold):
-        raise SampleError(f"gold {gold!r} is not a finite number")
-    if not math.isfinite(answer):
+    if fault := _number_fault(gold):
+        raise SampleError(fault)
+    if not _is_finite(answer):
         return 0.0
     if gold == 0:  # relative error is undefined
         return float(answer == 0)
@@ -53,6 +55,19 @@ def tolerance(full_within: float = 0.05, zero_beyond: float = 0.20) -> Reward:
     return partial(_tolerance, full_within=full_within, zero_beyond=zero_beyond)
 
 
+def _number_fault(gold: Any) -> str | None:
+    return None if _is_finite(gold) else f"gold {gold!r} is not a finite number"
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a value is a number that a float can hold."""
+    try:
+        return math.isfinite(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+@reward(gold_fault=_number_fault)
 def _tolerance(x: RewardInput, /, *, full_within: float, zero_beyond: float) -> float:
     if x.answer is None:
         return 0.0
@@ -68,6 +83,7 @@ def symbolic() -> Reward:
     return _symbolic
 
 
+@reward(gold_fault=lambda gold: maths.gold_fault(str(gold)))
 def _symbolic(x: RewardInput) -> float:
     """The whole answer must be one expression: prose that holds the gold earns nothing.
 

@@ -1,10 +1,10 @@
-"""How a reward says what else it looks at than the answer and the gold, and that it is slow."""
+"""What a reward declares: which fields it reads, that it is slow, which golds it cannot use."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from rftcore.errors import PluginError, closest
+from rftcore.errors import PluginError, RftError, closest
 from rftcore.types import Reward, RewardOutput
 
 USABLE = ("completion", "sample", "step", "siblings", "tokens", "sibling_tokens", "correct")
@@ -13,12 +13,21 @@ USABLE = ("completion", "sample", "step", "siblings", "tokens", "sibling_tokens"
 AnyReward = TypeVar("AnyReward", bound=Callable[..., RewardOutput])
 
 
-def reward(*, uses: Sequence[str] = (), slow: bool = False) -> Callable[[AnyReward], AnyReward]:
+# Takes a parsed gold; returns why the reward cannot use it, or None if it can.
+GoldCheck = Callable[[Any], str | None]
+
+
+def reward(
+    *, uses: Sequence[str] = (), slow: bool = False, gold_fault: GoldCheck | None = None
+) -> Callable[[AnyReward], AnyReward]:
     """Declare which optional fields of `RewardInput` a reward reads; the others stay None.
 
     slow: a call takes long enough (a hundredth of a second, say) that several should run
     at once; they do, in worker processes, which must be able to import the reward or to
     make it by its plugin.
+    gold_fault: a pure function from a parsed gold to the reason why the reward cannot use
+    it, or None. `rft data check` and a run call it for every sample before a model loads,
+    in their own process, also for a reward that runs in a worker.
     Raises: PluginError for a field that does not exist.
     """
     for name in uses:
@@ -30,6 +39,7 @@ def reward(*, uses: Sequence[str] = (), slow: bool = False) -> Callable[[AnyRewa
     def mark(function: AnyReward) -> AnyReward:
         function.uses = frozenset(uses)  # type: ignore[attr-defined]
         function.slow = slow  # type: ignore[attr-defined]
+        function.gold_fault = gold_fault  # type: ignore[attr-defined]
         return function
 
     return mark
@@ -48,3 +58,30 @@ def is_slow(function: Reward) -> bool:
     if isinstance(function, partial):
         return is_slow(function.func)
     return getattr(function, "slow", False) is True
+
+
+def gold_fault(function: Reward, gold: Any) -> str | None:
+    """Why a reward cannot use a parsed gold, or None if it can or declares no such check.
+
+    Raises: PluginError if the check raises, or returns anything but text or None.
+    """
+    if isinstance(function, partial):
+        return gold_fault(function.func, gold)
+    check: GoldCheck | None = getattr(function, "gold_fault", None)
+    if check is None:
+        return None
+    try:
+        fault = check(gold)
+    except RftError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"the gold check of a reward raised {type(error).__name__}: {error} on gold {gold!r}; "
+            "it must return a reason or None"
+        ) from error
+    if fault is not None and not (isinstance(fault, str) and fault):
+        raise PluginError(
+            f"the gold check of a reward returned {fault!r} for gold {gold!r}; it must return "
+            "a reason, as text, or None"
+        )
+    return fault

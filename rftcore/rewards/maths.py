@@ -54,6 +54,18 @@ def same_expression(gold: str, answer: str) -> bool:
     return bool(verdict["same"])
 
 
+def gold_fault(gold: str) -> str | None:
+    """Why no answer can be compared with this gold, or None.
+
+    Raises: PluginError without math-verify.
+    """
+    try:
+        same_expression(gold, gold)
+    except (SampleError, RewardError, TimeoutError) as error:
+        return str(error)
+    return None
+
+
 class _Workers:
     """At most one idle process, started when first asked, and again after it was ended."""
 
