@@ -7,12 +7,12 @@ so a plugin that builds a `Task` costs nothing until the task is used.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from rftcore.decoding import decode
 from rftcore.errors import SampleError
 
 if TYPE_CHECKING:
@@ -43,15 +43,19 @@ class Image:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Image:
-        """An image already in memory."""
+        """An image already in memory. Raises `SampleError` for anything but bytes."""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise SampleError(f"the bytes of an image file are expected, not {data!r:.60}")
+        data = bytes(data)
         return cls(key=hashlib.sha256(data).hexdigest(), read=lambda: data)
 
     def open(self) -> PilImage:
-        """Decode to RGB. Raises `SampleError` naming the image if that fails."""
-        from PIL import Image as pil
+        """Decode to RGB: upright, on white (`rftcore.decoding`).
 
+        Raises: `SampleError` naming the image if that fails.
+        """
         try:
-            return pil.open(io.BytesIO(self.read())).convert("RGB")
+            return decode(self.read()).image
         except SampleError:
             raise
         except Exception as error:  # decoders of damaged data raise almost anything
@@ -64,7 +68,7 @@ def _fault(error: Exception) -> str:
 
     if isinstance(error, UnidentifiedImageError):
         return "not a picture in any format that Pillow knows"
-    return (isinstance(error, OSError) and error.strerror) or str(error)
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
 
 
 @dataclass(frozen=True)

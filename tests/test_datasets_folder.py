@@ -1,5 +1,6 @@
 """A folder in the paper's layout: what it gives, which file is which, what is wrong with it."""
 
+import io
 import json
 import pickle
 import re
@@ -411,6 +412,13 @@ def test_a_row_is_a_record_or_has_faults_and_nothing_crashes(fields):
 
 # --- broken folders -------------------------------------------------------------------
 
+
+def encoded(picture, kind, **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
 ROW = 21  # of the training file: in split rl
 
 
@@ -467,11 +475,16 @@ def not_json(folder: Path) -> None:
     path.write_text("[" + ",".join(map(json.dumps, rows[: ROW - 1])) + ', {"id": }]')
 
 
+SECOND = [Pil.new("L", (2, 2), 9)]
+ANIMATED = encoded(Pil.new("L", (2, 2)), "GIF", save_all=True, append_images=SECOND)
+TRANSPARENT = encoded(Pil.new("RGBA", (2, 2)), "PNG")
 BROKEN = [
     (broken(image="nowhere.png"), ROW, "missing image", "nowhere.png: No such file"),
     (replaced(b"not a picture"), ROW, "corrupt image", "not a picture"),
     (replaced(b"\x89PNG\r\n\x1a\n"), ROW, "corrupt image", ""),
     (flipped, ROW, "corrupt image", ""),
+    (replaced(ANIMATED), ROW, "several frames", "2 frames"),
+    (replaced(TRANSPARENT), ROW, "nothing visible", "alpha is 0"),
     (lambda f: Pil.new("L", (9000, 9000)).save(image_of(f)), ROW, "image too large", "9000 x 9000"),
     (broken(answer="three"), ROW, "gold", "cannot read 'three'"),
     (broken(answer="<answer>3"), ROW, "gold", "unclosed"),

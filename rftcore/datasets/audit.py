@@ -21,6 +21,7 @@ from rftcore.datasets.files import Row, RowFile, content_of
 from rftcore.datasets.jsonl import JsonlDataset, LineFile, in_order
 from rftcore.datasets.layout import Layout
 from rftcore.datasets.reason_rft import ReasonRftDataset
+from rftcore.decoding import TooLargeError, image_findings
 from rftcore.errors import RftError
 from rftcore.types import Parser, PromptMaker, Sample
 
@@ -142,15 +143,14 @@ class _Pictures:
                     most = f"more than {self._max} pixels (--max-pixels)"
                     return "image too large", f"{width} x {height} is {most}"
                 picture.verify()  # checksums, which decoding passes over
-            with pil.open(io.BytesIO(data)) as picture:
-                picture.load()
-        except pil.DecompressionBombError as error:
+            doubts = image_findings(data)
+        except (pil.DecompressionBombError, TooLargeError) as error:
             return "image too large", str(error)
         except UnidentifiedImageError:
             return "corrupt image", "not a picture in any format that Pillow knows"
         except Exception as error:  # decoders of damaged data raise almost anything
             return "corrupt image", str(error) or type(error).__name__
-        return None
+        return doubts[0] if doubts else None
 
 
 @dataclass

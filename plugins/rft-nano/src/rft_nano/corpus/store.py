@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from rft_nano.model import IMAGE_SIZE
+from rftcore.decoding import decode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,8 +59,8 @@ def read_pictures(paths: Iterable[Path]) -> NDArray[np.uint8]:
 def _read(path: Path) -> NDArray[np.uint8]:
     from PIL import Image
 
-    with Image.open(path) as picture:
-        small = picture.convert("RGB").resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
+    picture = decode(path.read_bytes()).image
+    small = picture.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
     return np.asarray(small, dtype=np.uint8)
 
 

@@ -1,0 +1,198 @@
+"""Encoded image bytes to the RGB pixels that a person would see, upright and on white.
+
+Training, evaluation, previews and the data check decode here, so they agree. A camera's
+orientation is applied, transparent parts show white, and 16-bit gray is scaled. Where a
+file leaves open what is meant, the image carries a remark, which the data check reports.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+Remark = tuple[str, str]  # its kind, and a text
+WHITE = (255, 255, 255)
+WIDE_GRAY = ("I;16", "I;16L", "I;16B", "I;16N")  # modes of Pillow: 16 bits per pixel
+SCALED_GRAY = ("PNG", "PPM")  # formats whose 32-bit integer gray is 0 to 65535 in Pillow
+PAGES_APART = ("MPO", "PSD")  # formats whose further "frames" are previews or layers
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # TIFF tags, and a value
+DARK = 4096  # of 65536: a 16-bit image whose brightest pixel is below looks black
+
+
+class TooLargeError(ValueError):
+    """An image has more pixels than Pillow decodes without a warning."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """RGB pixels, and what the file left open about them: (kind, text)."""
+
+    image: PilImage
+    remarks: Sequence[Remark] = ()
+
+
+def image_findings(data: bytes) -> list[Remark]:
+    """What is doubtful about an image that decodes: (kind, text), or nothing.
+
+    Raises: whatever Pillow raises for bytes that do not decode.
+    """
+    with _opened(data) as opened:
+        frames = _frames(opened)
+    return [*frames, *decode(data).remarks]
+
+
+def decode(data: bytes) -> Decoded:
+    """The first frame of an image file in RGB.
+
+    Raises: TooLargeError if the image is too large, and whatever Pillow raises.
+    """
+    with _opened(data) as opened:
+        raw_mode = _raw_mode(opened)
+        opened.load()
+        return Decoded(*_rgb(_upright(opened), opened, raw_mode))
+
+
+def _opened(data: bytes) -> Any:
+    """The image before its pixels are read. Raises: TooLargeError if it has too many."""
+    from PIL import Image as pil
+
+    most = pil.MAX_IMAGE_PIXELS or sys.maxsize
+    # Warnings of Pillow: damaged metadata, and up to twice `most` pixels, an error here
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    try:
+        opened = pil.open(io.BytesIO(data))
+    except pil.DecompressionBombError as error:
+        raise TooLargeError(f"more than {most} pixels; make it smaller") from error
+    width, height = opened.size
+    if width * height > most:
+        raise TooLargeError(f"{width} x {height} is more than {most} pixels; make it smaller")
+    return opened
+
+
+def _frames(opened: Any) -> list[Remark]:
+    count = getattr(opened, "n_frames", 1)
+    if count < 2 or opened.format in PAGES_APART:
+        return []
+    text = f"{count} frames or pages, of which only the first is used: save that one by itself"
+    return [("several frames", text)]
+
+
+def _raw_mode(opened: Any) -> str:
+    """How the file packs pixels, such as "L;2"; gone once they are loaded."""
+    args = opened.tile[0].args if getattr(opened, "tile", None) else ""
+    return args if isinstance(args, str) else str(args[0]) if args else ""
+
+
+def _upright(opened: PilImage) -> PilImage:
+    """The image as its EXIF orientation asks. Damaged EXIF data asks for nothing."""
+    from PIL import ExifTags
+    from PIL.Image import Transpose
+
+    try:
+        orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # what a parser of damaged data raises; the pixels are whole
+        return opened
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return opened.transpose(turns[orientation]) if orientation in turns else opened
+
+
+def _rgb(image: PilImage, opened: Any, raw_mode: str) -> tuple[PilImage, list[Remark]]:
+    tags = getattr(opened, "tag_v2", {})
+    doubt: list[Remark] = []
+    if image.mode in (*WIDE_GRAY, "I", "F"):
+        gray, doubt = _gray(image, opened.format, tags)
+        image = _see_through(gray, image, image.info.get("transparency"))
+    elif image.mode in ("1", "L", "RGB") and image.info.get("transparency") is not None:
+        key = _eight_bit(image.info["transparency"], raw_mode)
+        image = _see_through(image.convert("RGB" if image.mode == "RGB" else "L"), None, key)
+    elif image.mode == "La":  # Pillow has no direct way to RGBA
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        image, hidden = _on_white(image.convert("RGBA"))
+        doubt = [*doubt, *hidden]
+    return image.convert("RGB"), doubt
+
+
+def _gray(image: PilImage, kind: str, tags: Any) -> tuple[PilImage, list[Remark]]:
+    """Wide integers and floating point numbers as 8 bits, and what is doubtful about it."""
+    import numpy as np
+    from PIL import Image as pil
+
+    values = np.asarray(image)
+    if image.mode in WIDE_GRAY or kind in SCALED_GRAY:
+        bits = int(tags.get(BITS_PER_SAMPLE, (16,))[0])
+        shown, doubt = values.astype(np.int64) >> (bits - 8), []
+        if values.size and int(values.max()) < DARK >> (16 - bits):
+            text = f"{bits}-bit gray whose brightest pixel is {int(values.max())}: nearly black"
+            doubt = [("dark image", f"{text}; scale it to the full range")]
+    else:
+        shown, rule = _unscaled(values.astype(np.float64))
+        what = "floating point" if image.mode == "F" else "32-bit integer"
+        doubt = [("undefined scale", f"{what} pixels, {rule}; save it with 8 or 16 bits")]
+    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        shown = 255 - shown
+    return pil.fromarray(shown.clip(0, 255).astype(np.uint8)), doubt
+
+
+def _unscaled(values: Any) -> tuple[Any, str]:
+    """Numbers without a defined white, as 0 to 255, and the rule that was followed."""
+    import numpy as np
+
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    for white in (1, 255, 65535):
+        if low >= 0 and high <= white and known.size == values.size:
+            return values * (255 / white), f"{low:g} to {high:g}, shown with {white} as white"
+    shown = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) * (
+        255 / (high - low) if high > low else 0
+    )
+    return shown, f"stretched so that {low:g} is black and {high:g} is white"
+
+
+def _eight_bit(key: Any, raw_mode: str) -> Any:
+    """PNG's transparent color as it looks in the 8-bit pixels that Pillow made of the file."""
+    if isinstance(key, tuple):
+        return tuple(part >> 8 for part in key) if max(key) > 255 or "16" in raw_mode else key
+    scale = {"1": 255, "L;2": 85, "L;4": 17}.get(raw_mode, 1)
+    return min(255, key * scale)
+
+
+def _see_through(shown: PilImage, exact: PilImage | None, key: Any) -> PilImage:
+    """`shown` with alpha 0 where it, or `exact`, has the color `key`."""
+    import numpy as np
+    from PIL import Image as pil
+
+    if key is None or isinstance(key, bytes):
+        return shown
+    same = np.asarray(exact or shown) == np.asarray(key)
+    same = same.all(-1) if same.ndim == 3 else same
+    seen = shown.convert("RGB")
+    seen.putalpha(pil.fromarray(np.where(same, 0, 255).astype(np.uint8)))
+    return seen
+
+
+def _on_white(image: PilImage) -> tuple[PilImage, list[Remark]]:
+    """The image laid on white, as a page shows it."""
+    from PIL import Image as pil
+
+    alpha = image.getchannel("A")
+    paper = pil.new("RGBA", image.size, (*WHITE, 255))
+    if alpha.getextrema() == (0, 0):
+        text = "its alpha is 0 everywhere, so only white shows: save it without transparency"
+        return paper, [("nothing visible", text)]
+    return pil.alpha_composite(paper, image), []
