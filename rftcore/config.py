@@ -111,6 +111,16 @@ class GrpoRecipe(BaseModel):
         return size
 
 
+class PolicyRecipe(BaseModel):
+    """The weights in training. Computation runs in bfloat16 on a GPU all the same (autocast)."""
+
+    model_config = FORBID
+
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the trained weights; bfloat16 loses small steps"
+    )
+
+
 class EvaluationRecipe(BaseModel):
     """What is measured, and how. Decoding is greedy."""
 
@@ -167,6 +177,7 @@ class Recipe(BaseModel):
         {}, description="{path: FOLDER or FILE, **options} or {use: NAME, **options}"
     )
     rewards: dict[str, RewardOverride] = {}
+    policy: PolicyRecipe = PolicyRecipe()
     sft: SftRecipe = SftRecipe()
     grpo: GrpoRecipe = GrpoRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()

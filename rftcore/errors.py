@@ -41,7 +41,7 @@ class ModelError(RftError):
 
 
 class TrainerError(RftError):
-    """The installed TRL does not do what training relies on."""
+    """Training cannot start or go on: the installed TRL, or values that are not finite."""
 
 
 class VisionError(ModelError):

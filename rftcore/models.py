@@ -8,7 +8,7 @@ the model is shown with the same two functions here, `conversation` and
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,24 +38,71 @@ class Policy:
 
 
 def load(source: str | Path, *, dtype: str = "auto", device: str | None = None) -> Policy:
-    """Load the model and processor in a folder or of a hub name.
+    """Load the model and processor in a folder or of a hub name; every weight must be there.
 
-    dtype: a torch dtype by name, or "auto": as saved on an accelerator and
-    float32 on a CPU, where half precision trains slower and worse.
-    Raises: `ModelError` saying what is missing.
+    dtype: of the weights, by torch's name. "auto" is for reading and generating: bfloat16 on an
+    accelerator that computes in it, else float32. Training needs float32: half precision has
+    no room for small steps.
+    Raises: `ModelError` saying what is missing or damaged.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForImageTextToText
 
     device = device or best_device()
-    if dtype == "auto" and device == "cpu":
-        dtype = "float32"
+    dtype = _reading_dtype(device) if dtype == "auto" else dtype
     processor = load_processor(source)
-    with _loading(source):
-        model: Any = AutoModelForImageTextToText.from_pretrained(
-            source, dtype=dtype if dtype == "auto" else getattr(torch, dtype)
-        )
+    models: Any = AutoModelForImageTextToText  # untyped in transformers
+    try:
+        with _loading(source):
+            model, report = models.from_pretrained(
+                source, dtype=getattr(torch, dtype), output_loading_info=True
+            )
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(
+            f"the weights of model {str(source)!r} cannot be read: {_one_line(error)}. "
+            "They are cut off, or are not those of its config.json: copy or save them again"
+        ) from error
+    _require_every_weight(source, report)
     return Policy(model.to(device), processor, str(source))
+
+
+def _reading_dtype(device: str) -> str:
+    import torch
+
+    fast = device.startswith("cuda") and torch.cuda.is_bf16_supported()
+    return "bfloat16" if fast else "float32"
+
+
+# Old checkpoints hold these; they are computed, not learned.
+_COMPUTED = ("rotary_emb.inv_freq", "position_ids")
+
+
+def _require_every_weight(source: str | Path, report: Mapping[str, Any]) -> None:
+    """Raise `ModelError` if a weight was missing, left over or of another shape.
+
+    transformers fills in a missing one at random and drops one that is left over,
+    so the model would not be the one that was saved.
+    """
+    found = {
+        "missing": sorted(report["missing_keys"]),
+        "unexpected": sorted(k for k in report["unexpected_keys"] if not k.endswith(_COMPUTED)),
+        "of another shape": sorted(str(key[0]) for key in report["mismatched_keys"]),
+    }
+    faults = [
+        f"{len(keys)} {what} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+        for what, keys in found.items()
+        if keys
+    ]
+    if faults:
+        raise ModelError(
+            f"the weights of model {str(source)!r} are not those of its config.json: "
+            f"{'; '.join(faults)}. Check that its folder holds one whole model"
+        )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def load_processor(source: str | Path) -> Any:

@@ -31,6 +31,14 @@ def is_main() -> bool:
     return rank() == 0
 
 
+def launcher() -> str:
+    """How the command `rft` was started: "rft", or torchrun with as many processes a node."""
+    if world_size() == 1:
+        return "rft"
+    local = os.environ.get("LOCAL_WORLD_SIZE", str(world_size()))
+    return f"torchrun --nproc-per-node={local} -m rftcore.cli"
+
+
 def wait() -> None:
     """Return when every process has come this far."""
     if world_size() > 1:

@@ -8,11 +8,13 @@ A file is either the old one or the new one, never half of one. JSON lines are
 appended; a line torn by a kill is dropped when the next one is written or read.
 """
 
+import errno
 import fcntl
 import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -106,7 +108,12 @@ class RunFolder:
         Raises `RunError` if another process has it.
         """
         if self._lock_file is None:
-            file = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                file = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            except OSError as error:
+                raise RunError(
+                    f"output folder {self.path} cannot be written to: {error.strerror}"
+                ) from error
             try:
                 # lockf, not flock: forked workers that outlive a killed run must not hold it.
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -236,6 +243,42 @@ class Follower(RunFolder):
 
     def append_jsonl(self, name: str, value: object, *, most_bytes: int | None = None) -> None:
         """Write nothing: the main process does."""
+
+
+def storage_fault(error: BaseException, folder: Path) -> str:
+    """Why a file could not be written in `folder`, if that is what `error` comes from, else "".
+
+    Writers of tensors raise errors of their own for a full disk, without a number.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _STORAGE_ERRORS:
+            return seen.strerror or str(seen)
+        text = str(seen)
+        if any(mark in text for mark in _WRITER_MARKS) and _free_bytes(folder) < NEARLY_FULL:
+            return "No space left on device"
+        seen = seen.__cause__ or seen.__context__
+    return ""
+
+
+_STORAGE_ERRORS = tuple(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE", "EACCES")
+)
+_WRITER_MARKS = (
+    "inline_container",
+    "PytorchStreamWriter",
+    "unexpected pos",
+    "os error",
+    "I/O error",
+)
+NEARLY_FULL = 64 * 2**20  # bytes
+
+
+def _free_bytes(folder: Path) -> int:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0  # the folder is gone
 
 
 def default_run_dir(task: str, model: str, seed: int, root: str | Path = "runs") -> Path:

@@ -15,12 +15,16 @@ STAGES = {"start": "zero-shot", "sft": "after SFT", "grpo": "after GRPO"}
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run bought: scores by stage, and where everything was written."""
+    """What a run bought: scores by stage, and where everything was written.
+
+    notes: what a reader of the table must know, such as a phase that learned nothing.
+    """
 
     run_dir: Path
     scores: Mapping[str, Sequence[SplitScore]] = field(default_factory=dict)
     gains: Sequence[Gain] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     def table(self) -> str:
         """Stages by splits, each cell an accuracy with its 95 % interval; then what each gained."""
@@ -29,6 +33,7 @@ class Summary:
         if self.seconds:
             spent = ", ".join(f"{phase} {clock(s)}" for phase, s in self.seconds.items())
             lines.append(f"time: {spent}")
+        lines += [f"note: {note}" for note in self.notes]
         return "\n".join([*lines, f"run: {self.run_dir}"])
 
 

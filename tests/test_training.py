@@ -9,6 +9,7 @@ from rftcore import prompts
 from rftcore.config import load_recipe, model_defaults
 from rftcore.errors import RecipeError
 from rftcore.scoring import Outcome, Score
+from rftcore.training.checkpoints import pass_on_defaults
 from rftcore.training.fields import check_fields, grpo_config, sft_config, shapes
 from rftcore.training.grpo import (
     attack_metrics,
@@ -16,7 +17,7 @@ from rftcore.training.grpo import (
     completion_text,
     reward_function,
 )
-from rftcore.training.loop import kept, last_checkpoint, pass_on_defaults
+from rftcore.training.loop import kept
 from rftcore.types import Parsed, Sample
 
 
@@ -69,6 +70,15 @@ def test_a_step_that_does_not_divide_is_refused(monkeypatch, rows, micro, world)
     monkeypatch.setenv("WORLD_SIZE", str(world))
     with pytest.raises(RecipeError, match="divide"):
         shapes(rows, micro, "grpo")
+
+
+@pytest.mark.parametrize(("every", "saves", "fits"), [(1, 3, True), (2, 4, True), (2, 3, False)])
+def test_a_checkpoint_never_falls_between_two_uses_of_the_same_rollouts(
+    every, saves, fits, tmp_path
+):
+    made = recipe(grpo={"num_iterations": every, "save_steps": saves})
+    with nullcontext() if fits else pytest.raises(RecipeError, match="multiple of"):
+        grpo_config(made, tmp_path)
 
 
 def score(total, **parts):
@@ -152,17 +162,6 @@ def test_rollouts_are_kept_by_whole_groups(sizes, expected):
 )
 def test_a_completion_is_the_same_text_however_trl_wraps_it(completion):
     assert completion_text(completion) == "7"
-
-
-def test_resuming_takes_the_newest_checkpoint_that_was_written_to_its_end(tmp_path):
-    for step, state in ((2, "{}"), (10, "{}"), (11, '{"torn'), (12, None)):
-        folder = tmp_path / f"checkpoint-{step}"
-        folder.mkdir()
-        if state is not None:
-            (folder / "trainer_state.json").write_text(state)
-
-    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
-    assert last_checkpoint(tmp_path / "none") is None
 
 
 def test_a_trained_policy_asks_for_what_its_base_asked_for(tmp_path):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -191,10 +191,12 @@ def _resume(
 
 def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
     from rftcore.processes import is_main
+    from rftcore.signals import EXIT_CODE, StopRequest, Terminated, on_sigterm
 
     if is_main():
         click.echo(f"run: {run.path}")
-    with run:
+    stop = StopRequest()
+    with run, on_sigterm(stop):
         try:
             from rftcore.evaluation import evaluate_split
             from rftcore.training import Job, train
@@ -207,16 +209,28 @@ def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
                     run=run,
                     catalogue=catalogue,
                     evaluate=evaluate_split,
+                    stop=stop,
                 )
             )
         except RftError:
             run.discard_unstarted()
             raise
         except KeyboardInterrupt:
-            click.echo(f"\ninterrupted; go on with: rft train --resume {run.path}", err=True)
-            sys.exit(130)
+            _leave(run, "interrupted", 130)
+        except Terminated as at:
+            _leave(run, f"stopped by SIGTERM{f' after {at}' if str(at) else ''}", EXIT_CODE)
     if is_main():
         click.echo(summary.table())
+
+
+def _leave(run: "RunFolder", what: str, code: int) -> NoReturn:
+    """Print, on rank 0, the command that continues the run; exit."""
+    from rftcore.processes import is_main, launcher
+
+    if is_main():
+        click.echo(f"\n{what}; continue with: {launcher()} train --resume {run.path}", err=True)
+        sys.stderr.flush()
+    sys.exit(code)
 
 
 def _splits(task: "Task") -> tuple[str, ...]:

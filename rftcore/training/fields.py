@@ -108,6 +108,7 @@ def common(recipe: Recipe, out: Path) -> dict[str, Any]:
         "logging_steps": 1,
         "save_steps": 100,
         "save_total_limit": 2,
+        "logging_nan_inf_filter": False,  # it would log a loss that never was; `Finite` stops
         "dataloader_pin_memory": gpu,
     }
 
@@ -127,6 +128,24 @@ def grpo_config(recipe: Recipe, out: Path) -> Any:
 
     grpo = recipe.grpo
     own = shapes(grpo.prompts_per_step * grpo.group_size, grpo.micro_batch, "grpo")
-    return GRPOConfig(
+    config = GRPOConfig(
         **{**common(recipe, out), **own, "num_generations": grpo.group_size, **extras(grpo)}
     )
+    _refuse_saves_within_rollouts(recipe, config)
+    return config
+
+
+def _refuse_saves_within_rollouts(recipe: Recipe, config: Any) -> None:
+    """Raise `RecipeError` if a checkpoint would fall between two uses of the same rollouts.
+
+    They are not saved, so a phase that continues from there would make new ones.
+    """
+    steps, every = config.save_steps, config.num_iterations
+    if str(getattr(config.save_strategy, "value", config.save_strategy)) != "steps" or every < 2:
+        return
+    if steps != int(steps) or steps % every:
+        raise RecipeError(
+            f"grpo.save_steps = {steps} ({recipe.origin('grpo', 'save_steps')}): must be a "
+            f"multiple of grpo.num_iterations={every}, because rollouts that are used again are "
+            f"not saved; try {max(1, int(steps) // every) * every}"
+        )

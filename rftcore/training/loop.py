@@ -9,24 +9,34 @@ complete checkpoint.
 from __future__ import annotations
 
 import itertools
-import json
-import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from rftcore import data, models, processes, prompts
-from rftcore.config import MODEL_RECIPE, Recipe, evaluated_splits
-from rftcore.errors import DataError, RecipeError
+from rftcore.config import Recipe, evaluated_splits
+from rftcore.errors import DataError, RecipeError, RftError, RunError, TrainerError
 from rftcore.plugins import Catalogue
-from rftcore.runs import MANIFEST, RunFolder
+from rftcore.runs import MANIFEST, RunFolder, storage_fault
 from rftcore.scoring import Failure, Scorer
+from rftcore.signals import StopRequest, Terminated
 from rftcore.stored import write_rows
 from rftcore.summary import Summary, gain
+from rftcore.training.checkpoints import (
+    Checkpoint,
+    Checkpoints,
+    Clock,
+    NoStepLeft,
+    Weights,
+    newest_complete,
+    pass_on_defaults,
+    sealed,
+    without_key_warnings,
+)
 from rftcore.training.fields import check_fields, grpo_config, sft_config
 from rftcore.training.lengths import Limit, exceeded, targets_of
 from rftcore.types import Gain, SplitScore, Task
@@ -52,7 +62,17 @@ class Job:
     catalogue: Catalogue
     evaluate: Evaluate
     progress: bool = True
+    stop: StopRequest = field(default_factory=StopRequest)
     scores: dict[str, list[SplitScore]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A finished phase: seconds of training, its last logged numbers, why it learned nothing."""
+
+    metrics: dict[str, float]
+    seconds: float
+    findings: list[str]
 
 
 def train(job: Job) -> Summary:
@@ -143,12 +163,12 @@ def slices(job: Job) -> list[data.Slice]:
     return chosen
 
 
-def load_policy(job: Job, source: str | Path) -> models.Policy:
+def load_policy(job: Job, source: str | Path, *, dtype: str = "auto") -> models.Policy:
     """The policy in `source`, with randomness seeded as the recipe says."""
     from transformers import set_seed
 
     set_seed(job.recipe.seed)
-    return models.load(source)
+    return models.load(source, dtype=dtype)
 
 
 def latest(job: Job) -> str | Path:
@@ -184,25 +204,25 @@ def check_vision(job: Job) -> None:
     processes.wait()
 
 
-def run_phase(job: Job, phase: str, work: Callable[[Job, Path], dict[str, float]]) -> None:
-    """Train one phase unless it is done, and tell the plugins."""
+def run_phase(job: Job, phase: str, work: Callable[[Job, Path], Fitted]) -> None:
+    """Train one phase unless it is done, and notify the plugins."""
     if job.run.done(phase):
         return
     processes.wait()  # nobody may see it done before everybody has asked
     job.catalogue.hooks.rft_phase_start(phase=phase)
-    start = time.monotonic()
-    metrics = work(job, job.run.path / phase)
-    job.run.write_json(f"{phase}.json", {"seconds": time.monotonic() - start, "metrics": metrics})
+    fitted = work(job, job.run.path / phase)
+    job.run.write_json(f"{phase}.json", asdict(fitted))
     job.run.mark_done(phase)
     processes.wait()
-    job.catalogue.hooks.rft_phase_end(phase=phase, metrics=metrics)
+    job.catalogue.hooks.rft_phase_end(phase=phase, metrics=fitted.metrics)
+    job.stop.check()
 
 
-def train_sft(job: Job, folder: Path) -> dict[str, float]:
-    """Phase 1. Returns its last logged numbers."""
+def train_sft(job: Job, folder: Path) -> Fitted:
+    """Phase 1."""
     from rftcore.training.sft import sft_trainer
 
-    policy = load_policy(job, job.model)
+    policy = load_policy(job, job.model, dtype=job.recipe.policy.dtype)
     return _fit(
         job,
         "sft",
@@ -212,11 +232,11 @@ def train_sft(job: Job, folder: Path) -> dict[str, float]:
     )
 
 
-def train_grpo(job: Job, folder: Path) -> dict[str, float]:
-    """Phase 2. Returns its last logged numbers."""
+def train_grpo(job: Job, folder: Path) -> Fitted:
+    """Phase 2."""
     from rftcore.training.grpo import grpo_trainer
 
-    policy = load_policy(job, latest(job))
+    policy = load_policy(job, latest(job), dtype=job.recipe.policy.dtype)
 
     def observe(step: int, rollouts: list[dict[str, Any]]) -> None:
         for rollout in kept(rollouts):
@@ -263,52 +283,90 @@ def _fit(
     folder: Path,
     policy: models.Policy,
     trainer_of: Callable[[list[Any]], Any],
-) -> dict[str, float]:
+) -> Fitted:
     """Train from the last complete checkpoint, if any, and save the policy."""
+    from rftcore.training.guards import Finite, Signal, Stopping, checksums, findings, unchanged
     from rftcore.training.progress import Progress, quiet
 
+    checkpoint = newest_complete(folder)
+    _forget_after(job, phase, checkpoint.step if checkpoint else 0)
+    clock = Clock(checkpoint.seconds if checkpoint else 0.0)
     progress = Progress(
-        phase, lambda line: job.run.append_jsonl("metrics.jsonl", line), show=job.progress
+        phase,
+        lambda line: job.run.append_jsonl("metrics.jsonl", line),
+        before=_lines(job, phase),
+        show=job.progress,
     )
-    trainer = quiet(trainer_of([progress]))
-    checkpoint = last_checkpoint(folder)
-    _forget_after(job, phase, checkpoint)
+    finite = Finite(phase, lambda: str(next(iter(sealed(folder)), "")))
+    trainer = quiet(trainer_of([finite, progress, Signal(phase)]))
+    stopping = Stopping(job.stop, every=getattr(trainer.args, "num_iterations", 1))
+    trainer.add_callback(stopping)
+    trainer.add_callback(Checkpoints(job.model, trainer.args.save_total_limit, clock.seconds))
+    trainer.args.save_total_limit = None  # `Checkpoints` deletes old ones, once the new is sealed
+    if checkpoint:
+        _warn_of_processes(checkpoint)
+        trainer.add_callback(Weights(checkpoint, trainer))
+    before = checksums(policy.model)
     processes.wait()
-    trainer.train(resume_from_checkpoint=checkpoint)
-    trainer.save_model(str(folder / "model"))  # gathers what several processes hold in parts
-    pass_on_defaults(job.model, folder / "model")
-    return progress.last
+    with job.stop.deferred(), _explained(folder, phase), without_key_warnings():
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
+        except NoStepLeft:
+            progress.finish(trainer.state, clock.seconds())
+    if stopping.stopped:
+        raise Terminated(f"{phase} step {trainer.state.global_step}")
+    steps = trainer.state.global_step
+    if not steps:
+        raise TrainerError(f"{phase} took no step: its data gives less than one batch")
+    found = findings(phase, _lines(job, phase))
+    if not found and steps > (checkpoint.step if checkpoint else 0):
+        moved = not unchanged(before, checksums(policy.model))
+        found = [] if moved else [f"{phase}: no weight changed; raise {phase}.learning_rate"]
+    with _explained(folder, phase):
+        trainer.save_model(str(folder / "model"))  # gathers what several processes hold in parts
+        pass_on_defaults(job.model, folder / "model")
+    return Fitted(progress.last, clock.seconds(), found)
 
 
-def pass_on_defaults(base: str | Path, policy: Path) -> None:
-    """Let the policy ask for what its base asked for, should someone train or measure it alone."""
-    if processes.is_main() and (file := Path(base) / MODEL_RECIPE).is_file():
-        shutil.copyfile(file, policy / MODEL_RECIPE)
+def _lines(job: Job, phase: str) -> list[dict[str, Any]]:
+    """What `metrics.jsonl` holds of a phase."""
+    return [line for line in job.run.read_jsonl("metrics.jsonl") if line["phase"] == phase]
 
 
-def _forget_after(job: Job, phase: str, checkpoint: str | None) -> None:
+def _warn_of_processes(checkpoint: Checkpoint) -> None:
+    """Say that random numbers will differ if the run had another number of processes."""
+    before, now = checkpoint.world_size, processes.world_size()
+    if before != now and processes.is_main():
+        print(
+            f"warning: {checkpoint.path} was written by {before} processes and {now} continue: "
+            "the random numbers, and so the results, differ from those of an uninterrupted run",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+@contextmanager
+def _explained(folder: Path, phase: str) -> Iterator[None]:
+    """Turn what a full or lost disk makes of a checkpoint's writer into a `RunError`."""
+    try:
+        yield
+    except RftError:
+        raise
+    except Exception as error:
+        if not (reason := storage_fault(error, folder)):
+            raise
+        raise RunError(
+            f"{phase} could not write to {folder}: {reason}. What was complete is kept: "
+            "once there is room, continue with --resume"
+        ) from error
+
+
+def _forget_after(job: Job, phase: str, step: int) -> None:
     """Drop the lines of steps that a resumed run will take again."""
-    step = int(checkpoint.rpartition("-")[2]) if checkpoint else 0
     job.run.keep_jsonl("metrics.jsonl", lambda r: r["phase"] != phase or r["step"] <= step)
     job.run.keep_jsonl(FAILURES, lambda r: r["phase"] != phase or r["step"] <= step)
     if phase == "grpo":
         job.run.keep_jsonl("rollouts.jsonl", lambda r: r["step"] <= step)
-
-
-def last_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that was written to its end, or None.
-
-    The trainer writes `trainer_state.json` last, so a checkpoint without a
-    readable one was cut off by a kill.
-    """
-    found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
-    for checkpoint in reversed(found):
-        try:
-            json.loads((checkpoint / "trainer_state.json").read_text())
-        except (OSError, ValueError):
-            continue
-        return str(checkpoint)
-    return None
 
 
 def new_scorer(job: Job, phase: str) -> Scorer:
@@ -413,10 +471,13 @@ def finish(job: Job) -> Summary:
         for phase in ("sft", "grpo")
         if job.run.done(phase)
     }
-    summary = Summary(job.run.path, job.scores, list(gains(job)), seconds)
+    notes = [note for phase in seconds for note in job.run.read_json(f"{phase}.json")["findings"]]
+    summary = Summary(job.run.path, job.scores, list(gains(job)), seconds, notes)
     scores = {stage: [asdict(s) for s in scores] for stage, scores in job.scores.items()}
     gained = [asdict(g) for g in summary.gains]
-    job.run.write_json("summary.json", {"scores": scores, "gains": gained, "seconds": seconds})
+    job.run.write_json(
+        "summary.json", {"scores": scores, "gains": gained, "seconds": seconds, "notes": notes}
+    )
     job.run.write_text("summary.txt", summary.table() + "\n")
     job.catalogue.hooks.rft_run_end(run_dir=str(job.run.path), summary=scores)
     return summary

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from transformers import PrinterCallback, TrainerCallback
@@ -22,11 +22,26 @@ Sink = Callable[[dict[str, Any]], None]
 
 
 class Progress(TrainerCallback):
-    """Draws the bar and hands every log line to `sink`."""
+    """Draws the bar and hands every log line to `sink`.
 
-    def __init__(self, phase: str, sink: Sink, *, show: bool = True) -> None:
+    before: the lines of the phase up to the checkpoint that it continues from. TRL's count of
+    tokens and transformers' mean loss know nothing of them, so they are added here.
+    """
+
+    def __init__(
+        self,
+        phase: str,
+        sink: Sink,
+        *,
+        before: Sequence[Mapping[str, Any]] = (),
+        show: bool = True,
+    ) -> None:
         self.phase = phase
         self.last: dict[str, float] = {}
+        for line in before:
+            self.last.update({k: v for k, v in line.items() if k not in ("phase", "step")})
+        self._tokens = _Total(before, "num_tokens")
+        self._loss = _MeanLoss(before)
         self._sink = sink
         self._show = show
         self._bar: Bar | None = None
@@ -48,16 +63,63 @@ class Progress(TrainerCallback):
         numbers = {k: v for k, v in (logs or {}).items() if isinstance(v, (int, float))}
         if not numbers or not state.is_world_process_zero:
             return
+        numbers = self._loss.whole(self._tokens.whole(numbers), state.global_step)
         self.last.update(numbers)
         self._sink({"phase": self.phase, "step": state.global_step, **numbers})
         if self._bar is not None:
             shown = {short: f"{numbers[k]:.3g}" for k, short in SHOWN.items() if k in numbers}
             self._bar.note(**shown)
 
+    def finish(self, state: Any, seconds: float) -> None:
+        """Write the line that closes a phase, for one that was interrupted just before it."""
+        if "train_loss" in self.last:
+            return
+        closing = {"train_runtime": seconds, "total_flos": state.total_flos, "train_loss": 0.0}
+        self.on_log(None, state, None, logs={**closing, "epoch": state.epoch})
+
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Close the bar."""
         if self._bar is not None:
             self._bar.close()
+
+
+class _Total:
+    """A count that starts from zero in each session, as the count of the whole phase."""
+
+    def __init__(self, before: Sequence[Mapping[str, Any]], name: str) -> None:
+        counts = [line[name] for line in before if name in line]
+        self._name, self._before = name, counts[-1] if counts else 0
+        self._restarted: bool | None = None  # GRPO's count is restored, SFT's is not
+
+    def whole(self, numbers: dict[str, float]) -> dict[str, float]:
+        """The numbers with the count of the whole phase."""
+        if self._name not in numbers:
+            return numbers
+        if self._restarted is None:
+            self._restarted = numbers[self._name] < self._before
+        extra = self._before if self._restarted else 0
+        return {**numbers, self._name: numbers[self._name] + extra}
+
+
+class _MeanLoss:
+    """The mean loss over all steps of a phase: transformers divides this session's sum by all."""
+
+    def __init__(self, before: Sequence[Mapping[str, Any]]) -> None:
+        self._sum, self._step = 0.0, 0
+        for line in before:
+            self._add(line, line["step"])
+
+    def whole(self, numbers: dict[str, float], step: int) -> dict[str, float]:
+        """The numbers with `train_loss`, if it is there, over the whole phase."""
+        self._add(numbers, step)
+        if "train_loss" not in numbers or not self._step:
+            return numbers
+        return {**numbers, "train_loss": self._sum / self._step}
+
+    def _add(self, numbers: Mapping[str, Any], step: int) -> None:
+        if "loss" in numbers:  # the mean since the last line
+            self._sum += numbers["loss"] * (step - self._step)
+            self._step = step
 
 
 def quiet(trainer: Any) -> Any:

@@ -1,0 +1,290 @@
+"""Checkpoints: sealed once complete, verified before use, loaded whole.
+
+transformers writes a checkpoint file by file, syncs none of them, and loads
+weights by matching names, leaving out what does not match. So three things are
+done here:
+
+- `Checkpoints` seals each one: its files are synced, then `sealed.json` lists
+  their sizes and SHA-256, so that a partial or altered checkpoint is known.
+- `newest_complete` takes the newest whose files are those of its seal.
+- `load_weights` reads the weights as `from_pretrained` does, which knows a
+  family's renamed parameters, and requires every one of them.
+
+The other parts (optimizer, schedule, random state, position in the data) are
+loaded by transformers, from files that the seal has verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from rftcore import models, processes
+from rftcore.config import MODEL_RECIPE
+from rftcore.errors import TrainerError
+
+SEAL = "sealed.json"
+# What a resumed phase needs beside the weights, by a part of the file's path (its name
+# depends on the engine); save_only_model=true leaves out all but the first.
+STATE = {
+    "trainer_state.json": "trainer state",
+    "optim": "optimizer state",
+    "scheduler": "schedule",
+    "rng_state": "random state",
+}
+PARTS = (".safetensors", ".bin", ".pt", ".pth", ".json")  # a stray one of these would be loaded
+CHUNK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A complete checkpoint: after which step, training how long, by how many processes."""
+
+    path: Path
+    step: int
+    seconds: float
+    world_size: int
+
+
+class Checkpoints(TrainerCallback):
+    """Seals every checkpoint that the trainer writes, and keeps the newest `keep` of them.
+
+    transformers deletes old checkpoints before the new one is synced, so its own
+    limit is switched off and the old ones go only after the new one is sealed.
+    `seconds` returns how long the phase has trained, earlier sessions included.
+    """
+
+    def __init__(self, base: str | Path, keep: int | None, seconds: Callable[[], float]) -> None:
+        self._base, self._keep, self._seconds = base, keep, seconds
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Seal the checkpoint of this step, once every process has written its part."""
+        processes.wait()
+        if processes.is_main():
+            path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            pass_on_defaults(self._base, path)
+            seal(path, step=state.global_step, seconds=self._seconds())
+            if self._keep:
+                self._delete_old(path.parent)
+        processes.wait()
+
+    def _delete_old(self, folder: Path) -> None:
+        for path in sealed(folder)[self._keep :]:
+            (path / SEAL).unlink()  # first: a half-deleted checkpoint has no seal
+            shutil.rmtree(path)
+
+
+def pass_on_defaults(base: str | Path, policy: Path) -> None:
+    """Let the policy ask for what its base asked for, should someone train or measure it alone."""
+    if processes.is_main() and (file := Path(base) / MODEL_RECIPE).is_file():
+        shutil.copyfile(file, policy / MODEL_RECIPE)
+
+
+def seal(path: Path, *, step: int, seconds: float) -> None:
+    """Sync a checkpoint's files and list them, with their sizes and hashes, in `sealed.json`."""
+    (path / SEAL).unlink(missing_ok=True)
+    files = {}
+    for file in _files(path):
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
+        files[file.relative_to(path).as_posix()] = _facts(file)
+    facts = {
+        "step": step,
+        "seconds": seconds,
+        "world_size": processes.world_size(),
+        "files": files,
+    }
+    half = path / f".{SEAL}.tmp"
+    with half.open("w", encoding="utf-8") as handle:
+        json.dump(facts, handle, indent=1)
+        handle.flush()
+        os.fsync(handle.fileno())
+    half.replace(path / SEAL)
+    _sync_folder(path)
+    _sync_folder(path.parent)
+
+
+def sealed(folder: Path) -> list[Path]:
+    """The checkpoints in `folder` that were written to their end, the newest first."""
+    return [path for path in _checkpoints(folder) if (path / SEAL).is_file()]
+
+
+def newest_complete(folder: Path) -> Checkpoint | None:
+    """The newest complete checkpoint in `folder`, or None.
+
+    Prints a warning for each newer one that is not complete, with the reason.
+    Rank 0 decides, for every rank.
+    """
+    found = None
+    if processes.is_main():
+        found = _newest_complete(folder)
+    return processes.everyones(found)[0]
+
+
+def _newest_complete(folder: Path) -> Checkpoint | None:
+    rejected: list[str] = []
+    found = None
+    for path in _checkpoints(folder):
+        fault = fault_of(path)
+        if not fault:
+            facts = json.loads((path / SEAL).read_text(encoding="utf-8"))
+            found = Checkpoint(path, facts["step"], facts["seconds"], facts["world_size"])
+            break
+        rejected.append(f"{path}: {fault}")
+    instead = f"continuing from {found.path.name}" if found else "the phase starts over"
+    for fault in rejected:
+        print(f"warning: checkpoint not used, {fault}; {instead}", file=sys.stderr, flush=True)
+    return found
+
+
+def fault_of(path: Path) -> str:
+    """Why a phase cannot continue from the checkpoint in `path`, or ""."""
+    try:
+        facts = json.loads((path / SEAL).read_text(encoding="utf-8"))
+        files = {str(name): dict(values) for name, values in facts["files"].items()}
+        _ = int(facts["step"]), float(facts["seconds"]), int(facts["world_size"])
+    except FileNotFoundError:
+        return f"it was not written to its end (no {SEAL})"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"its {SEAL} is damaged ({type(error).__name__}: {error})"
+    for name, expected in files.items():
+        if fault := _file_fault(path / name, expected):
+            return f"{name} {fault}"
+    for file in _files(path):
+        name = file.relative_to(path).as_posix()
+        if name not in files and file.suffix in PARTS:
+            return f"{name} is not part of it"
+    missing = [what for part, what in STATE.items() if not any(part in name for name in files)]
+    if missing:
+        return f"it has no {', no '.join(missing)} (is save_only_model set?)"
+    return ""
+
+
+def _file_fault(file: Path, expected: dict[str, Any]) -> str:
+    try:
+        found = _facts(file)
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if found["bytes"] != expected.get("bytes"):
+        return f"has {found['bytes']} bytes of {expected.get('bytes')}"
+    if found["sha256"] != expected.get("sha256"):
+        return "is not what was written (its SHA-256 differs)"
+    return ""
+
+
+def load_weights(model: Any, checkpoint: Path) -> None:
+    """Copy the checkpoint's weights into `model`, in place; every one of them must be there.
+
+    Raises: `ModelError` for missing or unexpected weights, `TrainerError` if those of the
+    checkpoint are not those of the model.
+    """
+    saved = models.load(checkpoint, dtype=str(model.dtype).removeprefix("torch."), device="cpu")
+    own, loaded = model.state_dict(), saved.model.state_dict()
+    if own.keys() != loaded.keys():
+        apart = sorted(own.keys() ^ loaded.keys())
+        raise TrainerError(
+            f"{checkpoint} holds another model than the one in training: "
+            f"{len(apart)} weights are in one of them only, such as {apart[0]}"
+        )
+    model.load_state_dict(loaded)
+
+
+class Weights(TrainerCallback):
+    """Loads a checkpoint's weights when training begins, after transformers has tried to.
+
+    Not before: transformers then loads those names that match, and only those.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, trainer: Any) -> None:
+        self._checkpoint, self._trainer = checkpoint, trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Load the weights; a model in parts on several processes is transformers' own to load.
+
+        Raises: `NoStepLeft` after that, where transformers would take a step too many.
+        """
+        trainer = self._trainer
+        if not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+            load_weights(trainer.accelerator.unwrap_model(trainer.model), self._checkpoint.path)
+        if state.global_step >= state.max_steps:
+            raise NoStepLeft
+
+
+class NoStepLeft(Exception):  # noqa: N818 - not an error: the checkpoint was the last one
+    """The phase was interrupted after its last step: nothing is left to train."""
+
+
+@contextmanager
+def without_key_warnings() -> Iterator[None]:
+    """Leave out transformers' two lists of unmatched names: `Weights` loads every weight.
+
+    They hold each name of the model, twice, and would say that weights are missing.
+    """
+    log = logging.getLogger("transformers.trainer")
+    unmatched = _Unmatched()
+    log.addFilter(unmatched)
+    try:
+        yield
+    finally:
+        log.removeFilter(unmatched)
+
+
+class _Unmatched(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "keys in the checkpoint model loaded" not in record.getMessage()
+
+
+class Clock:
+    """Seconds that a phase has trained, those of earlier sessions included."""
+
+    def __init__(self, before: float = 0.0) -> None:
+        self._before, self._start = before, time.monotonic()
+
+    def seconds(self) -> float:
+        """How long the phase has trained by now."""
+        return self._before + time.monotonic() - self._start
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """The checkpoint folders, the newest first."""
+    found = [(path, path.name.rpartition("-")[2]) for path in folder.glob("checkpoint-*")]
+    steps = [(int(step), path) for path, step in found if step.isdecimal() and path.is_dir()]
+    return [path for _, path in sorted(steps, reverse=True)]
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """Every file of a checkpoint but its seal; hidden ones are nobody's part."""
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and file.name != SEAL and not file.name.startswith("."):
+            yield file
+
+
+def _facts(file: Path) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    with file.open("rb") as handle:
+        while chunk := handle.read(CHUNK):
+            digest.update(chunk)
+        return {"bytes": handle.tell(), "sha256": digest.hexdigest()}
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make renames and new names in `folder` survive a power loss."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

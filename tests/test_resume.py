@@ -1,0 +1,238 @@
+"""A run that was interrupted equals one that was not: every metric, every rollout, every weight."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rftcore import cli
+from rftcore.runs import RunFolder
+from rftcore.testing.families import tiny_qwen2_vl
+from rftcore.training.checkpoints import SEAL
+from rftcore.training.progress import Progress
+
+pytest.importorskip("rft_nano")
+pytestmark = pytest.mark.slow
+
+TASK = f"{Path(__file__).parent}/cases/lively_task.py:squares"
+STEPS = 5
+# Two epochs of SFT in uneven batches, a reference model, and rollouts at temperature 1.
+SETTINGS = (
+    *("sft.samples=12", "sft.batch_size=4", f"sft.max_steps={STEPS}", "sft.save_steps=2"),
+    *("grpo.samples=8", f"grpo.max_steps={STEPS}", "grpo.save_steps=2", "grpo.beta=0.04"),
+    *("grpo.learning_rate=1e-3", "sft.learning_rate=1e-3", "vision_check.enabled=false"),
+    *("evaluation.splits=[val]", "evaluation.samples.val=2", "evaluation.zero_shot=false"),
+)
+# What measures the machine, and a check that every session makes anew on its first batch.
+NOT_COMPARED = ("time", "runtime", "per_second", "shared_prefix/difference")
+
+
+def rft(*arguments):
+    """The command's exit code, in this process."""
+    try:
+        cli.main([*map(str, arguments)], standalone_mode=False)
+    except SystemExit as left:
+        return left.code
+    return 0
+
+
+def start(model, out, *more):
+    settings = [f"--set={setting}" for setting in (*SETTINGS, *more)]
+    return rft("train", "--task", TASK, "--smoke", "--model", model, "--out", out, *settings)
+
+
+@pytest.fixture(scope="module")
+def qwen(tmp_path_factory):
+    return tiny_qwen2_vl(tmp_path_factory.mktemp("tiny") / "qwen2_vl")
+
+
+class Interrupt:
+    """Raises Ctrl-C once: at the end of a step, or when a phase's last file is written."""
+
+    def __init__(self, monkeypatch):
+        self._patch = monkeypatch
+
+    def at_step(self, phase, step):
+        plain = Progress.on_step_end
+
+        def on_step_end(progress, args, state, control, **kwargs):
+            if (progress.phase, state.global_step) == (phase, step):
+                self._patch.setattr(Progress, "on_step_end", plain)
+                raise KeyboardInterrupt
+            plain(progress, args, state, control, **kwargs)
+
+        self._patch.setattr(Progress, "on_step_end", on_step_end)
+
+    def before_done(self, phase):
+        plain = RunFolder.mark_done
+
+        def mark_done(folder, name):
+            if name == phase:
+                self._patch.setattr(RunFolder, "mark_done", plain)
+                raise KeyboardInterrupt
+            plain(folder, name)
+
+        self._patch.setattr(RunFolder, "mark_done", mark_done)
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    return Interrupt(monkeypatch)
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def recorded(run):
+    """Everything a run wrote that does not measure time."""
+    metrics = [
+        {
+            name: value
+            for name, value in line.items()
+            if not any(part in name for part in NOT_COMPARED)
+        }
+        for line in lines(run / "metrics.jsonl")
+    ]
+    evaluations = {path.name: path.read_text() for path in (run / "evaluation").iterdir()}
+    return metrics, lines(run / "rollouts.jsonl"), evaluations
+
+
+def weights(run, phase):
+    return load_file(run / phase / "model" / "model.safetensors")
+
+
+def assert_same(run, other):
+    for one, its in zip(recorded(run), recorded(other), strict=True):
+        assert one == its
+    for phase in ("sft", "grpo"):
+        mine, its = weights(run, phase), weights(other, phase)
+        assert mine.keys() == its.keys()
+        assert all(torch.equal(mine[name], its[name]) for name in mine)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, qwen):
+    """An uninterrupted run of each model, made when first asked for."""
+    made = {}
+
+    def of(model, *more):
+        key = (model, more)
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("whole") / "run"
+            assert start(qwen if model == "qwen2_vl" else model, made[key], *more) == 0
+        return made[key]
+
+    return of
+
+
+@pytest.mark.parametrize("model", ["nano", "toy", "qwen2_vl"])
+def test_a_run_interrupted_in_both_phases_equals_an_uninterrupted_one(
+    model, qwen, whole, interrupt, tmp_path
+):
+    run = tmp_path / "run"
+    interrupt.at_step("sft", 3)
+    assert start(qwen if model == "qwen2_vl" else model, run) == 130
+    interrupt.at_step("grpo", 3)
+    assert rft("train", "--resume", run) == 130
+    assert rft("train", "--resume", run) == 0
+
+    assert_same(run, whole(model))
+
+
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("phase", ["sft", "grpo"])
+def test_a_phase_interrupted_after_its_last_step_takes_no_step_more(
+    phase, closed, whole, interrupt, tmp_path
+):
+    run = tmp_path / "run"
+    interrupt.before_done(phase)
+    assert start("toy", run) == 130
+    if not closed:  # the process died between the last checkpoint and the closing line
+        *before, _closing = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+        (run / "metrics.jsonl").write_text("".join(before))
+    assert rft("train", "--resume", run) == 0
+
+    assert_same(run, whole("toy"))
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["grpo.num_iterations=2", "grpo.micro_batch=2", "sft.micro_batch=2", "grpo.shared_prefix=off"],
+)
+def test_it_equals_whatever_the_shape_of_a_step(setting, whole, interrupt, tmp_path):
+    run = tmp_path / "run"
+    interrupt.at_step(setting.partition(".")[0], 3)
+    assert start("toy", run, setting) == 130
+    assert rft("train", "--resume", run) == 0
+
+    assert_same(run, whole("toy", setting))
+
+
+def truncate(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+DAMAGES = {
+    "weights cut off": lambda folder: truncate(folder / "model.safetensors"),
+    "optimizer cut off": lambda folder: truncate(folder / "optimizer.pt"),
+    "a bit flipped": lambda folder: flip(folder / "model.safetensors"),
+    "no optimizer": lambda folder: (folder / "optimizer.pt").unlink(),
+    "no random state": lambda folder: (folder / "rng_state.pth").unlink(),
+    "no seal": lambda folder: (folder / SEAL).unlink(),
+    "seal cut off": lambda folder: truncate(folder / SEAL),
+    "foreign weights": lambda folder: shutil.copy(
+        folder / "optimizer.pt", folder / "pytorch_model.bin"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def halfway(tmp_path_factory, qwen):
+    """A run of each model, interrupted in GRPO after two checkpoints; made when first needed."""
+    made = {}
+
+    def of(model):
+        if model not in made:
+            made[model] = tmp_path_factory.mktemp("halfway") / "run"
+            with pytest.MonkeyPatch.context() as patch:
+                Interrupt(patch).at_step("grpo", 5)
+                keep_two = "grpo.save_total_limit=2"
+                source = qwen if model == "qwen2_vl" else model
+                assert start(source, made[model], keep_two) == 130
+        return made[model]
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("model", "damage"),
+    [
+        *(("toy", name) for name in DAMAGES),
+        ("nano", "weights cut off"),
+        ("qwen2_vl", "weights cut off"),
+    ],
+)
+def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(
+    model, damage, halfway, whole, tmp_path, capsys
+):
+    run = tmp_path / "moved" / "run"
+    shutil.copytree(halfway(model), run)
+    newest = run / "grpo" / "checkpoint-4"
+    DAMAGES[damage](newest)
+    capsys.readouterr()
+    assert rft("train", "--resume", run) == 0
+
+    said = capsys.readouterr().err
+    assert f"warning: checkpoint not used, {newest}: " in said
+    assert "continuing from checkpoint-2" in said
+    assert_same(run, whole(model))
