@@ -9,14 +9,18 @@ image is decoded when its row is asked for.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import Any
 
 from rftcore.bars import Bar
+from rftcore.decoding import pixel_hash
 from rftcore.errors import DataError, RecipeError, RftError, SampleError, closest
 from rftcore.plugins.guard import describe
+from rftcore.prompts import PromptHash
+from rftcore.rewards.declare import gold_fault
 from rftcore.types import (
     Dataset,
     Parser,
@@ -95,69 +99,179 @@ def parser_of(task: Task) -> Parser:
     return task.parser
 
 
+@dataclass(frozen=True)
+class Shared:
+    """Samples of an evaluation split that show an image which training shows, too."""
+
+    split: str
+    samples: int
+    total: int
+    example: tuple[str, str, str]  # a sample's id here, a sample's id in training, its split
+
+    def __str__(self) -> str:
+        here, there, split = self.example
+        return (
+            f"{self.samples} of {self.total} samples of {self.split!r} show an image that training "
+            f"shows, too ({here!r} shares one with {there!r} of {split!r}): the score may measure "
+            "memory; put all rows of an image into one split"
+        )
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the data check found out: what the data is, and which images are shared.
+
+    `fingerprints` has one per split, of everything in its samples but their ids, in order:
+    question, gold, chain of thought, `meta` and the images' pixels. `prompt_hash` is of every
+    prompt of every sample.
+    """
+
+    fingerprints: Mapping[str, str]
+    prompt_hash: str
+    shared: Sequence[Shared] = ()
+
+
 def check(
     task: Task,
     slices: Sequence[Slice],
     *,
     progress: bool = True,
+    direct: Collection[str] = (),
     also: Callable[[Sample, str], None] | None = None,
-) -> dict[str, str]:
+) -> Checked:
     """Read every sample of `slices` once and refuse what cannot be trained on.
 
     Makes generated images first, then checks each sample: its gold is read
-    by the task's parser, its images open, SFT samples have a chain of
-    thought, and none of a training split stands in an evaluation split.
-    `also` is called with each sample that is sound and with its split: making
-    samples may take time, so whoever else must see them all sees them here.
+    by the task's parser and usable for its rewards, its images open, its
+    prompt can be made, SFT samples have a chain of thought, and no sample of a
+    training split is in an evaluation split. `direct` names the splits that are
+    asked with the task's direct prompt, too. `also` is called with each sound
+    sample and its split: making samples takes time, and here all pass by.
 
-    Returns: a fingerprint per split: the hash of its samples' content.
     Raises: `SampleError` naming the sample's origin, `DataError` for leaks.
     """
     for part in slices:
         part.prepare()
-    seen: dict[str, tuple[str, str]] = {}
+    leaks, prompt_hash = _Leaks(), PromptHash()
     fingerprints = {}
     total = sum(len(part) for part in slices)
     with Bar(total, "checking data", "sample", show=progress) as bar:
         for part in slices:
             digest = hashlib.sha256()
             for sample in part:
-                check_sample(sample, parser_of(task), needs_cot=part.split == "sft")
-                digest.update(_unleaked(sample, part.split, seen).encode())
+                pixels = check_sample(sample, task, needs_cot=part.split == "sft")
+                leaks.add(sample, part.split, pixels)
+                prompt_hash.add(task.prompt, sample)
+                if task.direct_prompt is not None and part.split in direct:
+                    prompt_hash.add(task.direct_prompt, sample)
+                digest.update(content(sample, pixels))
                 if also is not None:
                     also(sample, part.split)
                 bar.update()
             fingerprints[part.split] = digest.hexdigest()
-    return fingerprints
+    return Checked(fingerprints, prompt_hash.hexdigest(), leaks.shared())
 
 
-def check_sample(sample: Sample, parser: Parser, *, needs_cot: bool) -> None:
-    """Raise `SampleError` if one sample cannot be used."""
+def check_sample(sample: Sample, task: Task, *, needs_cot: bool) -> list[str]:
+    """The hashes of its images' pixels. Raises `SampleError` if the sample cannot be used."""
     where = sample.origin or sample.id
-    gold = parser.gold(sample.gold)
+    gold = parser_of(task).gold(sample.gold)
     if not gold.ok:
         raise SampleError(f"{where}: the parser cannot read gold {sample.gold!r}: {gold.refusal}")
+    for fault in unusable(task, gold.value):
+        raise SampleError(f"{where}: gold {sample.gold!r}: {fault}")
     if needs_cot and not sample.cot:
         raise SampleError(f"{where}: SFT needs a chain of thought, but `cot` is empty")
+    pixels = []
     for image in sample.images:
         try:
-            image.open()
+            pixels.append(pixel_hash(image.open()))
         except SampleError as error:
             if str(error).startswith(where):  # its dataset has named the row already
                 raise
             raise SampleError(f"{where}: {error}") from error
+    return pixels
 
 
-def _unleaked(sample: Sample, split: str, seen: dict[str, tuple[str, str]]) -> str:
-    """Remember a sample's content hash; refuse it in both training and evaluation."""
-    content = sample.content_hash()
-    first_split, first_id = seen.setdefault(content, (split, sample.id))
-    if (first_split in TRAINING_SPLITS) != (split in TRAINING_SPLITS):
-        raise DataError(
-            f"sample {sample.id!r} of {split!r} is also {first_id!r} of {first_split!r}: "
-            "an evaluation on training samples proves nothing; make the splits disjoint"
-        )
-    return content
+def unusable(task: Task, gold: Any) -> Iterator[str]:
+    """Why rewards of the task cannot use a parsed gold, one text per reward."""
+    for name, term in task.rewards.items():
+        if not isinstance(term.reward, str) and (fault := gold_fault(term.reward, gold)):
+            yield f"reward {name!r} cannot use it: {fault}"
+
+
+class _Leaks:
+    """What training and evaluation have in common, by pixels: names of files mean nothing."""
+
+    def __init__(self) -> None:
+        self._samples: dict[bytes, tuple[str, str]] = {}
+        self._trained: dict[str, tuple[str, str]] = {}  # the first that shows an image
+        self._measured: dict[str, list[tuple[str, list[str]]]] = {}
+
+    def add(self, sample: Sample, split: str, pixels: list[str]) -> None:
+        """Remember a sample. Raises: DataError if it is in training and in evaluation."""
+        content = _digest([sample.question, sample.gold, pixels])
+        first_split, first_id = self._samples.setdefault(content, (split, sample.id))
+        if (first_split in TRAINING_SPLITS) != (split in TRAINING_SPLITS):
+            raise DataError(
+                f"sample {sample.id!r} of {split!r} is also {first_id!r} of {first_split!r}: "
+                "an evaluation on training samples proves nothing; make the splits disjoint"
+            )
+        if split in TRAINING_SPLITS:
+            for image in pixels:
+                self._trained.setdefault(image, (sample.id, split))
+        else:
+            self._measured.setdefault(split, []).append((sample.id, pixels))
+
+    def shared(self) -> list[Shared]:
+        """Per evaluation split, how many of its samples show an image of training."""
+        found = []
+        for split, samples in self._measured.items():
+            again = [
+                (name, *self._trained[image])
+                for name, pixels in samples
+                if (image := next((i for i in pixels if i in self._trained), None)) is not None
+            ]
+            if again:
+                found.append(Shared(split, len(again), len(samples), again[0]))
+        return found
+
+
+def content(sample: Sample, pixels: Sequence[str] | None = None) -> bytes:
+    """A hash of all that a sample is, but its id; a path or a machine does not change it.
+
+    `pixels` has a hash per image; without it the images are opened.
+    """
+    if pixels is None:
+        pixels = [pixel_hash(image.open()) for image in sample.images]
+    return _digest([sample.question, sample.gold, sample.cot, pixels, _plain(sample.meta)])
+
+
+def _digest(value: object) -> bytes:
+    return hashlib.sha256(json.dumps(value).encode()).digest()
+
+
+def _plain(value: object, depth: int = 50) -> object:
+    """A value as JSON that is equal for equal values; objects by type and public fields."""
+    if value is None or isinstance(value, bool | float | str):
+        return value
+    if isinstance(value, int):
+        return hex(value)  # of any length
+    if depth == 0:
+        return type(value).__name__
+    if isinstance(value, Mapping):
+        items = ([_plain(key, depth - 1), _plain(item, depth - 1)] for key, item in value.items())
+        return {"items": sorted(items, key=json.dumps)}
+    if isinstance(value, list | tuple):
+        return [_plain(item, depth - 1) for item in value]
+    if isinstance(value, set | frozenset):
+        return {"set": sorted((_plain(item, depth - 1) for item in value), key=json.dumps)}
+    if isinstance(value, bytes):
+        return {"bytes": value.hex()}
+    if is_dataclass(value) and not isinstance(value, type):
+        named = {field.name: getattr(value, field.name) for field in fields(value)}
+        return [type(value).__name__, _plain(named, depth - 1)]
+    return type(value).__name__
 
 
 class Rows:

@@ -1,16 +1,17 @@
 """Turn a sample into what the policy is shown, and into what SFT teaches.
 
-Training, rollouts and evaluation call the same maker, and `prompt_hash` goes
-into the manifest: two runs with one hash asked the same questions.
+Training, rollouts and evaluation call the same maker. `PromptHash` sees every
+prompt of a run during the data check, and its result goes into the manifest.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rftcore import markup
-from rftcore.errors import SampleError
+from rftcore.decoding import pixel_hash
+from rftcore.errors import RftError, SampleError
+from rftcore.plugins.guard import describe
 from rftcore.types import Prompt, PromptMaker, Sample
 
 
@@ -54,10 +55,36 @@ def sft_target(sample: Sample) -> str:
     return markup.write(sample.cot, sample.gold)
 
 
-def prompt_hash(maker: PromptMaker, samples: Iterable[Sample]) -> str:
-    """Hex SHA-256 of the prompts' texts and numbers of images. Reads no pixels."""
-    digest = hashlib.sha256()
-    for sample in samples:
-        prompt = maker(sample)
-        digest.update(json.dumps([prompt.text, len(prompt.images)]).encode() + b"\n")
-    return digest.hexdigest()
+class PromptHash:
+    """A hash of prompts in order: their texts, and which images each shows.
+
+    An image of the sample counts by its place among the sample's images, whose pixels the
+    data fingerprint covers; an image that the maker adds or changes counts by its pixels.
+    """
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, maker: PromptMaker, sample: Sample) -> None:
+        """Count the prompt that `maker` makes of `sample`.
+
+        Raises: SampleError naming the sample if the maker fails, or an added image does not open.
+        """
+        places = {image.key: place for place, image in enumerate(sample.images)}
+        try:
+            prompt = maker(sample)
+            shown = [
+                places[image.key] if image.key in places else pixel_hash(image.open())
+                for image in prompt.images
+            ]
+            line = json.dumps([prompt.text, shown])
+        except RftError:
+            raise
+        except Exception as error:  # a plugin's code, on data its author has never seen
+            where = sample.origin or f"sample {sample.id}"
+            raise SampleError(f"{where}: the task's prompt failed: {describe(error)}") from error
+        self._digest.update(line.encode() + b"\n")
+
+    def hexdigest(self) -> str:
+        """The hash of all prompts so far: hex SHA-256."""
+        return self._digest.hexdigest()

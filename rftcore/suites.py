@@ -17,6 +17,7 @@ from typing import Any
 
 from rftcore import processes, prompts
 from rftcore.bars import Bar
+from rftcore.data import content
 from rftcore.errors import PluginError, RftError
 from rftcore.intervals import wilson
 from rftcore.models import Policy, generate
@@ -137,9 +138,9 @@ def measure_score(parts: Sequence[Parts]) -> MeasureScore:
 
 
 def fingerprints(measures: Mapping[str, Measure]) -> dict[str, str]:
-    """By key the hash of the samples' content: suites that agree in it asked the same."""
-    hashes = {k: [s.content_hash() for s in m.samples] for k, m in measures.items()}
-    return {k: hashlib.sha256("".join(v).encode()).hexdigest() for k, v in hashes.items()}
+    """By key the hash of the samples, images by pixels: suites that agree in it asked the same."""
+    hashes = {k: [content(s) for s in m.samples] for k, m in measures.items()}
+    return {k: hashlib.sha256(b"".join(v)).hexdigest() for k, v in hashes.items()}
 
 
 def _asked(

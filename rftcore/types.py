@@ -7,6 +7,7 @@ so a plugin that builds a `Task` costs nothing until the task is used.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,9 +90,13 @@ class Sample:
     origin: str = ""
 
     def content_hash(self) -> str:
-        """Hash of question, gold and images: what "the same sample" means between splits."""
+        """Hash of question, gold and the images' keys. Reads no image.
+
+        `rftcore.data.check` compares the pixels themselves: a key may depend on how a path
+        is written, and one image may be in two files.
+        """
         parts = [self.question, self.gold, *(image.key for image in self.images)]
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

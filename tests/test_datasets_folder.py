@@ -199,7 +199,7 @@ def test_training_accepts_the_papers_folder(paper, task):
     made = task_of(dataset(paper, task))
     parts = [data.take(made, split) for split in made.dataset.splits]
 
-    assert set(data.check(made, parts, progress=False)) == set(made.dataset.splits)
+    assert set(data.check(made, parts, progress=False).fingerprints) == set(made.dataset.splits)
 
 
 def test_a_row_becomes_a_sample(paper):

@@ -59,13 +59,3 @@ def test_what_sft_teaches_is_well_formed_and_reads_as_the_gold(cot: str, gold: i
 def test_a_sample_that_would_teach_broken_tags_is_refused_by_origin(changes: dict):
     with pytest.raises(SampleError, match="f row 3"):
         prompts.sft_target(sample(**changes))
-
-
-def test_the_prompt_hash_changes_with_what_is_shown_and_with_nothing_else():
-    ask = prompts.direct("One word.")
-    known = prompts.prompt_hash(ask, [sample()])
-
-    assert known == prompts.prompt_hash(ask, [sample(gold="6", cot=None)])
-    assert known != prompts.prompt_hash(ask, [sample(question="How many cubes?")])
-    assert known != prompts.prompt_hash(ask, [sample(images=(Image.from_bytes(b""),))])
-    assert known != prompts.prompt_hash(prompts.direct("Two words."), [sample()])

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from PIL import Image as Pil
 
 from rftcore import builtin, cli
 from rftcore.errors import PluginError
@@ -338,3 +339,12 @@ def test_plugins_list_shows_suites():
 
     assert states["good", "tiny"] == "ok"
     assert states["other", "clash"] == "ok, only as other:clash"
+
+
+def test_a_fingerprint_covers_the_pixels_and_no_path(tmp_path):
+    def of(name, color):
+        Pil.new("RGB", (2, 2), color).save(tmp_path / name)
+        sample = Sample("a", "Which?", "a", (Image.from_path(tmp_path / name),))
+        return fingerprints({"colour": Measure([sample])})
+
+    assert of("a.png", "red") == of("b.png", "red") != of("a.png", "blue")

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from rftcore import prompts
 from rftcore.config import load_recipe, model_defaults
 from rftcore.errors import RecipeError
 from rftcore.scoring import Outcome, Score
@@ -184,12 +183,3 @@ def test_trl_says_how_many_tokens_a_completion_has():
 
     source = inspect.getsource(GRPOTrainer._calculate_rewards)
     assert "completion_ids=completion_ids_list, **reward_kwargs" in source
-
-
-def test_the_prompt_hash_moves_with_the_instruction():
-    sample = Sample("a", "How many?", "3")
-    hashes = {
-        prompts.prompt_hash(prompts.think_then_answer(text), [sample]) for text in ("a", "b", "b")
-    }
-
-    assert len(hashes) == 2

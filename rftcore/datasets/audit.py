@@ -6,6 +6,7 @@ same reader, the task's own parser and the task's own prompt.
 
 import hashlib
 import io
+import json
 import os
 import warnings
 from collections import Counter
@@ -255,7 +256,7 @@ class _Checks:
         kept.reasoned.append(bool(sample and sample.cot))
         seen = None
         if sample and digests is not None:
-            text = "\x1f".join((sample.question, sample.gold)).encode()
+            text = json.dumps([sample.question, sample.gold]).encode()
             seen = hashlib.sha256(text + digests).digest()
         kept.seen.append(seen)
 

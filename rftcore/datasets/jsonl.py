@@ -6,10 +6,11 @@ Nothing is read before it is needed, and every fault names the file and the row.
 """
 
 import hashlib
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rftcore.datasets import streams
@@ -77,7 +78,7 @@ class JsonlDataset:
         if not (folder / name).resolve().is_relative_to(folder.resolve()):
             raise SampleError(f"{origin}: image {name!r} links out of the folder of {self.path}")
         path = folder / name
-        return RowImage(key=str(path), read=path.read_bytes, origin=origin)
+        return RowImage(key=PurePosixPath(name).as_posix(), read=path.read_bytes, origin=origin)
 
     @property
     def file(self) -> "LineFile":
@@ -123,8 +124,9 @@ class _Row:
 
     @cached_property
     def content(self) -> str:
-        parts = [self.fields["question"], str(self.fields["answer"]), *self.images]
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+        names = [PurePosixPath(name).as_posix() for name in self.images]
+        parts = [self.fields["question"], str(self.fields["answer"]), *names]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
     def split(self) -> str:
@@ -174,8 +176,11 @@ class LineFile:
         """A row without faults as a sample."""
         assert row.record is not None, "rows with faults are no samples"
         told, origin = row.record, f"{self.path} row {row.number}"
-        images = tuple(RowImage(str(path), path.read_bytes, origin) for path in row.images)
+        images = tuple(self._image(path, origin) for path in row.images)
         return Sample(str(told.id), told.question, told.gold, images, told.cot, told.meta, origin)
+
+    def _image(self, path: Path, origin: str) -> RowImage:
+        return RowImage(path.relative_to(self.folder).as_posix(), path.read_bytes, origin)
 
     def _record(self, row: "_Row") -> Record:
         fields = row.fields

@@ -39,7 +39,7 @@ from rftcore.training.checkpoints import (
 )
 from rftcore.training.fields import check_fields, grpo_config, sft_config
 from rftcore.training.lengths import Limit, exceeded, targets_of
-from rftcore.types import Gain, SplitScore, Task
+from rftcore.types import Gain, Sample, SplitScore, Task
 
 Result = tuple[SplitScore, Sequence[Any]]  # the score, and what was answered
 Evaluate = Callable[..., Result]
@@ -112,6 +112,8 @@ def preflight(job: Job) -> None:
     with processes.main_first():
         if not job.run.done("data"):
             _check_data(job, sft, grpo)
+        elif processes.is_main() and not _finished(job):
+            _same_data(job)
 
 
 def _check_data(job: Job, sft: Any, grpo: Any) -> None:
@@ -120,22 +122,55 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
     targets = None
     if recipe.sft.enabled and recipe.sft.check_lengths:
         targets = targets_of(job.model, job.task.prompt, sft.max_length)
-    also = targets.see if targets else None
-    fingerprints = data.check(job.task, parts, progress=job.progress, also=also)
+    checked = _checked(job, parts, targets.see if targets else None)
     if targets:
         found = exceeded(targets, recipe, sft, grpo, evaluated=bool(_splits(job)))
         _refuse_or_warn(list(found), recipe)
         job.run.update_json(MANIFEST, {"sft_targets": targets.facts()})
-    sample = parts[0][0]
+    for shared in checked.shared:
+        print(f"warning: {shared}", file=sys.stderr, flush=True)
     job.run.update_json(
         MANIFEST,
         {
-            "data": fingerprints,
-            "prompt_hash": prompts.prompt_hash(job.task.prompt, [sample]),
-            "prompt_example": job.task.prompt(sample).text,
+            "data": dict(checked.fingerprints),
+            "shared_images": {shared.split: shared.samples for shared in checked.shared},
+            "prompt_hash": checked.prompt_hash,
+            "prompt_example": job.task.prompt(parts[0][0]).text,
         },
     )
     job.run.mark_done("data")
+
+
+def _checked(
+    job: Job, parts: Sequence[data.Slice], also: Callable[[Sample, str], None] | None = None
+) -> data.Checked:
+    direct = _splits(job) if job.recipe.evaluation.zero_shot else ()
+    return data.check(job.task, parts, progress=job.progress, direct=direct, also=also)
+
+
+def _same_data(job: Job) -> None:
+    """Read every sample again before a run goes on.
+
+    Raises: RunError if samples, images or prompts are not those that the run began with.
+    """
+    began = job.run.read_json(MANIFEST)
+    now = _checked(job, slices(job))
+    before, after = began.get("data", {}), dict(now.fingerprints)
+    changed = [split for split in after if after[split] != before.get(split)]
+    if not changed and now.prompt_hash == began.get("prompt_hash"):
+        return
+    what = f"the data of split {', '.join(changed)}" if changed else "the task's prompt"
+    raise RunError(
+        f"{what} has changed since {job.run.path} began, so the run cannot go on as it would "
+        "have: restore what it was, or start a new run"
+    )
+
+
+def _finished(job: Job) -> bool:
+    """Whether nothing is left to train or to evaluate."""
+    recipe = job.recipe
+    last = "grpo" if recipe.grpo.enabled else "sft" if recipe.sft.enabled else "start"
+    return _done(job, last)
 
 
 def _refuse_or_warn(exceeded: Sequence[Limit], recipe: Recipe) -> None:
