@@ -107,7 +107,7 @@ def test_a_text_that_merely_holds_the_gold_is_not_the_gold(answer):
 
 @pytest.mark.parametrize("gold", ["", "{", "the answer is $5$"])
 def test_a_gold_that_is_no_expression_is_bad_data(gold):
-    with pytest.raises(SampleError, match="no expression"):
+    with pytest.raises(SampleError, match=r"gold .* is no "):
         same(gold, "5")
 
 

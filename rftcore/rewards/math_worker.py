@@ -1,4 +1,4 @@
-"""The process that math-verify runs in: one question a line in, one verdict a line out.
+"""The process that algebra runs in: one question a line in, one verdict a line out.
 
 It is a process of its own because algebra may run for ever, and because math-verify
 sets alarms, which works in the main thread only and would undo those of scoring.
@@ -10,19 +10,16 @@ its own computing time: how busy the machine is says nothing about an answer.
 import json
 import logging
 import os
-import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 START_S = 60.0
-_LONGEST = 400  # characters of one expression
-
-# What no single expression holds, but what math-verify would look for one in.
-_PROSE = re.compile(r"\$|\\[\[\]()]|answer|boxed", re.IGNORECASE)
-_EXPONENT = re.compile(r"(?<=\d)e([+-]?\d+)", re.IGNORECASE)  # not Euler's number
-_MATHS_MARKS = (("$$", "$$"), ("$", "$"), (r"\[", r"\]"), (r"\(", r"\)"), (r"\boxed{", "}"))
+_POINTS = ("1.3717421", "-0.8264463", "2.7391304")  # where formulas are compared, step by step
+_DIGITS, _CLOSE = 80, "1e-60"  # how exactly, and the relative difference that counts as none
 
 
 def main() -> None:
@@ -36,7 +33,9 @@ def main() -> None:
 
     from math_verify import parse, verify
 
-    _same_expression(parse, verify, "$1$", "$1$")  # builds the tables of its grammars
+    sum_up = {"kind": "value", "text": "", "latex": "1+x"}
+    _same_expression(parse, verify, sum_up, sum_up)  # builds the tables of its grammar
+    parse("$1$")
     _reply(replies, {})
     for line in sys.stdin:
         question = json.loads(line)
@@ -63,38 +62,337 @@ def _accepts(parse: Any, verify: Any, gold: str, answer: str) -> dict[str, Any]:
     return {"same": verify(*found, timeout_seconds=None)}
 
 
-def _same_expression(parse: Any, verify: Any, gold: str, answer: str) -> dict[str, Any]:
-    """Compare two texts that are one expression each."""
-    wanted, given = _expression(parse, gold), _expression(parse, answer)
-    if not wanted:
-        return {"unreadable": gold}
-    return {"same": bool(given) and verify(wanted, given, timeout_seconds=None)}
+def _same_expression(parse: Any, verify: Any, gold: Any, answer: Any) -> dict[str, Any]:
+    """Compare two answers that `notation` has read."""
+    wanted, given = _parsed(gold), _parsed(answer)
+    if wanted is None:
+        return {"unreadable": True}
+    return {"same": given is not None and _same(wanted, given)}
 
 
-def _expression(parse: Any, text: str) -> list[Any]:
-    from math_verify import LatexExtractionConfig
-
-    text = _bare(text)
-    if not text or len(text) > _LONGEST or _PROSE.search(text):
-        return []
-    text = _EXPONENT.sub(r"\\cdot 10^{\1}", text).replace("°", r"^{\circ}")
-    found: list[Any] = parse(
-        f"${text}$",
-        [LatexExtractionConfig()],
-        fallback_mode="no_fallback",
-        extraction_mode="first_match",
-        parsing_timeout=None,
-    )
-    return found
+# --- reading ---
 
 
-def _bare(text: str) -> str:
-    """Without the full stop and the marks around mathematics, on one line."""
-    text = " ".join(text.split()).removesuffix(".")
-    for start, end in _MATHS_MARKS:
-        if text.startswith(start) and text.endswith(end) and len(text) >= len(start + end):
-            text = text[len(start) : -len(end)].strip()
-    return text
+def _parsed(part: dict[str, Any]) -> dict[str, Any] | None:
+    """The part with a sympy object where it has LaTeX, or None if that is no expression."""
+    if "parts" in part:
+        parts = [_parsed(one) for one in part["parts"]]
+        return None if None in parts else {**part, "parts": parts}
+    if "number" in part:
+        return part
+    if "latex" not in part:
+        return part
+    made = _expression(part["latex"])
+    if made is None:
+        return part if part["kind"] == "words" else None
+    return {**part, "made": made}
+
+
+@lru_cache(maxsize=1000)  # the gold of a group comes once for each completion
+def _expression(latex: str) -> Any:
+    from latex2sympy2_extended import latex2sympy
+    from latex2sympy2_extended.latex2sympy2 import ConversionConfig
+    from sympy import I, Symbol, nan, zoo
+
+    # In LaTeX 1 1/2 is a product; notation has written mixed numbers out.
+    config = ConversionConfig(interpret_as_mixed_fractions=False, lowercase_symbols=True)
+    try:
+        made = latex2sympy(latex, is_real=True, normalization_config=None, conversion_config=config)
+        if hasattr(made, "subs"):  # a matrix has it too; a list of nothing has not
+            made = made.subs(Symbol("i", real=True), I).doit()
+        return None if made in (None, nan, zoo) or made == [] else made
+    except Exception:  # grammars and sympy raise almost anything for what is no expression
+        return None
+
+
+# --- comparing ---
+
+
+def _same(gold: dict[str, Any], answer: dict[str, Any]) -> bool:
+    kinds = gold["kind"], answer["kind"]
+    if kinds == ("words", "words"):
+        return bool(gold["text"] == answer["text"])
+    if "words" in kinds:
+        return (
+            "value" in kinds and "made" in gold and "made" in answer and _same_value(gold, answer)
+        )
+    if kinds == ("value", "value"):
+        return _same_value(gold, answer)
+    if kinds == ("row", "row"):
+        marks = gold["marks"] == answer["marks"]
+        return marks and _in_order(gold["parts"], answer["parts"])
+    if set(kinds) == {"list", "row"}:
+        row = gold if kinds[0] == "row" else answer
+        return row["marks"] in ("()", "[]") and _in_order(gold["parts"], answer["parts"])
+    if set(kinds) == {"set"}:
+        gold, answer = _once(gold), _once(answer)
+    if any(map(_is_of_inequalities, (gold, answer))) and gold.get("joint") != answer.get("joint"):
+        return _as_sets(gold, answer)
+    if set(kinds) <= {"list", "set"} or set(kinds) == {"union"}:
+        return _in_any_order(gold["parts"], answer["parts"])
+    if "value" in kinds and set(kinds) & {"list", "set"}:
+        parts, value = (gold, answer) if kinds[1] == "value" else (answer, gold)
+        return _several(parts, value) or _as_sets(gold, answer)
+    return _as_sets(gold, answer)
+
+
+def _is_of_inequalities(part: dict[str, Any]) -> bool:
+    """Whether its parts narrow one another, as x > 2 and x < 5: the word between them matters."""
+    from sympy.core.relational import Equality, Relational
+
+    made = [one.get("made") for one in part.get("parts", ())]
+    return any(isinstance(one, Relational) and not isinstance(one, Equality) for one in made)
+
+
+def _once(part: dict[str, Any]) -> dict[str, Any]:
+    """A set without what it repeats."""
+    kept: list[dict[str, Any]] = []
+    for one in part["parts"]:
+        if not any(_same(one, other) for other in kept):
+            kept.append(one)
+    return {**part, "parts": kept}
+
+
+def _in_order(gold: Sequence[Any], answer: Sequence[Any]) -> bool:
+    return len(gold) == len(answer) and all(map(_same, gold, answer))
+
+
+def _in_any_order(gold: Sequence[Any], answer: Sequence[Any]) -> bool:
+    left = list(answer)
+    for one in gold:
+        at = next((at for at, other in enumerate(left) if _same(one, other)), None)
+        if at is None:
+            return False
+        del left[at]
+    return not left
+
+
+def _several(parts: dict[str, Any], value: dict[str, Any]) -> bool:
+    """Whether one expression stands for several values, as 1 plus or minus 2 does."""
+    made: Any = value.get("made")
+    if not getattr(made, "is_FiniteSet", False) or "unit" in value:
+        return False
+    return _in_any_order(parts["parts"], [{"kind": "value", "made": one} for one in made])
+
+
+def _as_sets(gold: dict[str, Any], answer: dict[str, Any]) -> bool:
+    """Whether two are the same real numbers, as (0, 1) and 0 < x < 1 are."""
+    sets = [_as_set(part) for part in (gold, answer)]
+    return None not in sets and bool(sets[0] == sets[1])
+
+
+def _as_set(part: dict[str, Any]) -> Any:
+    """Intervals, inequalities and their unions as sympy's, or None."""
+    from sympy import Intersection, Interval, Union
+
+    try:
+        if part["kind"] == "union" or part.get("joint"):
+            sets = [_as_set(one) for one in part["parts"]]
+            join = Intersection if part.get("joint") == "and" else Union
+            return None if None in sets else join(*sets)
+        if part["kind"] in ("set", "list"):
+            return None
+        if part["kind"] == "value":
+            return _solutions(part.get("made"))
+        if part["marks"] not in ("()", "[]", "(]", "[)") or len(part["parts"]) != 2:
+            return None
+        low, high = map(_number, part["parts"])
+        return Interval(low, high, part["marks"][0] == "(", part["marks"][1] == ")")
+    except Exception:  # ends that are no real numbers
+        return None
+
+
+def _solutions(made: Any) -> Any:
+    """The real numbers that an inequality in one variable allows, or None."""
+    from sympy import And, Set
+    from sympy.core.relational import Equality, Relational
+
+    try:
+        if isinstance(made, Set):
+            return made
+        if isinstance(made, Equality) and isinstance(made.rhs, Set):
+            return made.rhs  # x in (0, 1)
+        if isinstance(made, Relational | And) and len(made.free_symbols) == 1:
+            return made.as_set()
+    except Exception:  # no set that sympy can name
+        return None
+    return None
+
+
+def _number(part: dict[str, Any]) -> Any:
+    from sympy import Integer, Rational
+
+    if "made" in part:
+        return part["made"]
+    sign, digits, power = part["number"]
+    value = Integer(int(sign + digits))
+    return value * Integer(10) ** power if power >= 0 else Rational(value, Integer(10) ** -power)
+
+
+def _same_value(gold: dict[str, Any], answer: dict[str, Any]) -> bool:
+    """Compare two values with their units: one that is missing is taken from the other."""
+    units: Any = gold.get("unit"), answer.get("unit")
+    if None not in units:
+        if units[0]["powers"] != units[1]["powers"]:
+            return False
+        if _factor(units[0]) == _factor(units[1]):
+            return _same_number(gold, answer)
+        return _same_amount(gold, answer)
+    unit = units[0] or units[1]
+    if unit is None:
+        return _same_number(gold, answer)
+    bare = answer if units[0] else gold
+    if "tight" in bare and bare["tight"]["unit"]["powers"] == unit["powers"]:
+        tight = {**bare["tight"], "kind": "value"}  # 5m beside 5 m
+        return _same_value(*((gold, tight) if units[0] else (tight, answer)))
+    if unit["needed"]:
+        return False
+    return _same_number(gold, answer) or (unit["number"] and _same_amount(gold, answer))
+
+
+def _same_amount(gold: dict[str, Any], answer: dict[str, Any]) -> bool:
+    """Compare two values in base units."""
+    from sympy import Expr
+    from sympy.core.relational import Equality
+
+    amounts = [_number(part) for part in (gold, answer)]
+    amounts = [one.rhs if isinstance(one, Equality) else one for one in amounts]
+    if not all(isinstance(one, Expr) for one in amounts):
+        return False
+    factors = [_factor(part.get("unit")) for part in (gold, answer)]
+    return _equal(*(one * factor for one, factor in zip(amounts, factors, strict=True)))
+
+
+def _factor(unit: dict[str, Any] | None) -> Any:
+    from sympy import Integer, Rational, pi
+
+    if unit is None:
+        return Integer(1)
+    return Rational(*map(int, unit["scale"])) * pi ** unit["pi"]
+
+
+def _same_number(gold: dict[str, Any], answer: dict[str, Any]) -> bool:
+    if "number" in gold and "number" in answer and gold["number"] == answer["number"]:
+        return True
+    if _rounds(gold, answer) or _rounds(answer, gold):
+        return True
+    if "number" in gold and "number" in answer:
+        return False
+    return _equal(_number(gold), _number(answer))
+
+
+def _rounds(short: dict[str, Any], long: dict[str, Any]) -> bool:
+    """Whether `short`, a decimal of six or more digits and places, is what `long` rounds to."""
+    if short.get("digits", 0) < 6 or long.get("last", -(10**6)) >= short["last"]:
+        return False
+    exact = _number(long)
+    if getattr(exact, "free_symbols", True) or not getattr(exact, "is_real", False):
+        return False
+    value = _number(short)
+    digits = short["digits"] + 20
+    return bool(abs(value.n(digits) - exact.n(digits)) * 2 <= 10 ** Fraction(short["last"]))
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Whether two sympy objects are the same number, formula, relation, set or matrix."""
+    from sympy import Expr, FiniteSet, MatrixBase, Set, Tuple
+    from sympy.core.relational import Relational
+    from sympy.logic.boolalg import Boolean
+
+    if isinstance(a, MatrixBase) and isinstance(b, MatrixBase):
+        return a.shape == b.shape and all(map(_equal, a.flat(), b.flat()))
+    if a == b:
+        return True
+    if isinstance(a, Relational | Boolean) or isinstance(b, Relational | Boolean):
+        return _same_relation(a, b)
+    if isinstance(a, FiniteSet) and isinstance(b, FiniteSet):
+        left = [{"kind": "value", "made": one} for one in a]
+        return _in_any_order(left, [{"kind": "value", "made": one} for one in b])
+    if isinstance(a, Tuple) and isinstance(b, Tuple):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    if isinstance(a, Set) and isinstance(b, Set):
+        return a.symmetric_difference(b).is_empty is True
+    if isinstance(a, Expr) and isinstance(b, Expr):
+        return _same_formula(a, b)
+    return False
+
+
+def _same_relation(a: Any, b: Any) -> bool:
+    """Equations and inequalities up to a factor; x = 3 and 3; 1 < x < 2 piece by piece."""
+    from sympy import And
+    from sympy.core.relational import Equality, Relational
+
+    if isinstance(a, And) and isinstance(b, And):
+        pieces = [[{"kind": "value", "made": one} for one in each.args] for each in (a, b)]
+        return _in_any_order(*pieces)
+    for one, other in ((a, b), (b, a)):
+        if isinstance(one, Equality) and not isinstance(other, Relational | And):
+            named = not any(atom.is_number for atom in one.lhs.atoms())
+            return (named or _equal(one.lhs, one.rhs)) and _equal(one.rhs, other)
+    if not isinstance(a, Relational) or not isinstance(b, Relational):
+        return False
+    if a.rel_op != b.rel_op and a.rel_op != b.reversed.rel_op:
+        return False
+    b = b if a.rel_op == b.rel_op else b.reversed
+    return _same_sides(a, b) or (a.rel_op in ("==", "!=") and _same_sides(a, b.reversed))
+
+
+def _same_sides(a: Any, b: Any) -> bool:
+    from sympy import simplify
+
+    left, right = a.lhs - a.rhs, b.lhs - b.rhs
+    if right == 0 or left == 0 or left.free_symbols != right.free_symbols:
+        return False
+    ratio = simplify(left / right)
+    if not ratio.is_number or ratio == 0:
+        return False
+    return a.rel_op in ("==", "!=") or bool(ratio > 0)
+
+
+def _same_formula(a: Any, b: Any) -> bool:
+    """Numbers to many digits, formulas at some points, then algebra: it is slow and may fail."""
+    if a.is_Rational and b.is_Rational:
+        return False
+    if a.is_infinite or b.is_infinite:
+        return False
+    names = sorted(a.free_symbols | b.free_symbols, key=str)
+    points = [_at(point, names, a, b) for point in _POINTS[: 3 if names else 1]]
+    if any(near is False for near in points):
+        return False
+    from sympy import simplify
+
+    difference = simplify(a - b)
+    if difference == 0 or difference.is_zero:
+        return True
+    if difference.is_polynomial(*names) and all(one.is_Rational for one in _numbers(difference)):
+        return False
+    return all(near is True for near in points)
+
+
+def _numbers(formula: Any) -> list[Any]:
+    return [one for one in formula.atoms() if not one.is_Symbol]
+
+
+def _at(point: str, names: Sequence[Any], a: Any, b: Any) -> bool | None:
+    """Whether two formulas agree where their variables have these values; None if unknown."""
+    from sympy import Float, Rational
+
+    start, step = Rational(point), Rational(13, 11)  # neither sums nor products agree by chance
+    values = {name: start * step**at + Rational(at * at, 7) for at, name in enumerate(names)}
+    try:
+        first, second = (_numeric(one.subs(values)) for one in (a, b))
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+    size = max(abs(first).n(_DIGITS), abs(second).n(_DIGITS))
+    return bool(size == 0 or abs(first - second).n(_DIGITS) <= Float(_CLOSE) * size)
+
+
+def _numeric(formula: Any) -> Any:
+    """A number with a real and an imaginary part. Raises: TypeError if it is none."""
+    value = formula.evalf(_DIGITS)
+    if any(not (part.is_Float or part.is_Rational) for part in value.as_real_imag()):
+        raise TypeError(value)
+    return value
 
 
 _KINDS: dict[str, Callable[..., dict[str, Any]]] = {

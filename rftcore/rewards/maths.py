@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rftcore.errors import PluginError, RewardError, SampleError
+from rftcore.rewards import notation
 
 DEADLINE_S = 5.0  # of computing; math-verify's own, there by the clock
 _WORKER = Path(__file__).with_name("math_worker.py")
@@ -38,19 +39,30 @@ def accepts(gold: str, answer: str) -> bool:
     It takes the last number or formula of a text, and is not symmetric.
     Raises: as `same_expression`, but never SampleError.
     """
-    return bool(_WORKERS.ask("accepts", gold, answer)["same"])
+    return bool(_WORKERS.ask("accepts", gold, answer, (gold, answer))["same"])
 
 
 def same_expression(gold: str, answer: str) -> bool:
-    """Whether two texts, each one expression in LaTeX or plain notation, are equal.
+    """Whether two texts, each one answer in LaTeX or plain notation, are equal.
 
-    A text that is no expression is equal to nothing.
+    Values are compared with their units, words as text, lists part by part: docs/scoring.md
+    has a table. A text that cannot be read is equal to nothing.
     Raises: SampleError for such a gold, TimeoutError after `DEADLINE_S`, PluginError
     without math-verify, RewardError if the comparison itself breaks.
     """
-    verdict = _WORKERS.ask("same_expression", gold, answer)
+    try:
+        wanted = notation.read(gold)
+    except notation.UnreadableError as reason:
+        raise SampleError(f"gold {gold!r} is no answer that can be compared: {reason}") from None
+    try:
+        given = notation.read(answer)
+    except notation.UnreadableError:
+        return False
+    if wanted == given and not _is_algebra(wanted):
+        return True
+    verdict = _WORKERS.ask("same_expression", wanted, given, (gold, answer))
     if "unreadable" in verdict:
-        raise SampleError(f"gold {gold!r} is no expression that math-verify can read")
+        raise SampleError(f"gold {gold!r} is no expression that can be read")
     return bool(verdict["same"])
 
 
@@ -66,6 +78,13 @@ def gold_fault(gold: str) -> str | None:
     return None
 
 
+def _is_algebra(part: notation.Part) -> bool:
+    """Whether it takes algebra to know that a part can be read."""
+    if "parts" in part:
+        return any(map(_is_algebra, part["parts"]))
+    return part["kind"] == "value" and "latex" in part
+
+
 class _Workers:
     """At most one idle process, started when first asked, and again after it was ended."""
 
@@ -73,19 +92,19 @@ class _Workers:
         self._lock = threading.Lock()
         self._idle: subprocess.Popen[str] | None = None
 
-    def ask(self, kind: str, gold: str, answer: str) -> dict[str, Any]:
-        """The worker's reply to one question."""
+    def ask(self, kind: str, gold: Any, answer: Any, texts: tuple[str, str]) -> dict[str, Any]:
+        """The worker's reply to one question; `texts` are for its errors."""
         question = {"kind": kind, "gold": gold, "answer": answer, "deadline_s": DEADLINE_S}
         with self._lock:
             process, self._idle = self._idle or _started(), None
             try:
-                reply = _reply(process, question)
+                reply = _reply(process, question, texts)
             except BaseException:  # an alarm of scoring too: nobody waits for its answer now
                 _end(process)
                 raise
             self._idle = process
         if "error" in reply:
-            raise RewardError(f"math-verify on {gold!r} and {answer!r}: {reply['error']}")
+            raise RewardError(f"algebra on {texts[0]!r} and {texts[1]!r}: {reply['error']}")
         return reply
 
     def close(self) -> None:
@@ -114,10 +133,12 @@ def _started() -> "subprocess.Popen[str]":
     return process
 
 
-def _reply(process: "subprocess.Popen[str]", question: dict[str, Any]) -> dict[str, Any]:
+def _reply(
+    process: "subprocess.Popen[str]", question: dict[str, Any], texts: tuple[str, str]
+) -> dict[str, Any]:
     with suppress(BrokenPipeError):  # it ended since: reading says why
         print(json.dumps(question), file=process.stdin, flush=True)
-    return _read(process, f"to compare {question['gold']!r} and {question['answer']!r}")
+    return _read(process, f"to compare {texts[0]!r} and {texts[1]!r}")
 
 
 def _read(process: "subprocess.Popen[str]", what: str) -> dict[str, Any]:
