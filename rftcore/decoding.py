@@ -67,6 +67,18 @@ def pixel_hash(image: PilImage) -> str:
     return digest.hexdigest()
 
 
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height of the image as it is shown, in most formats without decoding it.
+
+    Raises: TooLargeError if the image is too large, and whatever Pillow raises.
+    """
+    with _opened(data) as opened:
+        if opened.format == "TIFF":  # whether its size is turned depends on Pillow
+            return decode(data).image.size
+        width, height = opened.size
+        return (height, width) if _orientation(opened) >= 5 else (width, height)
+
+
 def _opened(data: bytes) -> Any:
     """The image before its pixels are read. Raises: TooLargeError if it has too many."""
     from PIL import Image as pil
@@ -99,14 +111,9 @@ def _raw_mode(opened: Any) -> str:
 
 
 def _upright(opened: PilImage) -> PilImage:
-    """The image as its EXIF orientation asks. Damaged EXIF data asks for nothing."""
-    from PIL import ExifTags
+    """The image turned as its EXIF orientation asks."""
     from PIL.Image import Transpose
 
-    try:
-        orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # what a parser of damaged data raises; the pixels are whole
-        return opened
     turns = {
         2: Transpose.FLIP_LEFT_RIGHT,
         3: Transpose.ROTATE_180,
@@ -116,7 +123,19 @@ def _upright(opened: PilImage) -> PilImage:
         7: Transpose.TRANSVERSE,
         8: Transpose.ROTATE_90,
     }
-    return opened.transpose(turns[orientation]) if orientation in turns else opened
+    turn = turns.get(_orientation(opened))
+    return opened if turn is None else opened.transpose(turn)
+
+
+def _orientation(opened: PilImage) -> int:
+    """EXIF's number from 1, upright, to 8."""
+    from PIL import ExifTags
+
+    try:
+        orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # what a parser of damaged data raises; the pixels are whole
+        return 1
+    return orientation if orientation in range(1, 9) else 1
 
 
 def _rgb(image: PilImage, opened: Any, raw_mode: str) -> tuple[PilImage, list[Remark]]:

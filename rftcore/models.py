@@ -1,4 +1,4 @@
-"""Load a policy, ask it things, and prove that it sees.
+"""Load a policy and ask it things.
 
 A policy is a model with its processor. Training and evaluation build what
 the model is shown with the same two functions here, `conversation` and
@@ -7,16 +7,19 @@ the model is shown with the same two functions here, `conversation` and
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from rftcore.errors import ModelError, VisionError
-from rftcore.types import Image, Prompt
+from rftcore import markup
+from rftcore.errors import ModelError, RftError
+from rftcore.types import Prompt
 
+MODEL_PACKAGES = ("torchvision", "num2words")  # of the extra `models`: some processors need them
 VISION_PARTS = {
     "vision": ("vision_tower", "vision_model", "visual"),
     "projector": ("multi_modal_projector", "connector", "merger"),
@@ -108,7 +111,8 @@ def _one_line(error: Exception) -> str:
 def load_processor(source: str | Path) -> Any:
     """The processor in a folder or of a hub name, without the weights.
 
-    Raises: `ModelError` saying what is missing.
+    Raises: `ModelError` for what is missing: files, a package, the image processor, a chat
+    template, a pad token.
     """
     from transformers import AutoProcessor
 
@@ -116,8 +120,25 @@ def load_processor(source: str | Path) -> Any:
     check_source(source)
     with _loading(source):
         processor = processors.from_pretrained(source, padding_side="left")
+    _silence_lengths()
+    name = f"model {str(source)!r}"
     if not hasattr(processor, "image_processor"):
-        raise ModelError(f"model {str(source)!r} has no image processor, and rft's models see")
+        raise ModelError(
+            f"{name} has no image processor: rft trains vision-language models only. "
+            "Pass one to --model."
+        )
+    tokenizer = getattr(processor, "tokenizer", processor)
+    if not (getattr(processor, "chat_template", None) or tokenizer.chat_template):
+        raise ModelError(
+            f"{name} has no chat template, so nothing says how a question is put to it: pass an "
+            "instruction-tuned model to --model, or save one with the processor "
+            "(`processor.chat_template = ...; processor.save_pretrained(FOLDER)`)"
+        )
+    if tokenizer.pad_token_id is None:
+        raise ModelError(
+            f"the tokenizer of {name} has no pad token, which batches need: set one and save it "
+            "(`processor.tokenizer.pad_token = ...; processor.save_pretrained(FOLDER)`)"
+        )
     return processor
 
 
@@ -126,12 +147,45 @@ def _loading(source: str | Path) -> Iterator[None]:
     """Turn what transformers raises into a `ModelError`."""
     try:
         yield
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except RftError:
+        raise
+    except Exception as error:  # damaged files raise almost anything, KeyError to SafetensorError
+        told = _told(error)
         raise ModelError(
-            f"model {str(source)!r} could not be loaded: {str(error).strip().splitlines()[0]}. "
-            "`--model` takes an offered name (`rft plugins list`), a folder that "
-            "`save_pretrained` wrote, or ORG/NAME on the hub."
+            f"model {str(source)!r} could not be loaded: {type(error).__name__}: "
+            f"{told}. {_remedy(error, told)}"
         ) from error
+
+
+def _remedy(error: Exception, told: str) -> str:
+    """What to do about an exception of transformers whose text is `told`."""
+    missing = [name for name in MODEL_PACKAGES if name in told.lower()]
+    if missing:
+        return (
+            f"Install what its processor needs: pip install 'rftcore[models]' (or pip install "
+            f"{' '.join(MODEL_PACKAGES)})"
+        )
+    if not isinstance(error, OSError):
+        return (
+            "A file of it may be damaged or from another version of transformers: copy or "
+            "download it again. RFT_DEBUG=1 shows the traceback."
+        )
+    return (
+        "`--model` takes an offered name (`rft plugins list`), a folder that `save_pretrained` "
+        "wrote, or ORG/NAME on the hub."
+    )
+
+
+def _silence_lengths() -> None:
+    """Leave out the tokenizer's warning about its own limit: prompts are counted by row."""
+    logger = logging.getLogger("transformers.tokenization_utils_base")
+    if not any(isinstance(one, _Lengths) for one in logger.filters):
+        logger.addFilter(_Lengths())
+
+
+class _Lengths(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "Token indices sequence length" not in str(record.msg)
 
 
 def check_source(source: str | Path) -> None:
@@ -140,6 +194,48 @@ def check_source(source: str | Path) -> None:
     looks_local = path.is_absolute() or str(source).startswith((".", "~")) or path.exists()
     if looks_local and not (path / "config.json").is_file():
         raise ModelError(f"model folder {str(source)!r} has no config.json")
+
+
+class Context(NamedTuple):
+    """How many tokens prompt and completion may have together.
+
+    `most` can never be exceeded, `surely` always be used: configuration and tokenizer may
+    differ. None: no limit is known.
+    """
+
+    surely: int | None
+    most: int | None
+
+
+def context(source: str | Path, processor: Any) -> Context:
+    """The context of the model in a folder or of a hub name, without its weights."""
+    from transformers import AutoConfig
+
+    with _loading(source):
+        config: Any = AutoConfig.from_pretrained(source).get_text_config()
+    tokenizer = getattr(processor, "tokenizer", processor)
+    limits = (getattr(config, "max_position_embeddings", None), tokenizer.model_max_length)
+    # a tokenizer without a limit has a number far beyond any
+    known = [int(limit) for limit in limits if limit and limit < 10**9]
+    return Context(min(known, default=None), max(known, default=None))
+
+
+def placeholders(processor: Any) -> list[str]:
+    """The texts that the processor replaces by images, videos or sound."""
+    names = ("image_token", "video_token", "audio_token")
+    found = (getattr(processor, name, None) for name in names)
+    return [str(token) for token in found if token]
+
+
+def special_tokens(processor: Any) -> dict[int, str]:
+    """Tokens that text must not spell, by id: all special ones but the one for unknown text."""
+    tokenizer = getattr(processor, "tokenizer", processor)
+    added = tokenizer.added_tokens_decoder.items()
+    found = {number: str(token) for number, token in added if token.special}
+    texts = tokenizer.all_special_tokens
+    found |= dict(zip(tokenizer.convert_tokens_to_ids(texts), texts, strict=True))
+    found.pop(tokenizer.unk_token_id, None)
+    return found
 
 
 def best_device() -> str:
@@ -200,57 +296,78 @@ def encode(policy: Policy, prompts: Sequence[Prompt], targets: Sequence[str] | N
 
     With `targets`, each prompt is followed by its answer and the end of turn,
     as the chat template writes them.
+    Raises: `ModelError` if the chat template or the processor refuses a prompt.
     """
-    texts = [render(policy, prompt) for prompt in prompts]
-    if targets is not None:
-        endings = [_with_reply(policy, p, t) for p, t in zip(prompts, targets, strict=True)]
-        texts = endings
-    return _processed(policy.processor, texts, prompts).to(policy.model.device)
-
-
-def _processed(processor: Any, texts: Sequence[str], prompts: Sequence[Prompt]) -> Any:
+    if targets is None:
+        texts = [render(policy.processor, prompt) for prompt in prompts]
+    else:
+        pairs = zip(prompts, targets, strict=True)
+        texts = [_with_reply(policy.processor, prompt, reply) for prompt, reply in pairs]
     images = [[image.open() for image in prompt.images] for prompt in prompts]
-    return processor(
-        text=texts,
-        images=images if any(images) else None,
-        padding=True,
-        padding_side="left",
-        return_tensors="pt",
-        add_special_tokens=False,  # the chat template has written them
-    )
+    return process(policy.processor, texts, images).to(policy.model.device)
 
 
-def render(policy: Policy, prompt: Prompt) -> str:
-    """The prompt as the chat template writes it, up to where the policy speaks."""
-    return _rendered(policy.processor, prompt)
+def process(processor: Any, texts: Sequence[str], images: Sequence[Sequence[Any]]) -> Any:
+    """What the processor makes of rendered texts and the images of each.
+
+    Raises: `ModelError` if it refuses them.
+    """
+    try:
+        return processor(
+            text=list(texts),
+            images=[list(each) for each in images] if any(images) else None,
+            padding=True,
+            padding_side="left",
+            return_tensors="pt",
+            add_special_tokens=False,  # the chat template has written them
+        )
+    except Exception as error:  # each family refuses in its own way
+        raise ModelError(
+            f"{type(processor).__name__} refuses a prompt: {_told(error)}. RFT_DEBUG=1 shows the "
+            "traceback."
+        ) from error
 
 
-def _rendered(processor: Any, prompt: Prompt) -> str:
-    text: str = processor.apply_chat_template(
-        conversation(prompt), tokenize=False, add_generation_prompt=True
-    )
+def _told(error: Exception) -> str:
+    """The text of an exception as one line without a full stop."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def render(processor: Any, prompt: Prompt) -> str:
+    """The prompt as the chat template writes it, up to where the policy begins to write.
+
+    Raises: `ModelError` if the template fails.
+    """
+    return _templated(processor, conversation(prompt), add_generation_prompt=True)
+
+
+def _with_reply(processor: Any, prompt: Prompt, reply: str) -> str:
+    content = [{"type": "text", "text": reply}]
+    return _templated(processor, [*conversation(prompt), {"role": "assistant", "content": content}])
+
+
+def _templated(processor: Any, turns: Sequence[Mapping[str, Any]], **options: Any) -> str:
+    try:
+        text: str = processor.apply_chat_template(list(turns), tokenize=False, **options)
+    except Exception as error:  # a template is a program that somebody wrote
+        raise ModelError(
+            f"the chat template of {type(processor).__name__} failed: {_told(error)}. rft writes "
+            "one user turn (images, then text) and one assistant turn."
+        ) from error
     return text
 
 
-def prompt_tokens(processor: Any, prompt: Prompt) -> int:
-    """How many tokens the policy reads before it speaks, those of the pictures included."""
-    inputs = _processed(processor, [_rendered(processor, prompt)], [prompt])
-    return int(inputs["input_ids"].shape[1])
+def opens_think(processor: Any, prompt: Prompt) -> bool:
+    """Whether the chat template ends the rendered prompt in an opening think tag.
+
+    Then a completion begins inside the reasoning, and only closes it.
+    """
+    return render(processor, prompt).rstrip().endswith(f"<{markup.THINK}>")
 
 
 def reply_tokens(processor: Any, text: str) -> int:
     """How many tokens the policy writes to say `text` and to end its turn."""
-    tokenizer = getattr(processor, "tokenizer", processor)
-    return len(tokenizer(text, add_special_tokens=False)["input_ids"]) + 1
-
-
-def _with_reply(policy: Policy, prompt: Prompt, reply: str) -> str:
-    turns = [
-        *conversation(prompt),
-        {"role": "assistant", "content": [{"type": "text", "text": reply}]},
-    ]
-    text: str = policy.processor.apply_chat_template(turns, tokenize=False)
-    return text
+    return text_tokens(processor, text) + 1
 
 
 @dataclass(frozen=True)
@@ -297,56 +414,42 @@ def _eos_ids(policy: Policy) -> set[int]:
 
 
 def answer_logprobs(policy: Policy, prompts: Sequence[Prompt], targets: Sequence[str]) -> Any:
-    """Log-probability of each target after its prompt, in nats: shape (B,)."""
+    """Log-probability of each target after its prompt, in nats: shape (B,).
+
+    One sample at a time, and in float32 at the answer's positions only: the logits of a
+    large vocabulary over a whole batch take gigabytes.
+    """
     import torch
 
-    inputs = encode(policy, prompts, targets)
-    starts = encode(policy, prompts)["attention_mask"].sum(1)
     was_training = policy.model.training
     policy.model.eval()
     with torch.inference_mode():
-        logits = policy.model(**inputs).logits[:, :-1].float()
+        found = [_logprob(policy, *pair) for pair in zip(prompts, targets, strict=True)]
     policy.model.train(was_training)
-    ids, mask = inputs["input_ids"][:, 1:], inputs["attention_mask"]
-    position = mask.cumsum(1)[:, 1:]  # 1-based place of each token among the kept ones
-    answer_mask = (position > starts[:, None]) & (mask[:, 1:] > 0)
-    token_logprobs = logits.log_softmax(-1).gather(-1, ids[..., None])[..., 0]
-    return (token_logprobs * answer_mask).sum(1)
+    return torch.stack(found)
 
 
-def check_vision(
-    policy: Policy, prompts: Sequence[Prompt], targets: Sequence[str], min_shift: float
-) -> float:
-    """Swap the images between samples and require the gold answers' log-probability to move.
-
-    prompts, targets: at least two samples whose images differ.
-    Returns: the mean absolute shift in nats.
-    Raises: `VisionError` if it is below `min_shift` or not finite.
-    """
-    swapped = [Prompt(p.text, _other_images(prompts, i)) for i, p in enumerate(prompts)]
-    shift = float(
-        (answer_logprobs(policy, prompts, targets) - answer_logprobs(policy, swapped, targets))
-        .abs()
-        .mean()
-    )
-    if not shift >= min_shift:  # also refuses NaN
-        raise VisionError(
-            f"{policy.source} does not see: with the images of {len(prompts)} samples swapped, the "
-            f"gold answers' log-probability moved by {shift:.2g} nats (at least {min_shift:.2g} "
-            "expected). Check that the chat template holds the image placeholder and that the "
-            "processor's pixels reach the model; `--set vision_check.enabled=false` skips this."
+def _logprob(policy: Policy, prompt: Prompt, target: str) -> Any:
+    inputs = encode(policy, [prompt], [target])
+    texts = (_with_reply(policy.processor, prompt, target), render(policy.processor, prompt))
+    whole, start = (text_tokens(policy.processor, text) for text in texts)
+    if whole <= start:
+        raise ModelError(
+            f"the chat template of {policy.source} leaves out the assistant's turn, which SFT "
+            "learns from: rft needs a template that writes it"
         )
-    return shift
+    ids = inputs["input_ids"][0, start - whole :]  # placeholders count alike in both texts
+    logits = policy.model(**inputs).logits[0, start - whole - 1 : -1].float()
+    return (logits.gather(-1, ids[:, None])[:, 0] - logits.logsumexp(-1)).sum()
 
 
-def _other_images(prompts: Sequence[Prompt], index: int) -> tuple[Image, ...]:
-    """The images of the next prompt that has as many, but different ones."""
-    mine = prompts[index].images
-    for step in range(1, len(prompts)):
-        other = prompts[(index + step) % len(prompts)].images
-        if len(other) == len(mine) and [i.key for i in other] != [i.key for i in mine]:
-            return other
-    raise VisionError(
-        "the vision check needs two samples with different images, but those it was given share "
-        "theirs; raise vision_check.samples"
-    )
+def text_tokens(processor: Any, text: str) -> int:
+    """How many tokens a text is, an image placeholder counted as written."""
+    return len(text_ids(processor, text))
+
+
+def text_ids(processor: Any, text: str) -> list[int]:
+    """The tokens of a text by id, without any that the tokenizer would add."""
+    tokenizer = getattr(processor, "tokenizer", processor)
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids

@@ -11,14 +11,15 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from rftcore.decoding import decode
+from rftcore.decoding import decode, size_of
 from rftcore.errors import SampleError
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
+T = TypeVar("T")
 STANDARD_SPLITS = ("sft", "rl", "val", "test")
 TASK_SECTIONS = ("sft", "grpo", "evaluation")  # of a recipe: what `Task.defaults` may set
 OOD_PREFIX = "ood-"
@@ -55,8 +56,18 @@ class Image:
 
         Raises: `SampleError` naming the image if that fails.
         """
+        return self._by(decode).image
+
+    def size(self) -> tuple[int, int]:
+        """Width and height of what `open` returns, without decoding the pixels.
+
+        Raises: `SampleError` naming the image if that fails.
+        """
+        return self._by(size_of)
+
+    def _by(self, reader: Callable[[bytes], T]) -> T:
         try:
-            return decode(self.read()).image
+            return reader(self.read())
         except SampleError:
             raise
         except Exception as error:  # decoders of damaged data raise almost anything

@@ -211,7 +211,9 @@ def test_every_orientation_of_a_camera_is_turned_upright(kind, mode, orientation
     wide = Pil.fromarray(np.asarray(stored).astype(np.uint16) * 257)
     data = encoded(wide if mode == "I;16" else stored.convert(mode), kind, exif=exif)
 
-    shown = np.asarray(Image.from_bytes(data).open().convert("L"), dtype=int)
+    image = Image.from_bytes(data)
+    shown = np.asarray(image.open().convert("L"), dtype=int)
+    assert image.size() == (48, 24)
     assert shown.shape == (24, 48)
     assert np.abs(shown - np.asarray(upright, dtype=int)).mean() < 8
 

@@ -32,9 +32,10 @@ def test_tiny_qwen2_vl_loads_in_plain_transformers_with_the_real_classes(folder)
 def test_tiny_qwen2_vl_reads_more_tokens_from_a_larger_image(folder, tmp_path):
     processor = models.load_processor(folder)
     sizes = [(28, 28), (56, 28), (56, 56), (84, 56)]
-    counts = [
-        models.prompt_tokens(processor, Prompt("?", (photo(tmp_path, *size),))) for size in sizes
-    ]
+    shown = [Prompt("?", (photo(tmp_path, *size),)) for size in sizes]
+    texts = [models.render(processor, prompt) for prompt in shown]
+    made = [models.process(processor, [texts[0]], [[p.images[0].open()]]) for p in shown]
+    counts = [each["input_ids"].shape[1] for each in made]
 
     assert [count - counts[0] for count in counts] == [0, 1, 3, 5]
 

@@ -22,6 +22,8 @@ ROWS = (
     ("attacks", "datasets", "prompts", "parsers", "rewards"),
     ("builtin", "scoring", "data"),
     ("models",),
+    ("vision",),
+    ("processor_check",),
     ("describe", "replay", "stored", "summary"),
     ("training", "evaluation", "suites"),
     ("report",),
@@ -33,6 +35,8 @@ NEVER = {
     "hookspecs": {"errors"},
     "runs": {"plugins", "config"},
     "models": {"data", "scoring"},
+    "vision": {"data", "scoring"},
+    "processor_check": {"data", "scoring"},
     "report": {"models", "training", "evaluation", "suites"},
     "testing": {"models", "training"},
 }

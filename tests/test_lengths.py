@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from rftcore import prompts
 from rftcore.config import load_recipe
-from rftcore.errors import ModelError, RecipeError
+from rftcore.errors import DataError, ModelError, RecipeError
+from rftcore.models import Context
 from rftcore.parsers import Integer
 from rftcore.runs import RunFolder
 from rftcore.training.lengths import Targets, exceeded
-from rftcore.training.loop import Job, preflight
+from rftcore.training.loop import Job, check_vision, preflight
 from rftcore.types import Prompt, Sample, Task, Term
 
 sizes = st.lists(st.integers(1, 50), min_size=1, max_size=9)
@@ -24,10 +25,10 @@ def sample(words, split="sft"):
 
 def found(words, *, sft=None, grpo=None, evaluation=512):
     """The limits that targets of so many words exceed, by setting; `TAGS` are to be added."""
-    targets = Targets(lambda text: len(text.split()), None if sft is None else lambda s: 100)
+    targets = Targets(lambda text: len(text.split()))
     for count in words:
-        targets.see(sample(count), "sft")
-        targets.see(sample(1000, "rl"), "rl")
+        targets.see(sample(count), "sft", prompt=100)
+        targets.see(sample(1000, "rl"), "rl", prompt=100)
     recipe = load_recipe(("test", {"task": "t", "evaluation": {"max_new_tokens": evaluation}}))
     configs = SimpleNamespace(max_length=sft), SimpleNamespace(max_completion_length=grpo)
     limits = exceeded(targets, recipe, *configs, evaluated=True)
@@ -136,3 +137,25 @@ def test_a_model_without_a_processor_is_refused_before_the_data(job, tmp_path):
     made.model = tmp_path
     with pytest.raises(ModelError, match=r"no config"):
         preflight(made)
+
+
+def test_a_task_without_images_leaves_the_vision_check_out_with_one_line(job, capsys, monkeypatch):
+    monkeypatch.setattr("rftcore.models.load", lambda *_: pytest.fail("a model loaded"))
+    check_vision(job())
+
+    assert capsys.readouterr().out == "no sample has an image: the vision check is left out\n"
+
+
+def test_prompts_longer_than_the_context_stop_the_run_with_their_row(job, monkeypatch):
+    monkeypatch.setattr("rftcore.models.context", lambda *_: Context(8, 8))
+
+    with pytest.raises(DataError, match=r"10 of 10 prompts of split sft.*\n.*split rl.*\n.*val"):
+        preflight(job())
+
+
+def test_a_context_too_short_for_prompt_and_completion_is_a_warning(job, capsys, monkeypatch):
+    monkeypatch.setattr("rftcore.models.context", lambda *_: Context(305, 305))
+    preflight(job("evaluation.max_new_tokens=100"))
+
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "prompts of split rl and grpo.max_completion_length = 300 are together longer" in said

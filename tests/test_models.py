@@ -1,13 +1,17 @@
-"""A policy that does not see must not train; one prompt is the same tokens everywhere."""
+"""One prompt is the same tokens everywhere; a model that cannot be used is one error."""
 
 import io
+import json
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from rftcore import models, prompts
-from rftcore.errors import ModelError, VisionError
-from rftcore.types import Image, Prompt
+from rftcore.errors import ModelError
+from rftcore.processor_check import ProcessorCheck
+from rftcore.types import Image, Prompt, Sample
 
 pytest.importorskip("rft_nano")
 
@@ -34,24 +38,6 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def policy(folder):
     return models.load(folder, device="cpu")
-
-
-def test_a_model_that_sees_passes_and_says_how_much(policy):
-    assert models.check_vision(policy, PROMPTS, TARGETS, min_shift=1e-4) > 1e-4
-
-
-def test_a_model_whose_pixels_are_lost_is_stopped(policy):
-    projector = policy.model.model.multi_modal_projector
-    for parameter in projector.parameters():
-        parameter.data.zero_()
-
-    with pytest.raises(VisionError, match="does not see"):
-        models.check_vision(policy, PROMPTS, TARGETS, min_shift=1e-4)
-
-
-def test_the_vision_check_needs_images_that_differ(policy):
-    with pytest.raises(VisionError, match="two samples with different images"):
-        models.check_vision(policy, [PROMPTS[0]] * 2, TARGETS[:2], min_shift=1e-4)
 
 
 def test_a_log_probability_counts_the_answer_and_nothing_else(policy):
@@ -100,7 +86,8 @@ def test_tokens_can_be_counted_without_the_weights(policy, folder, text):
     end = {policy.tokenizer.eos_token_id}
     ids = models.encode(policy, [prompt], [text])["input_ids"][0].tolist()
     last = max(at for at, token in enumerate(ids) if token in end)  # a line break may follow
-    whole = models.prompt_tokens(processor, prompt) + models.reply_tokens(processor, text)
+    whole = ProcessorCheck(folder, lambda s: prompt).see(Sample("s", "?", "1"), "rl")
+    whole += models.reply_tokens(processor, text)
 
     assert whole == last + 1
 
@@ -124,3 +111,105 @@ def test_freezing_what_is_not_there_is_an_error(policy):
 def test_a_folder_without_a_model_is_refused_by_name(source):
     with pytest.raises(ModelError, match="no config"):
         models.load(source)
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    """A copy of the model's folder, to be damaged."""
+    return Path(shutil.copytree(folder, tmp_path / "model"))
+
+
+def without_template(folder):
+    (folder / "chat_template.jinja").unlink()
+
+
+def without_pad_token(folder):
+    change(folder / "tokenizer_config.json", pad_token=None)
+
+
+def change(file, **fields):
+    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+
+def cut(name):
+    def damage(folder):
+        text = (folder / name).read_bytes()
+        (folder / name).write_bytes(text[: len(text) // 2])
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (without_template, "has no chat template"),
+        (without_pad_token, "has no pad token"),
+        (cut("tokenizer.json"), "could not be loaded"),
+        (cut("tokenizer_config.json"), "could not be loaded"),
+        (cut("processor_config.json"), "could not be loaded"),
+        (cut("config.json"), "could not be loaded"),
+        (lambda folder: (folder / "tokenizer.json").write_text("{}"), "could not be loaded"),
+        (lambda folder: (folder / "tokenizer.json").write_text("[1]"), "could not be loaded"),
+        (lambda folder: (folder / "processor_config.json").write_text("[]"), "could not be loaded"),
+        (lambda folder: (folder / "config.json").write_text("{}"), "could not be loaded"),
+    ],
+)
+def test_a_processor_that_cannot_be_used_is_one_error_without_weights(copy, damage, says):
+    damage(copy)
+    (copy / "model.safetensors").unlink()
+
+    with pytest.raises(ModelError, match=says) as caught:
+        ProcessorCheck(copy, prompts.direct())
+    assert str(copy) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_template_that_fails_is_one_error(copy):
+    (copy / "chat_template.jinja").write_text("{{ raise_exception('roles must alternate') }}")
+
+    with pytest.raises(ModelError, match="chat template of LlavaProcessor failed: roles must"):
+        models.render(models.load_processor(copy), PROMPTS[0])
+
+
+@pytest.mark.parametrize("package", models.MODEL_PACKAGES)
+def test_a_missing_package_is_named_with_the_extra_that_has_it(folder, package, monkeypatch):
+    from transformers import AutoProcessor
+
+    def missing(*_, **__):
+        raise ImportError(
+            f"\nQwen2VLVideoProcessor requires the {package.title()} library but it was not found "
+            "in your environment. Check out the instructions on the\ninstallation page: and follow "
+            "the ones that match your environment.\n"
+        )
+
+    monkeypatch.setattr(AutoProcessor, "from_pretrained", missing)
+    with pytest.raises(
+        ModelError, match=r"pip install 'rftcore\[models\]' .or pip install tor"
+    ) as e:
+        models.load_processor(folder)
+    assert "the ones that match your environment. Install what" in str(e.value)
+
+
+def test_a_name_on_the_hub_without_a_network_is_one_error(monkeypatch):
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="model 'no-one/no-model' could not be loaded: OSError"):
+        models.load_processor("no-one/no-model")
+
+
+@pytest.mark.parametrize(("end", "opens"), [("", False), ("<think>\n", True), ("<think>", True)])
+def test_a_template_that_opens_the_reasoning_is_recognized(copy, end, opens):
+    file = copy / "chat_template.jinja"
+    file.write_text(file.read_text().replace("<|assistant|>", "<|assistant|>" + end))
+    processor = models.load_processor(copy)
+
+    assert models.opens_think(processor, PROMPTS[0]) == opens
+
+
+def test_rows_with_and_without_images_are_answered_as_each_is_alone(policy):
+    mixed = [PROMPTS[0], Prompt("1 + 1?"), Prompt("Which?", PROMPTS[0].images + PROMPTS[1].images)]
+    alone = [models.generate(policy, [prompt], 4)[0] for prompt in mixed]
+
+    assert models.generate(policy, mixed, 4) == alone
+    assert models.generate(policy, mixed[::-1], 4) == alone[::-1]

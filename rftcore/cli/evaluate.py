@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rftcore.config import Layer, Recipe
     from rftcore.evaluation import Answered
     from rftcore.plugins import Catalogue
+    from rftcore.processor_check import ProcessorCheck
     from rftcore.types import SplitScore, Task
 
 SHARED = ("seed", "evaluation", "scoring")  # what a run's recipe says about any task
@@ -186,11 +187,13 @@ def _measure(
 ) -> "list[tuple[SplitScore, list[Answered]]]":
     from rftcore.evaluation import evaluate_split, prompt_of
     from rftcore.models import load
+    from rftcore.processor_check import ProcessorCheck
     from rftcore.scoring import Scorer
 
-    prompt_of(task, prompt)  # refuses before a model loads, as does the scorer
+    maker = prompt_of(task, prompt)  # refuses before a model loads, as does the scorer
     settings = recipe.evaluation
     with Scorer.of(task, recipe) as scorer:
+        _check_prompts(ProcessorCheck(source, maker), task, recipe, splits)
         policy = load(source)
         return [
             evaluate_split(
@@ -205,6 +208,27 @@ def _measure(
             )
             for split in splits
         ]
+
+
+def _check_prompts(
+    check: "ProcessorCheck", task: "Task", recipe: "Recipe", splits: Sequence[str]
+) -> None:
+    """Refuse rows that the model's processor cannot take, and warn of prompts without room."""
+    from rftcore.data import take
+    from rftcore.processes import is_main, main_first
+
+    settings = recipe.evaluation
+    for split in splits:
+        part = take(task, split, settings.samples.get(split))
+        with main_first():
+            part.prepare()
+        for sample in part:
+            check.see(sample, split)
+    check.refuse_long()
+    for split in splits:
+        for warning in check.crowded(split, "evaluation.max_new_tokens", settings.max_new_tokens):
+            if is_main():
+                click.echo(f"warning: {warning}", err=True)
 
 
 def _tell(

@@ -9,18 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from rftcore import models, prompts
+from rftcore import prompts
 from rftcore.config import Recipe
-from rftcore.types import Prompt, PromptMaker, Sample
-
-
-class Length(NamedTuple):
-    """Tokens, and the row that takes them."""
-
-    tokens: int
-    origin: str
+from rftcore.processor_check import Length
+from rftcore.types import Sample
 
 
 @dataclass(frozen=True)
@@ -54,46 +48,26 @@ class Limit:
 
 
 class Targets:
-    """Counts the targets of SFT as their samples go by.
+    """Counts the targets of SFT as their samples go by: `reply` the tokens of a text."""
 
-    reply: the tokens of a target with the end of turn. prompt: those of what is
-    shown, pictures included; only given if it matters, since it takes longer.
-    """
-
-    def __init__(
-        self, reply: Callable[[str], int], prompt: Callable[[Sample], int] | None = None
-    ) -> None:
+    def __init__(self, reply: Callable[[str], int]) -> None:
         self.replies: list[Length] = []
         self.whole: list[Length] = []  # with the prompt
-        self._reply, self._prompt = reply, prompt
+        self._reply = reply
 
-    def see(self, sample: Sample, split: str) -> None:
-        """Count one sample, if it is one of SFT's."""
+    def see(self, sample: Sample, split: str, prompt: int) -> None:
+        """Count one sample, if it is one of SFT's; its prompt takes `prompt` tokens."""
         if split != "sft":
             return
         tokens, origin = self._reply(prompts.sft_target(sample)), sample.origin or sample.id
         self.replies.append(Length(tokens, origin))
-        if self._prompt is not None:
-            self.whole.append(Length(tokens + self._prompt(sample), origin))
+        self.whole.append(Length(tokens + prompt, origin))
 
     def facts(self) -> dict[str, Any]:
         """For the manifest: how long the targets are, in tokens of the policy."""
         mean = sum(tokens for tokens, _ in self.replies) / len(self.replies)
         longest, origin = max(self.replies)
         return {"mean": mean, "longest": longest, "longest_row": origin}
-
-
-def targets_of(model: Any, prompt: PromptMaker, max_length: int | None) -> Targets:
-    """A count by the processor of `model`; of whole rows only if SFT cuts them off."""
-    processor = models.load_processor(model)
-
-    def shown(sample: Sample) -> int:
-        made: Prompt = prompt(sample)
-        return models.prompt_tokens(processor, made)
-
-    return Targets(
-        lambda text: models.reply_tokens(processor, text), None if max_length is None else shown
-    )
 
 
 def exceeded(

@@ -17,10 +17,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rftcore import data, models, processes, prompts
+from rftcore import data, models, processes, prompts, vision
 from rftcore.config import Recipe, evaluated_splits
-from rftcore.errors import DataError, RecipeError, RftError, RunError, TrainerError
+from rftcore.errors import RecipeError, RftError, RunError, TrainerError
 from rftcore.plugins import Catalogue
+from rftcore.processor_check import ProcessorCheck
 from rftcore.runs import MANIFEST, RunFolder, storage_fault
 from rftcore.scoring import Failure, Scorer
 from rftcore.signals import StopRequest, Terminated
@@ -38,7 +39,7 @@ from rftcore.training.checkpoints import (
     without_key_warnings,
 )
 from rftcore.training.fields import check_fields, grpo_config, sft_config
-from rftcore.training.lengths import Limit, exceeded, targets_of
+from rftcore.training.lengths import Limit, Targets, exceeded
 from rftcore.types import Gain, Sample, SplitScore, Task
 
 Result = tuple[SplitScore, Sequence[Any]]  # the score, and what was answered
@@ -119,10 +120,22 @@ def preflight(job: Job) -> None:
 def _check_data(job: Job, sft: Any, grpo: Any) -> None:
     """Read every sample once; record what the run's data is. sft, grpo: TRL's configurations."""
     parts, recipe = slices(job), job.recipe
+    check = ProcessorCheck(job.model, job.task.prompt)
     targets = None
     if recipe.sft.enabled and recipe.sft.check_lengths:
-        targets = targets_of(job.model, job.task.prompt, sft.max_length)
-    checked = _checked(job, parts, targets.see if targets else None)
+        targets = Targets(lambda text: models.reply_tokens(check.processor, text))
+
+    def also(sample: Sample, split: str) -> None:
+        tokens = check.see(sample, split)
+        if targets:
+            targets.see(sample, split, tokens)
+
+    checked = _checked(job, parts, also)
+    if recipe.grpo.enabled:
+        check.refuse_mixture("rl")
+    check.refuse_long()
+    for warning in _crowded(job, check, grpo):
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
     if targets:
         found = exceeded(targets, recipe, sft, grpo, evaluated=bool(_splits(job)))
         _refuse_or_warn(list(found), recipe)
@@ -136,6 +149,8 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
             "shared_images": {shared.split: shared.samples for shared in checked.shared},
             "prompt_hash": checked.prompt_hash,
             "prompt_example": job.task.prompt(parts[0][0]).text,
+            "rows_with_images": {split: shown.images for split, shown in check.splits.items()},
+            "opens_think": _opens_think(job, check, parts[0][0]),
         },
     )
     job.run.mark_done("data")
@@ -171,6 +186,28 @@ def _finished(job: Job) -> bool:
     recipe = job.recipe
     last = "grpo" if recipe.grpo.enabled else "sft" if recipe.sft.enabled else "start"
     return _done(job, last)
+
+
+def _crowded(job: Job, check: ProcessorCheck, grpo: Any) -> Iterator[str]:
+    """Warnings for prompts that leave no room in the context for what the policy may write."""
+    if job.recipe.grpo.enabled:
+        most = grpo.max_completion_length
+        yield from check.crowded("rl", "grpo.max_completion_length", most)
+    for split in _splits(job):
+        most = job.recipe.evaluation.max_new_tokens
+        yield from check.crowded(split, "evaluation.max_new_tokens", most)
+
+
+def _opens_think(job: Job, check: ProcessorCheck, sample: Sample) -> bool:
+    """Whether completions begin inside the reasoning; a line if they do."""
+    found = models.opens_think(check.processor, job.task.prompt(sample))
+    if found:
+        print(
+            f"the chat template of {job.model} ends a prompt in <think>: completions begin inside "
+            "the reasoning",
+            flush=True,
+        )
+    return found
 
 
 def _refuse_or_warn(exceeded: Sequence[Limit], recipe: Recipe) -> None:
@@ -220,12 +257,13 @@ def check_vision(job: Job) -> None:
     if not settings.enabled or job.run.done("vision_check"):
         return
     processes.wait()  # nobody may see it done before everybody has asked
-    part = data.take(job.task, slices(job)[0].split, settings.samples)
-    if not part[0].images:
-        raise DataError(f"task {job.task.name!r} has no images; set vision_check.enabled=false")
+    samples = vision.choose(slices(job), settings.samples)
+    if not samples:
+        if processes.is_main():
+            print("no sample has an image: the vision check is left out", flush=True)
+        return
     policy = load_policy(job, job.model)
-    samples = list(part)
-    shift = models.check_vision(
+    shift = vision.check_vision(
         policy,
         [job.task.prompt(s) for s in samples],
         [prompts.sft_target(s) if s.cot else s.gold for s in samples],
