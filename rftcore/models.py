@@ -56,16 +56,16 @@ def load(source: str | Path, *, dtype: str = "auto", device: str | None = None) 
     dtype = _reading_dtype(device) if dtype == "auto" else dtype
     processor = load_processor(source)
     models: Any = AutoModelForImageTextToText  # untyped in transformers
-    try:
-        with _loading(source):
+    with _loading(source):
+        try:
             model, report = models.from_pretrained(
                 source, dtype=getattr(torch, dtype), output_loading_info=True
             )
-    except (SafetensorError, RuntimeError) as error:
-        raise ModelError(
-            f"the weights of model {str(source)!r} cannot be read: {_one_line(error)}. "
-            "They are cut off, or are not those of its config.json: copy or save them again"
-        ) from error
+        except (SafetensorError, RuntimeError) as error:
+            raise ModelError(
+                f"the weights of model {str(source)!r} cannot be read: {_told(error)}. "
+                "They are cut off, or are not those of its config.json: copy or save them again"
+            ) from error
     _require_every_weight(source, report)
     return Policy(model.to(device), processor, str(source))
 
@@ -102,10 +102,6 @@ def _require_every_weight(source: str | Path, report: Mapping[str, Any]) -> None
             f"the weights of model {str(source)!r} are not those of its config.json: "
             f"{'; '.join(faults)}. Check that its folder holds one whole model"
         )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def load_processor(source: str | Path) -> Any:
