@@ -10,7 +10,6 @@ appended; a line torn by a kill is dropped when the next one is written or read.
 
 import errno
 import fcntl
-import json
 import os
 import platform
 import re
@@ -24,6 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
+from rftcore import jsontext
 from rftcore.errors import RunError
 
 RECIPE, MANIFEST, STATE = "recipe.yaml", "manifest.json", "state.json"
@@ -148,7 +148,7 @@ class RunFolder:
         target = self.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         half = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        with half.open("w", encoding="utf-8") as file:
+        with half.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -157,13 +157,13 @@ class RunFolder:
 
     def write_json(self, name: str, value: object) -> Path:
         """Write a JSON file, atomically."""
-        return self.write_text(name, json.dumps(value, indent=2, default=str) + "\n")
+        return self.write_text(name, jsontext.dumps(value, indent=2) + "\n")
 
     def read_json(self, name: str) -> Any:
         """Read a JSON file. Raises `RunError` if it is missing or damaged."""
         path = self.path / name
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            return jsontext.loads(path.read_bytes())
         except FileNotFoundError as error:
             raise RunError(f"run {self.path} has no {name}: has that phase run?") from error
         except ValueError as error:
@@ -186,7 +186,7 @@ class RunFolder:
             _drop_torn_line(file)
             if most_bytes is not None and file.seek(0, os.SEEK_END) > most_bytes:
                 return
-            file.write(json.dumps(value, default=str).encode() + b"\n")
+            file.write(jsontext.line(value).encode())
 
     def read_jsonl(self, name: str) -> list[Any]:
         """All whole lines; [] if there is no such file. Raises `RunError` for a damaged one."""
@@ -197,7 +197,7 @@ class RunFolder:
         values = []
         for number, line in enumerate(lines, 1):
             try:
-                values.append(json.loads(line))
+                values.append(jsontext.loads(line))
             except ValueError as error:
                 raise RunError(f"{path} line {number} is damaged: {error}") from error
         return values
@@ -205,7 +205,7 @@ class RunFolder:
     def keep_jsonl(self, name: str, keep: Callable[[Any], bool]) -> None:
         """Drop lines, atomically: what a resumed run will write a second time."""
         lines = [value for value in self.read_jsonl(name) if keep(value)]
-        self.write_text(name, "".join(json.dumps(value) + "\n" for value in lines))
+        self.write_text(name, "".join(map(jsontext.line, lines)))
 
     # --- progress ---
 

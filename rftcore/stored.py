@@ -9,11 +9,11 @@ the answers that an evaluation writes are rows as they stand.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rftcore import jsontext
 from rftcore.data import dataset_of, take
 from rftcore.errors import DataError
 from rftcore.types import Sample, Task
@@ -34,7 +34,7 @@ class Stored:
 
 def write_rows(rows: Iterable[Mapping[str, Any]]) -> str:
     """The text of a file with these rows, one a line."""
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return "".join(map(jsontext.line, rows))
 
 
 def read_rows(lines: Iterable[str], name: str, task: Task) -> list[Stored]:
@@ -72,7 +72,7 @@ def groups(rows: Sequence[Stored]) -> list[int] | None:
 
 def _row(line: str, number: int, place: str, reader: _Reader) -> Stored:
     try:
-        row = json.loads(line)
+        row = jsontext.loads(line)
     except ValueError as error:
         raise DataError(f"{place} is not JSON: {error}") from error
     _check(row, place)

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from rftcore import builtin, cli
+from rftcore import builtin, cli, parsers
 from rftcore.errors import VisionError
 from rftcore.hookspecs import hookimpl
-from rftcore.types import SplitScore
+from rftcore.types import Prompt, SplitScore
 
 RFT = Path(sys.executable).with_name("rft")
 
@@ -31,6 +31,7 @@ class FakeJob:
     run: Any
     catalogue: Any
     evaluate: Any
+    stop: Any = None
 
 
 class Training:
@@ -542,3 +543,24 @@ def test_a_misspelt_trl_setting_is_refused_before_a_model_loads(tmp_path):
     assert "Did you mean 'learning_rate'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "o").exists()
+
+
+def test_text_that_the_terminal_cannot_encode_is_printed_escaped(world, fakes):
+    task = replace(fakes.numbers(), prompt=lambda sample: Prompt("half \ud83d of a pair"))
+    world("odd", fakes.tasks(odd=lambda: task))
+    done = rft("tasks", "show", "odd")
+
+    assert done.exit_code == 0
+    assert r"half \ud83d of a pair" in done.output
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_score_prints_any_text(more, world, fakes):
+    task = replace(fakes.numbers(), parser=parsers.Text())
+    world("odd", fakes.tasks(odd=lambda: task))
+    row = {"completion": "<think>x</think><answer>\ud83d</answer>", "gold": "5"}
+    Path("rows.jsonl").write_text(json.dumps(row) + "\n")
+    done = rft("score", "odd", "rows.jsonl", *more)
+
+    assert done.exit_code == 0
+    assert r"\ud83d" in done.output

@@ -4,6 +4,7 @@ The group turns an `RftError` into one message and exit code 2, once, for all
 commands; RFT_DEBUG=1 shows the traceback instead.
 """
 
+import io
 import os
 import sys
 from functools import cache
@@ -58,6 +59,9 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run, and turn what a user can fix into one message."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # text of models and data may not encode
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().main(*args, **kwargs)
         except RftError as error:

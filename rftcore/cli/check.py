@@ -1,6 +1,5 @@
 """`rft plugins check`: whether a task keeps the laws, and what to do where it does not."""
 
-import json
 import sys
 import time
 from collections import Counter
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rftcore import jsontext
 from rftcore.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -119,4 +119,4 @@ def _as_json(trial: "Trial", results: "Sequence[Result]", seconds: float) -> str
         for result in results
     ]
     told = {"task": trial.name, "seed": trial.settings.seed, "seconds": round(seconds, 1)}
-    return json.dumps({**told, "laws": rows}, indent=2)
+    return jsontext.dumps({**told, "laws": rows}, indent=2)

@@ -1,6 +1,5 @@
 """`rft data`: is the data right, and is it fast enough."""
 
-import json
 import os
 import tempfile
 import time
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rftcore import jsontext
 from rftcore.cli.tables import table
 from rftcore.errors import DataError
 
@@ -117,7 +117,7 @@ def _task(task: str, dataset: dict[str, Any], settings: Sequence[str]) -> "Task"
 
 
 def _as_json(report: "Report") -> str:
-    return json.dumps({**asdict(report), "kinds": report.kinds}, indent=2, ensure_ascii=False)
+    return jsontext.dumps({**asdict(report), "kinds": report.kinds}, indent=2)
 
 
 def _as_text(report: "Report") -> Iterator[str]:

@@ -3,7 +3,6 @@
 Or on a suite, which measures the model itself: then no task, and no recipe, is involved.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rftcore import jsontext
 from rftcore.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ def _say(
         return
     click.echo(table)
     if paths.report:
-        _write("--json", paths.report, json.dumps(report, indent=2) + "\n")
+        _write("--json", paths.report, jsontext.dumps(report, indent=2) + "\n")
     if paths.answers:
         _write("--answers", paths.answers, write_rows(answers))
 

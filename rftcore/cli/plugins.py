@@ -1,6 +1,5 @@
 """`rft plugins`: who offers what, and what is broken."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rftcore import jsontext
 from rftcore.cli.check import check
 from rftcore.plugins.offers import KINDS
 
@@ -39,7 +39,7 @@ def list_(as_json: bool) -> None:
     from rftcore.plugins import Catalogue  # not for --help
 
     rows = Catalogue.load().rows()
-    click.echo(json.dumps([asdict(row) for row in rows], indent=2) if as_json else _table(rows))
+    click.echo(jsontext.dumps([asdict(row) for row in rows], indent=2) if as_json else _table(rows))
 
 
 @plugins.command()
@@ -64,7 +64,7 @@ def info(name: str, kind: str | None, as_json: bool) -> None:
     catalogue = Catalogue.load()
     offer = catalogue.find(kind, name) if kind else catalogue.find_any(name)
     about = describe(catalogue, offer, name)
-    click.echo(json.dumps(asdict(about), indent=2, default=str) if as_json else text_of(about))
+    click.echo(jsontext.dumps(asdict(about), indent=2) if as_json else text_of(about))
 
 
 @plugins.command()
@@ -85,7 +85,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
     checkups = examine()
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in checkups], indent=2))
+        click.echo(jsontext.dumps([asdict(one) for one in checkups], indent=2))
     else:
         click.echo(_report(checkups))
     ctx.exit(int(any(one.findings for one in checkups)))

@@ -1,6 +1,5 @@
 """`rft replay`: a run's rollouts, scored again with the plugins of today."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rftcore import jsontext
 from rftcore.cli.tables import table
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def replay(ctx: click.Context, run: Path, as_json: bool) -> None:
 
     found = score_again(RunFolder.open(run), Catalogue.load())
     if as_json:
-        click.echo(json.dumps({**asdict(found), "changed": found.changed}, indent=2))
+        click.echo(jsontext.dumps({**asdict(found), "changed": found.changed}, indent=2))
     else:
         click.echo("\n".join(_text(found)))
     if found.changes:

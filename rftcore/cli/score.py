@@ -1,6 +1,5 @@
 """`rft score`: what a task's rewards say about completions in a file, without a model."""
 
-import json
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rftcore import jsontext
 from rftcore.cli.tables import table
 from rftcore.errors import DataError
 
@@ -65,7 +65,7 @@ def score(
         texts, samples = [row.completion for row in rows], [row.sample for row in rows]
         scores = scorer.score(texts, samples, step=step, groups=groups(rows), tokens=tokens)
     if as_json:
-        click.echo(json.dumps(_report(made, rows, scores, failures), indent=2, ensure_ascii=False))
+        click.echo(jsontext.dumps(_report(made, rows, scores, failures), indent=2))
     else:
         click.echo("\n".join(_text(made, rows, scores, failures)))
     if any(part.failed for one in scores for part in one.parts.values()):

@@ -1,0 +1,74 @@
+"""JSON that every parser reads, written and read in one way.
+
+JSON has no NaN and no infinity: they are written as null. A text may contain half of a
+surrogate pair, which UTF-8 cannot carry, and characters at which some readers end a line:
+both are written as escapes, so that a file is valid UTF-8 and has one value per line.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import numbers
+import re
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+# C1 controls and line separators end a line for `str.splitlines`; halves of surrogate pairs
+# have no UTF-8. The encoder itself escapes what is below a space.
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def dumps(value: object, *, indent: int | None = None) -> str:
+    """The JSON text of a value, without a line break at its end.
+
+    NaN and infinities become null. Mappings, sequences, sets and numbers of any type, such as
+    NumPy's, become JSON's own; any other object becomes its `str`.
+    """
+    text = json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def line(value: object) -> str:
+    """A value as one line of a JSON Lines file."""
+    return dumps(value) + "\n"
+
+
+def loads(text: str | bytes) -> Any:
+    """Read JSON text strictly. Raises `ValueError` for anything else, NaN and 1e999 included."""
+    try:
+        return json.loads(text, parse_constant=_refused, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def plain(value: object) -> Any:
+    """The value in JSON's own types."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    if isinstance(value, Mapping):
+        return {_key(key): plain(each) for key, each in value.items()}
+    if isinstance(value, Sequence | Set) and not isinstance(value, bytes | bytearray):
+        return [plain(each) for each in value]
+    return str(value)
+
+
+def _key(key: object) -> str:
+    made = plain(key)
+    return made if isinstance(made, str) else json.dumps(made)
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits[:20]} is too large for a number")
+    return number
