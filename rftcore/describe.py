@@ -53,20 +53,25 @@ class Description:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-def describe(catalogue: Catalogue, offer: Offer, name: str) -> Description:
+def describe(
+    catalogue: Catalogue, offer: Offer, name: str, made: Task | None = None
+) -> Description:
     """Everything about a component; it is made with its defaults, unless an option has none.
 
-    `name` is what reaches it. Models and suites are not made: that may take long.
+    `name` is what reaches it; `made` is a task that is made already, with options. Models and
+    suites are not made: that may take long.
     Raises: RftError if it cannot be made.
     """
     file, line = _source(offer.factory)
     details: Mapping[str, Any] = {}
     summary = _first_line(offer.factory)
     needs = [p for p in offer.options.values() if p.default is p.empty]
-    if offer.kind in DETAILS and not needs:
-        made = catalogue.task(name) if offer.kind == "task" else catalogue.make(offer.kind, name)
-        details = DETAILS[offer.kind](made)
-        summary = getattr(made, "summary", "") or summary
+    if offer.kind in DETAILS and (made or not needs):
+        one = made or (
+            catalogue.task(name) if offer.kind == "task" else catalogue.make(offer.kind, name)
+        )
+        details = DETAILS[offer.kind](one)
+        summary = getattr(one, "summary", "") or summary
     return Description(
         kind=offer.kind,
         name=offer.name,

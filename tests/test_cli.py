@@ -424,6 +424,56 @@ def test_preview_refuses_what_it_cannot_draw(arguments, says):
     assert says in done.stderr
 
 
+def rows_of_a_file(*sizes):
+    """A file of one row with images of these sizes."""
+    names = [f"{at}.png" for at in range(len(sizes))]
+    for name, size in zip(names, sizes, strict=True):
+        Image.new("RGB", size, "red").save(name)
+    row = {"question": "How many?", "answer": 3, "images": names, "split": "rl"}
+    Path("own.jsonl").write_text(json.dumps(row) + "\n")
+    return ("--set", "dataset.path=own.jsonl")
+
+
+@pytest.mark.parametrize("sizes", [[(20, 30)], [(900, 1)], [(1, 3000)], [(9, 9)] * 40])
+def test_preview_draws_a_dataset_put_in_place_of_the_tasks_own(sizes):
+    done = rft("tasks", "preview", "numbers", *rows_of_a_file(*sizes), *("--split", "rl"), *OUT)
+
+    assert (done.exit_code, done.output) == (0, "grid.png: 1 samples of rl\n")
+    with Image.open("grid.png") as grid:
+        assert grid.height < 1500
+        assert any(color == (255, 0, 0) for _, color in grid.getcolors(1 << 20))
+
+
+OUT = ("--out", "grid.png")
+
+
+def test_show_describes_the_task_with_what_is_set():
+    own = rft("tasks", "show", "numbers", *rows_of_a_file((9, 9)), "--set", "task_options.high=3")
+
+    assert own.exit_code == 0, own.stderr
+    assert "Integer(low=0, high=3" in own.output
+    assert "ood-big" not in own.output
+    assert rft("tasks", "show", "numbers").output != own.output
+
+
+@pytest.mark.parametrize("command", [("show",), ("preview", *OUT)])
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("task_options.hihg=3", "Did you mean 'high'"),
+        ("dataset.path=nowhere.jsonl", "there is no such file or folder"),
+        ("sft.batch_size=3", "--set sft.batch_size: this does not change what the task is"),
+        ("high", "write key=value"),
+    ],
+)
+def test_a_setting_that_a_task_does_not_have_is_refused(command, setting, says):
+    name, *options = command
+    done = rft("tasks", name, "numbers", *options, "--set", setting)
+
+    assert done.exit_code == 2
+    assert says in done.stderr
+
+
 @pytest.fixture
 def measured(monkeypatch):
     """Stands in for the measurement; remembers what was measured."""

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rftcore.types import Sample
 
 WIDTH, MARGIN, COLUMNS = 460, 18, 3  # of a cell, in pixels
+TALLEST, MOST = 900, 6  # of an image, in pixels; images of a sample that are drawn
 INK, FAINT, RIGHT = "#1b1b1f", "#5c5f66", "#0b6e4f"
 PAPER, LINE = "#ffffff", "#d8d9de"
 TITLE, QUESTION, SMALL = 22, 19, 15  # font sizes, in pixels
@@ -61,13 +62,18 @@ def _write(draw: ImageDraw.ImageDraw, lines: Sequence[Text], top: int) -> None:
 
 
 def _images(sample: Sample) -> list[Image.Image]:
-    """The images at one width, side by side; small ones are enlarged."""
-    count = len(sample.images)
+    """The first images at one width, side by side; small ones are enlarged, tall ones smaller."""
+    opened = [image.open() for image in sample.images[:MOST]]
+    count = len(opened)
     if not count:
         return []
     width = (WIDTH - 2 * MARGIN - (count - 1) * MARGIN // 2) // count
-    opened = [image.open() for image in sample.images]
-    return [i.resize((width, round(i.height * width / i.width)), _filter(i, width)) for i in opened]
+    return [i.resize(_fitted(i, width), _filter(i, width)) for i in opened]
+
+
+def _fitted(image: Image.Image, width: int) -> tuple[int, int]:
+    scale = min(width / image.width, TALLEST / image.height)
+    return max(1, round(image.width * scale)), max(1, round(image.height * scale))
 
 
 def _filter(image: Image.Image, width: int) -> Image.Resampling:
@@ -78,7 +84,9 @@ def _lines(sample: Sample) -> list[Text]:
     parts = [(sample.question, QUESTION, INK), (f"answer: {sample.gold}", QUESTION, RIGHT)]
     if sample.cot:
         parts.append((sample.cot, SMALL, FAINT))
-    parts.append((sample.id, SMALL, FAINT))
+    more = len(sample.images) - MOST
+    name = f"{sample.id}, and {more} more images" if more > 0 else sample.id
+    parts.append((name, SMALL, FAINT))
     return [(line, size, ink) for text, size, ink in parts for line in _wrap(text, size)]
 
 

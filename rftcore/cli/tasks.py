@@ -1,14 +1,21 @@
 """`rft tasks`: what there is to train on, in words and in pictures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from rftcore.errors import DataError, RftError
+from rftcore.errors import DataError, RecipeError, RftError
 
 if TYPE_CHECKING:
     from rftcore.plugins import Catalogue
+    from rftcore.types import Task
+
+OF_A_TASK = ("task_options", "dataset", "rewards")  # settings that change what a task is
+set_option = click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting of the task."
+)
 
 
 @click.group()
@@ -39,20 +46,23 @@ def list_() -> None:
 
 @tasks.command()
 @click.argument("task")
-def show(task: str) -> None:
+@set_option
+def show(task: str, settings: tuple[str, ...]) -> None:
     """Show a task: options, splits, prompt, parser, rewards, and where it comes from.
 
-    The same as `rft plugins info TASK --kind task`.
+    The same as `rft plugins info TASK --kind task`, if nothing is set.
 
     \b
     Example:
       rft tasks show counting
+      rft tasks show counting --set dataset.path=FOLDER
     """
     from rftcore.cli.description import text_of
     from rftcore.describe import describe
 
     catalogue = _catalogue()
-    click.echo(text_of(describe(catalogue, catalogue.find("task", task), task)))
+    made = _made(catalogue, task, settings) if settings else None
+    click.echo(text_of(describe(catalogue, catalogue.find("task", task), task, made)))
 
 
 @tasks.command()
@@ -60,19 +70,21 @@ def show(task: str) -> None:
 @click.option("--split", default="sft", show_default=True, help="Which split to draw from.")
 @click.option("--count", default=6, show_default=True, type=click.IntRange(1, 100))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The PNG to write.")
-def preview(task: str, split: str, count: int, out: Path) -> None:
-    """Draw samples with question, answer and reasoning, as one picture.
+@set_option
+def preview(task: str, split: str, count: int, out: Path, settings: tuple[str, ...]) -> None:
+    """Draw samples with question, answer and reasoning, as one image.
 
     \b
     Example:
       rft tasks preview counting --split ood-vehicles --out grid.png
+      rft tasks preview counting --set dataset.path=FOLDER --out grid.png
     """
     from rftcore.cli.preview import grid
     from rftcore.data import take
 
-    part = take(_catalogue().task(task), split, count)
+    part = take(_made(_catalogue(), task, settings), split, count)
     if out.suffix.lower() != ".png":
-        raise DataError(f"--out {out}: the picture is a PNG, so end its name in .png")
+        raise DataError(f"--out {out}: the image is a PNG, so end its name in .png")
     part.prepare()
     samples = list(part)
     try:
@@ -80,6 +92,19 @@ def preview(task: str, split: str, count: int, out: Path) -> None:
     except OSError as error:
         raise DataError(f"--out {out}: {error.strerror or error}") from error
     click.echo(f"{out}: {len(samples)} samples of {split}")
+
+
+def _made(catalogue: "Catalogue", task: str, settings: Sequence[str]) -> "Task":
+    """The task as `rft train` would make it. Raises `RecipeError` for settings of a run."""
+    from rftcore.config import load_recipe, parse_override
+
+    for origin, layer in map(parse_override, settings):
+        if not layer.keys() <= {*OF_A_TASK}:
+            raise RecipeError(
+                f"{origin}: this does not change what the task is; here you can set "
+                f"{', '.join(f'{section}.NAME' for section in OF_A_TASK)}"
+            )
+    return catalogue.task_of(load_recipe(("TASK", {"task": task}), overrides=settings))
 
 
 def _catalogue() -> "Catalogue":
