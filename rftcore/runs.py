@@ -155,18 +155,27 @@ class RunFolder:
         half.replace(target)
         return target
 
+    def read_text(self, name: str) -> str:
+        """Read a file. Raises `RunError` if it is missing or is not UTF-8."""
+        path = self.path / name
+        try:
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise RunError(f"run {self.path} has no {name}: has that phase run?") from error
+        except UnicodeDecodeError as error:
+            raise RunError(f"{path} is damaged ({error}): start the run again") from error
+
     def write_json(self, name: str, value: object) -> Path:
         """Write a JSON file, atomically."""
         return self.write_text(name, jsontext.dumps(value, indent=2) + "\n")
 
     def read_json(self, name: str) -> Any:
         """Read a JSON file. Raises `RunError` if it is missing or damaged."""
-        path = self.path / name
+        text = self.read_text(name)
         try:
-            return jsontext.loads(path.read_bytes())
-        except FileNotFoundError as error:
-            raise RunError(f"run {self.path} has no {name}: has that phase run?") from error
+            return jsontext.loads(text)
         except ValueError as error:
+            path = self.path / name
             raise RunError(f"{path} is damaged ({error}): start the run again") from error
 
     def update_json(self, name: str, facts: Mapping[str, Any]) -> None:
@@ -204,8 +213,10 @@ class RunFolder:
 
     def keep_jsonl(self, name: str, keep: Callable[[Any], bool]) -> None:
         """Drop lines, atomically: what a resumed run will write a second time."""
-        lines = [value for value in self.read_jsonl(name) if keep(value)]
-        self.write_text(name, "".join(map(jsontext.line, lines)))
+        lines = self.read_jsonl(name)
+        kept = [value for value in lines if keep(value)]
+        if len(kept) < len(lines):
+            self.write_text(name, "".join(map(jsontext.line, kept)))
 
     # --- progress ---
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -185,7 +186,7 @@ def _finished(job: Job) -> bool:
     """Whether nothing is left to train or to evaluate."""
     recipe = job.recipe
     last = "grpo" if recipe.grpo.enabled else "sft" if recipe.sft.enabled else "start"
-    return _done(job, last)
+    return job.run.done(f"evaluate:{last}")
 
 
 def _crowded(job: Job, check: ProcessorCheck, grpo: Any) -> Iterator[str]:
@@ -442,11 +443,14 @@ def _forget_after(job: Job, phase: str, step: int) -> None:
         job.run.keep_jsonl("rollouts.jsonl", lambda r: r["step"] <= step)
 
 
-def new_scorer(job: Job, phase: str) -> Scorer:
-    """A scorer as the recipe says, whose failures are kept in the run folder."""
+def new_scorer(job: Job, phase: str, about: Mapping[str, Any] = MappingProxyType({})) -> Scorer:
+    """A scorer as the recipe says, whose failures are kept in the run folder.
+
+    about: what else a failure's line contains; it is read when the failure is recorded.
+    """
 
     def record(failure: Failure) -> None:
-        line = {"phase": phase, **asdict(failure)}
+        line = {"phase": phase, **about, **asdict(failure)}
         job.run.append_jsonl(FAILURES, line, most_bytes=FAILURES_KEPT)
 
     return Scorer.of(job.task, job.recipe, record)
@@ -458,57 +462,111 @@ def evaluate_start(job: Job) -> None:
     A base model that never saw the tags would score nothing with the
     reasoning prompt, and any training would look like a gain.
     """
-    if not _done(job, "start"):
-        policy = load_policy(job, job.model)
-        asked = ["reason", "direct"] if job.task.direct_prompt and "val" in _splits(job) else []
-        with new_scorer(job, "evaluate:start") as scorer:
-            tried = [_score(job, policy, scorer, "val", prompt) for prompt in asked]
-        best = max(tried, key=lambda result: result[0].accuracy, default=None)
-        prompt = best[0].prompt if best else "reason"
-        known = {"val": best} if best else {}
-        _measure(job, "start", policy, prompt, known)
-    job.scores["start"] = _scores(job, "start")
+    both = job.task.direct_prompt and "val" in _splits(job)
+    _measure(job, "start", job.model, ("reason", "direct") if both else ("reason",))
 
 
 def evaluate_stage(job: Job, stage: str) -> None:
     """Score the newest policy on every split, or read the scores back."""
-    if not _done(job, stage):
-        _measure(job, stage, load_policy(job, latest(job)))
+    _measure(job, stage, latest(job), ("reason",))
+
+
+def _measure(job: Job, stage: str, source: str | Path, asked: Sequence[str]) -> None:
+    """Score the policy in `source` on every split, unless that is done.
+
+    asked: names of prompts. Of several, all are tried on `val`, and the best there is used.
+    """
+    phase = f"evaluate:{stage}"
+    if not job.run.done(phase):
+        evaluation = _Evaluation(job, stage, source, asked)
+        processes.wait()  # nobody may write before everybody has read what is there
+        job.catalogue.hooks.rft_phase_start(phase=phase)
+        scores = evaluation.run()
+        job.run.mark_done(phase)
+        processes.wait()
+        accuracies = {score.split: score.accuracy for score in scores}
+        job.catalogue.hooks.rft_phase_end(phase=phase, metrics=accuracies)
     job.scores[stage] = _scores(job, stage)
 
 
-def _measure(
-    job: Job,
-    stage: str,
-    policy: models.Policy,
-    prompt: str = "reason",
-    known: Mapping[str, Result] = MappingProxyType({}),
-) -> None:
-    """Score `policy` on every split that is not `known` yet; write scores and completions."""
-    processes.wait()
-    job.catalogue.hooks.rft_phase_start(phase=f"evaluate:{stage}")
-    with new_scorer(job, f"evaluate:{stage}") as scorer:
-        results = [known.get(s) or _score(job, policy, scorer, s, prompt) for s in _splits(job)]
-    for score, answered in results:
-        rows = write_rows(each.record() for each in answered)
-        job.run.write_text(f"evaluation/{stage}-{score.split}.jsonl", rows)
-    job.run.write_json(f"evaluation/{stage}.json", [asdict(score) for score, _ in results])
-    job.run.mark_done(f"evaluate:{stage}")
-    processes.wait()
-    accuracies = {score.split: score.accuracy for score, _ in results}
-    job.catalogue.hooks.rft_phase_end(phase=f"evaluate:{stage}", metrics=accuracies)
+class _Evaluation:
+    """The splits of one stage. Each is written when it is measured, so a killed run keeps it.
+
+    Several prompts are tried on `val` as stages of their own, such as "start-direct"; what the
+    best of them scored there is then also the score of `stage`.
+    """
+
+    def __init__(self, job: Job, stage: str, source: str | Path, asked: Sequence[str]) -> None:
+        self._job, self._stage, self._source = job, stage, source
+        self._tried = {prompt: f"{stage}-{prompt}" for prompt in asked}
+        names = [stage, *self._tried.values()]
+        self._known = {name: {s.split: s for s in _scores(job, name)} for name in names}
+        self._about: dict[str, Any] = {}
+
+    def run(self) -> list[SplitScore]:
+        """Measure what is missing; the scores of all splits."""
+        try:
+            prompt = self._best_prompt()
+            return [self._split(self._stage, split, prompt) for split in _splits(self._job)]
+        finally:
+            if "_scorer" in vars(self):
+                self._scorer.close()
+
+    def _best_prompt(self) -> str:
+        if len(self._tried) == 1:
+            return next(iter(self._tried))
+        tried = [self._split(name, "val", prompt) for prompt, name in self._tried.items()]
+        best = max(tried, key=lambda score: score.accuracy)
+        if "val" not in self._known[self._stage]:
+            name = self._tried[best.prompt]
+            self._write(self._stage, best, self._job.run.read_text(_rows(name, "val")))
+        return best.prompt
+
+    def _split(self, name: str, split: str, prompt: str) -> SplitScore:
+        """The score of one split, under the name of its files; measured unless it is known."""
+        if split not in self._known[name]:
+            self._about.update(split=split, prompt=prompt)
+            self._forget_failures()
+            score, answered = _score(self._job, self._policy, self._scorer, split, prompt)
+            self._write(name, score, write_rows(each.record() for each in answered))
+        return self._known[name][split]
+
+    def _write(self, name: str, score: SplitScore, rows: str) -> None:
+        """Write one split: its rows, then the scores so far, which make it known."""
+        known = self._known[name]
+        known[score.split] = score
+        self._job.run.write_text(_rows(name, score.split), rows)
+        scores = [asdict(known[split]) for split in _splits(self._job) if split in known]
+        self._job.run.write_json(f"evaluation/{name}.json", scores)
+        processes.wait()  # the others may read it
+
+    def _forget_failures(self) -> None:
+        """Drop the failures of a split that a kill has left half measured."""
+        about = {"phase": f"evaluate:{self._stage}", **self._about}
+        self._job.run.keep_jsonl(FAILURES, lambda line: not about.items() <= line.items())
+
+    @cached_property
+    def _policy(self) -> models.Policy:
+        return load_policy(self._job, self._source)
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        return new_scorer(self._job, f"evaluate:{self._stage}", self._about)
 
 
-def _scores(job: Job, stage: str) -> list[SplitScore]:
-    return [SplitScore(**row) for row in job.run.read_json(f"evaluation/{stage}.json")]
+def _rows(name: str, split: str) -> str:
+    return f"evaluation/{name}-{split}.jsonl"
+
+
+def _scores(job: Job, name: str) -> list[SplitScore]:
+    """The scores in a file of `evaluation/`, as far as they have been written."""
+    file = f"evaluation/{name}.json"
+    rows = job.run.read_json(file) if (job.run.path / file).exists() else []
+    return [SplitScore(**row) for row in rows]
 
 
 def _splits(job: Job) -> tuple[str, ...]:
     return evaluated_splits(job.recipe, data.dataset_of(job.task).splits)
-
-
-def _done(job: Job, stage: str) -> bool:
-    return job.run.done(f"evaluate:{stage}")
 
 
 def _score(job: Job, policy: models.Policy, scorer: Scorer, split: str, prompt: str) -> Result:

@@ -1,0 +1,126 @@
+"""A stage's splits are written one by one: a kill costs the split it hits, and no other."""
+
+import types
+from dataclasses import replace
+
+import pytest
+
+from rftcore.config import load_recipe
+from rftcore.evaluation import evaluate_split
+from rftcore.models import Completion
+from rftcore.runs import RunFolder
+from rftcore.training import loop
+from rftcore.types import Prompt, Term
+
+
+def fails_on_2(x):
+    if x.answer == 2:
+        raise KeyError("two")
+    return 1.0
+
+
+@pytest.fixture
+def job(monkeypatch, fakes):
+    """Makes a job over a run folder; its policy answers 2, or what the direct prompt gives away."""
+    task = fakes.numbers()
+    task = replace(
+        task,
+        direct_prompt=lambda sample: Prompt(sample.gold),
+        rewards={**task.rewards, "format": Term(fails_on_2, required=False)},
+    )
+    recipe = load_recipe(("test", {"task": "numbers", "scoring": {"error_budget": 99}}))
+    said = lambda text: Completion(text if text.isdigit() else "2", 1, clipped=False)  # noqa: E731
+    monkeypatch.setattr(
+        "rftcore.evaluation.generate", lambda policy, prompts, most: [said(p.text) for p in prompts]
+    )
+    monkeypatch.setattr(loop, "load_policy", lambda job, source: None)
+    hooks = types.SimpleNamespace(
+        rft_phase_start=lambda **_: None, rft_phase_end=lambda **_: None, rft_run_end=lambda **_: 0
+    )
+
+    def make(folder):
+        if not (folder / "manifest.json").exists():
+            RunFolder.create(folder, {}).unlock()
+        run, catalogue = RunFolder.open(folder), types.SimpleNamespace(hooks=hooks)
+        return loop.Job(task, recipe, "nano", run, catalogue, evaluate_split, progress=False)
+
+    return make
+
+
+def evaluated(job):
+    loop.evaluate_start(job)
+    loop.evaluate_stage(job, "sft")
+    return job
+
+
+def files(job):
+    return {str(p.relative_to(job.run.path)): p.read_text() for p in job.run.path.rglob("*.json*")}
+
+
+class Killed(BaseException):
+    """Stands in for a kill."""
+
+
+@pytest.mark.parametrize("at", range(18))
+def test_a_killed_and_resumed_evaluation_leaves_the_files_of_an_uninterrupted_one(
+    at, job, tmp_path, monkeypatch
+):
+    whole = evaluated(job(tmp_path / "whole"))
+    half, left = job(tmp_path / "half"), [at]
+
+    def write_text(run, name, text, write=RunFolder.write_text):
+        if left[0] == 0:
+            left[0] = -1
+            raise Killed
+        left[0] -= 1
+        return write(run, name, text)
+
+    monkeypatch.setattr(RunFolder, "write_text", write_text)
+    with pytest.raises(Killed):
+        evaluated(half)
+    resumed = evaluated(job(tmp_path / "half"))
+
+    assert files(resumed) == files(whole)
+    assert resumed.scores == whole.scores
+
+
+def test_only_the_missing_splits_are_measured_again(job, tmp_path):
+    first = job(tmp_path / "run")
+    measured = []
+
+    def evaluate(policy, task, split, *, prompt, **options):
+        measured.append((split, prompt))
+        if split == "ood-big" and len(measured) == 4:
+            raise Killed
+        return evaluate_split(policy, task, split, prompt=prompt, **options)
+
+    first.evaluate = evaluate
+    with pytest.raises(Killed):
+        loop.evaluate_start(first)
+    again = job(tmp_path / "run")
+    again.evaluate = evaluate
+    loop.evaluate_start(again)
+
+    assert measured == [
+        *(("val", "reason"), ("val", "direct"), ("test", "direct")),
+        *[("ood-big", "direct")] * 2,
+    ]
+
+
+def test_both_prompts_of_the_zero_shot_row_are_kept(job, tmp_path):
+    run = evaluated(job(tmp_path / "run")).run
+    tried = {p: run.read_json(f"evaluation/start-{p}.json")[0] for p in ("reason", "direct")}
+
+    assert [tried[p]["accuracy"] for p in tried] == [0.2, 1.0]
+    assert run.read_json("evaluation/start.json")[0] == tried["direct"]
+    assert run.read_jsonl("evaluation/start-val.jsonl") == run.read_jsonl(
+        "evaluation/start-direct-val.jsonl"
+    )
+    assert len(run.read_jsonl("evaluation/start-reason-val.jsonl")) == 5
+
+
+def test_a_finished_stage_loads_no_model(job, tmp_path, monkeypatch):
+    evaluated(job(tmp_path / "run"))
+    monkeypatch.setattr(loop, "load_policy", lambda *_: pytest.fail("loaded"))
+
+    assert list(evaluated(job(tmp_path / "run")).scores) == ["start", "sft"]
