@@ -129,6 +129,26 @@ class Checked:
     fingerprints: Mapping[str, str]
     prompt_hash: str
     shared: Sequence[Shared] = ()
+    remarks: Sequence[str] = ()  # what image files leave open, one line per kind
+
+
+class _Remarks:
+    """What image files leave open: how many, by kind, and the first row of each."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[int, str]] = {}
+
+    def add(self, kind: str, text: str) -> None:
+        """Count one image; `text` names its row."""
+        count, first = self._found.get(kind, (0, text))
+        self._found[kind] = count + 1, first
+
+    def lines(self) -> list[str]:
+        """One line per kind."""
+        return [
+            f"{kind} in {count} image{'s' * (count > 1)}, the first in {first}"
+            for kind, (count, first) in self._found.items()
+        ]
 
 
 def check(
@@ -152,14 +172,14 @@ def check(
     """
     for part in slices:
         part.prepare()
-    leaks, prompt_hash = _Leaks(), PromptHash()
+    leaks, prompt_hash, remarks = _Leaks(), PromptHash(), _Remarks()
     fingerprints = {}
     total = sum(len(part) for part in slices)
     with Bar(total, "checking data", "sample", show=progress) as bar:
         for part in slices:
             digest = hashlib.sha256()
             for sample in part:
-                pixels = check_sample(sample, task, needs_cot=part.split == "sft")
+                pixels = check_sample(sample, task, remarks.add, needs_cot=part.split == "sft")
                 leaks.add(sample, part.split, pixels)
                 prompt_hash.add(task.prompt, sample)
                 if task.direct_prompt is not None and part.split in direct:
@@ -169,11 +189,16 @@ def check(
                     also(sample, part.split)
                 bar.update()
             fingerprints[part.split] = digest.hexdigest()
-    return Checked(fingerprints, prompt_hash.hexdigest(), leaks.shared())
+    return Checked(fingerprints, prompt_hash.hexdigest(), leaks.shared(), remarks.lines())
 
 
-def check_sample(sample: Sample, task: Task, *, needs_cot: bool) -> list[str]:
-    """The hashes of its images' pixels. Raises `SampleError` if the sample cannot be used."""
+def check_sample(
+    sample: Sample, task: Task, remark: Callable[[str, str], None], *, needs_cot: bool
+) -> list[str]:
+    """The hashes of its images' pixels. Raises `SampleError` if the sample cannot be used.
+
+    `remark` is called with the kind and the text of what an image file leaves open.
+    """
     where = sample.origin or sample.id
     gold = parser_of(task).gold(sample.gold)
     if not gold.ok:
@@ -185,7 +210,10 @@ def check_sample(sample: Sample, task: Task, *, needs_cot: bool) -> list[str]:
     pixels = []
     for image in sample.images:
         try:
-            pixels.append(pixel_hash(image.open()))
+            decoded = image.decode()
+            pixels.append(pixel_hash(decoded.image))
+            for kind, text in decoded.remarks:
+                remark(kind, f"{where}: {text}")
         except SampleError as error:
             if str(error).startswith(where):  # its dataset has named the row already
                 raise

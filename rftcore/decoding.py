@@ -44,9 +44,7 @@ def image_findings(data: bytes) -> list[Remark]:
 
     Raises: whatever Pillow raises for bytes that do not decode.
     """
-    with _opened(data) as opened:
-        frames = _frames(opened)
-    return [*frames, *decode(data).remarks]
+    return list(decode(data).remarks)
 
 
 def decode(data: bytes) -> Decoded:
@@ -55,9 +53,10 @@ def decode(data: bytes) -> Decoded:
     Raises: TooLargeError if the image is too large, and whatever Pillow raises.
     """
     with _opened(data) as opened:
-        raw_mode = _raw_mode(opened)
+        frames, raw_mode = _frames(opened), _raw_mode(opened)
         opened.load()
-        return Decoded(*_rgb(_upright(opened), opened, raw_mode))
+        image, doubt = _rgb(_upright(opened), opened, raw_mode)
+        return Decoded(image, (*frames, *doubt))
 
 
 def pixel_hash(image: PilImage) -> str:

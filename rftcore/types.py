@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from rftcore.decoding import decode, size_of
+from rftcore.decoding import Decoded, decode, size_of
 from rftcore.errors import SampleError
 
 if TYPE_CHECKING:
@@ -56,7 +56,14 @@ class Image:
 
         Raises: `SampleError` naming the image if that fails.
         """
-        return self._by(decode).image
+        return self.decode().image
+
+    def decode(self) -> Decoded:
+        """What `open` returns, and what the file leaves open about it.
+
+        Raises: `SampleError` naming the image if that fails.
+        """
+        return self._by(decode)
 
     def size(self) -> tuple[int, int]:
         """Width and height of what `open` returns, without decoding the pixels.

@@ -1,5 +1,6 @@
 """What is wrong with data is said before a model loads, with its origin."""
 
+import io
 from dataclasses import replace
 
 import pytest
@@ -103,3 +104,21 @@ def test_rows_open_their_images_only_when_they_are_read():
     assert rows[0]["images"][0].size == (1, 1)
     with pytest.raises(SampleError):
         rows[1]
+
+
+def animation(*colors):
+    from PIL import Image as pil
+
+    buffer = io.BytesIO()
+    first, *others = (pil.new("RGB", (4, 4), color) for color in colors)
+    first.save(buffer, "GIF", save_all=True, append_images=others)
+    return Image.from_bytes(buffer.getvalue())
+
+
+def test_what_image_files_leave_open_is_one_line_per_kind_with_its_first_row():
+    moving = [sample(color, images=(animation("white", color),)) for color in ("red", "blue")]
+    found = checked(sft=[sample("a"), *moving]).remarks
+
+    assert len(found) == 1
+    assert found[0].startswith("several frames in 2 images, the first in rows.jsonl row red: 2 fr")
+    assert checked(sft=[sample("a")]).remarks == []

@@ -141,8 +141,8 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
         found = exceeded(targets, recipe, sft, grpo, evaluated=bool(_splits(job)))
         _refuse_or_warn(list(found), recipe)
         job.run.update_json(MANIFEST, {"sft_targets": targets.facts()})
-    for shared in checked.shared:
-        print(f"warning: {shared}", file=sys.stderr, flush=True)
+    for warning in (*map(str, checked.shared), *checked.remarks):
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
     job.run.update_json(
         MANIFEST,
         {
