@@ -28,6 +28,7 @@ from rftcore.config import Recipe
 from rftcore.data import Rows, Slice, take
 from rftcore.models import Policy, freeze
 from rftcore.scoring import Outcome, Score, Scorer
+from rftcore.training.adapt import adapt
 from rftcore.training.fields import grpo_config
 from rftcore.training.rows import as_dataset
 from rftcore.training.shared_prefix import SharedPrompts
@@ -54,6 +55,7 @@ def grpo_trainer(
     """
     from trl.trainer.grpo_trainer import GRPOTrainer
 
+    adapt(policy.model)
     freeze(policy, recipe.grpo.freeze)
     shared = SharedPrompts(recipe.grpo.shared_prefix)
     part = take(task, "rl", recipe.grpo.samples)

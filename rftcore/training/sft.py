@@ -12,6 +12,7 @@ from rftcore import prompts
 from rftcore.config import Recipe
 from rftcore.data import Rows, take
 from rftcore.models import Policy, freeze
+from rftcore.training.adapt import adapt
 from rftcore.training.fields import sft_config
 from rftcore.training.rows import as_dataset
 from rftcore.types import Task
@@ -21,6 +22,7 @@ def sft_trainer(policy: Policy, task: Task, recipe: Recipe, out: Path, callbacks
     """A trainer over the `sft` split, ready for `.train()`."""
     from trl.trainer.sft_trainer import SFTTrainer
 
+    adapt(policy.model)
     freeze(policy, recipe.sft.freeze)
     rows = Rows(take(task, "sft", recipe.sft.samples), task.prompt, prompts.sft_target)
     return SFTTrainer(

@@ -1,0 +1,104 @@
+"""Two repairs that a model gets before it is trained, on the instance and through public methods.
+
+- `enable_input_require_grads` of transformers expects embeddings to return a tensor. Some
+  vision towers (Swin, which nano has) return a tuple, and activation checkpointing fails.
+- A static key-value cache takes the dtype of the first keys. Under autocast, rotary positions
+  make keys float32 while values stay bfloat16, and storing the values fails.
+
+Seen with transformers 5.23; tests/test_adapt.py shows when one is no longer needed.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Iterator
+from types import MethodType
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.cache_utils import StaticCache, StaticLayer
+
+
+def adapt(model: Any) -> None:
+    """Make activation checkpointing and a static cache under autocast work for `model`."""
+    model.enable_input_require_grads = MethodType(_enable_input_require_grads, model)
+    _cast_in_generate(model)
+
+
+def _enable_input_require_grads(model: Any) -> None:
+    """Let what the embeddings return require a gradient, whatever they return it in."""
+    for embeddings in _input_embeddings(model):
+        embeddings.register_forward_hook(_require_grad)
+
+
+def _input_embeddings(model: nn.Module) -> Iterator[nn.Module]:
+    """The input embeddings of the model and of its parts, each once."""
+    seen: set[int] = set()
+    for module in model.modules():
+        if not isinstance(module, PreTrainedModel):
+            continue
+        try:
+            embeddings = module.get_input_embeddings()
+        except NotImplementedError:  # a part without any
+            continue
+        if isinstance(embeddings, nn.Module) and id(embeddings) not in seen:
+            seen.add(id(embeddings))
+            yield embeddings
+
+
+def _require_grad(module: nn.Module, args: Any, output: Any) -> None:
+    parts = output if isinstance(output, tuple | list) else (output,)
+    for part in parts:
+        if isinstance(part, Tensor) and part.is_floating_point() and part.is_leaf:
+            part.requires_grad_(True)
+
+
+class CastingStaticLayer(StaticLayer):  # type: ignore[no-untyped-call]
+    """A static cache layer that stores keys and values in the dtype of its first keys."""
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Cast, store, and return all keys and values so far."""
+        dtype = self.dtype if self.is_initialized else key_states.dtype
+        kept: tuple[Tensor, Tensor] = super().update(
+            key_states.to(dtype), value_states.to(dtype), *args, **kwargs
+        )
+        return kept
+
+
+def _cast_in_generate(model: Any) -> None:
+    """Hand `generate` a casting static cache where it would make a plain one.
+
+    Always: accelerate opens autocast inside `forward`, so it cannot be seen from here.
+    """
+    plain = model.generate
+
+    @functools.wraps(plain)
+    def generate(*args: Any, **inputs: Any) -> Any:
+        config = inputs.get("generation_config") or model.generation_config
+        kind = inputs.get("cache_implementation", config.cache_implementation)
+        ids = inputs.get("input_ids")
+        if kind == "static" and ids is not None and inputs.get("past_key_values") is None:
+            config = copy.deepcopy(config)
+            config.cache_implementation = None
+            inputs.pop("cache_implementation", None)
+            more = inputs.get("max_new_tokens", config.max_new_tokens)
+            length = ids.shape[1] + more if more else config.max_length
+            inputs["generation_config"] = config
+            inputs["past_key_values"] = _casting_cache(model, length)
+        return plain(*args, **inputs)
+
+    model.generate = generate
+
+
+def _casting_cache(model: Any, length: int) -> StaticCache:
+    """An empty static cache for so many tokens."""
+    cache = StaticCache(config=model.config.get_text_config(decoder=True), max_cache_len=length)
+    cache.layers = [
+        CastingStaticLayer(layer.max_cache_len) if type(layer) is StaticLayer else layer
+        for layer in cache.layers
+    ]
+    return cache

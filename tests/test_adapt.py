@@ -1,0 +1,142 @@
+"""What a GPU run does, on a CPU: bfloat16 autocast, static caches, activation checkpointing."""
+
+import functools
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from rftcore import models
+from rftcore.config import load_recipe
+from rftcore.data import take
+from rftcore.prompts import sft_target
+from rftcore.testing.families import tiny_qwen2_vl
+from rftcore.training.adapt import adapt
+from rftcore.training.sft import sft_trainer
+
+rft_nano = pytest.importorskip("rft_nano")
+LIVELY = Path(__file__).parent / "cases" / "lively_task.py"
+
+
+@pytest.fixture(scope="module")
+def task():
+    spec = importlib.util.spec_from_file_location("lively_task", LIVELY)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module.squares()
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    from rft_nano.model import build_untrained
+
+    root = tmp_path_factory.mktemp("models")
+    return {
+        "nano": rft_nano.nano(),
+        "toy": build_untrained(root / "toy"),
+        "qwen2_vl": tiny_qwen2_vl(root / "qwen2_vl"),
+    }
+
+
+FAMILIES = pytest.mark.parametrize("family", ["nano", "toy", "qwen2_vl"])
+
+
+@pytest.fixture
+def policy(folders, family):
+    policy = models.load(folders[family], device="cpu")
+    adapt(policy.model)
+    return policy
+
+
+@pytest.fixture
+def prompts(task):
+    return [task.prompt(sample) for sample in take(task, "val", 3)]
+
+
+def generated(policy, prompts, cache, autocast):
+    """Greedy tokens, with autocast inside `forward`, where accelerate puts it."""
+    plain = type(policy.model).forward
+    inputs = models.encode(policy, prompts)
+
+    @functools.wraps(plain)  # `generate` reads its signature
+    def forward(self, *args, **kwargs):
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            return plain(self, *args, **kwargs)
+
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(policy.model), "forward", forward)
+        return policy.model.eval().generate(
+            **inputs, do_sample=False, max_new_tokens=12, cache_implementation=cache
+        )
+
+
+@FAMILIES
+@pytest.mark.parametrize("autocast", [True, False])
+def test_a_static_cache_writes_what_a_growing_one_writes(policy, prompts, autocast):
+    static, dynamic = (generated(policy, prompts, c, autocast) for c in ("static", "dynamic"))
+
+    assert torch.equal(static, dynamic)
+
+
+def gradients(policy, task, checkpointing, freeze):
+    """Loss and gradients of one batch."""
+    for parameter in policy.model.parameters():
+        parameter.requires_grad_(True)
+    models.freeze(policy, freeze)
+    samples = list(take(task, "sft", 3))
+    inputs = models.encode(
+        policy, [task.prompt(sample) for sample in samples], [sft_target(s) for s in samples]
+    )
+    if checkpointing:
+        policy.model.activation_checkpointing_enable({"use_reentrant": False})
+    policy.model.train().zero_grad()
+    loss = policy.model(**inputs, labels=inputs["input_ids"]).loss
+    loss.backward()
+    policy.model.activation_checkpointing_disable()
+    named = policy.model.named_parameters()
+    return loss.item(), {name: p.grad.clone() for name, p in named if p.grad is not None}
+
+
+@FAMILIES
+@pytest.mark.parametrize("freeze", [[], ["vision"]])
+def test_activation_checkpointing_gives_the_same_loss_and_gradients(policy, task, freeze):
+    loss, plain = gradients(policy, task, False, freeze)
+    other, saved = gradients(policy, task, True, freeze)
+
+    assert other == pytest.approx(loss, rel=1e-6)
+    assert saved.keys() == plain.keys()
+    for name, gradient in plain.items():
+        torch.testing.assert_close(saved[name], gradient, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def moved(folder, task, dtype, tmp_path):
+    """The share of weights that four SFT steps at the paper's GRPO rate change."""
+    settings = {"learning_rate": 1e-6, "max_steps": 4, "bf16": True, "freeze": [], "batch_size": 4}
+    steady = {"lr_scheduler_type": "constant", "use_cpu": True, "save_strategy": "no"}
+    recipe = load_recipe(("test", {"task": "squares", "sft": {**settings, **steady}}))
+    policy = models.load(folder, dtype=dtype, device="cpu")
+    before = [p.detach().clone() for p in policy.model.parameters()]
+    sft_trainer(policy, task, recipe, tmp_path, []).train()
+    pairs = list(zip(before, policy.model.parameters(), strict=True))
+    changed = sum((one != other).sum().item() for one, other in pairs)
+    return changed / sum(one.numel() for one in before)
+
+
+def test_small_steps_reach_float32_weights_and_are_lost_in_bfloat16(folders, task, tmp_path):
+    default = load_recipe(("test", {"task": "squares"})).policy.dtype
+
+    assert moved(folders["qwen2_vl"], task, default, tmp_path) > 0.75
+    assert moved(folders["qwen2_vl"], task, "bfloat16", tmp_path) < 0.25
+
+
+def test_the_repairs_are_still_needed(folders, task):
+    """If this fails, transformers has repaired it: delete the repair in training/adapt.py."""
+    policy = models.load(folders["toy"], device="cpu")
+
+    with pytest.raises(RuntimeError, match="index_copy_"):
+        generated(policy, [task.prompt(s) for s in take(task, "val", 2)], "static", True)
+    with pytest.raises(AttributeError, match="requires_grad_"):
+        gradients(policy, task, True, [])
