@@ -353,6 +353,60 @@ def _templated(processor: Any, turns: Sequence[Mapping[str, Any]], **options: An
     return text
 
 
+def template_faults(source: str | Path, processor: Any) -> Iterator[str]:
+    """What is wrong with the chat template, as far as three tokens show: warnings, one line each.
+
+    SFT, rollouts and evaluation must condition on the same tokens, and a target must end in
+    a token that ends generation, or the policy is taught never to stop.
+    """
+    prompt = Prompt("?")
+    text = render(processor, prompt)
+    asked = text_ids(processor, text)
+    rolled = processor.apply_chat_template(
+        conversation(prompt), tokenize=True, add_generation_prompt=True, return_dict=True
+    )["input_ids"]
+    rolled = rolled[0] if rolled and isinstance(rolled[0], list) else rolled
+    if list(rolled) != asked:
+        yield (
+            f"{source}: a prompt is not the same tokens everywhere: its tokenizer adds tokens of "
+            f"its own in GRPO's rollouts ({len(rolled)} tokens for {len(asked)} in SFT and "
+            "evaluation). Let the chat template write them, and the tokenizer add none"
+        )
+    reply = markup.write("1 + 1", "2")
+    whole = _with_reply(processor, prompt, reply)
+    if reply not in whole:
+        yield (
+            f"{source}: its chat template changes an answer: SFT would teach "
+            f"{whole[len(text) :]!r} instead of {reply!r}. Let the template write the assistant's "
+            "text as it is, reasoning included"
+        )
+    elif not whole.startswith(text):
+        yield (
+            f"{source}: its chat template begins the assistant's turn in one way where an answer "
+            f"follows and in another where it is asked for ({text[-40:]!r}), so SFT teaches "
+            "another prompt than GRPO and evaluation show"
+        )
+    elif not _stop_ids(source, processor) & {*text_ids(processor, whole)[len(asked) :]}:
+        yield (
+            f"{source}: its chat template ends an answer without a token that ends generation, so "
+            "SFT teaches the policy never to stop: let the template write the end-of-turn token, "
+            "or put the token that it writes into generation_config.json (eos_token_id)"
+        )
+
+
+def _stop_ids(source: str | Path, processor: Any) -> set[int]:
+    """The tokens that end generation, without the weights."""
+    from transformers import AutoConfig, GenerationConfig
+
+    tokenizer = getattr(processor, "tokenizer", processor)
+    try:
+        config: Any = GenerationConfig.from_pretrained(source)
+    except OSError:  # none was saved: transformers makes one of the model's configuration
+        config = AutoConfig.from_pretrained(source).get_text_config()
+    ends = getattr(config, "eos_token_id", None)
+    return {*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id} - {None}
+
+
 def opens_think(processor: Any, prompt: Prompt) -> bool:
     """Whether the chat template ends the rendered prompt in an opening think tag.
 

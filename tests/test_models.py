@@ -11,6 +11,8 @@ import pytest
 from rftcore import models, prompts
 from rftcore.errors import ModelError
 from rftcore.processor_check import ProcessorCheck
+from rftcore.testing import families
+from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.types import Image, Prompt, Sample
 
 pytest.importorskip("rft_nano")
@@ -213,3 +215,62 @@ def test_rows_with_and_without_images_are_answered_as_each_is_alone(policy):
 
     assert models.generate(policy, mixed, 4) == alone
     assert models.generate(policy, mixed[::-1], 4) == alone[::-1]
+
+
+def qwen(folder, change=str):
+    """A tiny Qwen2-VL whose chat template is changed."""
+    return tiny_qwen2_vl(folder, chat_template=change(families.CHATML))
+
+
+def faults(folder):
+    return list(models.template_faults(folder, models.load_processor(folder)))
+
+
+def test_sound_templates_have_no_faults(folder, tmp_path):
+    assert faults(folder) == faults(qwen(tmp_path / "qwen")) == []
+
+
+def test_a_target_without_a_stop_token_is_a_fault(tmp_path):
+    (fault,) = faults(qwen(tmp_path, lambda text: text.replace("<|im_end|>", "")))
+
+    assert "teaches the policy never to stop" in fault
+
+
+def test_a_stop_token_that_only_generation_knows_is_one(tmp_path):
+    folder = qwen(tmp_path, lambda text: text.replace("<|im_end|>", "<|endoftext|>"))
+    assert faults(folder) == []
+    (folder / "generation_config.json").unlink()
+    change(folder / "config.json", eos_token_id=None)
+
+    assert len(faults(folder)) == 1
+
+
+def test_a_turn_that_begins_in_two_ways_is_a_fault(tmp_path):
+    (fault,) = faults(qwen(tmp_path, lambda text: text.replace("assistant\n", "assistant ")))
+
+    assert "teaches another prompt than GRPO and evaluation show" in fault
+
+
+def test_a_template_that_drops_the_reasoning_is_a_fault(tmp_path):
+    bare = "part['text'].split('</think>')[-1]"
+    (fault,) = faults(qwen(tmp_path, lambda text: text.replace("part['text']", bare)))
+
+    assert "changes an answer: SFT would teach" in fault
+
+
+def test_a_template_that_opens_the_reasoning_has_no_fault(tmp_path):
+    assert faults(qwen(tmp_path, lambda t: t.replace("assistant\n", "assistant\n<think>\n"))) == []
+
+
+def test_a_tokenizer_that_adds_tokens_of_its_own_is_a_fault(tmp_path):
+    from tokenizers.processors import TemplateProcessing
+
+    folder = qwen(tmp_path)
+    processor = models.load_processor(folder)
+    start = processor.tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    processor.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", start)]
+    )
+    processor.save_pretrained(folder)
+
+    assert ["not the same tokens" in fault for fault in faults(folder)] == [True]

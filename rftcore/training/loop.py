@@ -135,7 +135,8 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
     if recipe.grpo.enabled:
         check.refuse_mixture("rl")
     check.refuse_long()
-    for warning in _crowded(job, check, grpo):
+    faults = models.template_faults(job.model, check.processor)
+    for warning in (*faults, *_crowded(job, check, grpo)):
         print(f"warning: {warning}", file=sys.stderr, flush=True)
     if targets:
         found = exceeded(targets, recipe, sft, grpo, evaluated=bool(_splits(job)))
