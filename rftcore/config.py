@@ -5,6 +5,7 @@ line, or the `--set`, that holds it. All faults are reported at once.
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from pydantic import (
     field_validator,
 )
 
-from rftcore.errors import RecipeError, closest
+from rftcore.errors import RecipeError, closest, one_line
 from rftcore.types import OOD_PREFIX
 
 Path_ = tuple[str, ...]
@@ -33,10 +34,9 @@ Layer = tuple[str, Mapping[str, Any]]
 Frozen = Literal["vision", "projector"]
 Count = Annotated[int, Field(ge=1)]
 MODEL_RECIPE = "rft.yaml"  # in a model's folder: settings that belong to that model
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
-FORBID = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
-ALLOW = ConfigDict(extra="allow", frozen=True, ser_json_inf_nan="constants")
+FORBID = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants")
+ALLOW = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants")
 
 
 class RewardOverride(BaseModel):
@@ -45,7 +45,7 @@ class RewardOverride(BaseModel):
     model_config = FORBID
 
     use: str | None = Field(None, description="name of an offered reward")
-    weight: Finite | None = Field(None, description="weight in the total; 0 only measures")
+    weight: float | None = Field(None, description="weight in the total; 0 only measures")
     options: dict[str, Any] = Field({}, description="options of the reward's factory")
 
 
@@ -253,7 +253,7 @@ def load_recipe(
         # "3" and true are not integers, a list can be a tuple.
         recipe = Recipe.model_validate_json(json.dumps(merged, default=str), strict=True)
     except ValidationError as error:
-        raise RecipeError(_report(_faults(error, origins))) from error
+        raise RecipeError(report(_faults(error, origins))) from error
     recipe._origins.update(origins)
     return recipe
 
@@ -281,9 +281,19 @@ def check_settings(
     `allowed` maps a name to its annotation (`Any`: not checked); `own` are
     names to suggest as well. Raises `RecipeError` with every fault.
     """
+    good, faults = settings_faults(recipe, section, allowed, own=own)
+    if faults:
+        raise RecipeError(report(faults))
+    return good
+
+
+def settings_faults(
+    recipe: Recipe, section: str, allowed: Mapping[str, Any], *, own: Iterable[str] = ()
+) -> tuple[dict[str, Any], list[str]]:
+    """As `check_settings`, but the faults are returned beside the settings that are right."""
     value = getattr(recipe, section)
     free = value if isinstance(value, Mapping) else (value.model_extra or {})
-    return checked(free, allowed, recipe.origin, (section,), own)
+    return _sorted_out(free, allowed, recipe.origin, (section,), own)
 
 
 def checked(
@@ -294,6 +304,19 @@ def checked(
     own: Iterable[str] = (),
 ) -> dict[str, Any]:
     """The values, converted to their annotations. Raises `RecipeError` with every fault."""
+    good, faults = _sorted_out(values, allowed, origin, prefix, own)
+    if faults:
+        raise RecipeError(report(faults))
+    return good
+
+
+def _sorted_out(
+    values: Mapping[str, Any],
+    allowed: Mapping[str, Any],
+    origin: Callable[..., str],
+    prefix: Path_,
+    own: Iterable[str],
+) -> tuple[dict[str, Any], list[str]]:
     good, faults = {}, []
     for name, value in values.items():
         try:
@@ -301,17 +324,17 @@ def checked(
                 raise ValueError(f"no such setting.{closest(name, (*allowed, *own))}")
             good[name] = typed(value, allowed[name])
         except ValueError as error:
-            faults.append(_line((*prefix, name), value, origin(*prefix, name), str(error)))
-    if faults:
-        raise RecipeError(_report(faults))
-    return good
+            faults.append(fault((*prefix, name), value, origin(*prefix, name), str(error)))
+    return good, faults
 
 
 def typed(value: Any, annotation: Any) -> Any:
     """Convert a value as it stands in a recipe: a list to a tuple, text to a `Path`.
 
-    Raises `ValueError` with the rule if it is not an `annotation`.
+    Raises `ValueError` with the rule if it is not an `annotation`, or not finite.
     """
+    if not _finite(value):
+        raise ValueError("must be a finite number")
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError):
@@ -319,8 +342,21 @@ def typed(value: Any, annotation: Any) -> Any:
     try:
         return adapter.validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
-        rules = dict.fromkeys(fault["msg"] for fault in error.errors())
+        rules = dict.fromkeys(_rule(each["msg"]) for each in error.errors())
         raise ValueError("; ".join(rules)) from error
+
+
+def _finite(value: Any) -> bool:
+    """Whether no number in it is infinite or NaN; a recipe can write both (`.inf`, `1e400`)."""
+    if isinstance(value, Mapping):
+        return all(map(_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _rule(message: str) -> str:
+    return message.removeprefix("Value error, ")
 
 
 def check_splits(recipe: Recipe, splits: Sequence[str]) -> None:
@@ -330,16 +366,16 @@ def check_splits(recipe: Recipe, splits: Sequence[str]) -> None:
         **dict.fromkeys(recipe.evaluation.samples, ("evaluation", "samples")),
     }
     faults = [
-        _line(path, name, recipe.origin(*path), f"no such split.{closest(name, splits)}")
+        fault(path, name, recipe.origin(*path), f"no such split.{closest(name, splits)}")
         for name, path in named.items()
         if name not in splits
     ]
     for phase, split in (("sft", "sft"), ("grpo", "rl")):
         if getattr(recipe, phase).enabled and split not in splits:
             rule = f"needs split {split!r}; to leave the phase out, --set {phase}.enabled=false"
-            faults.append(_line((phase, "enabled"), True, recipe.origin(phase, "enabled"), rule))
+            faults.append(fault((phase, "enabled"), True, recipe.origin(phase, "enabled"), rule))
     if faults:
-        raise RecipeError(_report([*faults, f"the task has {', '.join(splits)}"]))
+        raise RecipeError(f"{report(faults)}. The task has {', '.join(splits)}")
 
 
 def evaluated_splits(recipe: Recipe, splits: Sequence[str]) -> tuple[str, ...]:
@@ -406,15 +442,15 @@ def _origin(origins: Mapping[Path_, str], path: Path_) -> str:
 
 def _faults(error: ValidationError, origins: Mapping[Path_, str]) -> list[str]:
     faults = []
-    for fault in error.errors():
-        path = tuple(str(part) for part in fault["loc"])
-        if fault["type"] == "missing":
+    for each in error.errors():
+        path = tuple(str(part) for part in each["loc"])
+        if each["type"] == "missing":
             faults.append(f"{'.'.join(path)} is missing: give --{path[0]}, or set it in the recipe")
             continue
-        rule = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
+        rule = _rule(each["msg"])
+        if each["type"] == "extra_forbidden":
             rule = f"no such setting.{_suggest(path)}"
-        faults.append(_line(path, fault["input"], _origin(origins, path), rule))
+        faults.append(fault(path, each["input"], _origin(origins, path), rule))
     return faults
 
 
@@ -437,11 +473,13 @@ def _names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield from _names(field.annotation, f"{name}.")  # type: ignore[arg-type]
 
 
-def _line(path: Path_, value: Any, origin: str, rule: str) -> str:
+def fault(path: Path_, value: Any, origin: str, rule: str) -> str:
+    """One line: the setting, its value, where it came from, and the rule it breaks."""
     return f"{'.'.join(path)} = {value!r} ({origin}): {rule}"
 
 
-def _report(faults: Sequence[str]) -> str:
+def report(faults: Sequence[str]) -> str:
+    """The message of a `RecipeError` that holds all faults of a recipe."""
     if len(faults) == 1:
         return faults[0]
     return "\n".join((f"{len(faults)} faults in the recipe:", *(f"  {line}" for line in faults)))
@@ -485,12 +523,16 @@ def _parse(text: str, origin: str) -> tuple[yaml.Node | None, Any]:
     try:
         loader = _Loader(text)
         node: yaml.Node | None = loader.get_single_node()
-        return node, None if node is None else loader.construct_document(node)
+        value = None if node is None else loader.construct_document(node)
+        json.dumps(value, default=str, ensure_ascii=False).encode()  # what the checks go through
+        return node, value
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or error
         raise RecipeError(f"{origin}{line}: not YAML: {problem}") from error
+    except Exception as error:  # PyYAML's readers of tags and Python's of numbers raise anything
+        raise RecipeError(f"{origin}: no recipe can hold this value: {one_line(error)}") from error
 
 
 def _lines(node: yaml.Node | None, path: Path_, origin: str) -> Iterator[tuple[Path_, int]]:

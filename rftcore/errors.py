@@ -58,3 +58,9 @@ def closest(name: str, offered: Iterable[str]) -> str:
     if not matches:
         return ""
     return f" Did you mean {' or '.join(repr(match) for match in matches)}?"
+
+
+def one_line(error: BaseException, most: int = 400) -> str:
+    """An exception in one line: its message with the line breaks taken out, or its type."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else f"{text[:most].rstrip()} ..."

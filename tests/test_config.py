@@ -232,3 +232,39 @@ def test_what_is_evaluated_by_default_is_never_trained_on():
 
 def test_recipes_differ_in_the_settings_that_differ():
     assert differences(load(), load("seed=1", "sft.x=1")) == ["seed", "sft.x"]
+
+
+PIECES = [
+    *("[", "]", "{", "}", ":", " ", "- ", "\n", "&a", "*a", "!!binary", "!!timestamp", "1e400"),
+    *("1" * 5000, '"\\ud800"', "'", "?", "|", "#", "\x00", "\ud800", "<<: *a", "[" * 2000),
+]
+
+
+@settings(max_examples=60)
+@given(
+    name=st.sampled_from(["seed", "sft.x", "evaluation.samples", "rewards", "task_options.a"]),
+    value=st.lists(st.sampled_from(PIECES), max_size=8).map("".join) | st.text(),
+)
+def test_no_value_of_a_setting_is_a_traceback(name, value):
+    try:
+        dump_recipe(load(f"{name}={value}"))
+    except RecipeError as error:
+        assert name.partition(".")[0] in str(error) or "--set" in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["vision_check.min_shift=.inf", "scoring.timeout_s=.inf", "scoring.timeout_s=1e400"],
+)
+def test_a_number_that_is_not_finite_is_refused(setting):
+    assert f"(--set {setting.partition('=')[0]}): Input should be a finite number" in refusal(
+        setting
+    )
+
+
+def test_what_the_task_has_is_no_fault_of_its_own():
+    with pytest.raises(RecipeError) as caught:
+        check_splits(load("evaluation.splits=[tset]"), SPLITS)
+
+    assert "faults" not in str(caught.value)
+    assert "The task has sft, rl" in str(caught.value)

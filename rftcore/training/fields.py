@@ -2,65 +2,216 @@
 
 Our own settings state what a user means (samples per step, prompts per step,
 group size); batch shapes are derived from them, so TRL's fields for those
-are refused. Every other field of TRL's configuration passes through,
-checked by name and type before a model loads.
+are refused. Every other field of TRL's configuration passes through, checked
+before a model loads: its name, type and value (`allowed`), that TRL's
+configuration can be made of it, and that TRL takes a step with it (`dry_run`).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import sys
 import typing
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rftcore.config import GrpoRecipe, Recipe, SftRecipe, check_settings
-from rftcore.errors import RecipeError
-from rftcore.processes import world_size
+from rftcore.config import GrpoRecipe, Recipe, SftRecipe, fault, report, settings_faults
+from rftcore.errors import RecipeError, TrainerError, one_line
+from rftcore.processes import is_main, world_size
+from rftcore.training import dry_run, steps
+from rftcore.training.allowed import (
+    DERIVED,
+    NO_ADAPTERS,
+    OFF,
+    UNSUPPORTED,
+    annotation,
+    is_adapter_setting,
+)
+from rftcore.training.dry_run import trl_config
 
-DERIVED = {
-    "per_device_train_batch_size": "micro_batch",
-    "gradient_accumulation_steps": "batch_size (sft) or prompts_per_step (grpo)",
-    "generation_batch_size": "prompts_per_step and group_size",
-    "steps_per_generation": "prompts_per_step and group_size",
-    "num_generations": "group_size",
-    "num_generations_eval": "group_size",
-    "auto_find_batch_size": "micro_batch",
-    "reward_weights": "rewards.NAME.weight",
-    "seed": "seed (at the top of the recipe)",
-    "output_dir": "--out",
-    "disable_tqdm": "the bar that rft draws",
-    "remove_unused_columns": "the task's dataset",
-    "do_eval": "evaluation",
-    "eval_strategy": "evaluation",
-    "resume_from_checkpoint": "--resume",
-    "model_init_kwargs": "--model",
-    # transformers renamed these, and TRL still sets the old ones
-    "gradient_checkpointing": "activation_checkpointing, its new name",
-    "gradient_checkpointing_kwargs": "activation_checkpointing_kwargs, its new name",
-}
+CONFIGS: Mapping[str, type[SftRecipe | GrpoRecipe]] = {
+    "sft": SftRecipe,
+    "grpo": GrpoRecipe,
+}  # the section of each phase
 
 
-def check_fields(recipe: Recipe) -> None:
-    """Raise `RecipeError` if a TRL field in the recipe has a wrong name or type.
+def check_fields(recipe: Recipe, done: Collection[str] = ()) -> None:
+    """Raise `RecipeError` with every TRL field of the recipe that cannot be as it is.
 
-    Imports TRL (seconds), but loads no model.
+    Names, types and values are checked in both sections. For a phase that is to come (enabled,
+    and not `done`), TRL's configuration is made and one step taken on a toy: seconds, no model.
     """
-    from trl.trainer.grpo_config import GRPOConfig
-    from trl.trainer.sft_config import SFTConfig
+    faults = list(_adapter_faults(recipe))
+    for section in CONFIGS:
+        found = list(_name_faults(recipe, section))
+        known = not found and not any(map(is_adapter_setting, extras(getattr(recipe, section))))
+        if known and getattr(recipe, section).enabled and section not in done:
+            found = list(_made_faults(recipe, section)) or list(_step_faults(recipe, section))
+        faults += found
+    if faults:
+        raise RecipeError(report(faults))
 
-    for section, own, config in (("sft", SftRecipe, SFTConfig), ("grpo", GrpoRecipe, GRPOConfig)):
-        _refuse_derived(recipe, section)
-        hints = typing.get_type_hints(config)
-        free = {f.name for f in dataclasses.fields(config) if f.init} - DERIVED.keys()
-        allowed = {name: hints[name] for name in sorted(free)}
-        check_settings(recipe, section, allowed, own=own.model_fields)
+
+def check_steps(recipe: Recipe, rows: Mapping[str, int]) -> None:
+    """Raise `RecipeError` if a phase would take no step; print what an epoch leaves out.
+
+    rows: how many rows each phase that is to come trains on.
+    """
+    configs = {phase: made(recipe, phase, Path(phase)) for phase in rows}
+    faults = [steps.none_taken(recipe, phase, configs[phase], rows[phase]) for phase in rows]
+    if found := list(filter(None, faults)):
+        raise RecipeError(report(found))
+    for phase in rows if is_main() else ():
+        if (note := steps.left_out(phase, configs[phase], rows[phase])) is not None:
+            print(f"note: {note}", file=sys.stderr, flush=True)
 
 
-def _refuse_derived(recipe: Recipe, section: str) -> None:
-    for name in extras(getattr(recipe, section)):
+def _adapter_faults(recipe: Recipe) -> Iterator[str]:
+    """One sentence for all settings of LoRA: the cause is one."""
+    found = [
+        (f"{section}.{name}", recipe.origin(section, name))
+        for section in CONFIGS
+        for name in extras(getattr(recipe, section))
+        if is_adapter_setting(name)
+    ]
+    if found:
+        names = ", ".join(f"{name} ({origin})" for name, origin in found)
+        yield f"{names}: {NO_ADAPTERS}"
+
+
+def _name_faults(recipe: Recipe, section: str) -> Iterator[str]:
+    """Settings that TRL does not have, that rft does not pass on, or of a wrong type or value."""
+    config = trl_config(section)
+    hints = typing.get_type_hints(config)
+    own = CONFIGS[section].model_fields
+    free = sorted(f.name for f in dataclasses.fields(config) if f.init)
+    offered = [name for name in free if name not in DERIVED and name not in UNSUPPORTED]
+    known = {name: annotation(section, name, hints[name]) for name in offered}
+    for name, value in extras(getattr(recipe, section)).items():
         if name in DERIVED:
-            origin = recipe.origin(section, name)
-            raise RecipeError(f"{section}.{name} ({origin}): rft sets this; use {DERIVED[name]}")
+            rule = f"rft sets this; use {DERIVED[name]}"
+        elif name in UNSUPPORTED:
+            rule = f"not supported: {UNSUPPORTED[name]}" if value not in OFF else ""
+        elif is_adapter_setting(name):
+            rule = ""  # reported already
+        else:
+            continue
+        known[name] = Any
+        if rule:
+            yield fault((section, name), value, recipe.origin(section, name), rule)
+    _, faults = settings_faults(recipe, section, known, own=own)
+    yield from faults
+
+
+def _made_faults(recipe: Recipe, section: str) -> Iterator[str]:
+    """Settings of which TRL's configuration cannot be made, or that this machine cannot follow."""
+    settings = trl_fields(recipe, section)
+    out = Path(section)  # nothing is written there
+    if settings.get("deepspeed") and importlib.util.find_spec("deepspeed") is None:
+        # before TRL's configuration is made: that would leave a trace of it in transformers
+        origin = recipe.origin(section, "deepspeed")
+        rule = "needs the package deepspeed: pip install deepspeed"
+        yield fault((section, "deepspeed"), settings["deepspeed"], origin, rule)
+        return
+    try:
+        _shapes(recipe, section)
+    except RecipeError as error:
+        yield str(error)
+        return
+    found = dry_run.refusals(settings, lambda some: made(recipe, section, out, some))
+    yield from _refused(recipe, section, found)
+    if not found:
+        config = made(recipe, section, out)
+        if (broken := _saves_within_rollouts(recipe, config)) is not None:
+            yield broken
+        yield from _machine_faults(recipe, section, config)
+
+
+def _step_faults(recipe: Recipe, phase: str) -> Iterator[str]:
+    """Settings with which TRL takes no step."""
+    base = common(recipe, Path(phase))
+    found = dry_run.refusals(
+        trl_fields(recipe, phase), lambda some: dry_run.take_step(phase, some, base)
+    )
+    return _refused(recipe, phase, found)
+
+
+def _refused(recipe: Recipe, section: str, found: Sequence[dry_run.Refusal]) -> Iterator[str]:
+    settings = extras(getattr(recipe, section))
+    for names, error in found:
+        if not names:
+            raise TrainerError(
+                f"{section} cannot start even with TRL's own defaults: {_reason(error)}. "
+                "Install versions that rftcore allows (`pip install rftcore` says which)"
+            ) from error
+        name, *others = names
+        rule = f"TRL cannot train with it: {_reason(error)}"
+        if others:
+            rest = (f"{section}.{o} = {settings[o]!r}" for o in others)
+            rule = f"together with {', '.join(rest)}, {rule}"
+        yield fault((section, name), settings[name], recipe.origin(section, name), rule)
+
+
+def _reason(error: Exception) -> str:
+    """What a library raised; an error that it did not foresee with its type."""
+    foreseen = isinstance(error, ValueError | ImportError)
+    return one_line(error) if foreseen else f"{type(error).__name__}: {one_line(error)}"
+
+
+def _machine_faults(recipe: Recipe, section: str, config: Any) -> Iterator[str]:
+    """Settings that need a package, a GPU, a login or processes that are not there."""
+    if config.n_gpu > 1:
+        yield (
+            f"{section}: one process sees {config.n_gpu} GPUs, and TRL trains on one per process: "
+            "start one process per GPU with torchrun, or set CUDA_VISIBLE_DEVICES=0"
+        )
+    problems = [("report_to", _tracker_problem(name)) for name in config.report_to]
+    problems += [("use_vllm", _vllm_problem() if getattr(config, "use_vllm", False) else None)]
+    if config.fsdp and world_size() == 1:
+        problems.append(("fsdp", "spreads a model over processes, and there is one: use torchrun"))
+    for name in ("push_to_hub", "log_completions_hub_repo"):
+        if getattr(config, name, None):
+            problems.append((name, _hub_problem(config.hub_token)))
+    settings = extras(getattr(recipe, section))
+    for name, problem in problems:
+        if problem is not None:
+            yield fault((section, name), settings.get(name), recipe.origin(section, name), problem)
+
+
+def _vllm_problem() -> str | None:
+    import torch
+
+    if importlib.util.find_spec("vllm") is None:
+        return "needs the package vllm: pip install 'trl[vllm]'"
+    return None if torch.cuda.is_available() else "needs a GPU, and this process sees none"
+
+
+def _tracker_problem(name: str) -> str | None:
+    from transformers import integrations
+
+    found: Any = integrations  # untyped in transformers
+    try:
+        for callback in found.get_reporting_integration_callbacks([name]):
+            callback()
+    except Exception as error:  # each tracker looks for its package in its own way
+        return one_line(error)
+    return None
+
+
+def _hub_problem(token: str | None) -> str | None:
+    from huggingface_hub import whoami
+
+    try:
+        whoami(token=token)
+    except Exception as error:  # no token, a wrong one, no network: each its own exception
+        return (
+            f"needs the hub, and it cannot be reached ({one_line(error, 120)}). Log in with "
+            "`hf auth login`, or leave it out and upload the policy at the end: "
+            "`hf upload ORG/NAME RUN/grpo/model`"
+        )
+    return None
 
 
 def extras(section: SftRecipe | GrpoRecipe) -> dict[str, Any]:
@@ -68,15 +219,24 @@ def extras(section: SftRecipe | GrpoRecipe) -> dict[str, Any]:
     return dict(section.model_extra or {})
 
 
+def trl_fields(recipe: Recipe, section: str) -> dict[str, Any]:
+    """The settings of a section that are TRL's, of the types that TRL declares: 0 as 0.0."""
+    hints = typing.get_type_hints(trl_config(section))
+    return {
+        name: float(value) if hints.get(name) is float and type(value) is int else value
+        for name, value in extras(getattr(recipe, section)).items()
+    }
+
+
 def shapes(step_size: int, micro_batch: int | None, what: str) -> dict[str, int]:
-    """Batch shapes from `step_size` rows per optimiser step over all processes.
+    """Batch shapes from `step_size` rows per optimizer step over all processes.
 
     step_size = per_device_train_batch_size * gradient_accumulation_steps * processes
     Raises: `RecipeError` if that has no whole solution.
     """
     world = world_size()
     if step_size % world:
-        raise RecipeError(f"{what}: {step_size} rows a step do not divide over {world} processes")
+        raise RecipeError(f"{what}: {step_size} rows per step do not divide over {world} processes")
     per_process = step_size // world
     micro = min(micro_batch or per_process, per_process)
     if per_process % micro:
@@ -88,6 +248,13 @@ def shapes(step_size: int, micro_batch: int | None, what: str) -> dict[str, int]
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": per_process // micro,
     }
+
+
+def _shapes(recipe: Recipe, section: str) -> dict[str, int]:
+    if section == "sft":
+        return shapes(recipe.sft.batch_size, recipe.sft.micro_batch, "sft")
+    grpo = recipe.grpo
+    return shapes(grpo.prompts_per_step * grpo.group_size, grpo.micro_batch, "grpo")
 
 
 def common(recipe: Recipe, out: Path) -> dict[str, Any]:
@@ -113,39 +280,40 @@ def common(recipe: Recipe, out: Path) -> dict[str, Any]:
     }
 
 
+def made(recipe: Recipe, section: str, out: Path, settings: Mapping[str, Any] | None = None) -> Any:
+    """TRL's configuration for a section, with its settings or only those given."""
+    settings = trl_fields(recipe, section) if settings is None else settings
+    fields = {**common(recipe, out), **_shapes(recipe, section)}
+    if section == "sft":
+        # TRL cuts at 1024 tokens by default, which would cut image placeholders
+        fields["max_length"] = None
+    else:
+        fields["num_generations"] = recipe.grpo.group_size
+    return trl_config(section)(**{**fields, **settings})
+
+
 def sft_config(recipe: Recipe, out: Path) -> Any:
     """TRL's `SFTConfig` for this recipe."""
-    from trl.trainer.sft_config import SFTConfig
-
-    own = shapes(recipe.sft.batch_size, recipe.sft.micro_batch, "sft")
-    # TRL cuts at 1024 tokens by default, which would cut image placeholders
-    return SFTConfig(**{**common(recipe, out), "max_length": None, **own, **extras(recipe.sft)})
+    return made(recipe, "sft", out)
 
 
 def grpo_config(recipe: Recipe, out: Path) -> Any:
     """TRL's `GRPOConfig` for this recipe: one update per batch of rollouts."""
-    from trl.trainer.grpo_config import GRPOConfig
-
-    grpo = recipe.grpo
-    own = shapes(grpo.prompts_per_step * grpo.group_size, grpo.micro_batch, "grpo")
-    config = GRPOConfig(
-        **{**common(recipe, out), **own, "num_generations": grpo.group_size, **extras(grpo)}
-    )
-    _refuse_saves_within_rollouts(recipe, config)
-    return config
+    return made(recipe, "grpo", out)
 
 
-def _refuse_saves_within_rollouts(recipe: Recipe, config: Any) -> None:
-    """Raise `RecipeError` if a checkpoint would fall between two uses of the same rollouts.
+def _saves_within_rollouts(recipe: Recipe, config: Any) -> str | None:
+    """Why a checkpoint would fall between two uses of the same rollouts, or None.
 
     They are not saved, so a phase that continues from there would make new ones.
     """
-    steps, every = config.save_steps, config.num_iterations
+    steps, every = config.save_steps, getattr(config, "num_iterations", 1)
     if str(getattr(config.save_strategy, "value", config.save_strategy)) != "steps" or every < 2:
-        return
-    if steps != int(steps) or steps % every:
-        raise RecipeError(
-            f"grpo.save_steps = {steps} ({recipe.origin('grpo', 'save_steps')}): must be a "
-            f"multiple of grpo.num_iterations={every}, because rollouts that are used again are "
-            f"not saved; try {max(1, int(steps) // every) * every}"
-        )
+        return None
+    if steps == int(steps) and steps % every == 0:
+        return None
+    return (
+        f"grpo.save_steps = {steps} ({recipe.origin('grpo', 'save_steps')}): must be a "
+        f"multiple of grpo.num_iterations={every}, because rollouts that are used again are "
+        f"not saved; try {max(1, int(steps) // every) * every}"
+    )

@@ -39,8 +39,9 @@ from rftcore.training.checkpoints import (
     sealed,
     without_key_warnings,
 )
-from rftcore.training.fields import check_fields, grpo_config, sft_config
+from rftcore.training.fields import check_fields, check_steps, grpo_config, sft_config
 from rftcore.training.lengths import Limit, Targets, exceeded
+from rftcore.training.steps import SPLITS
 from rftcore.types import Gain, Sample, SplitScore, Task
 
 Result = tuple[SplitScore, Sequence[Any]]  # the score, and what was answered
@@ -106,9 +107,10 @@ def train(job: Job) -> Summary:
 def preflight(job: Job) -> None:
     """Everything that can be refused before a model loads: settings, shapes, data."""
     recipe = job.recipe
-    check_fields(recipe)
-    sft = sft_config(recipe, job.run.path / "sft")
-    grpo = grpo_config(recipe, job.run.path / "grpo")
+    check_fields(recipe, [phase for phase in SPLITS if job.run.done(phase)])
+    check_steps(recipe, {phase: len(_rows(job, phase)) for phase in SPLITS if _to_come(job, phase)})
+    sft = sft_config(recipe, job.run.path / "sft") if recipe.sft.enabled else None
+    grpo = grpo_config(recipe, job.run.path / "grpo") if recipe.grpo.enabled else None
     models.check_source(job.model)
     new_scorer(job, "data").close()  # refuses rewards that cannot be called
     with processes.main_first():
@@ -119,7 +121,10 @@ def preflight(job: Job) -> None:
 
 
 def _check_data(job: Job, sft: Any, grpo: Any) -> None:
-    """Read every sample once; record what the run's data is. sft, grpo: TRL's configurations."""
+    """Read every sample once; record what the run's data is.
+
+    sft, grpo: TRL's configurations; None for a phase that is switched off.
+    """
     parts, recipe = slices(job), job.recipe
     check = ProcessorCheck(job.model, job.task.prompt)
     targets = None
@@ -225,16 +230,21 @@ def _refuse_or_warn(exceeded: Sequence[Limit], recipe: Recipe) -> None:
 def slices(job: Job) -> list[data.Slice]:
     """The parts of the task's splits that this run reads."""
     recipe, task = job.recipe, job.task
-    chosen = []
-    if recipe.sft.enabled:
-        chosen.append(data.take(task, "sft", recipe.sft.samples))
-    if recipe.grpo.enabled:
-        chosen.append(data.take(task, "rl", recipe.grpo.samples))
+    chosen = [_rows(job, phase) for phase in SPLITS if getattr(recipe, phase).enabled]
     for split in _splits(job):
         chosen.append(data.take(task, split, recipe.evaluation.samples.get(split)))
     if not chosen:
         raise RecipeError("nothing to do: SFT, GRPO and every evaluation are switched off")
     return chosen
+
+
+def _rows(job: Job, phase: str) -> data.Slice:
+    """What a phase trains on."""
+    return data.take(job.task, SPLITS[phase], getattr(job.recipe, phase).samples)
+
+
+def _to_come(job: Job, phase: str) -> bool:
+    return getattr(job.recipe, phase).enabled and not job.run.done(phase)
 
 
 def load_policy(job: Job, source: str | Path, *, dtype: str = "auto") -> models.Policy:

@@ -1,0 +1,254 @@
+"""Which values of TRL's own fields a recipe may give, beyond their types.
+
+TRL and transformers check some values when a trainer is built, some at the
+first step, and some never. What they check, `dry_run` finds; here stand the
+rules that a dry run cannot find, or whose fault it could not name well.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from rftcore.errors import closest
+
+# A setting of rft's that a TRL field would contradict, by the field's name.
+DERIVED = {
+    "per_device_train_batch_size": "micro_batch",
+    "gradient_accumulation_steps": "batch_size (sft) or prompts_per_step (grpo)",
+    "generation_batch_size": "prompts_per_step and group_size",
+    "steps_per_generation": "prompts_per_step and group_size",
+    "num_generations": "group_size",
+    "num_generations_eval": "group_size",
+    "auto_find_batch_size": "micro_batch",
+    "reward_weights": "rewards.NAME.weight",
+    "seed": "seed (at the top of the recipe)",
+    "output_dir": "--out",
+    "disable_tqdm": "the bar that rft draws",
+    "remove_unused_columns": "the task's dataset",
+    "label_names": "the task's dataset",
+    "dataset_text_field": "the task's dataset",
+    "dataset_kwargs": "the task's dataset",
+    "dataset_num_proc": "the task's dataset",
+    "length_column_name": "the task's dataset",
+    "do_train": "sft.enabled and grpo.enabled",
+    "do_eval": "evaluation",
+    "do_predict": "evaluation",
+    "eval_strategy": "evaluation",
+    "eval_steps": "evaluation",
+    "eval_delay": "evaluation",
+    "eval_on_start": "evaluation.zero_shot",
+    "eval_packing": "evaluation",
+    "eval_accumulation_steps": "evaluation",
+    "eval_do_concat_batches": "evaluation",
+    "eval_use_gather_object": "evaluation",
+    "per_device_eval_batch_size": "evaluation.batch_size",
+    "prediction_loss_only": "evaluation",
+    "include_for_metrics": "evaluation",
+    "batch_eval_metrics": "evaluation",
+    "bf16_full_eval": "evaluation",
+    "fp16_full_eval": "evaluation",
+    "resume_from_checkpoint": "--resume",
+    "model_init_kwargs": "--model",
+    "trust_remote_code": "--model: rft runs no code from a model's folder",
+    "chat_template_path": "the chat template in the model's folder",
+    "chat_template_kwargs": "the chat template in the model's folder",
+    "eos_token": "the tokenizer in the model's folder",
+    "pad_token": "the tokenizer in the model's folder",
+    "max_tool_calling_iterations": "the task's prompt: completions call no tools",
+    "local_rank": "torchrun, which sets it",
+    # transformers renamed these, and TRL still sets the old ones
+    "gradient_checkpointing": "activation_checkpointing, its new name",
+    "gradient_checkpointing_kwargs": "activation_checkpointing_kwargs, its new name",
+}
+
+# What rft does not do, with the way that leads to the same end. Off is always allowed.
+UNSUPPORTED = {
+    "load_best_model_at_end": "rft does not evaluate during a phase. To choose a checkpoint, keep "
+    "them all (save_total_limit=null) and measure each: rft eval RUN/PHASE/checkpoint-N",
+    "metric_for_best_model": "rft does not evaluate during a phase, so no checkpoint is the best; "
+    "leave it out",
+    "greater_is_better": "rft does not evaluate during a phase, so no checkpoint is the best; "
+    "leave it out",
+    "packing": "rows with images cannot be packed; leave it out",
+    "padding_free": "rows with images are padded; leave it out",
+    "assistant_only_loss": "the loss of SFT is on the completion alone as it is; leave it out",
+    "enable_jit_checkpoint": "rft saves every save_steps and on SIGTERM; leave it out",
+}
+OFF: tuple[Any, ...] = (False, None, "")
+
+# LoRA and other adapters: names that peft's users try.
+ADAPTER = frozenset(
+    (
+        *("peft", "use_peft", "lora", "use_lora", "qlora", "use_qlora", "use_dora", "use_rslora"),
+        *("load_in_4bit", "load_in_8bit", "quantization_config"),
+    )
+)
+NO_ADAPTERS = (
+    "rft trains whole weights; LoRA and other adapters are not supported yet. "
+    "Merge an adapter into its base with peft's merge_and_unload before you train or measure it"
+)
+
+
+def is_adapter_setting(name: str) -> bool:
+    """Whether a setting is one of peft's: `use_peft`, `lora_r`, `lora_target_modules`."""
+    return name in ADAPTER or name.startswith(("lora_", "peft_", "bnb_"))
+
+
+def _one_of(words: list[str]) -> Callable[[str], str]:
+    """A check that a word is one that transformers offers."""
+
+    def check(word: str) -> str:
+        if word not in words:
+            raise ValueError(f"no such choice.{closest(word, words)} One of: {', '.join(words)}")
+        return word
+
+    return check
+
+
+def _steps(steps: int) -> int:
+    if steps == -1 or steps > 0:
+        return steps
+    raise ValueError("must be 1 or more, or -1: as many as num_train_epochs takes")
+
+
+def _not_best(strategy: Any) -> Any:
+    if strategy == "best":
+        raise ValueError(
+            "rft does not evaluate during a phase, so no checkpoint is the best: use 'steps', "
+            "'epoch' or 'no'"
+        )
+    return strategy
+
+
+def _by_loss(scheduler: Any) -> Any:
+    if scheduler in ("reduce_lr_on_plateau", "greedy"):
+        raise ValueError(
+            "it follows evaluations during a phase, and rft evaluates between phases: "
+            "use 'linear', 'cosine' or 'constant'"
+        )
+    return scheduler
+
+
+def _sampled(samples: int | None) -> int:
+    if samples is None:
+        raise ValueError("must be a number: without one the model's own limit of 20 would hold")
+    return samples
+
+
+_POSITIVE, _NOT_NEGATIVE = Field(gt=0), Field(ge=0)
+_SHARE, _COUNT = Field(ge=0, le=1), Field(ge=1)
+
+RULES: Mapping[str, Any] = {
+    # how long
+    "max_steps": AfterValidator(_steps),
+    "num_train_epochs": _POSITIVE,
+    # the optimizer
+    "learning_rate": _POSITIVE,
+    "warmup_steps": _NOT_NEGATIVE,
+    "weight_decay": _NOT_NEGATIVE,
+    "adam_beta1": Field(ge=0, lt=1),
+    "adam_beta2": Field(ge=0, lt=1),
+    "adam_epsilon": _POSITIVE,
+    "max_grad_norm": _NOT_NEGATIVE,
+    "label_smoothing_factor": Field(ge=0, lt=1),
+    "neftune_noise_alpha": _POSITIVE,
+    "lr_scheduler_type": AfterValidator(_by_loss),
+    # what is kept
+    "logging_steps": _POSITIVE,
+    "save_steps": _POSITIVE,
+    "save_total_limit": _COUNT,
+    "save_strategy": AfterValidator(_not_best),
+    "torch_empty_cache_steps": _COUNT,
+    # data
+    "max_length": _COUNT,
+    "dataloader_num_workers": _NOT_NEGATIVE,
+    "dataloader_prefetch_factor": _COUNT,
+    "data_seed": Field(ge=0, lt=2**32),
+    "ddp_bucket_cap_mb": _COUNT,
+    "ddp_timeout": _COUNT,
+    # sampling
+    "max_completion_length": [_COUNT, AfterValidator(_sampled)],
+    "temperature": _POSITIVE,
+    "top_p": Field(gt=0, le=1),
+    "top_k": _NOT_NEGATIVE,
+    "min_p": _SHARE,
+    "repetition_penalty": _POSITIVE,
+    "num_completions_to_print": _COUNT,
+    # the loss of GRPO
+    "beta": _NOT_NEGATIVE,
+    "num_iterations": _COUNT,
+    "epsilon": _POSITIVE,
+    "epsilon_high": _POSITIVE,
+    "delta": _POSITIVE,
+    "sapo_temperature_neg": _POSITIVE,
+    "sapo_temperature_pos": _POSITIVE,
+    "vespo_k_pos": _POSITIVE,
+    "vespo_lambda_pos": _POSITIVE,
+    "vespo_k_neg": _POSITIVE,
+    "vespo_lambda_neg": _POSITIVE,
+    "top_entropy_quantile": Field(gt=0, le=1),
+    "entropy_coef": _NOT_NEGATIVE,
+    "entropy_coef_min": _NOT_NEGATIVE,
+    "entropy_coef_max": _NOT_NEGATIVE,
+    "entropy_coef_delta": _NOT_NEGATIVE,
+    "entropy_target": _NOT_NEGATIVE,
+    "off_policy_mask_threshold": _POSITIVE,
+    "ref_model_mixup_alpha": _SHARE,
+    "ref_model_sync_steps": _COUNT,
+    "router_aux_loss_coef": _NOT_NEGATIVE,
+    # vLLM
+    "vllm_gpu_memory_utilization": Field(gt=0, le=1),
+    "vllm_tensor_parallel_size": _COUNT,
+    "vllm_max_model_length": _COUNT,
+    "vllm_server_timeout": _POSITIVE,
+    "vllm_server_port": Field(ge=1, lt=2**16),
+    "vllm_group_port": Field(ge=1, lt=2**16),
+    "vllm_importance_sampling_clip_max": _POSITIVE,
+    "vllm_importance_sampling_clip_min": _NOT_NEGATIVE,
+    "vllm_importance_sampling_cap": _POSITIVE,
+}
+
+_LEVELS = Literal["detail", "debug", "info", "warning", "error", "critical", "passive"]
+_BOTH = {
+    "log_level": _LEVELS,
+    "log_level_replica": _LEVELS,
+    "include_num_input_tokens_seen": bool | Literal["all", "non_padding", "no"],
+}
+# TRL and transformers check these words late or never.
+CHOICES: Mapping[str, Mapping[str, Any]] = {
+    "sft": {
+        **_BOTH,
+        "loss_type": Literal["nll", "dft"],
+        "truncation_mode": Literal["keep_start"],  # the end of a row holds no image
+        "packing_strategy": Literal["bfd", "bfd_split", "wrapped"],
+    },
+    "grpo": {
+        **_BOTH,
+        "loss_type": Literal["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo"],
+        "scale_rewards": Literal["group", "batch", "none"],
+        "importance_sampling_level": Literal["token", "sequence"],
+        "multi_objective_aggregation": Literal["sum_then_normalize", "normalize_then_sum"],
+        "vllm_mode": Literal["colocate", "server"],
+        "vllm_model_impl": Literal["vllm", "transformers"],
+        "vllm_importance_sampling_mode": Literal[
+            "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"
+        ],
+    },
+}
+
+
+def annotation(section: str, name: str, declared: Any) -> Any:
+    """The type of a field as TRL declares it, narrowed to the values that make sense."""
+    narrowed = CHOICES[section].get(name, declared)
+    for words in typing.get_args(declared):
+        if isinstance(words, type) and issubclass(words, Enum):
+            narrowed = Annotated[str, AfterValidator(_one_of([word.value for word in words]))]
+    rules = RULES.get(name, ())
+    for rule in rules if isinstance(rules, list | tuple) else (rules,):
+        narrowed = Annotated[narrowed, rule]
+    return narrowed

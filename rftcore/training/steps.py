@@ -1,0 +1,80 @@
+"""How many optimizer steps a phase will take, and settings with which it would take none."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rftcore.config import Recipe
+from rftcore.processes import world_size
+
+SPLITS = {"sft": "sft", "grpo": "rl"}  # what a phase trains on
+NOTABLE = 0.1  # share of a split that an epoch leaves out
+
+
+def per_epoch(phase: str, config: Any, rows: int) -> int:
+    """The optimizer steps of one epoch over `rows` rows. config: TRL's configuration."""
+    if phase == "grpo":  # TRL's sampler leaves out a batch of rollouts that is not full
+        return (rows // _prompts(config)) * int(config.num_iterations)
+    world, size = world_size(), int(config.per_device_train_batch_size)
+    if config.dataloader_drop_last:
+        batches = rows // size // world
+    else:
+        batches = math.ceil(math.ceil(rows / size) / world)
+    return math.ceil(batches / int(config.gradient_accumulation_steps))
+
+
+def total(phase: str, config: Any, rows: int) -> int:
+    """The optimizer steps of a phase over `rows` rows."""
+    each = per_epoch(phase, config, rows)
+    if each and config.max_steps > 0:
+        return int(config.max_steps)
+    return math.ceil(float(config.num_train_epochs) * each)
+
+
+def none_taken(recipe: Recipe, phase: str, config: Any, rows: int) -> str | None:
+    """Why a phase would take no step at all, with the setting to change, or None."""
+    if total(phase, config, rows):
+        return None
+    found = f"split {SPLITS[phase]} has {rows} samples{_limited(recipe, phase, rows)}"
+    if phase == "grpo":
+        prompts, origin = _prompts(config), recipe.origin("grpo", "prompts_per_step")
+        return (
+            f"grpo.prompts_per_step = {prompts} ({origin}): {found}, and a step takes {prompts}, "
+            f"so GRPO would take no step: set prompts_per_step to {rows} or less, or give more "
+            "samples"
+        )
+    size = config.per_device_train_batch_size * world_size()
+    origin = recipe.origin("sft", "dataloader_drop_last")
+    return (
+        f"sft.dataloader_drop_last = True ({origin}): {found}, and a batch takes {size}, so SFT "
+        f"would take no step: leave it out, set batch_size to {rows} or less, or give more samples"
+    )
+
+
+def left_out(phase: str, config: Any, rows: int) -> str | None:
+    """Which rows an epoch leaves out, if they are a notable share, or None."""
+    if phase == "grpo":
+        size = _prompts(config)
+    elif config.dataloader_drop_last:
+        size = config.per_device_train_batch_size * world_size()
+    else:
+        return None
+    rest = rows % size
+    if rest < NOTABLE * rows or total(phase, config, rows) < per_epoch(phase, config, rows):
+        return None
+    which = "others each time" if config.shuffle_dataset or phase == "sft" else "always the last"
+    return (
+        f"{phase}: an epoch trains on {rows - rest} of the {rows} samples of split "
+        f"{SPLITS[phase]}, since a step takes {size}; {rest} are left out, {which}"
+    )
+
+
+def _prompts(config: Any) -> int:
+    return int(config.generation_batch_size // config.num_generations)
+
+
+def _limited(recipe: Recipe, phase: str, rows: int) -> str:
+    if getattr(recipe, phase).samples != rows:
+        return ""
+    return f" ({phase}.samples = {rows}, {recipe.origin(phase, 'samples')})"

@@ -1,0 +1,315 @@
+"""What TRL, transformers or accelerate would refuse later is refused before a model loads."""
+
+import dataclasses
+import importlib.util
+import inspect
+import random
+import typing
+
+import pytest
+
+from rftcore.config import load_recipe
+from rftcore.errors import RecipeError, TrainerError
+from rftcore.training import dry_run, fields, steps
+from rftcore.training.allowed import CHOICES, DERIVED, NO_ADAPTERS, RULES, UNSUPPORTED
+
+# TRL passes on names that transformers has renamed; a run leaves that out too
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+
+
+def recipe(*settings, **phases):
+    """One phase alone is enabled, if its settings are given by name."""
+    off = {p: {"enabled": False} for p in ("sft", "grpo") if phases and p not in phases}
+    return load_recipe(("test", {"task": "t", **off, **phases}), overrides=settings)
+
+
+def refusal(*settings, **phases):
+    with pytest.raises(RecipeError) as caught:
+        fields.check_fields(recipe(*settings, **phases))
+    return str(caught.value)
+
+
+REFUSED = [
+    # choices
+    ("grpo.loss_type=dr-grpo", "'dr_grpo'"),
+    ("grpo.loss_type=gspo", "'grpo'"),
+    ("sft.loss_type=grpo", "'nll' or 'dft'"),
+    ("grpo.scale_rewards=groups", "'group', 'batch' or 'none'"),
+    ("grpo.importance_sampling_level=tokens", "'token' or 'sequence'"),
+    ("grpo.multi_objective_aggregation=sum", "'sum_then_normalize'"),
+    ("grpo.cache_implementation=statik", "'static'"),
+    ("grpo.vllm_mode=remote", "'colocate' or 'server'"),
+    ("grpo.lr_scheduler_type=cosin", "Did you mean 'cosine'"),
+    ("grpo.optim=adamw8bit", "Did you mean 'adamw_8bit'"),
+    ("sft.save_strategy=step", "Did you mean 'steps'"),
+    ("sft.logging_strategy=step", "Did you mean 'steps'"),
+    ("sft.log_level=loud", "'warning'"),
+    ("sft.activation_checkpointing_kwargs={resuse: true}", "resuse"),
+    ("sft.lr_scheduler_kwargs={speed: 2}", "speed"),
+    ("sft.accelerator_config={split: true}", "split"),
+    # ranges
+    ("grpo.temperature=0", "greater than 0"),
+    ("grpo.top_p=1.5", "less than or equal to 1"),
+    ("grpo.min_p=-1", "greater than or equal to 0"),
+    ("grpo.max_completion_length=0", "greater than or equal to 1"),
+    ("grpo.max_completion_length=null", "must be a number"),
+    ("grpo.learning_rate=-1e-5", "greater than 0"),
+    ("grpo.beta=-0.1", "greater than or equal to 0"),
+    ("grpo.num_iterations=0", "greater than or equal to 1"),
+    ("grpo.epsilon=-1", "greater than 0"),
+    ("sft.adam_beta1=1", "less than 1"),
+    ("sft.warmup_steps=-1", "greater than or equal to 0"),
+    ("sft.max_steps=0", "1 or more, or -1"),
+    ("sft.max_steps=-2", "1 or more, or -1"),
+    ("sft.num_train_epochs=0", "greater than 0"),
+    ("sft.save_total_limit=0", "greater than or equal to 1"),
+    ("sft.logging_steps=0", "greater than 0"),
+    # no numbers
+    ("sft.max_grad_norm=.nan", "finite number"),
+    ("sft.learning_rate=1e400", "finite number"),
+    ("sft.lr_scheduler_kwargs={num_cycles: .inf}", "finite number"),
+    # combinations
+    ("sft.dataloader_prefetch_factor=2", "dataloader_num_workers"),
+    ("grpo.sync_ref_model=true", "beta"),
+    ("grpo.log_completions_hub_repo=org/name", "log_completions"),
+    ("grpo.generation_kwargs={temperature: 0.0}", "strictly positive"),
+    ("sft.optim=galore_adamw", "galore"),
+    # not supported
+    ("sft.load_best_model_at_end=true", "not supported: rft does not evaluate during a phase"),
+    ("grpo.save_strategy=best", "'steps', 'epoch' or 'no'"),
+    ("grpo.metric_for_best_model=reward", "not supported"),
+    ("sft.lr_scheduler_type=reduce_lr_on_plateau", "rft evaluates between phases"),
+    ("sft.packing=true", "not supported: rows with images"),
+    ("sft.padding_free=true", "not supported"),
+    ("sft.assistant_only_loss=true", "not supported"),
+    ("sft.eval_steps=10", "use evaluation"),
+    ("grpo.fsdp=full_shard", "torchrun"),
+    # packages and places that are not there
+    ("sft.report_to=tensorbord", "is not supported, only"),
+    ("grpo.push_to_hub=true", "hf upload"),
+]
+PACKAGES = [
+    ("grpo.use_vllm=true", "vllm", "vllm"),
+    ("sft.optim=adamw_bnb_8bit", "bitsandbytes", "bitsandbytes"),
+    ("grpo.use_liger_kernel=true", "liger_kernel", "liger-kernel"),
+    ("grpo.deepspeed=ds.json", "deepspeed", "deepspeed"),
+    ("sft.report_to=wandb", "wandb", "wandb"),
+    ("grpo.report_to=[tensorboard]", "tensorboard", "tensorboard"),
+]
+
+
+@pytest.mark.parametrize(("setting", "says"), REFUSED, ids=[setting for setting, _ in REFUSED])
+def test_a_value_that_cannot_train_is_refused_with_its_origin(setting, says, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    message = refusal(setting)
+
+    assert f"(--set {setting.partition('=')[0]}" in message
+    assert says in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(("setting", "package", "says"), PACKAGES)
+def test_a_package_that_is_not_installed_is_named(setting, package, says):
+    if importlib.util.find_spec(package):
+        pytest.skip(f"{package} is installed")
+
+    message = refusal(setting)
+    assert f"(--set {setting.partition('=')[0]})" in message
+    assert says in message
+
+
+def test_faults_of_both_phases_and_of_all_kinds_come_at_once():
+    message = refusal("sft.optim=adamw_bnb_8bit", "sft.tf32=true", "grpo.cache_implementation=x")
+
+    assert message.startswith("2 faults")
+    for setting in ("sft.tf32", "grpo.cache_implementation"):
+        assert f"(--set {setting})" in message
+
+
+def test_lora_is_refused_in_one_sentence_and_no_other_setting_is_suggested():
+    message = refusal("sft.use_peft=true", "sft.lora_r=16", "grpo.peft_config={r: 8}")
+
+    assert message.endswith(NO_ADAPTERS)
+    assert "sft.use_peft (--set sft.use_peft), sft.lora_r" in message
+
+
+def test_a_phase_that_is_done_or_switched_off_is_not_tried():
+    fields.check_fields(recipe("grpo.sync_ref_model=true"), done=["grpo"])
+    fields.check_fields(recipe("grpo.sync_ref_model=true", "grpo.enabled=false"))
+
+
+def outcome(**phases):
+    try:
+        fields.check_fields(recipe(**phases))
+    except RecipeError as error:
+        return str(error)
+    return "takes a step"
+
+
+def absurd(annotation):
+    """Values of a field's type that nobody means."""
+    kinds = typing.get_args(annotation) or (annotation,)
+    for kind, values in (
+        (float, (-1.0, 0.0, float("inf"))),
+        (int, (-1, 0)),
+        (str, ("no-such",)),
+        (dict, ({"no_such": -1},)),
+    ):
+        if kind in {typing.get_origin(k) or k for k in kinds}:
+            yield from values
+
+
+def cases(phase):
+    hints = typing.get_type_hints(dry_run.trl_config(phase))
+    for field in dataclasses.fields(dry_run.trl_config(phase)):
+        if field.init and field.name not in DERIVED:
+            yield from ((field.name, value) for value in absurd(hints[field.name]))
+
+
+@pytest.mark.parametrize("phase", ["sft", "grpo"])
+def test_every_field_with_an_absurd_value_takes_a_step_or_is_refused_with_its_origin(
+    phase, monkeypatch
+):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for name, value in cases(phase):
+        message = outcome(**{phase: {name: value}})
+
+        assert message == "takes a step" or f"{phase}.{name} = {value!r} (test)" in message
+
+
+@pytest.mark.parametrize("phase", ["sft", "grpo"])
+def test_every_choice_that_is_allowed_takes_a_step(phase):
+    for name, words in CHOICES[phase].items():
+        for word in typing.get_args(words):
+            if isinstance(word, str) and not name.startswith(("log_level", "vllm", "packing")):
+                fields.check_fields(recipe(**{phase: {name: word}}))
+
+
+def test_the_rules_name_fields_that_trl_has():
+    names = {f.name for p in ("sft", "grpo") for f in dataclasses.fields(dry_run.trl_config(p))}
+
+    assert {*RULES, *DERIVED, *UNSUPPORTED} <= names
+    assert {name for words in CHOICES.values() for name in words} <= names
+
+
+def test_the_losses_of_grpo_are_all_that_the_installed_trl_knows():
+    from trl.trainer.grpo_config import GRPOConfig
+
+    told = inspect.getdoc(GRPOConfig).partition("loss_type (")[2].partition("- `False`")[0]
+    for loss in typing.get_args(CHOICES["grpo"]["loss_type"]):
+        assert f'`"{loss}"`' in told
+
+
+# --- the dry run itself ---
+
+
+def attempt_that_refuses(*bad, needs=()):
+    def attempt(settings):
+        if found := [name for name in bad if name in settings]:
+            raise ValueError(found[0])
+        for name, other in needs:
+            if name in settings and other not in settings:
+                raise ValueError(f"{name} needs {other}")
+        if {"x", "y"} <= settings.keys():
+            raise ValueError("x and y")
+
+    return attempt
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ("ab", []),
+        ("a!b", [("!",)]),
+        ("!?a", [("!",), ("?",)]),
+        ("xay", [("x", "y")]),
+        ("xay!", [("x", "y"), ("!",)]),
+        ("ns", []),  # n needs s
+        ("na", [("n",)]),
+        ("ns!", [("!",)]),
+    ],
+)
+def test_a_refusal_is_traced_to_the_settings_that_cause_it(settings, found):
+    attempt = attempt_that_refuses("!", "?", needs=[("n", "s")])
+
+    assert [r.names for r in dry_run.refusals(dict.fromkeys(settings, 1), attempt)] == found
+
+
+def test_what_fails_without_any_setting_is_no_settings_fault(monkeypatch):
+    def broken(*_):
+        raise RuntimeError("nothing works here")
+
+    monkeypatch.setattr(dry_run, "take_step", broken)
+    with pytest.raises(TrainerError, match=r"own defaults: RuntimeError: nothing works here"):
+        fields.check_fields(recipe("grpo.beta=0.1"))
+
+
+def test_a_dry_run_prints_nothing_and_leaves_random_numbers_as_they_were(capfd):
+    import numpy
+    import torch
+
+    def numbers():
+        return torch.rand(1).item(), random.random(), numpy.random.rand()
+
+    torch.manual_seed(1), random.seed(1), numpy.random.seed(1)
+    expected = numbers()
+    torch.manual_seed(1), random.seed(1), numpy.random.seed(1)
+    fields.check_fields(recipe("grpo.log_completions=true", "sft.learning_rate=1e-3"))
+
+    assert numbers() == expected
+    assert "".join(capfd.readouterr()) == ""
+
+
+# --- a phase that would take no step ---
+
+
+@pytest.mark.parametrize("drop", [False, True])
+@pytest.mark.parametrize("rows", [1, 3, 4, 5, 8, 9])
+def test_steps_are_counted_as_the_trainer_counts_them(rows, drop, tmp_path):
+    phases = {
+        "sft": {"batch_size": 4, "micro_batch": 2},
+        "grpo": {"prompts_per_step": 4, "group_size": 2, "micro_batch": 2, "num_iterations": 2},
+    }
+    for phase, settings in phases.items():
+        made = recipe(**{phase: {**settings, "dataloader_drop_last": drop}})
+        config = fields.made(made, phase, tmp_path)
+        loader = dry_run.trainer(phase, tmp_path, config, rows).get_train_dataloader()
+        each = -(-len(loader) // config.gradient_accumulation_steps)
+
+        assert steps.per_epoch(phase, config, rows) == each
+        assert (steps.none_taken(made, phase, config, rows) is None) == (each > 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows", "says"),
+    [
+        (["grpo.prompts_per_step=8"], 5, "set prompts_per_step to 5 or less"),
+        (["grpo.prompts_per_step=8", "grpo.samples=5"], 5, "(grpo.samples = 5, --set grpo"),
+        (["grpo.prompts_per_step=8", "grpo.max_steps=10"], 5, "split rl has 5 samples"),
+        (["sft.dataloader_drop_last=true"], 5, "split sft has 5 samples"),
+    ],
+)
+def test_a_phase_without_a_step_is_refused_with_the_setting_to_change(settings, rows, says):
+    phase = settings[0].partition(".")[0]
+    with pytest.raises(RecipeError) as caught:
+        fields.check_steps(recipe(*settings), {phase: rows})
+
+    assert says in str(caught.value)
+    assert "would take no step" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "noted"),
+    [
+        (20, [], True),
+        (100, [], False),
+        (20, ["grpo.max_steps=1"], False),
+        (20, ["grpo.max_steps=2"], True),
+        (16, [], False),
+    ],
+)
+def test_samples_that_an_epoch_leaves_out_are_reported(rows, settings, noted, capsys):
+    fields.check_steps(recipe("grpo.prompts_per_step=8", *settings), {"grpo": rows})
+
+    said = capsys.readouterr().err
+    assert said.startswith("note: grpo: an epoch trains on 16 of the 20") if noted else not said
