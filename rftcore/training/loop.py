@@ -108,7 +108,7 @@ def preflight(job: Job) -> None:
     """Everything that can be refused before a model loads: settings, shapes, data."""
     recipe = job.recipe
     check_fields(recipe, [phase for phase in SPLITS if job.run.done(phase)])
-    check_steps(recipe, {phase: len(_rows(job, phase)) for phase in SPLITS if _to_come(job, phase)})
+    check_steps(recipe, {phase: len(_part(job, phase)) for phase in SPLITS if _to_come(job, phase)})
     sft = sft_config(recipe, job.run.path / "sft") if recipe.sft.enabled else None
     grpo = grpo_config(recipe, job.run.path / "grpo") if recipe.grpo.enabled else None
     models.check_source(job.model)
@@ -230,7 +230,7 @@ def _refuse_or_warn(exceeded: Sequence[Limit], recipe: Recipe) -> None:
 def slices(job: Job) -> list[data.Slice]:
     """The parts of the task's splits that this run reads."""
     recipe, task = job.recipe, job.task
-    chosen = [_rows(job, phase) for phase in SPLITS if getattr(recipe, phase).enabled]
+    chosen = [_part(job, phase) for phase in SPLITS if getattr(recipe, phase).enabled]
     for split in _splits(job):
         chosen.append(data.take(task, split, recipe.evaluation.samples.get(split)))
     if not chosen:
@@ -238,7 +238,7 @@ def slices(job: Job) -> list[data.Slice]:
     return chosen
 
 
-def _rows(job: Job, phase: str) -> data.Slice:
+def _part(job: Job, phase: str) -> data.Slice:
     """What a phase trains on."""
     return data.take(job.task, SPLITS[phase], getattr(job.recipe, phase).samples)
 
