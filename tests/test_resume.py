@@ -1,7 +1,13 @@
-"""A run that was interrupted equals one that was not: every metric, every rollout, every weight."""
+"""How a run ends: interrupted and continued, it equals one that was not, to the last weight."""
 
 import json
+import os
+import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,9 +45,13 @@ def rft(*arguments):
     return 0
 
 
-def start(model, out, *more):
+def arguments(model, out, *more):
     settings = [f"--set={setting}" for setting in (*SETTINGS, *more)]
-    return rft("train", "--task", TASK, "--smoke", "--model", model, "--out", out, *settings)
+    return ["train", "--task", TASK, "--smoke", "--model", model, "--out", out, *settings]
+
+
+def start(model, out, *more):
+    return rft(*arguments(model, out, *more))
 
 
 @pytest.fixture(scope="module")
@@ -236,3 +246,103 @@ def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(
     assert f"warning: checkpoint not used, {newest}: " in said
     assert "continuing from checkpoint-2" in said
     assert_same(run, whole(model))
+
+
+TORCHRUN = [
+    *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"),
+    *("-m", "rftcore.cli"),
+]
+
+
+class Process:
+    """The command in a process of its own, or in two."""
+
+    def __init__(self, *arguments, processes=1):
+        begin = TORCHRUN if processes == 2 else [sys.executable, "-m", "rftcore.cli"]
+        self._process = subprocess.Popen(
+            [*begin, *map(str, arguments)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def send(self, number, when):
+        """Send a signal to the process, as a batch system does, once `when()` is true."""
+        while not when():
+            assert self._process.poll() is None, self._process.communicate()[1]
+            time.sleep(0.01)
+        if number == signal.SIGKILL:
+            os.killpg(self._process.pid, number)
+        else:
+            self._process.send_signal(number)
+        return self
+
+    def end(self):
+        """Its exit code and what it wrote to stderr."""
+        _, said = self._process.communicate()
+        return self._process.returncode, said
+
+
+def logged(run, phase):
+    def seen():
+        file = run / "metrics.jsonl"
+        return file.exists() and f'"phase": "{phase}"' in file.read_text()
+
+    return seen
+
+
+def test_sigterm_finishes_the_step_and_saves_in_both_phases(whole, tmp_path):
+    run = tmp_path / "run"
+    never = [f"{phase}.save_steps=100" for phase in ("sft", "grpo")]
+    code, said = Process(*arguments("toy", run, *never)).send(15, logged(run, "sft")).end()
+    assert (code, f"continue with: rft train --resume {run}" in said) == (143, True)
+    assert "Traceback" not in said
+    step = int(re.search(r"after sft step (\d+)", said)[1])
+    assert (run / "sft" / f"checkpoint-{step}" / SEAL).is_file()
+
+    code, said = Process("train", "--resume", run).send(15, logged(run, "grpo")).end()
+    assert (code, f"continue with: rft train --resume {run}" in said) == (143, True)
+    assert Process("train", "--resume", run).end()[0] == 0
+    assert_same(run, whole("toy"))
+
+
+def test_two_processes_interrupted_and_killed_equal_two_that_were_not(tmp_path):
+    run, other = tmp_path / "run", tmp_path / "other"
+    assert Process(*arguments("toy", other), processes=2).end()[0] == 0
+    process = Process(*arguments("toy", run), processes=2).send(15, logged(run, "sft"))
+    said = process.end()[1]
+    assert said.count("continue with: torchrun --nproc-per-node=2") == 1
+
+    saved = run / "grpo" / "checkpoint-2" / SEAL
+    Process("train", "--resume", run, processes=2).send(9, saved.is_file).end()
+    assert Process("train", "--resume", run, processes=2).end()[0] == 0
+    assert_same(run, other)
+
+
+@pytest.mark.parametrize(
+    ("setting", "found"),
+    [
+        ("sft.learning_rate=1e30", "error: sft step 2: a gradient is not finite"),
+        ("grpo.learning_rate=1e30", "error: grpo step 2: "),
+    ],
+)
+def test_numbers_that_blow_up_end_the_run_with_the_step_and_the_last_good_checkpoint(
+    setting, found, tmp_path, capsys
+):
+    phase = setting.partition(".")[0]
+    steady = [f"{phase}.warmup_steps=0", f"{phase}.max_grad_norm=0", f"{phase}.save_steps=1"]
+    assert start("toy", tmp_path / "run", setting, *steady) == 2
+
+    said = capsys.readouterr().err
+    assert found in said
+    assert f"{phase}/checkpoint-1. " in said
+    assert not (tmp_path / "run" / phase / "model").exists()
+
+
+def test_a_run_whose_phases_learn_nothing_says_so_in_its_summary(tmp_path, capsys):
+    assert start("toy", tmp_path / "run", "sft.learning_rate=0", "grpo.learning_rate=0") == 0
+    notes = json.loads((tmp_path / "run" / "summary.json").read_text())["notes"]
+
+    assert [note.partition(":")[0] for note in notes] == ["sft", "grpo"]
+    assert all(f"note: {note}" in capsys.readouterr().out for note in notes[:1])

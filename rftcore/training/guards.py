@@ -54,13 +54,14 @@ class Finite(TrainerCallback):
         for name, text in (("loss", "the loss"), ("grad_norm", "a gradient")):
             value = (logs or {}).get(name)
             if isinstance(value, (int, float)) and not (math.isfinite(value) or args.fp16):
-                raise self._error(text, state.global_step)
+                raise self.error(text, state.global_step)
 
     def _require(self, finite: bool, what: str, step: int) -> None:
         if not all(processes.everyones(finite)):
-            raise self._error(what, step)
+            raise self.error(what, step)
 
-    def _error(self, what: str, step: int) -> TrainerError:
+    def error(self, what: str, step: int) -> TrainerError:
+        """What to raise for `what` that is not finite at `step`."""
         good = self._last_good()
         kept = (
             f"The last good checkpoint is {good}. " if good else "No checkpoint was written yet. "

@@ -47,6 +47,7 @@ from rftcore.types import Gain, Sample, SplitScore, Task
 Result = tuple[SplitScore, Sequence[Any]]  # the score, and what was answered
 Evaluate = Callable[..., Result]
 ROLLOUTS_KEPT = 16  # of each step's rollouts, if groups fit; written to rollouts.jsonl
+NOT_A_PROBABILITY = "probability tensor contains"  # torch.multinomial, of logits that overflow
 FAILURES, FAILURES_KEPT = "failures.jsonl", 10_000_000  # bytes
 
 
@@ -398,6 +399,11 @@ def _fit(
             trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
         except NoStepLeft:
             progress.finish(trainer.state, clock.seconds())
+        except RuntimeError as error:
+            if NOT_A_PROBABILITY not in str(error):
+                raise
+            step = trainer.state.global_step + 1
+            raise finite.error("a probability of the next token", step) from error
     if stopping.stopped:
         raise Terminated(f"{phase} step {trainer.state.global_step}")
     steps = trainer.state.global_step
