@@ -27,6 +27,23 @@ BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # TIFF tags, and a va
 DARK = 4096  # of 65536: a 16-bit image whose brightest pixel is below looks black
 
 
+OTHER_FILES = (  # how files begin that are mistaken for images, and what they are
+    (b"version https://git-lfs", "a pointer of Git LFS: fetch the file itself with `git lfs pull`"),
+    (b"<svg", "an SVG drawing: export it as PNG"),
+    (b"<?xml", "an XML file, such as an SVG drawing: export it as PNG"),
+    (b"<!doctype html", "a web page, so its download failed"),
+    (b"<html", "a web page, so its download failed"),
+    (b"%pdf", "a PDF: export its page as PNG"),
+    (b"pk\x03\x04", "a ZIP archive: unpack it"),
+    (b"data:", "a data URI: write the bytes that it encodes into the file"),
+)
+PHOTOS = (b"heic", b"heix", b"mif1", b"msf1", b"hevc")  # brands of HEIC files, at byte 8
+
+
+class NotAnImageError(ValueError):
+    """A file is not an image, or none that Pillow reads."""
+
+
 class TooLargeError(ValueError):
     """An image has more pixels than Pillow decodes without a warning."""
 
@@ -81,18 +98,32 @@ def size_of(data: bytes) -> tuple[int, int]:
 def _opened(data: bytes) -> Any:
     """The image before its pixels are read. Raises: TooLargeError if it has too many."""
     from PIL import Image as pil
+    from PIL import UnidentifiedImageError
 
     most = pil.MAX_IMAGE_PIXELS or sys.maxsize
     # Warnings of Pillow: damaged metadata, and up to twice `most` pixels, an error here
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         opened = pil.open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        raise NotAnImageError(what_else(data)) from None
     except pil.DecompressionBombError as error:
         raise TooLargeError(f"more than {most} pixels; make it smaller") from error
     width, height = opened.size
     if width * height > most:
         raise TooLargeError(f"{width} x {height} is more than {most} pixels; make it smaller")
     return opened
+
+
+def what_else(data: bytes) -> str:
+    """What a file that is not an image seems to be."""
+    head = data[:64].lstrip().lower()
+    found = [what for start, what in OTHER_FILES if head.startswith(start)]
+    if data[4:8] == b"ftyp" and data[8:12] in PHOTOS:
+        found.append("a HEIC photo: convert it to JPEG or PNG")
+    if not data:
+        found.append("the file is empty")
+    return "not an image in any format that Pillow reads" + "".join(f"; {it}" for it in found[:1])
 
 
 def _frames(opened: Any) -> list[Remark]:

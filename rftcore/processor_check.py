@@ -65,14 +65,7 @@ class ProcessorCheck:
         `VisionError` for one that leaves images out.
         """
         where, prompt = sample.origin or sample.id, self._prompt(sample)
-        for name, text in (
-            ("question", sample.question),
-            ("cot", sample.cot or ""),
-            ("gold", sample.gold),
-            ("task's prompt", prompt.text),
-        ):
-            if token := self._special_in(text):
-                raise SampleError(f"{where}: {self._fault(name, token)}")
+        self.refuse_special(sample)
         shown = self.splits.setdefault(split, Shown())
         if prompt.images:
             shown.images, shown.with_images = shown.images + 1, shown.with_images or where
@@ -81,6 +74,18 @@ class ProcessorCheck:
         tokens = self._tokens(prompt, where)
         shown.prompts.append(Length(tokens, where))
         return tokens
+
+    def refuse_special(self, sample: Sample) -> None:
+        """Raise `SampleError` if a text of the sample, or its prompt, spells a special token."""
+        where, prompt = sample.origin or sample.id, self._prompt(sample)
+        for name, text in (
+            ("question", sample.question),
+            ("cot", sample.cot or ""),
+            ("gold", sample.gold),
+            ("task's prompt", prompt.text),
+        ):
+            if token := self._special_in(text):
+                raise SampleError(f"{where}: {self._fault(name, token)}")
 
     def refuse_long(self) -> None:
         """Raise `DataError` if a prompt alone is longer than the model's context."""

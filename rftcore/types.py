@@ -83,10 +83,6 @@ class Image:
 
 def _fault(error: Exception) -> str:
     """In words a reader can use: Pillow would name a buffer, the system the path again."""
-    from PIL import UnidentifiedImageError
-
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture in any format that Pillow knows"
     return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
 
 

@@ -110,9 +110,9 @@ def test_a_bad_row_is_named_with_its_reason(write, bad, reason: str):
     ("content", "fault"),
     [
         (None, "No such file or directory"),
-        (b"", "not a picture"),
-        (b"not a picture", "not a picture"),
-        (b"\x89PNG\r\n\x1a\n", "not a picture"),
+        (b"", "not an image in any"),
+        (b"not a picture", "not an image in any"),
+        (b"\x89PNG\r\n\x1a\n", "not an image in any"),
     ],
 )
 def test_a_missing_or_corrupt_image_is_named_with_its_row(write, tmp_path: Path, content, fault):

@@ -480,7 +480,7 @@ ANIMATED = encoded(Pil.new("L", (2, 2)), "GIF", save_all=True, append_images=SEC
 TRANSPARENT = encoded(Pil.new("RGBA", (2, 2)), "PNG")
 BROKEN = [
     (broken(image="nowhere.png"), ROW, "missing image", "nowhere.png: No such file"),
-    (replaced(b"not a picture"), ROW, "corrupt image", "not a picture"),
+    (replaced(b"not a picture"), ROW, "corrupt image", "not an image in any"),
     (replaced(b"\x89PNG\r\n\x1a\n"), ROW, "corrupt image", ""),
     (flipped, ROW, "corrupt image", ""),
     (replaced(ANIMATED), ROW, "several frames", "2 frames"),
@@ -539,7 +539,7 @@ def test_a_corrupt_picture_stops_only_who_looks_at_it(folder):
     replaced(b"no")(folder)
     made = dataset(folder, val_rows=0)
 
-    with pytest.raises(SampleError, match=rf"row {ROW}: .*not a picture"):
+    with pytest.raises(SampleError, match=rf"row {ROW}: .*not an image"):
         made.sample("rl", ROW - 1 - 16).images[0].open()
 
 

@@ -277,3 +277,24 @@ def test_an_image_too_large_to_decode_is_one_error(side, recwarn):
 def test_anything_but_bytes_is_refused_when_the_image_is_made(data):
     with pytest.raises(SampleError, match="the bytes of an image file are expected, not"):
         Image.from_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "`git lfs pull`"),
+        (b"\n<!DOCTYPE html><html>404</html>", "a web page, so its download failed"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "export it as PNG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC photo: convert it"),
+        (b"%PDF-1.7 ", "a PDF"),
+        (b"data:image/png;base64,iVBO", "a data URI"),
+        (b"", "the file is empty"),
+        (b"words", "not an image in any format that Pillow reads"),
+    ],
+)
+def test_a_file_that_is_no_image_is_named_for_what_it_seems_to_be(data, says):
+    with pytest.raises(SampleError, match="not an image in any format that Pillow reads") as caught:
+        Image.from_bytes(data).open()
+    assert says in str(caught.value)
+    with pytest.raises(SampleError, match="not an image"):
+        Image.from_bytes(data).size()

@@ -215,6 +215,11 @@ def tiny(colour: str = "red") -> Suite:
     return Suite("tiny", measures, summary="which colours a model sees", max_new_tokens=4)
 
 
+def marked() -> Suite:
+    """A question that spells a special token."""
+    return Suite("marked", lambda: {"one": Measure([Sample("1", "<image> Which?", "a")])})
+
+
 def painted(colour):
     import io
 
@@ -231,13 +236,16 @@ def toy(tmp_path_factory):
     return model.build_untrained(tmp_path_factory.mktemp("toy"), seed=1)
 
 
+SUITES = {"tiny": tiny, "wrong": dict, "clash": tiny, "marked": marked}
+
+
 @pytest.fixture(autouse=True)
 def _world(tmp_path, monkeypatch, fakes):
     monkeypatch.chdir(tmp_path)
     clash = fakes.plugin(rft_suites={"clash": tiny})
     points = [
         fakes.point("rftcore", builtin),
-        fakes.point("good", fakes.plugin(rft_suites={"tiny": tiny, "wrong": dict, "clash": tiny})),
+        fakes.point("good", fakes.plugin(rft_suites=SUITES)),
         fakes.point("other", clash),
         fakes.point("models", fakes.plugin(rft_models={"empty": lambda: tmp_path})),
     ]
@@ -331,6 +339,14 @@ def test_eval_refuses_what_does_not_fit_a_suite_before_a_model_loads(arguments, 
 
     assert done.exit_code == 2
     assert says in done.stderr
+
+
+def test_a_question_of_a_suite_that_spells_a_special_token_is_refused(toy, monkeypatch):
+    monkeypatch.setattr("rftcore.models.load", lambda *_: pytest.fail("a model loaded"))
+    done = rft("eval", toy, "--suite", "marked")
+
+    assert done.exit_code == 2
+    assert "the question contains '<image>', where this model puts an image" in done.stderr
 
 
 def test_plugins_list_shows_suites():

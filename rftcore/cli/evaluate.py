@@ -296,9 +296,11 @@ def _suite_options(settings: Sequence[str]) -> dict[str, Any]:
 def _evaluate_suite(
     target: str, name: str, options: Mapping[str, Any], limit: int | None, paths: Paths
 ) -> None:
+    from rftcore import prompts
     from rftcore.models import load, pixel_budget
     from rftcore.plugins import Catalogue
     from rftcore.processes import main_first
+    from rftcore.processor_check import ProcessorCheck
     from rftcore.runs import provenance
     from rftcore.suites import evaluate_suite, fingerprints, measures_of
     from rftcore.summary import suite_table
@@ -309,6 +311,10 @@ def _evaluate_suite(
         trained = _policy(target)
         source = trained or catalogue.model(_model_of(target))
     measures = measures_of(suite, limit)
+    check = ProcessorCheck(source, prompts.direct())
+    for measure in measures.values():
+        for sample in measure.samples:
+            check.refuse_special(sample)
     policy = load(source)
     score, said = evaluate_suite(policy, suite, measures)
     about = {

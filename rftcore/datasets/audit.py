@@ -22,7 +22,7 @@ from rftcore.datasets.files import Row, RowFile, content_of
 from rftcore.datasets.jsonl import JsonlDataset, LineFile, in_order
 from rftcore.datasets.layout import Layout
 from rftcore.datasets.reason_rft import ReasonRftDataset
-from rftcore.decoding import TooLargeError, image_findings
+from rftcore.decoding import TooLargeError, image_findings, what_else
 from rftcore.errors import RftError
 from rftcore.types import Parser, PromptMaker, Sample
 
@@ -148,7 +148,7 @@ class _Pictures:
         except (pil.DecompressionBombError, TooLargeError) as error:
             return "image too large", str(error)
         except UnidentifiedImageError:
-            return "corrupt image", "not a picture in any format that Pillow knows"
+            return "corrupt image", what_else(data)
         except Exception as error:  # decoders of damaged data raise almost anything
             return "corrupt image", str(error) or type(error).__name__
         return doubts[0] if doubts else None
