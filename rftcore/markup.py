@@ -25,6 +25,7 @@ def _tag(*names: str) -> re.Pattern[str]:
 
 
 _TAG = _tag(THINK, ANSWER)
+_UNFINISHED = re.compile(r"<\s*+/?\s*+(?P<name>[A-Za-z]*+)[^<>]*+\Z")
 
 
 class NoAnswerError(Exception):
@@ -65,8 +66,9 @@ def answers(text: str) -> list[str]:
     """The contents of the answer blocks after the reasoning, in order; at least one.
 
     Reasoning ends with the last closing think tag, so nothing in it can pass
-    for an answer, wherever it was opened. A text without any tag is its own
-    single answer: style is the format reward's business.
+    for an answer, wherever it was opened. What follows it without any tag is
+    a single answer, and so is a text without any tag: style is the format
+    reward's business.
     Raises: NoAnswerError for reasoning left open and for answer tags that are
     missing, nested or unclosed.
     """
@@ -78,12 +80,43 @@ def answers(text: str) -> list[str]:
         raise NoAnswerError("the reasoning is not closed")
     after = tags[thinks[-1] + 1 :] if thinks else tags
     if not after:
-        raise NoAnswerError("no answer block after the reasoning")
+        rest = text[tags[-1].end() :]
+        if not rest.strip() or _is_cut_off(rest):
+            raise NoAnswerError("no answer after the reasoning")
+        return [rest]
     if any(bool(tag["close"]) != bool(at % 2) for at, tag in enumerate(after)) or len(after) % 2:
         raise NoAnswerError("answer tags are nested or unclosed")
     return [
         text[start.end() : end.start()] for start, end in zip(after[::2], after[1::2], strict=True)
     ]
+
+
+def _is_cut_off(text: str) -> bool:
+    """Whether a text ends in the middle of a think or answer tag."""
+    start = _UNFINISHED.search(text)
+    name = start["name"].lower() if start else None
+    return name is not None and (THINK.startswith(name) or ANSWER.startswith(name))
+
+
+def opened(prompt: str) -> str:
+    """The tag that a rendered prompt leaves open at its end, with the white space after it.
+
+    Chat templates of thinking models end so: "<|assistant|><think>\\n". Nothing if it does not.
+    """
+    tags = list(_TAG.finditer(prompt))
+    last = tags[-1] if tags else None
+    if last is None or last["close"] or prompt[last.end() :].strip():
+        return ""
+    return prompt[last.start() :]
+
+
+def after_prompt(opening: str, completion: str) -> str:
+    """A completion with the tag that its prompt has `opened`, unless it opens its own.
+
+    So a completion is one text wherever it is scored, stored and scored again.
+    """
+    first = _TAG.match(completion.lstrip())
+    return completion if first and not first["close"] else opening + completion
 
 
 def reasoning(text: str) -> str:

@@ -8,13 +8,13 @@ Every parser is total: whatever the text, it returns a `Parsed`.
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from rftcore import markup
+from rftcore import markup, spelling
 from rftcore.errors import PluginError, closest
-from rftcore.types import Parsed, ParserFactory
+from rftcore.types import Parsed, Parser, ParserFactory
 
 _LONGEST = 40  # characters of an answer, and of what a refusal repeats of a bad one
 
@@ -35,26 +35,80 @@ _CALL = re.compile(
     re.ASCII,
 )
 _BETWEEN = re.compile(r"[\s,;]*+", re.ASCII)  # calls
-_LETTER = re.compile(r"(?:([A-Za-z])[.)]?|\(([A-Za-z])\)\.?)")
+_LETTER = re.compile(r"[A-Za-z][.)]?|\([A-Za-z]\)\.?")
+_A_LETTER = re.compile(r"[A-Z]|\b[a-z]\b")  # none of "and"
+_ONE = r"(?:[A-Za-z][.)]?|\([A-Za-z]\))"
+_LETTERS = re.compile(
+    rf"[A-Z]{{2,26}}\.?|{_ONE}(?:(?:\s*[,;/&]\s*(?:and\s+)?|\s+and\s+|\s+){_ONE}){{0,25}}\.?"
+)
 
 
-def in_tags(completion: str, read: Callable[[str], Parsed]) -> Parsed:
+def in_tags(completion: str, read: Callable[[str], Parsed], *, forgiving: bool = False) -> Parsed:
     """Find the answer of a completion and `read` its text.
 
-    The answer stands in an answer block after the reasoning; what the
-    reasoning says is never read. Several blocks must say the same. Without
+    The answer is in an answer block after the reasoning, or is all that follows the
+    reasoning; what the reasoning contains is never read. Several blocks must agree. Without
     any tag, the whole completion must be the bare answer.
+
+    forgiving: also read an answer that is bold, boxed, in other characters, announced as
+    the answer, or a letter with its text: what a model writes that was not trained here.
     """
     try:
-        parsed = [read(text) for text in markup.answers(completion)]
+        texts = markup.answers(completion)
     except markup.NoAnswerError as reason:
         return Parsed(refusal=str(reason))
+    parsed = [_forgiven(text, read) if forgiving else read(text) for text in texts]
     refused = next((one for one in parsed if not one.ok), None)
     if refused is not None:
         return refused
     if any(one.value != parsed[-1].value for one in parsed):
         return Parsed(refusal=f"{len(parsed)} answer blocks that say different things")
     return parsed[-1]
+
+
+def _forgiven(text: str, read: Callable[[str], Parsed]) -> Parsed:
+    """Read a text as it is, else what a person takes for its answer."""
+    strict = read(text)
+    if strict.ok:
+        return strict
+    core = spelling.core(text)
+    for other in (core, spelling.leading_letter(core)):
+        if other is not None and (parsed := read(other)).ok:
+            return parsed
+    return strict
+
+
+def forgiving(parser: Parser) -> Parser:
+    """The parser with its option `forgiving`, or one that reads for it in that way."""
+    if isinstance(parser, Forgiving) or getattr(parser, "forgiving", None) is True:
+        return parser
+    if is_dataclass(parser) and any(option.name == "forgiving" for option in fields(parser)):
+        made: Parser = replace(parser, forgiving=True)
+        return made
+    return Forgiving(parser)
+
+
+@dataclass(frozen=True)
+class Forgiving:
+    """A parser that reads what `parser` reads, and else what `in_tags` forgives."""
+
+    parser: Parser
+
+    def parse(self, completion: str) -> Parsed:
+        """Read the answer of a whole completion."""
+        strict = self.parser.parse(completion)
+        if strict.ok:
+            return strict
+        parsed = in_tags(completion, self.parser.parse, forgiving=True)
+        return parsed if parsed.ok else strict
+
+    def gold(self, text: str) -> Parsed:
+        """Read a gold, which nothing is forgiven."""
+        return self.parser.gold(text)
+
+    def show(self, value: Any) -> str:
+        """As the parser shows it."""
+        return self.parser.show(value)
 
 
 @dataclass(frozen=True)
@@ -67,6 +121,7 @@ class Integer:
 
     low: int | None = None
     high: int | None = None
+    forgiving: bool = False
 
     def __post_init__(self) -> None:
         if self.low is not None and self.high is not None and self.low > self.high:
@@ -74,7 +129,7 @@ class Integer:
 
     def parse(self, completion: str) -> Parsed:
         """Read the answer of a whole completion."""
-        return in_tags(completion, self.gold)
+        return in_tags(completion, self.gold, forgiving=self.forgiving)
 
     def gold(self, text: str) -> Parsed:
         """Read an answer without tags."""
@@ -96,9 +151,11 @@ class Integer:
 class Number:
     """A finite decimal number: 5, -0.5, .5, 1,000.25, 2e3. No units, fractions or per cent."""
 
+    forgiving: bool = False
+
     def parse(self, completion: str) -> Parsed:
         """Read the answer of a whole completion."""
-        return in_tags(completion, self.gold)
+        return in_tags(completion, self.gold, forgiving=self.forgiving)
 
     def gold(self, text: str) -> Parsed:
         """Read an answer without tags."""
@@ -115,9 +172,15 @@ class Number:
 
 @dataclass(frozen=True)
 class Choice:
-    """One letter of `letters`: A, a, (A), A) and A. are the same choice."""
+    """One letter of `letters`: A, a, (A), A) and A. are the same choice.
+
+    With `several`, one or more different letters in any order: AB, "B, A" and "(A) and (B)"
+    are the same choice, whose value is AB. Letters side by side are capital: "bad" is a word.
+    """
 
     letters: str = "ABCD"
+    several: bool = False
+    forgiving: bool = False
 
     def __post_init__(self) -> None:
         good = re.fullmatch("[A-Z]{2,26}", self.letters) is not None
@@ -129,18 +192,19 @@ class Choice:
 
     def parse(self, completion: str) -> Parsed:
         """Read the answer of a whole completion."""
-        return in_tags(completion, self.gold)
+        return in_tags(completion, self.gold, forgiving=self.forgiving)
 
     def gold(self, text: str) -> Parsed:
         """Read an answer without tags."""
-        match = _match(_LETTER, text)
-        letter = (match[1] or match[2]).upper() if match else ""
-        if not letter or letter not in self.letters:
-            return _refuse(text, f"not one letter of {self.letters}")
-        return Parsed(letter)
+        match = _match(_LETTERS if self.several else _LETTER, text)
+        found = [char.upper() for char in _A_LETTER.findall(match[0])] if match else []
+        if not found or len(set(found)) < len(found) or not set(found) <= set(self.letters):
+            wanted = "one or more different letters" if self.several else "one letter"
+            return _refuse(text, f"not {wanted} of {self.letters}")
+        return Parsed("".join(sorted(found)))
 
     def show(self, value: Any) -> str:
-        """The letter."""
+        """The letter or letters."""
         return str(value)
 
 
@@ -149,10 +213,16 @@ class Text:
     """The answer's own text, as it stands but for white space: for a reward that reads it itself.
 
     Runs of white space are one space. `most` is how many characters an answer has at most,
-    so that a completion without tags is an answer only if it says little else.
+    so that a completion without tags is an answer only if it says little else. `ignore_case`
+    reads Yes as yes, `ignore_stop` "Yes." as Yes, in answers and golds alike. So does
+    `forgiving`, which takes an answer out of its marks: every text is a text, so golds are
+    read in the same way.
     """
 
     most: int = 200
+    ignore_case: bool = False
+    ignore_stop: bool = False
+    forgiving: bool = False
 
     def __post_init__(self) -> None:
         if self.most < 1:
@@ -160,13 +230,18 @@ class Text:
 
     def parse(self, completion: str) -> Parsed:
         """Read the answer of a whole completion."""
-        return in_tags(completion, self.gold)
+        return in_tags(completion, self.gold, forgiving=self.forgiving)
 
     def gold(self, text: str) -> Parsed:
         """Read an answer without tags."""
-        text = " ".join(text.split())
+        text = spelling.core(text) if self.forgiving else spelling.trimmed(text)
+        if self.ignore_stop and text.endswith(".") and not text.endswith(".."):
+            text = spelling.trimmed(text[:-1])
+        text = " ".join((text.casefold() if self.ignore_case else text).split())
         if not text:
             return Parsed(refusal="there is no text")
+        if spelling.has_half_a_character(text):
+            return _refuse(text, "no text: it holds half a surrogate pair")
         if markup.has_tags(text):
             return _refuse(text, "not an answer alone: it holds think or answer tags")
         if len(text) > self.most:
@@ -206,6 +281,7 @@ class Calls:
     low: int = 0
     high: int = 99
     most: int = 16
+    forgiving: bool = False
 
     def __post_init__(self) -> None:
         if not self.functions:
@@ -221,7 +297,7 @@ class Calls:
 
     def parse(self, completion: str) -> Parsed:
         """Read the answer of a whole completion."""
-        return in_tags(completion, self.gold)
+        return in_tags(completion, self.gold, forgiving=self.forgiving)
 
     def gold(self, text: str) -> Parsed:
         """Read an answer without tags."""
@@ -274,14 +350,15 @@ def _match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 
     The bound keeps hostile text from costing time in the pattern or in int().
     """
-    text = text.strip()
+    text = spelling.trimmed(text).replace("\u2212", "-")  # the minus sign itself
     return pattern.fullmatch(text) if len(text) <= _LONGEST else None
 
 
 def _refuse(text: str, reason: str) -> Parsed:
     text = text.strip()
     shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
-    return Parsed(refusal=f"{shown!r} is {reason}")
+    names = spelling.odd(shown)
+    return Parsed(refusal=f"{shown!r} is {reason}" + (f"; it has {names}" if names else ""))
 
 
 def _range(low: int | None, high: int | None) -> str:
@@ -319,7 +396,7 @@ def _unknown(written: str, what: str, names: Iterable[str]) -> Parsed:
 
 def _unwrapped(text: str) -> str:
     """Without outer white space, a final full stop, and one pair of square brackets."""
-    text = text.strip().removesuffix(".").rstrip()
+    text = spelling.trimmed(spelling.spaced(text)).removesuffix(".").rstrip()
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1].strip()
     return text

@@ -16,7 +16,7 @@ ROOT = Path(rftcore.__file__).parent
 ROWS = (
     ("cache", "deadlines", "decoding", "errors", "intervals", "jsontext", "processes", "signals"),
     ("types",),
-    ("bars", "config", "hookspecs", "markup"),
+    ("bars", "config", "hookspecs", "markup", "spelling"),
     ("pictures", "plugins"),
     ("options", "runs", "scaffold"),
     ("attacks", "datasets", "prompts", "parsers", "rewards"),

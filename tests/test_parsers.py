@@ -17,6 +17,7 @@ PARSERS = [
     *(parsers.Integer(), parsers.Integer(low=-5, high=99), parsers.Number(), parsers.Choice()),
     *(CALLS, parsers.Text()),
 ]
+FORGIVING = [parsers.forgiving(parser) for parser in PARSERS]
 a_call = st.sampled_from(sorted(FUNCTIONS)).flatmap(
     lambda name: st.builds(
         parsers.Call, st.just(name), st.integers(0, 12), st.sampled_from(FUNCTIONS[name])
@@ -47,7 +48,7 @@ GOLDS[PARSERS[-1]] = (
 every_parser = pytest.mark.parametrize("parser", PARSERS, ids=repr)
 
 
-@every_parser
+@pytest.mark.parametrize("parser", [*PARSERS, *FORGIVING, parsers.Choice(several=True)], ids=repr)
 @given(text=texts)
 def test_any_text_is_an_answer_or_a_refusal_with_a_reason(parser: Parser, text: str):
     for parsed in (parser.parse(text), parser.gold(text)):
@@ -132,7 +133,15 @@ def test_an_integer_answers_only_inside_its_range(low: int, high: int, value: in
         ("5", 5),  # never taught tags: the whole completion is the bare answer
         ("The answer is 5", None),
         ("There are 3 cubes and 5 spheres", None),
-        ("<think>x</think>5", None),
+        ("<think>x</think>5", 5),  # a thinking model that was never taught answer tags
+        ("<think>a</think>\n\n5", 5),
+        ("a</think>\n\n5", 5),
+        ("<think>a <answer>4</answer></think>5", 5),
+        ("<think>x</think>It is 5", None),
+        ("<think>x</think>", None),
+        ("<think>x</think>5</think>", None),
+        ("<think>x</think>5<think>", None),
+        ("<think>x</think>5 <answ", None),
         ("<think>x</think><answer> 5 </answer>", 5),
         ("<answer>5</answer>", 5),
         ("x</think><answer>5</answer>", 5),  # the prompt may have opened the reasoning
@@ -190,6 +199,157 @@ def test_where_an_answer_is_looked_for(completion: str, value: int | None):
 def test_which_texts_are_numbers(text: str, integer: int | None, number: float | None):
     assert parsers.Integer().gold(text).value == integer
     assert parsers.Number().gold(text).value == number
+
+
+UNSEEN = ["\u200b", "\ufeff", "\u2060", "\xa0", "\u202f", "\u3000", "\u00ad"]
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+@pytest.mark.parametrize(
+    ("parser", "text"),
+    [
+        *((PARSERS[0], "-5"), (PARSERS[2], "1.5"), (PARSERS[3], "B"), (PARSERS[-1], "a b")),
+        (CALLS, "change_size(0, small)"),
+    ],
+)
+def test_a_character_that_nobody_sees_makes_no_right_answer_wrong(parser, text, unseen):
+    expected = parser.gold(text)
+
+    assert parser.gold(f"{unseen}{text}{unseen}") == expected
+    assert parser.parse(f"<answer>{unseen}{text}</answer>") == expected
+    assert parser.gold(text.replace(" ", "\xa0")) == expected
+
+
+def test_a_minus_sign_is_a_minus_sign():
+    assert parsers.Integer().gold("\u22125").value == -5
+    assert parsers.Number().gold("\u22120.5").value == -0.5
+
+
+@pytest.mark.parametrize("text", ["1\u200b2", "\uff15", "5\u2009%", "\u0665", "\ud83d5"])
+def test_an_odd_character_inside_is_named(text):
+    odd = next(char for char in text if not char.isascii())
+
+    assert f"U+{ord(odd):04X}" in parsers.Integer().gold(text).refusal
+
+
+@every_parser
+@pytest.mark.parametrize("half", ["\ud83d", "5\udc00", "<answer>A\ud83d</answer>"])
+def test_half_a_character_is_no_answer(parser: Parser, half: str):
+    parsed = parser.parse(half)
+
+    assert not parsed.ok
+    parsed.refusal.encode()
+
+
+FORGIVEN = [
+    *(("**5**", 5), ("$5$", 5), (r"\boxed{5}", 5), (r"$\boxed{5}$.", 5), ("`5`", 5), ("5.", 5)),
+    *(("\uff15", 5), ("\u22125", -5), ("1\u202f000", 1000), (r"1\,000", 1000), ("5\u200b", 5)),
+    *(("The answer is 5.", 5), ("**Answer:** 5", 5), ("Answer: **5**", 5), ("# 5", None)),
+    *((r"So it is \boxed{5}. Done.", 5), (r"\boxed{4} or \boxed{5}", None), ("5 or 6", None)),
+    *(("I see it.\n\nFinal answer: 5", 5), ("Answer: 4\nAnswer: 5", None), ("It is 5", None)),
+    *((r"\boxed{5} and \boxed{5}", 5), ("the answer is 5 or 6", None), ("\u201c5\u201d", 5)),
+    *((r"\text{5}", 5), (r"\boxed{\text{5}}", 5), (r"\boxed{", None), ("**", None), ("", None)),
+    *(("<think>a</think>**5**", 5), ("<think>5</think><answer>**6**</answer>", 6)),
+    *(("<think>5", None), ("<answer>5", None), ("<answer>**4**</answer><answer>5</answer>", None)),
+]
+
+
+@pytest.mark.parametrize(("completion", "value"), FORGIVEN)
+def test_a_forgiving_parser_reads_what_a_person_reads(completion: str, value: int | None):
+    assert parsers.Integer(forgiving=True).parse(completion).value == value
+
+
+@pytest.mark.parametrize(
+    ("completion", "value"),
+    [
+        *(("A.", "A"), ("A:", "A"), ("\uff08A\uff09", "A"), ("A. text", "A"), ("C. Mixed", "C")),
+        *(
+            (r"\boxed{D}", "D"),
+            ("**A**", "A"),
+            ("(B) a dog", "B"),
+            ("**C. Mixed**", "C"),
+            ("C - Mixed", "C"),
+        ),
+        *(("The answer is (B).", "B"), ("A dog", None), ("E. Mixed", None), ("AB", None)),
+        *(("A. yes B. no", None), ("A: 1\nB: 2", None), ("A or B", None), ("A.B.C", None)),
+    ],
+)
+def test_a_forgiving_choice_is_a_letter_with_its_text(completion: str, value: str | None):
+    assert parsers.Choice(forgiving=True).parse(completion).value == value
+
+
+@pytest.mark.parametrize("text", ["Yes", "Yes.", "**Yes**", r"\text{Yes}", "Answer: Yes."])
+def test_a_forgiving_text_is_read_alike_in_golds_and_answers(text: str):
+    parser = parsers.Text(forgiving=True)
+
+    assert parser.parse(f"<answer>{text}</answer>").value == parser.gold("Yes.").value == "Yes"
+
+
+marks = st.sampled_from([("**", "**"), ("$", "$"), (r"\boxed{", "}"), ("Answer: ", "."), ("", "")])
+
+
+@every_parser
+@given(data=st.data(), marks=marks, strict=texts)
+def test_forgiving_reads_all_that_strict_reads_and_the_same_in_marks(
+    parser: Parser, data: st.DataObject, marks: tuple[str, str], strict: str
+):
+    forgiving = parsers.forgiving(parser)
+    value = data.draw(GOLDS[parser])
+    text = parser.show(value)
+    if not isinstance(parser, parsers.Text):
+        assert not parser.parse(strict).ok or forgiving.parse(strict) == parser.parse(strict)
+        assert forgiving.parse(marks[0] + text + marks[1]).value == value
+    assert forgiving.gold(forgiving.show(value)).ok or isinstance(parser, parsers.Text)
+
+
+@given(text=texts)
+def test_a_parser_without_the_option_is_read_for_in_the_same_way(text: str):
+    class Own:
+        def parse(self, completion):
+            return parsers.in_tags(completion, self.gold)
+
+        gold, show = parsers.Integer().gold, parsers.Integer().show
+
+    mine = parsers.forgiving(Own())
+    assert mine.parse(text) == parsers.Integer(forgiving=True).parse(text)
+    assert mine.parse("<answer>**5**</answer>").value == 5
+
+
+def test_a_forgiving_parser_is_not_made_twice():
+    for parser in (parsers.Integer(), parsers.Forgiving(parsers.Integer())):
+        assert parsers.forgiving(parsers.forgiving(parser)) == parsers.forgiving(parser)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("AB", "AB"), ("A, B", "AB"), ("B, A", "AB"), ("A,B", "AB"), ("(A) and (B)", "AB")),
+        *(("A B", "AB"), ("A, B and C", "ABC"), ("A, C, and D.", "ACD"), ("a, b", "AB")),
+        *(("A", "A"), ("(b)", "B"), ("AE", None), ("AA", None), ("A, A", None), ("bad", None)),
+        *(("A or B", None), ("A dog", None), ("", None), ("A,", None)),
+    ],
+)
+def test_several_letters_are_one_choice_in_any_order(text: str, value: str | None):
+    parser = parsers.Choice(several=True)
+
+    assert parser.gold(text).value == value
+    assert value is None or parser.gold(parser.show(value)).value == value
+
+
+@pytest.mark.parametrize(
+    ("options", "texts"),
+    [
+        ({"ignore_case": True}, ["Yes", "yes", "YES"]),
+        ({"ignore_stop": True}, ["Yes", "Yes.", "Yes. "]),
+        ({"ignore_case": True, "ignore_stop": True}, ["Yes", "yes.", "YES ."]),
+    ],
+)
+def test_a_text_may_ignore_case_and_the_final_stop(options: dict, texts: list[str]):
+    values = {parsers.Text(**options).gold(text).value for text in texts}
+
+    assert len(values) == 1
+    assert len({parsers.Text().gold(text).value for text in texts}) > 1
+    assert parsers.Text(**options).gold(values.pop()).ok
 
 
 @pytest.mark.parametrize("text", ["B", "b", "(B)", "B.", "B)", " (b). "])
@@ -277,10 +437,11 @@ def test_calls_that_nobody_could_write_are_refused(options: dict):
         parsers.Calls(**{"functions": {"f": ("a",)}, **options})
 
 
-@every_parser
+@pytest.mark.parametrize("parser", [*PARSERS, *FORGIVING, parsers.Choice(several=True)], ids=repr)
 @pytest.mark.parametrize(
     "piece",
     [
+        *(" \u200b", r"\boxed{", "Answer: ", "*", "$", "{", "A, ", "A. ", "\u200b"),
         *("<", "< ", "<think>", "<answer ", "0", "1,", " ", "<answer>5", "a", "a ", "f(", "[", "_"),
         *("change_size(0, small),", "change_size(0, ", "change_size(", "change_size(0,'"),
     ],

@@ -1,0 +1,156 @@
+"""The characters and marks of an answer: what nobody sees, what looks like something else.
+
+Two strictnesses. `trimmed` drops outer characters that a reader cannot see and changes
+nothing else. `core` reads as a person does: it takes an answer out of bold type, a box or
+a sentence that only announces it. Both are total and take linear time.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+LONGEST = 20_000  # characters; in a longer text `core` looks for nothing
+_MOST_LAYERS = 20
+_MOST_NAMED = 3
+
+# Characters without a glyph that change no meaning: zero-width spaces, marks of direction.
+_UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad"
+_OUTER = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _UNSEEN
+_MINUS = str.maketrans(dict.fromkeys("\u2212\ufe63\uff0d\u2010\u2011\u2012\u2013\u2014", "-"))
+_WIDE = str.maketrans({chr(0xFF01 + at): chr(0x21 + at) for at in range(94)} | {"\u3002": "."})
+
+_PAIRS = (
+    *(("**", "**"), ("__", "__"), ("*", "*"), ("_", "_"), ("`", "`"), ('"', '"'), ("'", "'")),
+    *(("\u201c", "\u201d"), ("$$", "$$"), ("$", "$"), (r"\[", r"\]"), (r"\(", r"\)")),
+)
+_COMMAND = re.compile(
+    r"\\(?:boxed|fbox|mbox|text(?:bf|it|rm|normal)?|math(?:bf|rm|it|sf))\s*+(?=\{)"
+)
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*+\{")
+_LABEL = re.compile(
+    r"[\s*_#>-]*(?:(?:so|thus|therefore|hence),?\s+)?(?:(?:the|my)\s+)?(?:(?:final|correct)\s+)?"
+    r"(?:answer|result)[\s*_]*(?::|\bis\b|=)[\s*_:]*(?P<answer>\S.*)",
+    re.IGNORECASE,
+)
+_GROUPS = re.compile(
+    r"(?P<sign>[+-]?)(?P<digits>\d{1,3}(?:(?:\\,|\{,\}| |')\d{3})+)(?P<rest>\.\d*)?"
+)
+_LETTER = re.compile(r"(?P<open>[(\[]?)(?P<letter>[A-Za-z])(?:[)\]]?[.:]|[)\]]|\s-)(?:\s+|$)")
+_OTHER_LETTER = re.compile(r"(?<!\w)[(\[]?[A-Za-z][)\].:](?=\s|$)")
+
+
+def trimmed(text: str) -> str:
+    """Without outer white space and outer characters that nobody sees."""
+    return text.strip(_OUTER)
+
+
+def spaced(text: str) -> str:
+    """With plain spaces for those of other widths."""
+    return "".join(" " if unicodedata.category(char) == "Zs" else char for char in text)
+
+
+def has_half_a_character(text: str) -> bool:
+    """Whether a text holds half a surrogate pair, which no file and no tokenizer takes."""
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def odd(text: str) -> str:
+    """The names of characters that are easily taken for others or not seen, or nothing."""
+    names = dict.fromkeys(
+        f"U+{ord(char):04X} {unicodedata.name(char, 'without a name').lower()}"
+        for char in text
+        if (not char.isascii() and (char.translate(_MINUS) + char.translate(_WIDE) != char * 2))
+        or (unicodedata.category(char) in ("Cf", "Cs", "Zs", "Nd") and not char.isascii())
+    )
+    return ", ".join([*names][:_MOST_NAMED])
+
+
+def core(text: str) -> str:
+    """The answer itself, as a person reads it: 5 of **5**, $5$, \\boxed{5}, "The answer is 5."
+
+    What is boxed or announced as the answer several times must be the same each time.
+    """
+    if len(text) > LONGEST:
+        return text
+    text = plain(text)
+    for found in (_boxed(text), _announced(text)):
+        different = {unmarked(one) for one in found}
+        if len(different) == 1:
+            return different.pop()
+    return unmarked(text)
+
+
+def leading_letter(text: str) -> str | None:
+    """The letter of a choice that its text follows: C of "C. Mixed", if no other has one too."""
+    match = _LETTER.match(text)
+    if match is None or _OTHER_LETTER.search(text, match.end()):
+        return None
+    return match["letter"]
+
+
+def plain(text: str) -> str:
+    """ASCII for spaces, minus signs, digits and full-width characters; no unseen characters."""
+    return "".join(map(_plain, text.translate(_MINUS).translate(_WIDE)))
+
+
+def _plain(char: str) -> str:
+    if char.isascii():
+        return char
+    category = unicodedata.category(char)
+    if category == "Nd":
+        return str(unicodedata.decimal(char))
+    return " " if category == "Zs" else "" if category == "Cf" else char
+
+
+def unmarked(text: str) -> str:
+    """Without the marks around a whole text, its full stop, and spaces in a number."""
+    for _ in range(_MOST_LAYERS):
+        before = text
+        text = trimmed(text)
+        text = text[:-1] if text.endswith(".") and not text.endswith("..") else text
+        text = _without_pair(trimmed(text))
+        if text == before:
+            break
+    groups = _GROUPS.fullmatch(text)
+    if groups is None:
+        return text
+    return groups["sign"] + re.sub(r"\D", "", groups["digits"]) + (groups["rest"] or "")
+
+
+def _without_pair(text: str) -> str:
+    command = _COMMAND.match(text)
+    if command and _closing(text, command.end()) == len(text) - 1:
+        return text[command.end() + 1 : -1]
+    for start, end in _PAIRS:
+        inside = text[len(start) : len(text) - len(end)]
+        if text.startswith(start) and text.endswith(end) and trimmed(inside):
+            return text if start in inside or end in inside else inside
+    return text
+
+
+def _boxed(text: str) -> Iterator[str]:
+    """The contents of all boxes that are closed."""
+    at = 0
+    while match := _BOX.search(text, at):
+        end = _closing(text, match.end() - 1)
+        if end < 0:
+            return
+        yield text[match.end() : end]
+        at = end
+
+
+def _announced(text: str) -> Iterator[str]:
+    """What the lines that announce an answer name."""
+    for line in text.splitlines():
+        if match := _LABEL.fullmatch(line):
+            yield match["answer"].strip(" *_").removesuffix(".").strip(" *_")
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the brace that opens at `start` closes, or -1."""
+    depth = 0
+    for at in range(start, len(text)):
+        depth += (text[at] == "{") - (text[at] == "}")
+        if depth == 0:
+            return at
+    return -1
