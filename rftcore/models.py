@@ -337,6 +337,11 @@ def render(processor: Any, prompt: Prompt) -> str:
     return _templated(processor, conversation(prompt), add_generation_prompt=True)
 
 
+def opening(processor: Any, prompt: Prompt) -> str:
+    """The tag that the chat template leaves open where the policy begins to write, or nothing."""
+    return markup.opened(render(processor, prompt))
+
+
 def _with_reply(processor: Any, prompt: Prompt, reply: str) -> str:
     content = [{"type": "text", "text": reply}]
     return _templated(processor, [*conversation(prompt), {"role": "assistant", "content": content}])
