@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rftcore import processes
+from rftcore import markup, processes
 from rftcore.bars import Bar
 from rftcore.data import Slice, take
 from rftcore.errors import RecipeError
 from rftcore.intervals import wilson
-from rftcore.models import Completion, Policy, generate
+from rftcore.models import Completion, Policy, generate, opening
 from rftcore.scoring import Score, Scorer
 from rftcore.types import PromptMaker, Sample, SplitScore, Task
 
@@ -70,7 +70,7 @@ def evaluate_split(
             accuracy = _share(answered, lambda a: a.score.correct)
             bar.update(len(samples), accuracy=f"{accuracy:.1%}")
     answered = processes.gather(answered, len(part))
-    return split_score(split, prompt, answered), answered
+    return split_score(split, prompt, answered, parser=scorer.reads), answered
 
 
 def prompt_of(task: Task, name: str) -> PromptMaker:
@@ -82,8 +82,10 @@ def prompt_of(task: Task, name: str) -> PromptMaker:
     raise RecipeError(f"task {task.name!r} has no {name!r} prompt; use 'reason'")
 
 
-def split_score(split: str, prompt: str, answered: Sequence[Answered]) -> SplitScore:
-    """Sum up one split."""
+def split_score(
+    split: str, prompt: str, answered: Sequence[Answered], *, parser: str = "strict"
+) -> SplitScore:
+    """Sum up one split, whose answers a "strict" or "forgiving" parser has read."""
     n = len(answered)
     correct = sum(a.score.correct for a in answered)
     low, high = wilson(correct, n)
@@ -99,13 +101,17 @@ def split_score(split: str, prompt: str, answered: Sequence[Answered]) -> SplitS
         clipped=_share(answered, lambda a: a.completion.clipped),
         tokens=_share(answered, lambda a: a.completion.tokens),
         rewards={name: _mean_reward(answered, name) for name in names},
+        parser=parser,
     )
 
 
 def _answer(
     policy: Policy, maker: PromptMaker, scorer: Scorer, samples: list[Sample], max_new_tokens: int
 ) -> list[Answered]:
-    completions = generate(policy, [maker(sample) for sample in samples], max_new_tokens)
+    asked = [maker(sample) for sample in samples]
+    written = generate(policy, asked, max_new_tokens)
+    opened = opening(policy, asked[0])
+    completions = [replace(c, text=markup.after_prompt(opened, c.text)) for c in written]
     tokens = [c.tokens for c in completions]
     scores = scorer.score([c.text for c in completions], samples, tokens=tokens)
     plain = [replace(sample, images=()) for sample in samples]  # what is read need not travel

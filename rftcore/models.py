@@ -337,9 +337,9 @@ def render(processor: Any, prompt: Prompt) -> str:
     return _templated(processor, conversation(prompt), add_generation_prompt=True)
 
 
-def opening(processor: Any, prompt: Prompt) -> str:
+def opening(policy: Policy, prompt: Prompt) -> str:
     """The tag that the chat template leaves open where the policy begins to write, or nothing."""
-    return markup.opened(render(processor, prompt))
+    return markup.opened(render(policy.processor, prompt))
 
 
 def _with_reply(processor: Any, prompt: Prompt, reply: str) -> str:
@@ -417,7 +417,7 @@ def opens_think(processor: Any, prompt: Prompt) -> bool:
 
     Then a completion begins inside the reasoning, and only closes it.
     """
-    return render(processor, prompt).rstrip().endswith(f"<{markup.THINK}>")
+    return bool(markup.opened(render(processor, prompt)))
 
 
 def reply_tokens(processor: Any, text: str) -> int:

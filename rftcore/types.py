@@ -295,7 +295,8 @@ class SplitScore:
     `prompt` says how it was asked: "reason" (the task's prompt) or "direct".
     `accuracy`, `low`, `high`, `refused` (no answer could be read) and
     `clipped` (ran into the token limit) are shares in [0, 1]; `tokens` is the
-    mean length of a completion; `rewards` the mean of each term.
+    mean length of a completion; `rewards` the mean of each term. `parser` is how its
+    answers were read: "strict", or "forgiving" as of a model that never saw the tags.
     """
 
     split: str
@@ -308,6 +309,7 @@ class SplitScore:
     clipped: float
     tokens: float
     rewards: Mapping[str, float] = field(default_factory=dict)
+    parser: str = "strict"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import pickle
 from math import comb
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -135,6 +136,7 @@ def test_answers_travel_between_processes_without_the_pictures(monkeypatch):
     monkeypatch.setattr(
         "rftcore.evaluation.generate", lambda policy, prompts, most: said * len(prompts)
     )
+    monkeypatch.setattr("rftcore.evaluation.opening", lambda policy, prompt: "")
     terms = {"accuracy": Term(rewards.exact)}
     task = Task("t", Shown(), lambda s: Prompt(s.question, s.images), parsers.Integer(), terms)
     with Scorer(task) as scorer:
@@ -142,3 +144,20 @@ def test_answers_travel_between_processes_without_the_pictures(monkeypatch):
 
     assert score.accuracy == 1.0
     assert [each.record()["id"] for each in answered] == ["val-0", "val-1", "val-2"]
+
+
+def test_a_think_tag_that_the_template_opens_is_scored_and_kept(monkeypatch):
+    said = [Completion("a</think><answer>5</answer>", 9, clipped=False)]
+    monkeypatch.setattr("rftcore.evaluation.generate", lambda policy, prompts, n: said)
+    ask = lambda turns, **options: turns[0]["content"][-1]["text"] + "<|a|><think>\n"  # noqa: E731
+    policy = SimpleNamespace(processor=SimpleNamespace(apply_chat_template=ask))
+    terms = {"accuracy": Term(rewards.exact), "format": Term(rewards.tags)}
+    task = Task("t", Shown(), lambda s: Prompt(s.question), parsers.Integer(), terms)
+    with Scorer(task) as scorer:
+        score, answered = evaluate_split(
+            policy, task, "val", scorer=scorer, batch_size=1, progress=False
+        )
+        again = scorer.score([answered[0].record()["completion"]], [answered[0].sample])
+
+    assert score.rewards == {"accuracy": 1.0, "format": 1.0}
+    assert again == [answered[0].score]

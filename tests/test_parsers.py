@@ -459,3 +459,31 @@ def test_time_grows_with_length_and_no_faster(parser: Parser, piece: str):
 def test_options_that_make_no_sense_are_refused(make):
     with pytest.raises(PluginError):
         make()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "opening"),
+    [
+        ("q<|assistant|>", ""),
+        ("q<|assistant|><think>", "<think>"),
+        ("q<|assistant|><think>\n", "<think>\n"),
+        ("q<|assistant|><think>\n\n</think>\n\n", ""),  # thinking switched off
+        ("Think in <think> </think>, then answer in <answer> </answer>.<|assistant|>", ""),
+        ("Think in <think>.<|assistant|>", ""),
+        ("a < b<|assistant|>< THINK >", "< THINK >"),
+    ],
+)
+def test_a_prompt_opens_the_tag_that_it_ends_in(prompt: str, opening: str):
+    assert markup.opened(prompt) == opening
+
+
+@given(reasoning=texts.filter(lambda text: text.strip() and not markup.has_tags(text)))
+def test_a_completion_after_an_opened_tag_is_well_formed_whoever_opened_it(reasoning: str):
+    whole = markup.write(reasoning, "5")
+    tag, _, rest = whole.partition("\n")
+
+    assert markup.is_well_formed(markup.after_prompt(tag + "\n", rest)) == markup.is_well_formed(
+        whole
+    )
+    assert markup.after_prompt(tag, whole) == whole
+    assert markup.after_prompt("", rest) == rest

@@ -33,6 +33,7 @@ def job(monkeypatch, fakes):
     monkeypatch.setattr(
         "rftcore.evaluation.generate", lambda policy, prompts, most: [said(p.text) for p in prompts]
     )
+    monkeypatch.setattr("rftcore.evaluation.opening", lambda policy, prompt: "")
     monkeypatch.setattr(loop, "load_policy", lambda job, source: None)
     hooks = types.SimpleNamespace(
         rft_phase_start=lambda **_: None, rft_phase_end=lambda **_: None, rft_run_end=lambda **_: 0
@@ -107,6 +108,20 @@ def test_only_the_missing_splits_are_measured_again(job, tmp_path):
     ]
 
 
+def test_the_zero_shot_row_is_read_forgivingly_and_every_other_strictly(job, tmp_path, monkeypatch):
+    bold = [Completion("**2**", 1, clipped=False)]
+    monkeypatch.setattr(
+        "rftcore.evaluation.generate", lambda policy, prompts, n: bold * len(prompts)
+    )
+    done = evaluated(job(tmp_path / "run"))
+
+    assert {score.refused for score in done.scores["start"]} == {0.0}
+    assert {score.refused for score in done.scores["sft"]} == {1.0}
+    for stage, parser in (("start", "forgiving"), ("sft", "strict")):
+        rows = done.run.read_json(f"evaluation/{stage}.json")
+        assert {row["parser"] for row in rows} == {parser}
+
+
 def test_both_prompts_of_the_zero_shot_row_are_kept(job, tmp_path):
     run = evaluated(job(tmp_path / "run")).run
     tried = {p: run.read_json(f"evaluation/start-{p}.json")[0] for p in ("reason", "direct")}
@@ -121,6 +136,7 @@ def test_both_prompts_of_the_zero_shot_row_are_kept(job, tmp_path):
 
 def test_a_finished_stage_loads_no_model(job, tmp_path, monkeypatch):
     evaluated(job(tmp_path / "run"))
+    monkeypatch.setattr("rftcore.evaluation.opening", lambda policy, prompt: "")
     monkeypatch.setattr(loop, "load_policy", lambda *_: pytest.fail("loaded"))
 
     assert list(evaluated(job(tmp_path / "run")).scores) == ["start", "sft"]

@@ -112,6 +112,18 @@ def test_a_failed_reward_reaches_trl_as_none_and_never_as_zero():
     assert [r["parts"]["accuracy"]["kind"] for r in seen] == ["ok", "error"]
 
 
+def test_a_think_tag_that_the_template_opens_is_scored_and_kept():
+    scorer = FixedScorer(score(2.0, accuracy=1), score(2.0, accuracy=1))
+    kept = []
+    part = [Sample("a", "?", "3")] * 2
+    reward = reward_function(part, scorer, lambda step, rows: kept.extend(rows), opened="<think>\n")
+
+    reward(completions=["a</think>3", "<think>b</think>3"], row=[0, 1])
+
+    assert scorer.asked[0] == ["<think>\na</think>3", "<think>b</think>3"]
+    assert [row["completion"] for row in kept] == scorer.asked[0]
+
+
 def test_a_batch_mean_leaves_failures_out():
     metrics = batch_metrics([score(1.0, accuracy=1), score(None, accuracy=None)])
 

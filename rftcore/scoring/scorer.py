@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from rftcore import errors, processes, rewards
+from rftcore import errors, parsers, processes, rewards
 from rftcore.deadlines import can_interrupt
 from rftcore.errors import PluginError, RewardError, RftError, SampleError, closest
 from rftcore.scoring.blueprints import Blueprint
@@ -37,7 +37,8 @@ class Scorer:
     With `workers=0` every call is made here. `error_budget` is how many calls may fail
     before the next one stops the run. `recipe` says how a worker makes the task again;
     without it, only rewards that can be imported can go there. `record` is given every
-    failure, of all processes, when a block `together` ends.
+    failure, of all processes, when a block `together` ends. `forgiving` reads answers as
+    `rftcore.parsers.forgiving` does: for a model that was not trained on the task.
 
     Raises: PluginError for a task that cannot be scored, and for a reward that should
     go to a worker and cannot.
@@ -53,9 +54,12 @@ class Scorer:
         isolate_all: bool = False,
         recipe: Recipe | None = None,
         record: Callable[[Failure], object] | None = None,
+        forgiving: bool = False,
     ) -> None:
         self._task = task
-        self._parser = _resolved_parser(task)
+        parser = _resolved_parser(task)
+        self._parser = parsers.forgiving(parser) if forgiving else parser
+        self.reads = "forgiving" if forgiving else "strict"  # answers, as a report names it
         self._terms = {
             name: (term, _resolved_reward(task, name, term)) for name, term in task.rewards.items()
         }
@@ -84,6 +88,7 @@ class Scorer:
         record: Callable[[Failure], object] | None = None,
         *,
         error_budget: int | None = None,
+        forgiving: bool = False,
     ) -> Self:
         """A scorer with the settings of a recipe, or with another error budget."""
         settings = recipe.scoring
@@ -95,6 +100,7 @@ class Scorer:
             isolate_all=settings.isolate_all,
             recipe=recipe,
             record=record,
+            forgiving=forgiving,
         )
 
     def __enter__(self) -> Self:

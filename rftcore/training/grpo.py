@@ -23,10 +23,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rftcore import attacks
+from rftcore import attacks, markup
 from rftcore.config import Recipe
 from rftcore.data import Rows, Slice, take
-from rftcore.models import Policy, freeze
+from rftcore.models import Policy, freeze, opening
 from rftcore.scoring import Outcome, Score, Scorer
 from rftcore.training.adapt import adapt
 from rftcore.training.fields import grpo_config
@@ -59,9 +59,10 @@ def grpo_trainer(
     freeze(policy, recipe.grpo.freeze)
     shared = SharedPrompts(recipe.grpo.shared_prefix)
     part = take(task, "rl", recipe.grpo.samples)
+    opened = opening(policy, task.prompt(part[0]))
     trainer = GRPOTrainer(
         model=policy.model,
-        reward_funcs=[reward_function(part, scorer, observe)],
+        reward_funcs=[reward_function(part, scorer, observe, opened=opened)],
         args=grpo_config(recipe, out),
         train_dataset=as_dataset(Rows(part, task.prompt)),
         processing_class=policy.processor,
@@ -72,12 +73,15 @@ def grpo_trainer(
     return trainer
 
 
-def reward_function(part: Slice, scorer: Scorer, observe: Observer) -> Callable[..., list[Any]]:
+def reward_function(
+    part: Slice, scorer: Scorer, observe: Observer, *, opened: str = ""
+) -> Callable[..., list[Any]]:
     """The one function TRL calls: completions in, total or None out, per completion.
 
     Rows of one prompt carry the same `row`, which makes them a group. Rewards
     and observers see the number of the step that the rollouts lead to. A length
-    in tokens counts the end of turn, where the policy wrote one.
+    in tokens counts the end of turn, where the policy wrote one. `opened` is the tag that
+    the chat template leaves open: completions are scored and kept with it in front.
     """
 
     def total_reward(
@@ -89,7 +93,7 @@ def reward_function(part: Slice, scorer: Scorer, observe: Observer) -> Callable[
         **_: Any,
     ) -> list[float | None]:
         step = trainer_state.global_step + 1 if trainer_state is not None else 1
-        texts = [completion_text(c) for c in completions]
+        texts = [markup.after_prompt(opened, completion_text(c)) for c in completions]
         tokens = None if completion_ids is None else [len(ids) for ids in completion_ids]
         start = time.perf_counter()
         with scorer.together():  # the other processes wait for us in TRL's next collective

@@ -212,7 +212,7 @@ def _opens_think(job: Job, check: ProcessorCheck, sample: Sample) -> bool:
     if found:
         print(
             f"the chat template of {job.model} ends a prompt in <think>: completions begin inside "
-            "the reasoning",
+            "the reasoning, and are scored and kept with that tag in front",
             flush=True,
         )
     return found
@@ -460,7 +460,13 @@ def _forget_after(job: Job, phase: str, step: int) -> None:
         job.run.keep_jsonl("rollouts.jsonl", lambda r: r["step"] <= step)
 
 
-def new_scorer(job: Job, phase: str, about: Mapping[str, Any] = MappingProxyType({})) -> Scorer:
+def new_scorer(
+    job: Job,
+    phase: str,
+    about: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    forgiving: bool = False,
+) -> Scorer:
     """A scorer as the recipe says, whose failures are kept in the run folder.
 
     about: what else a failure's line contains; it is read when the failure is recorded.
@@ -470,14 +476,14 @@ def new_scorer(job: Job, phase: str, about: Mapping[str, Any] = MappingProxyType
         line = {"phase": phase, **about, **asdict(failure)}
         job.run.append_jsonl(FAILURES, line, most_bytes=FAILURES_KEPT)
 
-    return Scorer.of(job.task, job.recipe, record)
+    return Scorer.of(job.task, job.recipe, record, forgiving=forgiving)
 
 
 def evaluate_start(job: Job) -> None:
     """Zero-shot, asked the fair way: by whichever prompt does better on `val`.
 
     A base model that never saw the tags would score nothing with the
-    reasoning prompt, and any training would look like a gain.
+    reasoning prompt and a strict parser, and any training would look like a gain.
     """
     both = job.task.direct_prompt and "val" in _splits(job)
     _measure(job, "start", job.model, ("reason", "direct") if both else ("reason",))
@@ -568,7 +574,9 @@ class _Evaluation:
 
     @cached_property
     def _scorer(self) -> Scorer:
-        return new_scorer(self._job, f"evaluate:{self._stage}", self._about)
+        # What was not trained here is not held to the form that is taught here.
+        forgiving = self._stage == "start"
+        return new_scorer(self._job, f"evaluate:{self._stage}", self._about, forgiving=forgiving)
 
 
 def _rows(name: str, split: str) -> str:
