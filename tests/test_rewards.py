@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rftcore import markup, parsers, rewards
 from rftcore.errors import PluginError, SampleError
-from rftcore.types import RewardInput
+from rftcore.types import RewardInput, Sample
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 bend = st.floats(0.04, 0.21)  # relative errors around the ramp
@@ -22,6 +22,7 @@ texts = st.text() | st.lists(st.sampled_from(PIECES)).map("".join)
 OURS = {name: make() for name, make in rewards.OFFERED.items() if name != "paper"}
 LOW = {"length": -0.5}
 HIGH = {"length": 0.5}
+TEXT = {"exact", "symbolic"}  # those that read an answer as text
 NOT_FOR_THE_ANSWER = {"caption_tags", "length", "steps"}
 
 
@@ -320,3 +321,37 @@ def test_a_gold_check_is_found_through_partial_and_a_reward_without_one_takes_an
 def test_a_gold_check_that_breaks_is_the_plugins_fault(check):
     with pytest.raises(PluginError, match="gold check"):
         rewards.gold_fault(rewards.reward(gold_fault=check)(lambda x: 1.0), 1)
+
+
+HOSTILE = [
+    "\ud83d",
+    "5\udc00",
+    "(" * 50_000,
+    "{" * 50_000,
+    "[" * 50_000,
+    "9" * 50_000,
+    "\u200b" * 9,
+]
+HOSTILE += [
+    "<think>" * 5_000,
+    "<answer>" * 5_000,
+    "√" * 400,
+    "^" * 400,
+    r"\frac{" * 60,
+    "\x00",
+    "nan",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: f"{text[:8]!a}x{len(text)}")
+def test_no_text_of_a_policy_makes_a_reward_raise_or_wins(text):
+    steps = {"tokens": 9, "sibling_tokens": (3, 9), "step": 999, "siblings": ("5",)}
+    for completion in (text, f"<think>x</think><answer>{text}</answer>"):
+        answer = parsers.Text(10**6).parse(completion).value
+        sample = Sample("a", "?", "5")
+        for name, reward in OURS.items():
+            known = {"completion": completion, "sample": sample, "correct": False, **steps}
+            value = reward(RewardInput(answer if name in TEXT else None, "5", **known))
+            assert name not in TEXT or value == 0
+        for function in sorted(rewards.paper.FUNCTIONS.keys() - {"len_reward"}):
+            assert rewards.paper.FUNCTIONS[function](completion, "5") is not None

@@ -66,6 +66,19 @@ def test_what_is_no_text_is_bad_data_and_no_score(name, value):
         paper.FUNCTIONS[name](value, "5")
 
 
+CALLS = ["func_accuracy_reward", "only_full_func_accuracy_reward", "penalty_func_accuracy_reward"]
+
+
+@pytest.mark.parametrize("name", [*CALLS, "get_score_trance"])
+@pytest.mark.parametrize("gold", [None, 5, ["f(0, a)"]])
+def test_a_gold_that_is_no_text_scores_zero_where_the_released_code_swallows_its_error(name, gold):
+    for completion in (tagged("f(0, a)"), "f(0, a), f(0, a)", ""):
+        assert paper.FUNCTIONS[name](completion, gold) == 0.0
+    for other in ("accuracy_reward", "math_accuracy_reward"):
+        with pytest.raises(SampleError, match="read text only"):
+            paper.FUNCTIONS[other](tagged("5"), gold)
+
+
 @pytest.mark.parametrize("step", [None, "1000"])
 def test_the_length_reward_needs_a_step(step):
     with pytest.raises(SampleError, match="current_step"):

@@ -209,8 +209,7 @@ def get_score_trance(prediction: object, solution: object) -> float:
     """
     text = _text(prediction, "prediction")
     seen = next((block for line in text.split("\n") if (block := _block(line)) is not None), text)
-    truth = solution if isinstance(solution, str) else ""  # what else it is raises, for 0
-    return _matched(set(_calls(seen)), set(_calls(truth)), _PARTIAL)
+    return _matched(set(_calls(seen)), _wanted(solution), _PARTIAL)
 
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
@@ -294,12 +293,18 @@ def _calls(text: str) -> list[Call]:
 
 
 def _paid_calls(completion: object, solution: object, weights: Sequence[float]) -> float:
-    text, truth = _text(completion, "completion"), _text(solution, "solution")
-    calls = _calls(_answer(text))
+    calls = _calls(_answer(_text(completion, "completion")))
     if not calls:
         return 0.0
     fresh = len(set(calls)) / len(calls)
-    return _matched(set(calls), set(_calls(truth)), weights, fresh)
+    return _matched(set(calls), _wanted(solution), weights, fresh)
+
+
+def _wanted(solution: object) -> set[Call]:
+    """The calls of a solution. What is no text, such as None, has none: what the original
+    raises for it, it swallows, for 0.
+    """
+    return set(_calls(solution)) if isinstance(solution, str) else set()
 
 
 def _matched(
