@@ -147,9 +147,9 @@ def _loading(source: str | Path) -> Iterator[None]:
         raise
     except Exception as error:  # damaged files raise almost anything, KeyError to SafetensorError
         told = _told(error)
+        kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
         raise ModelError(
-            f"model {str(source)!r} could not be loaded: {type(error).__name__}: "
-            f"{told}. {_remedy(error, told)}"
+            f"model {str(source)!r} could not be loaded: {kind}{told}. {_remedy(error, told)}"
         ) from error
 
 
@@ -160,6 +160,11 @@ def _remedy(error: Exception, told: str) -> str:
         return (
             f"Install what its processor needs: pip install 'rftcore[models]' (or pip install "
             f"{' '.join(MODEL_PACKAGES)})"
+        )
+    if "image processor" in told:
+        return (
+            "rft trains vision-language models only: pass one to --model, with the files of its "
+            "processor beside the weights."
         )
     if not isinstance(error, OSError):
         return (

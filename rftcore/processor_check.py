@@ -50,7 +50,7 @@ class ProcessorCheck:
         self._source, self._prompt = str(source), prompt
         self._specials = models.special_tokens(self.processor)
         self._image_tokens: dict[tuple[int, int], int] = {}
-        self._placeholder_checked = False
+        self._counts: set[int] = {0}  # of images, for which the template has been checked
         if special := [tag for tag in TAGS if self._special_in(tag)]:
             raise ModelError(
                 f"the tokenizer of {self._source} treats {special[0]} as a special token, which "
@@ -144,9 +144,9 @@ class ProcessorCheck:
         )
 
     def _tokens(self, prompt: Prompt, where: str) -> int:
-        if prompt.images and not self._placeholder_checked:
-            check_placeholder(self.processor, self._source)
-            self._placeholder_checked = True
+        if (count := len(prompt.images)) not in self._counts:
+            check_placeholder(self.processor, self._source, count)
+            self._counts.add(count)
         text = models.text_tokens(self.processor, models.render(self.processor, prompt))
         return text + sum(self._extra(image, where) for image in prompt.images)
 

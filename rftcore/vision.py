@@ -22,23 +22,25 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
 
-def check_placeholder(processor: Any, source: str) -> None:
-    """Raise `VisionError` unless the chat template leaves one place for an image."""
-    image = blank((64, 64))
-    text, without = render(processor, Prompt("?", (image,))), render(processor, Prompt("?"))
+def check_placeholder(processor: Any, source: str, count: int = 1) -> None:
+    """Raise `VisionError` unless the chat template leaves a place for each of `count` images."""
+    images = (blank((64, 64)),) * count
+    text, without = render(processor, Prompt("?", images)), render(processor, Prompt("?"))
     missing, refused = text == without, ""
     try:
-        ids = process(processor, [text], [[image.open()]])["input_ids"][0].tolist()
+        opened = [image.open() for image in images]
+        ids = process(processor, [text], [opened])["input_ids"][0].tolist()
     except ModelError as error:
         refused = f" ({error})"
-    else:  # a processor may put the image into a text without a place for it
+    else:  # a processor may put images into a text without a place for them
         if not missing or getattr(processor, "image_token_id", None) in ids:
             return
-    fault = "has no image placeholder" if missing else "writes another placeholder"
+    one = "an image" if count == 1 else f"{count} images"
+    fault = "has no image placeholder" if missing else f"does not fit its processor for {one}"
     raise VisionError(
-        f"the chat template of {source} {fault}, so the model would never see an image{refused}. "
-        "Repair the template (chat_template.jinja in the model's folder): for a part of type "
-        "'image' it writes the model's image token, once"
+        f"the chat template of {source} {fault}, so the model would not see what it is "
+        f"shown{refused}. Repair the template (chat_template.jinja in the model's folder): for "
+        "each part of type 'image' it writes the model's image token, once"
     )
 
 
@@ -105,7 +107,8 @@ def check_vision(
             "the samples have images, but the prompts that the task makes of them have none: "
             "return rft.Prompt(text, sample.images)"
         )
-    check_placeholder(policy.processor, policy.source)
+    for count in sorted({len(prompt.images) for prompt in prompts} - {0}):
+        check_placeholder(policy.processor, policy.source, count)
     own = [[image.open() for image in prompt.images] for prompt in prompts]
     others = [_others(own, at) for at in range(len(own))]
     if not any(others):

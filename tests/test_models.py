@@ -150,6 +150,7 @@ def cut(name):
         (cut("tokenizer_config.json"), "could not be loaded"),
         (cut("processor_config.json"), "could not be loaded"),
         (cut("config.json"), "could not be loaded"),
+        (lambda folder: (folder / "processor_config.json").unlink(), "vision-language models only"),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "could not be loaded"),
         (lambda folder: (folder / "tokenizer.json").write_text("[1]"), "could not be loaded"),
         (lambda folder: (folder / "processor_config.json").write_text("[]"), "could not be loaded"),
@@ -196,7 +197,9 @@ def test_a_name_on_the_hub_without_a_network_is_one_error(monkeypatch):
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelError, match="model 'no-one/no-model' could not be loaded: OSError"):
+    with pytest.raises(
+        ModelError, match="model 'no-one/no-model' could not be loaded: We couldn't connect"
+    ):
         models.load_processor("no-one/no-model")
 
 

@@ -4,8 +4,10 @@ import io
 
 import pytest
 
-from rftcore import models, vision
+from rftcore import models, prompts, vision
 from rftcore.errors import VisionError
+from rftcore.processor_check import ProcessorCheck
+from rftcore.testing import families
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.types import Image, Prompt, Sample
 
@@ -122,8 +124,23 @@ def test_a_template_with_two_placeholders_for_an_image_is_named(policy):
         template = template.replace(mark, mark * 2)
     policy.processor.chat_template = template
 
-    with pytest.raises(VisionError, match=r"chat template of .* writes another placeholder"):
+    with pytest.raises(
+        VisionError, match=r"chat template of .* does not fit its processor for an image"
+    ):
         check(policy, SAME_SIZE)
+
+
+def test_a_template_that_leaves_out_a_second_image_is_named(tmp_path):
+    mark = "<|vision_start|><|image_pad|><|vision_end|>"
+    once = "{%- if part is sameas message['content'][0] -%}{{- '" + mark + "' -}}{%- endif -%}"
+    written = "{{- '" + mark + "' -}}"
+    folder = tiny_qwen2_vl(tmp_path, chat_template=families.CHATML.replace(written, once))
+    seen = ProcessorCheck(folder, prompts.direct())
+    one, two = (Sample("s", "?", "1", asked(*map(picture, COLORS[:n])).images) for n in (1, 2))
+
+    assert seen.see(one, "rl") > 0
+    with pytest.raises(VisionError, match="does not fit its processor for 2 images"):
+        seen.see(two, "rl")
 
 
 @pytest.mark.parametrize(
