@@ -133,6 +133,22 @@ def test_lora_is_refused_in_one_sentence_and_no_other_setting_is_suggested():
     assert "sft.use_peft (--set sft.use_peft), sft.lora_r" in message
 
 
+SOUND = [
+    {"beta": 0.04},
+    {"beta": 0.04, "sync_ref_model": True, "ref_model_sync_steps": 1},
+    {"loss_type": "cispo", "epsilon_high": 5.0, "scale_rewards": "batch"},
+    {"cache_implementation": "static", "top_k": 50, "min_p": 0.1, "num_iterations": 2},
+    {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr": 1e-6}},
+    {"dataloader_num_workers": 2, "dataloader_prefetch_factor": 2},
+    {"adam_beta1": 0, "warmup_steps": 0.1, "save_steps": 0.5, "max_steps": 7},
+]
+
+
+@pytest.mark.parametrize("settings", SOUND, ids=lambda settings: ",".join(settings))
+def test_settings_that_train_are_not_refused(settings):
+    fields.check_fields(recipe(grpo=settings))
+
+
 def test_a_phase_that_is_done_or_switched_off_is_not_tried():
     fields.check_fields(recipe("grpo.sync_ref_model=true"), done=["grpo"])
     fields.check_fields(recipe("grpo.sync_ref_model=true", "grpo.enabled=false"))

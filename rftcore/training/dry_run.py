@@ -156,6 +156,7 @@ def _model(folder: Path) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
+        architectures=["LlamaForCausalLM"],
         vocab_size=len(WORDS),
         hidden_size=8,
         intermediate_size=8,
