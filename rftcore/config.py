@@ -375,13 +375,15 @@ def check_splits(recipe: Recipe, splits: Sequence[str]) -> None:
             rule = f"needs split {split!r}; to leave the phase out, --set {phase}.enabled=false"
             faults.append(fault((phase, "enabled"), True, recipe.origin(phase, "enabled"), rule))
     if faults:
-        raise RecipeError(f"{report(faults)}. The task has {', '.join(splits)}")
+        told = report(faults)
+        stop = "" if told.endswith((".", "?")) else "."
+        raise RecipeError(f"{told}{stop} The task has {', '.join(splits)}")
 
 
 def evaluated_splits(recipe: Recipe, splits: Sequence[str]) -> tuple[str, ...]:
     """The splits to evaluate: those the recipe names, else val, test and every ood-*."""
     if recipe.evaluation.splits is not None:
-        return tuple(recipe.evaluation.splits)
+        return tuple(dict.fromkeys(recipe.evaluation.splits))
     return tuple(s for s in splits if s in ("val", "test") or s.startswith(OOD_PREFIX))
 
 

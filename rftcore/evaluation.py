@@ -33,10 +33,11 @@ class Answered:
             "gold": self.sample.gold,
             "completion": self.completion.text,
             "tokens": self.completion.tokens,
-            "answer": None if self.score.parsed.value is None else str(self.score.parsed.value),
+            "answer": self.score.answer,
             "refusal": self.score.parsed.refusal,
             "correct": self.score.correct,
             "rewards": {name: part.value for name, part in self.score.parts.items()},
+            "failures": self.score.failures,
         }
 
 
@@ -67,10 +68,10 @@ def evaluate_split(
     with scorer.together(), Bar(size, label, "sample", show=progress) as bar:
         for samples in _batches(part, batch_size):
             answered += _answer(policy, maker, scorer, samples, max_new_tokens)
-            accuracy = _share(answered, lambda a: a.score.correct)
-            bar.update(len(samples), accuracy=f"{accuracy:.1%}")
+            bar.update(len(samples), accuracy=_so_far(answered))
     answered = processes.gather(answered, len(part))
-    return split_score(split, prompt, answered, parser=scorer.reads), answered
+    score = split_score(split, prompt, answered, accuracy=task.accuracy, parser=scorer.reads)
+    return score, answered
 
 
 def prompt_of(task: Task, name: str) -> PromptMaker:
@@ -83,18 +84,28 @@ def prompt_of(task: Task, name: str) -> PromptMaker:
 
 
 def split_score(
-    split: str, prompt: str, answered: Sequence[Answered], *, parser: str = "strict"
+    split: str,
+    prompt: str,
+    answered: Sequence[Answered],
+    *,
+    accuracy: str = "accuracy",
+    parser: str = "strict",
 ) -> SplitScore:
-    """Sum up one split, whose answers a "strict" or "forgiving" parser has read."""
-    n = len(answered)
-    correct = sum(a.score.correct for a in answered)
-    low, high = wilson(correct, n)
+    """Sum up one split, whose answers a "strict" or "forgiving" parser has read.
+
+    accuracy: the name of the task's accuracy term. What a failed call did not decide is
+    neither right nor wrong: it is counted beside.
+    """
+    known = [a.score.correct for a in answered if a.score.correct is not None]
+    low, high = wilson(sum(known), len(known)) if known else (None, None)
     names = answered[0].score.parts if answered else {}
+    failures = {name: sum(a.score.parts[name].failed for a in answered) for name in names}
+    failed = failures.get(accuracy, 0)
     return SplitScore(
         split=split,
         prompt=prompt,
-        n=n,
-        accuracy=correct / n if n else math.nan,
+        n=len(known),
+        accuracy=sum(known) / len(known) if known else None,
         low=low,
         high=high,
         refused=_share(answered, lambda a: not a.score.parsed.ok),
@@ -102,6 +113,9 @@ def split_score(
         tokens=_share(answered, lambda a: a.completion.tokens),
         rewards={name: _mean_reward(answered, name) for name in names},
         parser=parser,
+        failed=failed,
+        not_applicable=len(answered) - len(known) - failed,
+        failures={name: count for name, count in failures.items() if count},
     )
 
 
@@ -129,7 +143,12 @@ def _share(answered: Sequence[Answered], of: Callable[[Answered], float]) -> flo
     return sum(of(a) for a in answered) / len(answered) if answered else math.nan
 
 
-def _mean_reward(answered: Sequence[Answered], name: str) -> float:
+def _mean_reward(answered: Sequence[Answered], name: str) -> float | None:
     values = [a.score.parts[name].value for a in answered]
     known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else math.nan
+    return sum(known) / len(known) if known else None
+
+
+def _so_far(answered: Sequence[Answered]) -> str:
+    known = [a.score.correct for a in answered if a.score.correct is not None]
+    return f"{sum(known) / len(known):.1%}" if known else "-"

@@ -152,9 +152,8 @@ def _parts(line: Line) -> dict[str, Any]:
 
 
 def _said(score: Score) -> dict[str, Any]:
-    answer = None if score.parsed.value is None else str(score.parsed.value)
     parts = {name: _short(part.kind, part.value) for name, part in score.parts.items()}
-    return {"answer": answer, "total": score.total, **parts}
+    return {"answer": score.answer, "total": score.total, **parts}
 
 
 def _short(kind: str, value: float | None) -> float | str | None:

@@ -10,6 +10,7 @@ from rftcore.bars import clock
 from rftcore.intervals import paired
 from rftcore.types import Gain, MeasureScore, SplitScore, SuiteScore
 
+NO_NUMBER = "—"  # measured, and nothing could be scored; "-" is not measured
 STAGES = {"start": "zero-shot", "sft": "after SFT", "grpo": "after GRPO"}
 
 
@@ -28,7 +29,7 @@ class Summary:
 
     def table(self) -> str:
         """Stages by splits, each cell an accuracy with its 95 % interval; then what each gained."""
-        rows = [(STAGES.get(stage, stage), scores) for stage, scores in self.scores.items()]
+        rows = [(row_name(stage, scores), scores) for stage, scores in self.scores.items()]
         lines = [score_table(rows, self.gains)] if rows else []
         if self.seconds:
             spent = ", ".join(f"{phase} {clock(s)}" for phase, s in self.seconds.items())
@@ -37,28 +38,43 @@ class Summary:
         return "\n".join([*lines, f"run: {self.run_dir}"])
 
 
-def gain(split: str, since: str, stage: str, right: Sequence[tuple[bool, bool]]) -> Gain:
-    """Sum up what one stage changed. right: for each question, before and after."""
-    won = sum(after and not before for before, after in right)
-    lost = sum(before and not after for before, after in right)
-    low, high = paired(won, lost, len(right))
-    return Gain(split, since, stage, len(right), (won - lost) / max(1, len(right)), low, high)
+def gain(
+    split: str, since: str, stage: str, right: Sequence[tuple[bool | None, bool | None]]
+) -> Gain:
+    """Sum up what one stage changed. right: for each question, before and after.
+
+    A question that was not scored in both (None) has no part in it.
+    """
+    known = [pair for pair in right if None not in pair]
+    if not known:
+        return Gain(split, since, stage, 0, None, None, None)
+    won = sum(bool(after and not before) for before, after in known)
+    lost = sum(bool(before and not after) for before, after in known)
+    low, high = paired(won, lost, len(known))
+    return Gain(split, since, stage, len(known), (won - lost) / len(known), low, high)
 
 
 def score_table(
     rows: Sequence[tuple[str, Sequence[SplitScore]]], gains: Sequence[Gain] = ()
 ) -> str:
-    """Plain-text table in percent: a column per split, a row per name, a row per step between."""
-    sizes = {score.split: score.n for _, scores in rows for score in scores}
+    """Plain-text table in percent: a column per split, a row per name, a row per step between.
+
+    A cell that rests on fewer than the n samples of its column shows on how many.
+    """
+    sizes: dict[str, int] = {}
+    for score in (score for _, scores in rows for score in scores):
+        sizes[score.split] = max(sizes.get(score.split, 0), score.n + score.unscored)
     header = ["accuracy %", *(f"{split} (n={n})" for split, n in sizes.items())]
     scored = [
-        [name, *_row(sizes, {score.split: _cell(score) for score in scores})]
+        [name, *_row(sizes, {s.split: _cell(s, sizes[s.split]) for s in scores})]
         for name, scores in rows
     ]
     steps: dict[str, dict[str, str]] = {}
     for each in gains:
         since, stage = (STAGES.get(s, s).removeprefix("after ") for s in (each.since, each.stage))
-        steps.setdefault(f"{since} to {stage}", {})[each.split] = _change(each)
+        steps.setdefault(f"{since} to {stage}", {})[each.split] = _change(
+            each, sizes.get(each.split, each.n)
+        )
     gained = [[name, *_row(sizes, changes)] for name, changes in steps.items()]
     return _aligned([header], scored, gained)
 
@@ -77,8 +93,22 @@ def _row(splits: Iterable[str], found: Mapping[str, str]) -> list[str]:
     return [found.get(split, "-") for split in splits]
 
 
-def _cell(score: SplitScore) -> str:
-    return _share(score.accuracy, score.low, score.high)
+def row_name(stage: str, scores: Sequence[SplitScore]) -> str:
+    """The stage, with how it was asked and read where that is not as in training."""
+    asked = [f"{score.prompt} prompt" for score in scores if score.prompt != "reason"]
+    read = [f"{score.parser} parser" for score in scores if score.parser != "strict"]
+    unlike = ", ".join(dict.fromkeys(asked + read))
+    return STAGES.get(stage, stage) + (f" ({unlike})" if unlike else "")
+
+
+def _cell(score: SplitScore, size: int) -> str:
+    if score.accuracy is None or score.low is None or score.high is None:
+        shown = NO_NUMBER
+    else:
+        shown = _share(score.accuracy, score.low, score.high)
+    if score.unscored:
+        shown += f", {score.unscored} not scored"
+    return shown + (f", n={score.n}" if score.n + score.unscored != size else "")
 
 
 def _measured(score: MeasureScore) -> str:
@@ -89,8 +119,11 @@ def _share(value: float, low: float, high: float) -> str:
     return f"{value:.1%} [{low:.1%}, {high:.1%}]".replace("%", "")
 
 
-def _change(gain: Gain) -> str:
-    return f"{gain.change:+.1%} [{gain.low:+.1%}, {gain.high:+.1%}]".replace("%", "")
+def _change(gain: Gain, size: int) -> str:
+    if gain.change is None:
+        return NO_NUMBER
+    shown = f"{gain.change:+.1%} [{gain.low:+.1%}, {gain.high:+.1%}]".replace("%", "")
+    return shown + (f", n={gain.n}" if gain.n != size else "")
 
 
 def _aligned(*blocks: Sequence[Sequence[str]]) -> str:

@@ -293,40 +293,52 @@ class SplitScore:
     """How a policy did on one split, with its 95 % Wilson interval.
 
     `prompt` says how it was asked: "reason" (the task's prompt) or "direct".
-    `accuracy`, `low`, `high`, `refused` (no answer could be read) and
-    `clipped` (ran into the token limit) are shares in [0, 1]; `tokens` is the
-    mean length of a completion; `rewards` the mean of each term. `parser` is how its
-    answers were read: "strict", or "forgiving" as of a model that never saw the tags.
+    `n` samples were scored: `accuracy`, `low` and `high` are shares of them, None if
+    there are none. Not among them are those whose accuracy term `failed`, and those to
+    which it was `not_applicable`. `refused` (no answer could be read) and `clipped` (ran
+    into the token limit) are shares of all samples; `tokens` is the mean length of a
+    completion; `rewards` the mean of each term over the calls that gave a value, None if
+    none did; `failures` counts the calls of a term that failed, if any did. `parser` is how
+    its answers were read: "strict", or "forgiving" as of a model that never saw the tags.
     """
 
     split: str
     prompt: str
     n: int
-    accuracy: float
-    low: float
-    high: float
+    accuracy: float | None
+    low: float | None
+    high: float | None
     refused: float
     clipped: float
     tokens: float
-    rewards: Mapping[str, float] = field(default_factory=dict)
+    rewards: Mapping[str, float | None] = field(default_factory=dict)
     parser: str = "strict"
+    failed: int = 0
+    not_applicable: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def unscored(self) -> int:
+        """How many samples have no place in the accuracy."""
+        return self.failed + self.not_applicable
 
 
 @dataclass(frozen=True)
 class Gain:
     """How much the accuracy on one split changed from one stage to the next.
 
-    `change` = after - before, in [-1, 1]; `low` and `high` its 95 % interval for the same
-    `n` questions asked twice. `since` and `stage` name the two: "start", "sft" or "grpo".
+    `change` = after - before, in [-1, 1]; `low` and `high` its 95 % interval for the `n`
+    questions that were scored in both; None if there are none. `since` and `stage` name the
+    two: "start", "sft" or "grpo".
     """
 
     split: str
     since: str
     stage: str
     n: int
-    change: float
-    low: float
-    high: float
+    change: float | None
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)

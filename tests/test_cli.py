@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from rftcore import builtin, cli, parsers
+from rftcore.cli.evaluate import Found
 from rftcore.errors import VisionError
 from rftcore.hookspecs import hookimpl
 from rftcore.types import Prompt, SplitScore
@@ -482,7 +483,8 @@ def measured(monkeypatch):
     def measure(source, task, recipe, splits, prompt):
         seen.append(types.SimpleNamespace(source=source, recipe=recipe, splits=splits))
         said = [types.SimpleNamespace(record=lambda: {"gold": "5", "completion": "5, or fünf"})]
-        return [(SplitScore(s, prompt, 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0, {}), said) for s in splits]
+        score = SplitScore("", prompt, 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0)
+        return Found([(replace(score, split=split), said) for split in splits])
 
     monkeypatch.setattr("rftcore.cli.evaluate._measure", measure)
     return seen
@@ -530,6 +532,51 @@ def test_eval_of_a_run_on_another_task_leaves_the_first_tasks_settings_behind(tr
     rft("eval", "out", "--task", "good:numbers")
 
     assert measured[0].recipe.task_options == {}
+
+
+def test_eval_of_a_run_on_another_task_takes_the_runs_model_and_not_its_splits(
+    training, measured, stories
+):
+    stories(evaluation={"batch_size": 9})
+    own = ("splits=[test]", "samples={ood-big: 3}", "max_new_tokens=16", "batch_size=7")
+    settings = [word for each in own for word in ("--set", f"evaluation.{each}")]
+    rft("train", "--task", "numbers", "--model", "toy", *settings, "--out", "out")
+    done = rft("eval", "out", "--task", "stories")
+
+    assert done.exit_code == 0, done.stderr
+    assert measured[0].splits == ("val", "test", "ood-big")
+    assert measured[0].recipe.model == "toy"
+    evaluation = measured[0].recipe.evaluation
+    assert (evaluation.samples, evaluation.max_new_tokens, evaluation.batch_size) == ({}, 512, 9)
+
+
+def test_eval_ends_with_the_failures_and_says_where_they_are(measured, monkeypatch):
+    failure = {"reward": "r", "note": "KeyError: 'x'", "sample": "3", "origin": "", "split": "val"}
+    found = Found(
+        [(SplitScore("val", "reason", 0, None, None, None, 0.0, 0.0, 9.0), [])], [failure]
+    )
+    monkeypatch.setattr("rftcore.cli.evaluate._measure", lambda *_: found)
+    done = rft("eval", "nano", "--task", "numbers", "--json", "val.json")
+
+    line = "1 reward call failed: val.json; first: reward 'r' on val sample 3: KeyError: 'x'"
+    assert done.output.splitlines()[-1] == f"note: {line}"
+    assert json.loads(Path("val.json").read_text())["failures"] == [failure]
+
+
+def test_eval_without_a_split_to_measure_on_is_refused(training, measured):
+    rft("train", "--task", "numbers", "--set", "evaluation.splits=[]", "--out", "out")
+    done = rft("eval", "out")
+
+    assert (done.exit_code, measured) == (2, [])
+    assert "no split to measure on: name one with --split. The task has sft, rl" in done.stderr
+
+
+@pytest.mark.parametrize(("splits", "lines"), [("[tset]", 1), ("[tset, vall]", 3)])
+def test_one_fault_is_one_line(splits, lines, training):
+    done = rft("train", "--task", "numbers", "--set", f"evaluation.splits={splits}")
+
+    assert len(done.stderr.splitlines()) == lines
+    assert ("faults" in done.stderr) == (lines > 1)
 
 
 @pytest.mark.parametrize(

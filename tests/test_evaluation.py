@@ -1,7 +1,7 @@
 """Intervals that can be trusted, and a table that says what it shows."""
 
 import pickle
-from math import comb
+from math import comb, isclose
 from types import SimpleNamespace
 
 import pytest
@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rftcore import parsers, rewards
-from rftcore.evaluation import evaluate_split
+from rftcore.evaluation import Answered, evaluate_split, split_score
 from rftcore.intervals import paired, wilson
 from rftcore.models import Completion
+from rftcore.notes import failure_note, score_notes
 from rftcore.scoring import Scorer
-from rftcore.summary import gain, score_table
+from rftcore.summary import Summary, gain, score_table
 from rftcore.types import Image, Prompt, Sample, SplitScore, Task, Term
 
 counts = st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -161,3 +162,145 @@ def test_a_think_tag_that_the_template_opens_is_scored_and_kept(monkeypatch):
 
     assert score.rewards == {"accuracy": 1.0, "format": 1.0}
     assert again == [answered[0].score]
+
+
+def scored(ends, extra=()):
+    """The answers to one question each, whose accuracy term, and another, end as told."""
+
+    def ending(ends):
+        def term(x):
+            if ends[int(x.sample.id)] == "fails":
+                raise KeyError("entri")
+            return ends[int(x.sample.id)]
+
+        return rewards.reward(uses=("sample",))(term)
+
+    extra = extra or [0.0] * len(ends)
+    terms = {"accuracy": Term(ending(ends)), "extra": Term(ending(extra))}
+    task = Task("t", "none", str, parsers.Integer(), terms)
+    samples = [Sample(str(at), "?", "5") for at in range(len(ends))]
+    with Scorer(task, error_budget=999) as scorer:
+        scores = scorer.score(["5"] * len(ends), samples)
+    said = Completion("5", 1, clipped=False)
+    return [Answered(*each) for each in zip(samples, [said] * len(ends), scores, strict=True)]
+
+
+outcomes = st.lists(st.sampled_from([0.0, 1.0, None, "fails"]), min_size=1, max_size=12)
+
+
+@given(outcomes)
+def test_what_could_not_be_scored_is_neither_right_nor_wrong(ends):
+    score = split_score("val", "reason", scored(ends))
+    known = [end for end in ends if isinstance(end, float)]
+
+    assert (score.n, score.failed, score.not_applicable) == (
+        len(known),
+        ends.count("fails"),
+        ends.count(None),
+    )
+    assert score.rewards["accuracy"] == score.accuracy
+    assert score.accuracy == (sum(known) / len(known) if known else None)
+    if known:
+        assert (score.low, score.high) == wilson(int(sum(known)), len(known))
+
+
+@given(outcomes)
+def test_a_term_that_failed_is_averaged_over_the_calls_that_worked(ends):
+    score = split_score("val", "reason", scored([1.0] * len(ends), ends))
+    known = [end for end in ends if isinstance(end, float)]
+
+    assert score.accuracy == 1.0
+    assert score.rewards["extra"] == (sum(known) / len(known) if known else None)
+    assert score.failures.get("extra", 0) == ends.count("fails")
+
+
+@given(st.data())
+def test_a_gain_is_of_the_questions_that_were_scored_in_both_stages(data):
+    ends = st.lists(st.sampled_from([True, False, None]), min_size=5, max_size=5)
+    pairs = list(zip(data.draw(ends), data.draw(ends), strict=True))
+    both = [(b, a) for b, a in pairs if b is not None and a is not None]
+    found = gain("val", "sft", "grpo", pairs)
+
+    assert found.n == len(both)
+    if both:
+        assert isclose(found.change, sum(a - b for b, a in both) / len(both))
+    else:
+        assert (found.change, found.low, found.high) == (None, None, None)
+
+
+def test_the_table_shows_how_many_answers_were_not_scored():
+    stages = [
+        ("zero-shot", [1.0] * 3 + [0.0]),
+        ("after SFT", [1.0, 1.0, 0.0, "fails"]),
+        ("after GRPO", ["fails", "fails", None, "fails"]),
+    ]
+    rows = [(name, [split_score("val", "reason", scored(ends))]) for name, ends in stages]
+    gained = [gain("val", "start", "sft", [(True, True)] * 2 + [(True, False), (False, None)])]
+    table = score_table(rows, gained).splitlines()
+
+    assert table[0].split()[-1] == "(n=4)"
+    assert table[2].endswith("75.0 [30.1, 95.4]")
+    assert table[3].endswith("66.7 [20.8, 93.9], 1 not scored")
+    assert table[4].split(maxsplit=2)[2] == "—, 4 not scored"
+    assert table[6].endswith(", n=3")
+
+
+def test_a_row_that_was_asked_in_another_way_is_named_so():
+    score = SplitScore("val", "direct", 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0, parser="forgiving")
+    table = Summary("run", {"start": [score]}).table()
+
+    assert "zero-shot (direct prompt, forgiving parser)" in table
+
+
+def test_a_rows_record_tells_a_failure_from_what_does_not_apply():
+    failed, blank = (each.record() for each in scored(["fails", None]))
+
+    assert failed["correct"] is blank["correct"] is None
+    assert failed["rewards"] == blank["rewards"] == {"accuracy": None, "extra": 0.0}
+    assert failed["failures"]["accuracy"].startswith("error: KeyError: 'entri' (")
+    assert blank["failures"] == {}
+
+
+def noted(refused, clipped, **more):
+    score = SplitScore("val", "reason", 8, 0.5, 0.2, 0.8, refused, clipped, 9.0, **more)
+    return " ".join(score_notes({"after SFT": [score]}, 16, lambda measured: "'x' is no number"))
+
+
+@pytest.mark.parametrize(
+    ("refused", "clipped", "cause"),
+    [
+        (0.5, 0.1, ""),
+        (1.0, 0.95, "95 % of the completions ran into evaluation.max_new_tokens=16 (after SFT:"),
+        (0.3, 0.3, "ran into evaluation.max_new_tokens=16"),
+        (0.9, 0.0, "no answer could be read from 90 % of the completions (after SFT: val)"),
+        (1.0, 0.1, "The first: 'x' is no number."),
+    ],
+)
+def test_answers_that_hardly_count_are_explained(refused, clipped, cause):
+    said = noted(refused, clipped)
+
+    assert cause in said
+    assert bool(cause) == bool(said)
+
+
+def test_an_accuracy_term_that_did_not_apply_is_noted():
+    assert "did not apply to 3 completions (after SFT: val)" in noted(0, 0, not_applicable=3)
+
+
+FAILURE = {"reward": "partial", "note": "KeyError: 'entri' (my_task.py line 12)", "sample": "2"}
+
+
+@pytest.mark.parametrize(
+    ("more", "all_kept", "begins"),
+    [
+        ([0], True, "1 reward call failed: run/failures.jsonl; first: reward 'partial' on val "),
+        ([0, 0, 97], True, "100 reward calls failed: "),
+        ([0, 0], False, "more than 2 reward calls failed: "),
+    ],
+)
+def test_failures_end_a_run_with_their_number_file_and_first_cause(more, all_kept, begins):
+    failures = [{**FAILURE, "origin": "", "split": "val", "more": each} for each in more]
+    said = failure_note(failures, "run/failures.jsonl", all_kept=all_kept)
+
+    assert said.startswith(begins)
+    assert said.endswith("sample 2: KeyError: 'entri' (my_task.py line 12)")

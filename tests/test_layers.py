@@ -24,7 +24,7 @@ ROWS = (
     ("models",),
     ("vision",),
     ("processor_check",),
-    ("describe", "replay", "stored", "summary"),
+    ("describe", "notes", "replay", "stored", "summary"),
     ("training", "evaluation", "suites"),
     ("report",),
     ("testing",),

@@ -128,16 +128,55 @@ def test_past_the_budget_the_run_stops_and_names_reward_and_sample(broken):
         scorer.score(["5"], [SAMPLE])
 
 
-def test_failures_are_counted_by_kind_and_reward():
-    scorer = Scorer(task(extra=raises, slow=hangs), timeout_s=0.2)
-    scorer.score(["5", "what?"], [SAMPLE, SAMPLE])
+def test_the_error_past_the_budget_names_line_and_file_of_tracebacks():
+    scorer = Scorer(task(extra=raises), error_budget=0, kept_in="run/failures.jsonl")
 
-    assert scorer.metrics() == {
-        "completions": 2,
-        "without_answer": 1,
-        "error/extra": 2,
-        "timeout/slow": 2,
-    }
+    with pytest.raises(RewardError, match=r"test_scoring.py line \d+\)\..*s: run/failures.jsonl$"):
+        scorer.score(["5"], [SAMPLE])
+
+
+def test_failures_that_are_not_kept_are_counted():
+    kept = []
+    with (
+        Scorer(task(extra=raises), error_budget=999, record=kept.append) as scorer,
+        scorer.together(),
+    ):
+        scorer.score(["5"] * 130, [SAMPLE] * 130)
+
+    assert (len(kept), sum(1 + one.more for one in kept)) == (100, 130)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0, None, "raises", "hangs"])
+def test_an_answer_is_right_wrong_or_not_known(value):
+    def accuracy(x):
+        return {"raises": raises, "hangs": hangs}.get(value, lambda x: value)(x)
+
+    known = {0.0: False, 0.5: False, 1.0: True}
+
+    assert score(accuracy=accuracy, timeout_s=0.1).correct is known.get(value)
+
+
+def test_an_answer_is_shown_as_the_parser_writes_it():
+    calls = parsers.Calls({"grow": ["big"]})
+    sample = replace(SAMPLE, gold="grow(1, big)")
+
+    assert score("Grow(1, 'big') grow(2, big)", sample=sample, parser=calls).answer == (
+        "grow(1, big), grow(2, big)"
+    )
+    assert score("what?").answer is None
+
+
+@pytest.mark.parametrize("show", [lambda *_: 1 / 0, lambda *_: 5])
+def test_an_answer_that_cannot_be_shown_costs_a_warning_and_no_run(show, capsys):
+    class Shy(parsers.Integer):
+        pass
+
+    Shy.show = show
+    with Scorer(task(parser=Shy())) as scorer:
+        scores = scorer.score(["5", "6"], [SAMPLE, SAMPLE])
+
+    assert [one.answer for one in scores] == ["5", "6"]
+    assert capsys.readouterr().err.count("parser Shy.show r") == 1
 
 
 def test_each_completion_is_parsed_once():

@@ -9,6 +9,7 @@ from rftcore.config import load_recipe
 from rftcore.evaluation import evaluate_split
 from rftcore.models import Completion
 from rftcore.runs import RunFolder
+from rftcore.stored import write_rows
 from rftcore.training import loop
 from rftcore.types import Prompt, Term
 
@@ -140,3 +141,26 @@ def test_a_finished_stage_loads_no_model(job, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "load_policy", lambda *_: pytest.fail("loaded"))
 
     assert list(evaluated(job(tmp_path / "run")).scores) == ["start", "sft"]
+
+
+def test_a_run_with_failures_ends_with_their_number_file_and_first_cause(job, tmp_path):
+    done = evaluated(job(tmp_path / "run"))
+    note = next(n for n in loop.finish(done).notes if "failed" in n)
+
+    assert note.startswith(f"23 reward calls failed: {tmp_path}/run/failures.jsonl; first: ")
+    assert "reward 'format' on val sample val-0: KeyError: 'two' (" in note
+    assert note in (tmp_path / "run/summary.txt").read_text()
+    assert note in done.run.read_json("summary.json")["notes"]
+
+
+@pytest.mark.parametrize("change", [lambda rows: rows[1:], lambda rows: [rows[1], *rows[1:]]])
+def test_stages_that_asked_different_questions_are_not_compared(change, job, tmp_path):
+    done = evaluated(job(tmp_path / "run"))
+    file = "evaluation/start-test.jsonl"
+    done.run.write_text(file, write_rows(change(done.run.read_jsonl(file))))
+    summary = loop.finish(done)
+
+    assert [each.split for each in summary.gains] == ["val", "ood-big"]
+    assert "start-test.jsonl and evaluation/sft-test.jsonl have different questions" in str(
+        summary.notes
+    )

@@ -80,7 +80,8 @@ def test_a_checkpoint_never_falls_between_two_uses_of_the_same_rollouts(every, s
 
 def score(total, **parts):
     made = {n: Outcome("ok", v) if v is not None else Outcome("error") for n, v in parts.items()}
-    return Score(total, made, Parsed(3), correct=parts.get("accuracy") == 1)
+    accuracy = parts.get("accuracy")
+    return Score(total, made, Parsed(3), correct=None if accuracy is None else accuracy == 1)
 
 
 class FixedScorer:
@@ -127,8 +128,8 @@ def test_a_think_tag_that_the_template_opens_is_scored_and_kept():
 def test_a_batch_mean_leaves_failures_out():
     metrics = batch_metrics([score(1.0, accuracy=1), score(None, accuracy=None)])
 
-    assert metrics["reward/accuracy"] == 1.0
-    assert metrics["accuracy"] == 0.5
+    assert metrics["reward/accuracy"] == metrics["accuracy"] == 1.0
+    assert "accuracy" not in batch_metrics([score(None, accuracy=None)])
 
 
 def test_a_batch_says_how_often_each_reward_failed_and_how_long_it_took():

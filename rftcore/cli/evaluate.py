@@ -3,7 +3,7 @@
 Or on a suite, which measures the model itself: then no task, and no recipe, is involved.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,9 @@ from rftcore.errors import RecipeError
 if TYPE_CHECKING:
     from rftcore.config import Layer, Recipe
     from rftcore.evaluation import Answered
-    from rftcore.plugins import Catalogue
-    from rftcore.processor_check import ProcessorCheck
     from rftcore.types import SplitScore, Task
 
-SHARED = ("seed", "evaluation", "scoring")  # what a run's recipe says about any task
+SHARED = ("model", "seed", "scoring")  # of a run's recipe: what is not about its task
 OF_TASKS = ("task", "splits", "prompt")  # options that mean nothing to a suite
 
 
@@ -120,36 +118,41 @@ def _evaluate_splits(
     catalogue = Catalogue.load()
     named = load_recipe(*own, *options, overrides=settings)
     chosen = catalogue.task_of(named)
-    defaults = [] if own else model_defaults(catalogue.model(named.model))
-    defaults += _task_defaults(catalogue, named.task, chosen, own)
-    recipe = load_recipe(*own, *defaults, *options, overrides=settings)
+    if not any("task" in layer for _, layer in own):  # else the run has settled it
+        model = model_defaults(catalogue.model(named.model))
+        own = [*model, *own, catalogue.defaults_of(named.task, chosen)]
+    recipe = load_recipe(*own, *options, overrides=settings)
     offered = dataset_of(chosen).splits
     check_splits(recipe, offered)
+    measured = evaluated_splits(recipe, offered)
+    if not measured:
+        raise RecipeError(
+            f"there is no split to measure on: name one with --split. "
+            f"The task has {', '.join(offered)}"
+        )
     trained = _policy(run_or_model)
     source = trained or catalogue.model(recipe.model)
-    found = _measure(source, chosen, recipe, evaluated_splits(recipe, offered), prompt)
+    found = _measure(source, chosen, recipe, measured, prompt)
     _tell(found, recipe, str(source), str(trained or recipe.model), paths)
 
 
 def _own(target: str, task: str | None) -> "list[Layer]":
-    """The run's own recipe, as far as it fits the task; nothing if `target` is no run."""
+    """The run's own recipe, as far as it fits the task; nothing if `target` is no run.
+
+    Which splits to measure on, on how many samples, and how long an answer may be is about
+    the run's own task alone.
+    """
     from rftcore.config import read_recipe_file
     from rftcore.runs import RECIPE
 
     if not _is_run(target):
         return []
     own = read_recipe_file(Path(target) / RECIPE)
-    same = task in (None, own["task"])
-    kept = {key: value for key, value in own.items() if same or key in SHARED}
+    if task in (None, own["task"]):
+        return [(f"{target}/{RECIPE}", own)]
+    kept = {key: own[key] for key in SHARED if key in own}
+    kept["evaluation"] = {"batch_size": own["evaluation"]["batch_size"]}
     return [(f"{target}/{RECIPE}", kept)]
-
-
-def _task_defaults(
-    catalogue: "Catalogue", name: str, task: "Task", own: "Sequence[Layer]"
-) -> "list[Layer]":
-    """What another task's answers need; a run of this one has settled it already."""
-    settled = any("task" in layer for _, layer in own)
-    return [] if settled else [catalogue.defaults_of(name, task)]
 
 
 def _options(target: str, task: str | None, splits: Sequence[str]) -> "list[Layer]":
@@ -182,73 +185,76 @@ def _policy(target: str) -> Path | None:
     return next(trained, None)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What was measured, and the reward calls that failed: their fields and the split."""
+
+    splits: "Sequence[tuple[SplitScore, Sequence[Answered]]]"
+    failures: Sequence[Mapping[str, Any]] = ()
+
+
 def _measure(
     source: Path | str, task: "Task", recipe: "Recipe", splits: Sequence[str], prompt: str
-) -> "list[tuple[SplitScore, list[Answered]]]":
+) -> Found:
     from rftcore.evaluation import evaluate_split, prompt_of
     from rftcore.models import load
-    from rftcore.processor_check import ProcessorCheck
-    from rftcore.scoring import Scorer
+    from rftcore.scoring import Failure, Scorer
 
-    maker = prompt_of(task, prompt)  # refuses before a model loads, as does the scorer
+    prompt_of(task, prompt)  # refuses before a model loads, as does the scorer
     settings = recipe.evaluation
-    with Scorer.of(task, recipe) as scorer:
-        _check_prompts(ProcessorCheck(source, maker), task, recipe, splits)
+    found, failures, at = [], [], ""
+
+    def record(failure: Failure) -> None:
+        failures.append({"split": at, **asdict(failure)})
+
+    with Scorer.of(task, recipe, record) as scorer:
         policy = load(source)
-        return [
-            evaluate_split(
-                policy,
-                task,
-                split,
-                scorer=scorer,
-                limit=settings.samples.get(split),
-                prompt=prompt,
-                batch_size=settings.batch_size,
-                max_new_tokens=settings.max_new_tokens,
+        for at in splits:
+            found.append(
+                evaluate_split(
+                    policy,
+                    task,
+                    at,
+                    scorer=scorer,
+                    limit=settings.samples.get(at),
+                    prompt=prompt,
+                    batch_size=settings.batch_size,
+                    max_new_tokens=settings.max_new_tokens,
+                )
             )
-            for split in splits
-        ]
+    return Found(found, failures)
 
 
-def _check_prompts(
-    check: "ProcessorCheck", task: "Task", recipe: "Recipe", splits: Sequence[str]
-) -> None:
-    """Refuse rows that the model's processor cannot take, and warn of prompts without room."""
-    from rftcore.data import take
-    from rftcore.processes import is_main, main_first
-
-    settings = recipe.evaluation
-    for split in splits:
-        part = take(task, split, settings.samples.get(split))
-        with main_first():
-            part.prepare()
-        for sample in part:
-            check.see(sample, split)
-    check.refuse_long()
-    for split in splits:
-        for warning in check.crowded(split, "evaluation.max_new_tokens", settings.max_new_tokens):
-            if is_main():
-                click.echo(f"warning: {warning}", err=True)
-
-
-def _tell(
-    found: "Sequence[tuple[SplitScore, list[Answered]]]",
-    recipe: "Recipe",
-    source: str,
-    label: str,
-    paths: Paths,
-) -> None:
+def _tell(found: Found, recipe: "Recipe", source: str, label: str, paths: Paths) -> None:
     from rftcore.summary import score_table
 
-    scores = [score for score, _ in found]
+    scores = [score for score, _ in found.splits]
+    notes = list(_notes(found, recipe.evaluation.max_new_tokens, label, paths))
     report = {
         "model": source,
         "task": recipe.task,
         "recipe": recipe.model_dump(mode="json"),
         "scores": [asdict(score) for score in scores],
+        "failures": found.failures,
+        "notes": notes,
     }
-    answers = [{"split": score.split, **each.record()} for score, said in found for each in said]
-    _say(score_table([(label, scores)]), report, answers, paths)
+    said = [(score.split, each) for score, answered in found.splits for each in answered]
+    answers = [{"split": split, **each.record()} for split, each in said]
+    table = "\n".join((score_table([(label, scores)]), *(f"note: {note}" for note in notes)))
+    _say(table, report, answers, paths)
+
+
+def _notes(found: Found, most_tokens: int, label: str, paths: Paths) -> Iterator[str]:
+    from rftcore.notes import Measured, failure_note, score_notes
+
+    def reason(measured: Measured) -> str:
+        answered = next(said for score, said in found.splits if score is measured.score)
+        return next((str(r) for each in answered if (r := each.score.parsed.refusal)), "none")
+
+    yield from score_notes({label: [score for score, _ in found.splits]}, most_tokens, reason)
+    if found.failures:
+        kept_in = str(paths.report or "--json FILE keeps them with their tracebacks")
+        yield failure_note(found.failures, kept_in, all_kept=True)
 
 
 def _say(

@@ -91,7 +91,7 @@ def _report(
     told = [
         {
             "row": row.number,
-            "answer": _answer(score),
+            "answer": score.answer,
             "refusal": score.parsed.refusal,
             "correct": score.correct,
             "total": score.total,
@@ -126,7 +126,7 @@ def _text(
 
 
 def _cells(row: "Stored", score: "Score") -> tuple[str, ...]:
-    answer = "(refused)" if not score.parsed.ok else textwrap.shorten(_answer(score) or "", WIDTH)
+    answer = "(refused)" if not score.parsed.ok else textwrap.shorten(score.answer or "", WIDTH)
     total = "none" if score.total is None else f"{score.total:g}"
     return str(row.number), answer, *map(_cell, score.parts.values()), total
 
@@ -144,7 +144,3 @@ def _notes(row: "Stored", score: "Score") -> Iterator[str]:
     for name, part in score.parts.items():
         if part.note and not part.failed:
             yield f"row {row.number}, {name}: {part.note}"
-
-
-def _answer(score: "Score") -> str | None:
-    return str(score.parsed.value) if score.parsed.ok else None

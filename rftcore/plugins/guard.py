@@ -35,12 +35,12 @@ def describe(error: BaseException) -> str:
     text = textwrap.shorten(str(error), 300)
     if isinstance(error, RftError):
         return text
-    place = _place(error)
+    at = place(error)
     named = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return f"{named} ({place})" if place else named
+    return f"{named} ({at})" if at else named
 
 
-def _place(error: BaseException) -> str:
+def place(error: BaseException) -> str:
     """File and line where the plugin's own code was last, "" if it was not at work.
 
     Its own code is that of the folder whose code we called first.

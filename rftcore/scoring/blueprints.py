@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rftcore.scoring.outcomes import describe
+from rftcore.plugins.guard import describe
 from rftcore.types import Reward, Task
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from rftcore.deadlines import Late, deadline
 from rftcore.errors import SampleError
-from rftcore.scoring.outcomes import Called, Outcome, describe, outcome_of
+from rftcore.plugins.guard import describe, place
+from rftcore.scoring.outcomes import Called, Outcome, outcome_of
 from rftcore.types import Reward, RewardInput
 
 TRACEBACK_KEPT = 4000  # characters, of its end
@@ -27,10 +28,11 @@ def _call(function: Reward, x: RewardInput, timeout_s: float) -> Called:
         with deadline(timeout_s):
             return Called(outcome_of(function(x)))
     except Late as error:
-        note = f"no result within {timeout_s:g} s"
+        at = place(error)
+        note = f"no result within {timeout_s:g} s" + (f" ({at})" if at else "")
         return Called(Outcome("timeout", note=note), _traceback(error))
     except TimeoutError as error:  # a deadline of the reward's own
-        return Called(Outcome("timeout", note=str(error)), _traceback(error))
+        return Called(Outcome("timeout", note=describe(error)), _traceback(error))
     except SampleError as error:
         return Called(Outcome("error", note=str(error)), bad_data=str(error), cause=error)
     except (Exception, SystemExit) as error:

@@ -35,13 +35,21 @@ class Score:
 
     `total` is the weighted sum of the parts that apply; None if a required
     part failed or none applies: such a row must not move the policy.
-    `correct` says whether the task's accuracy part is exactly 1.
+    `correct` is whether the task's accuracy part is exactly 1; None if that part has no
+    value, because it failed or does not apply: not known is not wrong. `answer` is the
+    parsed value as the parser's `show` writes it, None if there is none.
     """
 
     total: float | None
     parts: Mapping[str, Outcome]
     parsed: Parsed
-    correct: bool
+    correct: bool | None
+    answer: str | None = None
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """For each part that failed, how and why."""
+        return {n: f"{part.kind}: {part.note}" for n, part in self.parts.items() if part.failed}
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,8 @@ class Failure:
     """A call that failed, as the run folder keeps it: which reward, on what, and why.
 
     `at` is the completion's place in its batch, `step` the optimiser step. Completion
-    and traceback are cut to what a person reads.
+    and traceback are cut to what a person reads. `more` failures followed in the batch and
+    are not kept.
     """
 
     reward: str
@@ -61,11 +70,12 @@ class Failure:
     completion: str
     at: int
     step: int | None = None
+    more: int = 0
 
 
 @dataclass(frozen=True)
 class Called:
-    """One call: its outcome, and for a failure what a person needs to mend it.
+    """One call: its outcome, and for a failure what a person needs to fix it.
 
     `bad_data` is the message of a `SampleError`: the sample is at fault, not the reward.
     `cause` stays in the process of the call.
@@ -88,9 +98,3 @@ def outcome_of(output: object) -> Outcome:
     if not math.isfinite(number):
         raise ValueError(f"it returned {number}, which is not finite")
     return Outcome("ok", number, str(note))
-
-
-def describe(error: BaseException) -> str:
-    """An exception in one line: its kind and, if it has any, its words."""
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rftcore.errors import SampleError
-from rftcore.scoring.outcomes import describe
+from rftcore.plugins.guard import describe
 from rftcore.types import Image, RewardInput
 
 

@@ -1,21 +1,23 @@
-"""A batch of completions, scored: parse once, run the terms, weigh, count what fails."""
+"""A batch of completions, scored: parse once, run the terms, weigh, count failures."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+import sys
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rftcore import errors, parsers, processes, rewards
 from rftcore.deadlines import can_interrupt
 from rftcore.errors import PluginError, RewardError, RftError, SampleError, closest
+from rftcore.plugins.guard import describe
 from rftcore.scoring.blueprints import Blueprint
 from rftcore.scoring.calling import call
-from rftcore.scoring.outcomes import Called, Failure, Outcome, Score, describe
+from rftcore.scoring.outcomes import Called, Failure, Outcome, Score
 from rftcore.scoring.parcels import pack
 from rftcore.scoring.pool import Call, Pool, default_workers
 from rftcore.types import Parsed, Parser, Reward, RewardInput, Sample, Task, Term
@@ -37,8 +39,9 @@ class Scorer:
     With `workers=0` every call is made here. `error_budget` is how many calls may fail
     before the next one stops the run. `recipe` says how a worker makes the task again;
     without it, only rewards that can be imported can go there. `record` is given every
-    failure, of all processes, when a block `together` ends. `forgiving` reads answers as
-    `rftcore.parsers.forgiving` does: for a model that was not trained on the task.
+    failure, of all processes, when a block `together` ends; `kept_in` names where it keeps
+    them, for messages. `forgiving` reads answers as `rftcore.parsers.forgiving` does: for a
+    model that was not trained on the task.
 
     Raises: PluginError for a task that cannot be scored, and for a reward that should
     go to a worker and cannot.
@@ -55,6 +58,7 @@ class Scorer:
         recipe: Recipe | None = None,
         record: Callable[[Failure], object] | None = None,
         forgiving: bool = False,
+        kept_in: str = "",
     ) -> None:
         self._task = task
         parser = _resolved_parser(task)
@@ -74,7 +78,8 @@ class Scorer:
         self._isolate = isolate_all
         self._recipe = recipe
         self._record = record
-        self._counts: Counter[str] = Counter()
+        self._kept_in = kept_in
+        self._show_failed = False
         self._failures = 0
         self._pending: list[Failure] = []
         if away := [name for name in self._terms if self._goes_away(name)]:
@@ -89,6 +94,7 @@ class Scorer:
         *,
         error_budget: int | None = None,
         forgiving: bool = False,
+        kept_in: str = "",
     ) -> Self:
         """A scorer with the settings of a recipe, or with another error budget."""
         settings = recipe.scoring
@@ -101,6 +107,7 @@ class Scorer:
             recipe=recipe,
             record=record,
             forgiving=forgiving,
+            kept_in=kept_in,
         )
 
     def __enter__(self) -> Self:
@@ -143,7 +150,7 @@ class Scorer:
         self._run([first], rows)
         for row in rows:
             accuracy = row.parts[first]
-            row.seen["correct"] = None if accuracy.failed else accuracy.value == 1
+            row.seen["correct"] = None if accuracy.value is None else accuracy.value == 1
         self._run([name for name in self._terms if name != first], rows)
         return [self._score(row) for row in rows]
 
@@ -170,17 +177,11 @@ class Scorer:
             raise fault
         self._agree(reports)
 
-    def metrics(self) -> dict[str, float]:
-        """Counts since the start: completions, those without an answer, failures by reward."""
-        return dict(sorted(self._counts.items()))
-
     # --- reading ---
 
     def _read(self, at: int, completion: str, sample: Sample, known: Mapping[str, Any]) -> _Row:
         gold = self._read_gold(sample)
         parsed = self._parse(completion, sample)
-        self._counts["completions"] += 1
-        self._counts["without_answer"] += not parsed.ok
         seen = {**known, "completion": completion, "sample": sample, "correct": None}
         return _Row(at, completion, sample, gold, parsed, seen)
 
@@ -248,27 +249,58 @@ class Scorer:
                 f"{_where(row.sample)}: reward {name!r}: {called.bad_data}"
             ) from called.cause
         outcome = row.parts[name] = called.outcome
-        if outcome.kind == "ok":
-            return
-        self._counts[f"{outcome.kind}/{name}"] += 1
         if not outcome.failed:
             return
         self._failures += 1
         if len(self._pending) < PENDING:
             self._pending.append(_failure(name, row, called))
+        else:
+            self._pending[-1] = replace(self._pending[-1], more=self._pending[-1].more + 1)
         if self._failures > self._error_budget:
             raise RewardError(
                 f"reward {name!r} failed on {_where(row.sample)}: {outcome.note}. That is failure "
                 f"{self._failures} and scoring.error_budget is {self._error_budget}: repair the "
-                "reward, or raise the budget"
+                f"reward, or raise the budget{self._tracebacks()}"
             ) from called.cause
 
     # --- summing up ---
 
     def _score(self, row: _Row) -> Score:
         parts = {name: row.parts[name] for name in self._terms}
-        correct = row.parts[self._task.accuracy].value == 1
-        return Score(self._total(parts), parts, row.parsed, correct=correct)
+        accuracy = row.parts[self._task.accuracy].value
+        return Score(
+            self._total(parts),
+            parts,
+            row.parsed,
+            correct=None if accuracy is None else accuracy == 1,
+            answer=self._shown(row),
+        )
+
+    def _shown(self, row: _Row) -> str | None:
+        """The answer as the parser writes it; as Python does, with a warning, if it cannot.
+
+        A run of hours is not lost because an answer cannot be displayed.
+        """
+        value = row.parsed.value
+        if not row.parsed.ok or value is None:
+            return None
+        try:
+            text = self._parser.show(value)
+            if isinstance(text, str):
+                return text
+            fault = f"returned {type(text).__name__}, not text,"
+        except Exception as error:
+            fault = f"raised {describe(error)}"
+        if not self._show_failed and processes.is_main():
+            print(
+                f"warning: parser {type(self._parser).__name__}.show {fault} on the answer of "
+                f"{_where(row.sample)}: such answers are stored as Python writes them. Repair "
+                "`show`; `rft plugins check` has a law for it",
+                file=sys.stderr,
+                flush=True,
+            )
+        self._show_failed = True
+        return _as_python_writes(value)
 
     def _total(self, parts: Mapping[str, Outcome]) -> float | None:
         terms = {name: term for name, (term, _) in self._terms.items()}
@@ -295,8 +327,11 @@ class Scorer:
             raise RewardError(
                 f"{count} reward calls failed in {len(reports)} processes and "
                 f"scoring.error_budget is {self._error_budget}, last {said}. Repair the reward, "
-                "or raise the budget"
+                f"or raise the budget{self._tracebacks()}"
             )
+
+    def _tracebacks(self) -> str:
+        return f". Tracebacks: {self._kept_in}" if self._kept_in else ""
 
 
 @dataclass
@@ -380,6 +415,13 @@ def _siblings(
         tuple(values[other] for other in members[group] if other != at)
         for at, group in enumerate(groups)
     ]
+
+
+def _as_python_writes(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # of a plugin's own class
+        return f"<{type(value).__name__}>"
 
 
 def _where(sample: Sample) -> str:

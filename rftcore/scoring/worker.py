@@ -6,10 +6,11 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rftcore.plugins.guard import describe
 from rftcore.processes import leave_with_parent
 from rftcore.scoring.blueprints import Blueprint
 from rftcore.scoring.calling import call
-from rftcore.scoring.outcomes import Called, Outcome, describe
+from rftcore.scoring.outcomes import Called, Outcome
 from rftcore.scoring.parcels import unpack
 from rftcore.types import Reward
 

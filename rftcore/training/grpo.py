@@ -122,12 +122,13 @@ def completion_text(completion: Any) -> str:
 
 
 def batch_metrics(scores: Sequence[Score]) -> dict[str, float]:
-    """What a batch says on average: accuracy, refused answers, and each term's own numbers."""
-    n = len(scores)
-    metrics = {
-        "accuracy": sum(score.correct for score in scores) / n,
-        "refused": sum(not score.parsed.ok for score in scores) / n,
-    }
+    """Means over a batch: accuracy, refused answers, and each term's own numbers.
+
+    Accuracy is that of the completions that have one, and left out if none has.
+    """
+    known = [score.correct for score in scores if score.correct is not None]
+    metrics = {"accuracy": sum(known) / len(known)} if known else {}
+    metrics["refused"] = sum(not score.parsed.ok for score in scores) / len(scores)
     for name in scores[0].parts:
         metrics.update(_term_metrics(name, [score.parts[name] for score in scores]))
     return metrics
@@ -168,7 +169,7 @@ def _rollout(
         "gold": sample.gold,
         "completion": text,
         "tokens": tokens,
-        "answer": None if score.parsed.value is None else str(score.parsed.value),
+        "answer": score.answer,
         "total": score.total,
         "parts": {
             name: {"kind": p.kind, "value": p.value, "note": p.note}

@@ -21,13 +21,14 @@ from typing import Any
 from rftcore import data, models, processes, prompts, vision
 from rftcore.config import Recipe, evaluated_splits
 from rftcore.errors import RecipeError, RftError, RunError, TrainerError
+from rftcore.notes import Measured, failure_note, score_notes
 from rftcore.plugins import Catalogue
 from rftcore.processor_check import ProcessorCheck
 from rftcore.runs import MANIFEST, RunFolder, storage_fault
 from rftcore.scoring import Failure, Scorer
 from rftcore.signals import StopRequest, Terminated
 from rftcore.stored import write_rows
-from rftcore.summary import Summary, gain
+from rftcore.summary import Summary, gain, row_name
 from rftcore.training.checkpoints import (
     Checkpoint,
     Checkpoints,
@@ -329,7 +330,7 @@ def train_grpo(job: Job, folder: Path) -> Fitted:
             job.run.append_jsonl("rollouts.jsonl", {"step": step, **rollout})
         job.catalogue.hooks.rft_rollouts_scored(step=step, rollouts=rollouts)
 
-    with new_scorer(job, "grpo") as scorer:
+    with new_scorer(job, "grpo", {"split": "rl"}) as scorer:
         return _fit(
             job,
             "grpo",
@@ -476,7 +477,13 @@ def new_scorer(
         line = {"phase": phase, **about, **asdict(failure)}
         job.run.append_jsonl(FAILURES, line, most_bytes=FAILURES_KEPT)
 
-    return Scorer.of(job.task, job.recipe, record, forgiving=forgiving)
+    return Scorer.of(
+        job.task,
+        job.recipe,
+        record,
+        forgiving=forgiving,
+        kept_in=str(job.run.path / FAILURES),
+    )
 
 
 def evaluate_start(job: Job) -> None:
@@ -507,7 +514,7 @@ def _measure(job: Job, stage: str, source: str | Path, asked: Sequence[str]) -> 
         scores = evaluation.run()
         job.run.mark_done(phase)
         processes.wait()
-        accuracies = {score.split: score.accuracy for score in scores}
+        accuracies = {s.split: s.accuracy for s in scores if s.accuracy is not None}
         job.catalogue.hooks.rft_phase_end(phase=phase, metrics=accuracies)
     job.scores[stage] = _scores(job, stage)
 
@@ -539,7 +546,7 @@ class _Evaluation:
         if len(self._tried) == 1:
             return next(iter(self._tried))
         tried = [self._split(name, "val", prompt) for prompt, name in self._tried.items()]
-        best = max(tried, key=lambda score: score.accuracy)
+        best = max(tried, key=lambda score: -1.0 if score.accuracy is None else score.accuracy)
         if "val" not in self._known[self._stage]:
             name = self._tried[best.prompt]
             self._write(self._stage, best, self._job.run.read_text(_rows(name, "val")))
@@ -609,15 +616,47 @@ def _score(job: Job, policy: models.Policy, scorer: Scorer, split: str, prompt: 
     )
 
 
-def gains(job: Job) -> Iterator[Gain]:
-    """What each evaluated stage changed on each split since the one before."""
+def gains(job: Job) -> tuple[list[Gain], list[str]]:
+    """What each evaluated stage changed on each split since the one before; and what is unknown.
+
+    Answers are compared by question. If two stages were asked different ones, that is reported
+    in place of a gain: the run's other numbers stand.
+    """
+    found, unknown = [], []
     for since, stage in itertools.pairwise(job.scores):
         for split in _splits(job):
-            before, after = (
-                job.run.read_jsonl(f"evaluation/{s}-{split}.jsonl") for s in (since, stage)
-            )
-            right = [(b["correct"], a["correct"]) for b, a in zip(before, after, strict=True)]
-            yield gain(split, since, stage, right)
+            files = [_rows(name, split) for name in (since, stage)]
+            before, after = map(job.run.read_jsonl, files)
+            if list(map(_question, before)) == list(map(_question, after)):
+                right = [(b["correct"], a["correct"]) for b, a in zip(before, after, strict=True)]
+                found.append(gain(split, since, stage, right))
+            else:
+                unknown.append(
+                    f"{split}: no gain is shown, because {' and '.join(files)} have different "
+                    "questions: the data changed, or a file was edited"
+                )
+    return found, unknown
+
+
+def _question(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row.get(key) for key in ("id", "question", "gold"))
+
+
+def _score_notes(job: Job) -> Iterator[str]:
+    """What a reader of the table must know about its scores."""
+    rows = {row_name(stage, scores): (stage, scores) for stage, scores in job.scores.items()}
+
+    def reason(measured: Measured) -> str:
+        answered = job.run.read_jsonl(_rows(rows[measured.row][0], measured.score.split))
+        return next((str(row["refusal"]) for row in answered if row["refusal"]), "none")
+
+    named = {name: scores for name, (_, scores) in rows.items()}
+    yield from score_notes(named, job.recipe.evaluation.max_new_tokens, reason)
+    failures = job.run.read_jsonl(FAILURES)
+    if failures:
+        file = job.run.path / FAILURES
+        kept = file.stat().st_size <= FAILURES_KEPT
+        yield failure_note(failures, str(file), all_kept=kept)
 
 
 def finish(job: Job) -> Summary:
@@ -628,12 +667,12 @@ def finish(job: Job) -> Summary:
         if job.run.done(phase)
     }
     notes = [note for phase in seconds for note in job.run.read_json(f"{phase}.json")["findings"]]
-    summary = Summary(job.run.path, job.scores, list(gains(job)), seconds, notes)
+    gained, unknown = gains(job)
+    notes += [*unknown, *_score_notes(job)]
+    summary = Summary(job.run.path, job.scores, gained, seconds, notes)
     scores = {stage: [asdict(s) for s in scores] for stage, scores in job.scores.items()}
-    gained = [asdict(g) for g in summary.gains]
-    job.run.write_json(
-        "summary.json", {"scores": scores, "gains": gained, "seconds": seconds, "notes": notes}
-    )
+    facts = {"gains": [asdict(g) for g in gained], "seconds": seconds, "notes": notes}
+    job.run.write_json("summary.json", {"scores": scores, **facts})
     job.run.write_text("summary.txt", summary.table() + "\n")
     job.catalogue.hooks.rft_run_end(run_dir=str(job.run.path), summary=scores)
     return summary
