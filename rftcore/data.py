@@ -22,6 +22,7 @@ from rftcore.plugins.guard import describe
 from rftcore.prompts import PromptHash
 from rftcore.rewards.declare import gold_fault
 from rftcore.types import (
+    TRAINING_SPLITS,
     Dataset,
     Parser,
     PreparedDataset,
@@ -30,8 +31,6 @@ from rftcore.types import (
     Sample,
     Task,
 )
-
-TRAINING_SPLITS = ("sft", "rl")
 
 
 @dataclass(frozen=True)
@@ -206,7 +205,10 @@ def check_sample(
     for fault in unusable(task, gold.value):
         raise SampleError(f"{where}: gold {sample.gold!r}: {fault}")
     if needs_cot and not sample.cot:
-        raise SampleError(f"{where}: SFT needs a chain of thought, but `cot` is empty")
+        raise SampleError(
+            f"{where}: SFT needs a chain of thought, but `cot` is empty: write one, give the row "
+            "another split, or train with --set sft.enabled=false"
+        )
     pixels = []
     for image in sample.images:
         try:

@@ -56,14 +56,6 @@ class Decoded:
     remarks: Sequence[Remark] = ()
 
 
-def image_findings(data: bytes) -> list[Remark]:
-    """What is doubtful about an image that decodes: (kind, text), or nothing.
-
-    Raises: whatever Pillow raises for bytes that do not decode.
-    """
-    return list(decode(data).remarks)
-
-
 def decode(data: bytes) -> Decoded:
     """The first frame of an image file in RGB.
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STANDARD_SPLITS = ("sft", "rl", "val", "test")
+TRAINING_SPLITS = ("sft", "rl")
 TASK_SECTIONS = ("sft", "grpo", "evaluation")  # of a recipe: what `Task.defaults` may set
 OOD_PREFIX = "ood-"
 SUITE_RESERVED = ("blind", "about")  # what stands beside a suite's keys in its report

@@ -51,7 +51,10 @@ def test_splits_come_in_their_usual_order(write):
 
 
 def test_rows_without_a_split_are_dealt_and_equal_rows_stay_together(write):
-    rows = [row(id=None, split=None, question=f"{n % 100}?", cot="x") for n in range(200)]
+    rows = [
+        row(id=None, split=None, question=f"{n % 100}?", image=f"{n % 100}.png", cot="x")
+        for n in range(200)
+    ]
     data = write(*rows)
     questions = [
         {data.sample(split, at).question for at in range(data.size(split))} for split in data.splits
@@ -77,21 +80,22 @@ def test_it_travels_between_processes_and_gives_the_same_samples(write):
         ("[" * 100_000, "not JSON"),
         ("[1]", "a row is a JSON object"),
         (row(question=None, qestion="?"), "no 'question'. Did you mean 'qestion'"),
-        (row(question=" "), "question ' ' is not text"),
+        (row(question=" "), "no 'question'"),
+        (row(question=5), "question 5 is not text"),
         (row(answer=None), "no 'answer'"),
         (row(answer=True), "answer True"),
         (row(answer=[5]), "answer [5]"),
         (row(cot=3), "cot 3 is not text"),
         (row(id=["a"]), "id ['a']"),
-        (row(image=None), "either 'image' or 'images'"),
-        (row(images=["a.png"]), "either 'image' or 'images'"),
-        (row(image=None, images=[]), "images []"),
+        (row(image=None, imgae="a.png"), "no 'image'. Did you mean 'imgae'"),
+        (row(images=["b.png"]), "'image' and 'images' differ"),
+        (row(image=None, images=[None]), "image None is not a path"),
         (row(image=3), "image 3 is not a path"),
-        (row(image="../a.png"), "stays inside its folder"),
-        (row(image="b/../../a.png"), "stays inside its folder"),
-        (row(image="/etc/passwd"), "stays inside its folder"),
-        (row(image="C:\\a.png"), "stays inside its folder"),
-        (row(image="..\\a.png"), "stays inside its folder"),
+        (row(image="../a.png"), "leaves the folder"),
+        (row(image="b/../../a.png"), "leaves the folder"),
+        (row(image="/etc/passwd"), "leaves the folder"),
+        (row(image="C:\\a.png"), "leaves the folder"),
+        (row(image="..\\a.png"), "leaves the folder"),
         (row(split="tset"), "Did you mean 'test'"),
         (row(split="ood-"), "split 'ood-'"),
         (row(question="again"), "id 'a' is taken by"),
@@ -138,7 +142,7 @@ def test_a_link_does_not_lead_out_of_the_folder(write, tmp_path: Path):
     data = write(row(image="link/passwd"))
     (tmp_path / "link").symlink_to("/etc")
 
-    with pytest.raises(SampleError, match="links out of the folder"):
+    with pytest.raises(SampleError, match="links out of"):
         data.sample("rl", 0)
 
 

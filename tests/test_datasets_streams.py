@@ -85,7 +85,7 @@ def test_no_bytes_crash_it(data, chunk):
         (b'[{"a": "\xff"}]', 0, "not JSON"),
         (b"[" * 100_000, 0, "recursion"),
         (b'{"a": 1}\n{"a"\n{"a": 3}', 2, "not JSON"),
-        (b'{\n"a": [1]\n}', 0, "one JSON array, or one object a line"),
+        (b'{\n"a": [1]\n}', 0, "one array, or one object per line"),
         (b'{"a": 1}\n\xff\n{"a": 3}', 2, "not JSON"),
     ],
 )

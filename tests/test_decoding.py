@@ -244,7 +244,7 @@ def animation(kind):
     ],
 )
 def test_what_a_file_leaves_open_is_a_finding(data, kind, says):
-    (found,) = decoding.image_findings(data)
+    (found,) = decoding.decode(data).remarks
 
     assert (found[0], says in found[1]) == (kind, True)
 
@@ -263,7 +263,7 @@ def test_what_a_file_leaves_open_is_a_finding(data, kind, says):
     ],
 )
 def test_an_ordinary_image_has_no_findings(data):
-    assert decoding.image_findings(data) == []
+    assert list(decoding.decode(data).remarks) == []
 
 
 @pytest.mark.parametrize("side", [11_000, 20_000])

@@ -3,9 +3,11 @@
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +19,10 @@ from rftcore.errors import DataError
 
 if TYPE_CHECKING:
     from rftcore.data import Slice
-    from rftcore.datasets.audit import Report
+    from rftcore.datasets.audit import Finding, Report
     from rftcore.types import Task
 
+SHOWN = 10  # faults of one kind in one file
 FAULTY = 1  # exit code of `rft data check` for data that is wrong
 
 
@@ -60,7 +63,7 @@ def check(
       rft data check FOLDER --task counting --set dataset.test=mine.json --json
       rft data check cubes.jsonl --task counting
     """
-    from rftcore.data import parser_of
+    from rftcore.data import parser_of, unusable
     from rftcore.datasets import JsonlDataset, ReasonRftDataset
     from rftcore.datasets.audit import audit
 
@@ -69,7 +72,13 @@ def check(
     made = _task(task, {"path": str(path)}, settings)
     if not isinstance(made.dataset, ReasonRftDataset | JsonlDataset):
         raise DataError(f"{type(made.dataset).__name__} is neither a folder nor a file of rows")
-    report = audit(made.dataset, parser_of(made), made.prompt, max_pixels=max_pixels)
+    report = audit(
+        made.dataset,
+        parser_of(made),
+        made.prompt,
+        unusable=partial(unusable, made),
+        max_pixels=max_pixels,
+    )
     if not report.splits and not report.findings:
         raise DataError(f"{path} has no rows")
     click.echo(_as_json(report) if as_json else "\n".join(_as_text(report)))
@@ -121,7 +130,7 @@ def _as_json(report: "Report") -> str:
 
 
 def _as_text(report: "Report") -> Iterator[str]:
-    yield from map(str, report.findings)
+    yield from _first_of_each(report.findings)
     if report.findings:
         yield ""
     rows = [(s.split, s.file, str(s.rows), str(s.faulty)) for s in report.splits]
@@ -136,6 +145,24 @@ def _as_text(report: "Report") -> Iterator[str]:
         return
     yield ""
     yield from table([("fault", "how often"), *((k, str(n)) for k, n in report.kinds.items())])
+
+
+def _first_of_each(findings: "Sequence[Finding]") -> Iterator[str]:
+    """A few findings of each sort in each file, and how many more there are."""
+    shown: Counter[tuple[str, str]] = Counter()
+    for finding in findings:
+        shown[finding.file, _sort(finding)] += 1
+        if shown[finding.file, _sort(finding)] <= SHOWN:
+            yield str(finding)
+    for (file, sort), count in shown.items():
+        if count > SHOWN:
+            yield f"{file}: {sort}: {count - SHOWN} more rows (--json lists all)"
+
+
+def _sort(finding: "Finding") -> str:
+    """A finding's kind; for fields with the field, so that one does not hide another."""
+    words = {"missing field": 2, "wrong field": 1}.get(finding.kind, 0)
+    return " ".join((finding.kind, *finding.text.split()[:words])).rstrip(".,:")
 
 
 # --- time ---------------------------------------------------------------------

@@ -15,21 +15,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from rftcore import markup
 from rftcore.bars import Bar
-from rftcore.datasets.files import Row, RowFile, content_of
-from rftcore.datasets.jsonl import JsonlDataset, LineFile, in_order
+from rftcore.datasets.files import Row, RowFile
+from rftcore.datasets.jsonl import JsonlDataset, in_order
 from rftcore.datasets.layout import Layout
-from rftcore.datasets.reason_rft import ReasonRftDataset
-from rftcore.decoding import TooLargeError, image_findings, what_else
-from rftcore.errors import RftError
-from rftcore.types import Parser, PromptMaker, Sample
+from rftcore.datasets.reason_rft import SOURCES, ReasonRftDataset
+from rftcore.datasets.splits import Leaks, assign, copies, grouped, groups
+from rftcore.decoding import TooLargeError, decode, pixel_hash, what_else
+from rftcore.errors import DataError, RftError
+from rftcore.types import TRAINING_SPLITS, Parser, PromptMaker, Sample
 
 MAX_PIXELS = 50_000_000  # of one picture: more is a mistake, or an attack
-TRAINING = ("sft", "rl")
 BLOCK = 256  # rows whose pictures are looked at together
-Looked = tuple[bytes, tuple[str, str] | None]  # the hash of a picture's bytes, and its fault
+Looked = tuple[str, tuple[str, str] | None]  # the hash of an image's pixels, and its fault
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,17 @@ class Report:
 
 @dataclass
 class _File:
-    """What is kept of a file: a few numbers a row."""
+    """What is kept of a file: a few numbers per row."""
 
-    source: RowFile | LineFile
+    source: RowFile
     name: str
     rows: list[int] = field(default_factory=list)
-    contents: list[int | None] = field(default_factory=list)  # by the pictures' names
-    seen: list[bytes | None] = field(default_factory=list)  # by the pictures' bytes
+    links: list[tuple[int, ...]] = field(default_factory=list)  # none for a broken row
+    files: dict[int, Path] = field(default_factory=dict)  # of the images among the links
+    texts: list[bytes] = field(default_factory=list)  # a hash of question and gold
+    pixels: list[tuple[str, ...] | None] = field(default_factory=list)  # None: not all known
     reasoned: list[bool] = field(default_factory=list)
-    splits: list[str] = field(default_factory=list)  # where each row says its own
+    splits: list[str] = field(default_factory=list)  # where each row names its own
     ids: dict[str, int] = field(default_factory=dict)
 
 
@@ -91,16 +94,18 @@ def audit(
     parser: Parser,
     prompt: PromptMaker,
     *,
+    unusable: Callable[[Any], Iterable[str]] = lambda gold: (),
     max_pixels: int = MAX_PIXELS,
     progress: bool = True,
 ) -> Report:
-    """Read every row of every file in use, and every picture once.
+    """Read every row of every file in use, and every image once.
 
+    `unusable` takes a parsed gold and returns why rewards cannot use it.
     Raises: DataError only if a file cannot be opened.
     """
     from PIL import Image as pil
 
-    checks = _Checks(dataset, parser, prompt, _Pictures(max_pixels))
+    checks = _Checks(dataset, parser, prompt, unusable, _Images(max_pixels))
     files = {"": dataset.file} if isinstance(dataset, JsonlDataset) else dict(dataset.files)
     sizes = {role: file.path.stat().st_size for role, file in files.items()}
     bar = Bar(sum(sizes.values()) >> 10, "checking data", "kB", show=progress)
@@ -113,8 +118,8 @@ def audit(
     return checks.report()
 
 
-class _Pictures:
-    """What is known of every picture, looked at once: the hash of its bytes, or its fault."""
+class _Images:
+    """What is known of every image, looked at once: the hash of its pixels, and its fault."""
 
     def __init__(self, max_pixels: int) -> None:
         self._max = max_pixels
@@ -127,31 +132,28 @@ class _Pictures:
         self.known.update(zip(new, self._threads.map(self._look, new), strict=True))
 
     def _look(self, path: Path) -> Looked:
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            return b"", ("missing image", error.strerror or str(error))
-        return hashlib.blake2b(data, digest_size=16).digest(), self._fault(data)
-
-    def _fault(self, data: bytes) -> tuple[str, str] | None:
         from PIL import Image as pil
         from PIL import UnidentifiedImageError
 
         try:
-            with pil.open(io.BytesIO(data)) as picture:
-                width, height = picture.size
+            data = path.read_bytes()
+        except OSError as error:
+            return "", ("missing image", error.strerror or str(error))
+        try:
+            with pil.open(io.BytesIO(data)) as image:
+                width, height = image.size
                 if width * height > self._max:
                     most = f"more than {self._max} pixels (--max-pixels)"
-                    return "image too large", f"{width} x {height} is {most}"
-                picture.verify()  # checksums, which decoding passes over
-            doubts = image_findings(data)
+                    return "", ("image too large", f"{width} x {height} is {most}")
+                image.verify()  # checksums, which decoding passes over
+            seen = decode(data)
         except (pil.DecompressionBombError, TooLargeError) as error:
-            return "image too large", str(error)
+            return "", ("image too large", str(error))
         except UnidentifiedImageError:
-            return "corrupt image", what_else(data)
+            return "", ("corrupt image", what_else(data))
         except Exception as error:  # decoders of damaged data raise almost anything
-            return "corrupt image", str(error) or type(error).__name__
-        return doubts[0] if doubts else None
+            return "", ("corrupt image", str(error) or type(error).__name__)
+        return pixel_hash(seen.image), next(iter(seen.remarks), None)
 
 
 @dataclass
@@ -161,49 +163,64 @@ class _Checks:
     dataset: ReasonRftDataset | JsonlDataset
     parser: Parser
     prompt: PromptMaker
-    pictures: _Pictures
+    unusable: Callable[[Any], Iterable[str]]
+    images: _Images
     files: dict[str, _File] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     sizes: list[tuple[str, _File, Sequence[int]]] = field(default_factory=list)
 
-    def file(self, role: str, source: RowFile | LineFile, bar: Bar) -> None:
+    def file(self, role: str, source: RowFile, bar: Bar) -> None:
         """Check every row by itself."""
         name = source.path.relative_to(source.folder).as_posix()
         kept = self.files[role] = _File(source, name)
         before, rows = bar.n, source.rows()
         while block := list(islice(rows, BLOCK)):
             good = (row for row in block if not row.faults)
-            self.pictures.look_ahead(path for row in good for path in row.images)
+            self.images.look_ahead(path for row in good for path in row.images)
             for row in block:
                 self._row(kept, row)
             bar.update(before + (block[-1].end >> 10) - bar.n)
 
     def splits(self) -> None:
-        """Check the rows against one another, split by split."""
-        met: dict[bytes, tuple[str, _File, int]] = {}
+        """Check the rows against one another, split by split, training first."""
+        met, trained = _Met(), _Met()
         for split, kept, positions in self._positions():
             self.sizes.append((split, kept, positions))
-            self._split(split, kept, positions, met)
+            self._split(split, kept, positions, met, trained)
 
     def _positions(self) -> Iterator[tuple[str, _File, Sequence[int]]]:
         """Which rows of which file each split has."""
         if isinstance(self.dataset, JsonlDataset):
-            return self._said(self.files[""])
+            return self._assigned(self.files[""])
         return self._dealt(self.dataset)
 
-    def _said(self, kept: _File) -> Iterator[tuple[str, _File, Sequence[int]]]:
-        """The splits that the rows themselves name."""
-        for split in in_order(set(kept.splits) - {""}):
-            yield split, kept, [at for at, said in enumerate(kept.splits) if said == split]
+    def _assigned(self, kept: _File) -> Iterator[tuple[str, _File, Sequence[int]]]:
+        """The splits that the rows name, or that they are assigned to."""
+        together = groups(kept.links, copies(kept.files) if "" in kept.splits else ())
+        splits = kept.splits
+        try:
+            splits = assign(kept.source.path, splits, together, kept.reasoned)
+        except DataError as error:
+            text = str(error).removeprefix(f"{kept.source.path}: ")
+            self.findings.append(Finding("splits", kept.name, kept.rows[0], text))
+        for split in in_order(set(splits) - {""}):
+            yield split, kept, [at for at, said in enumerate(splits) if said == split]
 
     def _dealt(self, dataset: ReasonRftDataset) -> Iterator[tuple[str, _File, Sequence[int]]]:
         """The splits that files are, or are dealt into."""
-        sources = {r: f for r, f in self.files.items() if r in ("train", "sft", "rl")}
+        sources = {r: f for r, f in self.files.items() if r in SOURCES}
         dealt: dict[str, Sequence[int]] = {}
         if sources:
             taught = sources.get("sft") or sources.get("train")
-            contents = {role: kept.contents for role, kept in sources.items()}
-            dealt = dataset.deal(contents, taught.reasoned if taught else ())
+            together = grouped({r: (f.links, f.files) for r, f in sources.items()})
+            dealt = dataset.deal(together, taught.reasoned if taught else ())
+        if dataset.drop_leaks:
+            every = {r: (f.links, f.files) for r, f in self.files.items()}
+            leaks = Leaks.of(every, [r for r in every if r not in sources])
+            of = {
+                split: self.files[dataset.file_of(split).role] for split, at in dealt.items() if at
+            }
+            dealt = {split: leaks.without(dealt[split], of[split].links) for split in of}
         for role, kept in self.files.items():
             if role not in sources:
                 dealt[role] = range(len(kept.rows))
@@ -220,7 +237,7 @@ class _Checks:
         return Report(
             splits=[self._size(*size) for size in self.sizes],
             findings=self.findings,
-            images=len(self.pictures.known),
+            images=len(self.images.known),
             unused=[path.relative_to(folder).as_posix() for path in layout.unused],
             missing=layout.missing,
         )
@@ -237,45 +254,53 @@ class _Checks:
         for kind, text in row.faults:
             find(kind, text)
         kept.rows.append(row.number)
-        kept.splits.append(row.split)
+        kept.splits.append(row.record.split if row.record else "")
         if row.record is None or row.faults:
-            self._keep(kept, None, None)
+            self._keep(kept, row, None, None)
             return
         sample = kept.source.sample(row)
         if row.record.id is not None:
             first = kept.ids.setdefault(row.record.id, row.number)
             if first != row.number:
                 find("duplicate id", f"{row.record.id!r} is the id of row {first}")
-        digests = self._images(kept.source.folder, row, find)
+        pixels = self._looked(kept.source.folder, row, find)
         for kind, text in self._reading(sample, row.record.said):
             find(kind, text)
-        self._keep(kept, sample, digests)
+        self._keep(kept, row, sample, pixels)
 
-    def _keep(self, kept: _File, sample: Sample | None, digests: bytes | None) -> None:
-        kept.contents.append(content_of(sample) if sample else None)
+    def _keep(
+        self, kept: _File, row: Row, sample: Sample | None, pixels: tuple[str, ...] | None
+    ) -> None:
+        links = kept.source.links(row) if sample else ()
+        kept.links.append(links)
+        kept.files.update(zip(links, row.images, strict=False))
         kept.reasoned.append(bool(sample and sample.cot))
-        seen = None
-        if sample and digests is not None:
-            text = json.dumps([sample.question, sample.gold]).encode()
-            seen = hashlib.sha256(text + digests).digest()
-        kept.seen.append(seen)
+        text = json.dumps([sample.question, sample.gold]) if sample else ""
+        kept.texts.append(hashlib.sha256(text.encode()).digest())
+        kept.pixels.append(pixels)
 
-    def _images(self, folder: Path, row: Row, find: Callable[[str, str], None]) -> bytes | None:
-        """The hashes of the row's pictures, None if one is not there."""
-        looked = [self.pictures.known[path] for path in row.images]
+    def _looked(
+        self, folder: Path, row: Row, find: Callable[[str, str], None]
+    ) -> tuple[str, ...] | None:
+        """The hashes of the row's images, None if one cannot be read."""
+        looked = [self.images.known[path] for path in row.images]
         for path, (_, fault) in zip(row.images, looked, strict=True):
             if fault:
                 name = path.relative_to(folder).as_posix()
                 find(fault[0], f"{name}: {fault[1]}{_packed(folder, fault[0])}")
-        digests = [digest for digest, _ in looked]
-        return b"".join(digests) if all(digests) else None
+        pixels = tuple(digest for digest, _ in looked)
+        return pixels if all(pixels) else None
 
     def _reading(self, sample: Sample, said: str | None) -> Iterator[tuple[str, str]]:
         """What the task's parser and prompt have to say."""
         gold = self.parser.gold(sample.gold)
         if not gold.ok:
             yield "gold", f"the task's parser cannot read {sample.gold!r}: {gold.refusal}"
-        elif said is not None:
+        else:
+            yield from (
+                ("gold", f"{sample.gold!r}: {fault}") for fault in self.unusable(gold.value)
+            )
+        if gold.ok and said is not None:
             answer = self.parser.gold(said)
             if answer.value != gold.value:
                 yield "cot", f"the reasoning ends with the answer {said!r}, not {sample.gold!r}"
@@ -289,25 +314,44 @@ class _Checks:
             yield "prompt", f"the task's prompt failed: {type(error).__name__}: {error}"
 
     def _split(
-        self,
-        split: str,
-        kept: _File,
-        positions: Sequence[int],
-        met: dict[bytes, tuple[str, _File, int]],
+        self, split: str, kept: _File, positions: Sequence[int], met: "_Met", trained: "_Met"
     ) -> None:
         for at in positions:
-            if split == "sft" and kept.contents[at] is not None and not kept.reasoned[at]:
-                text = "no 'cot', but split sft learns from it"
-                self.findings.append(Finding("missing field", kept.name, kept.rows[at], text))
-            seen = kept.seen[at]
-            if seen is None:
+            row, pixels = kept.rows[at], kept.pixels[at]
+
+            def find(kind: str, text: str, row: int = row) -> None:
+                self.findings.append(Finding(kind, kept.name, row, text))
+
+            if split == "sft" and pixels is not None and not kept.reasoned[at]:
+                find("missing field", _NO_COT)
+            if pixels is None:
                 continue
-            other, file, row = met.setdefault(seen, (split, kept, kept.rows[at]))
-            if other != split and {other, split} != set(TRAINING):
-                text = f"the same question, answer and pictures as {file.name} row {row} ({other})"
-                self.findings.append(
-                    Finding("leak", kept.name, kept.rows[at], f"in split {split}: {text}")
+            other = met.setdefault((kept.texts[at], pixels), (split, kept, row))
+            if other[0] != split and {other[0], split} != {*TRAINING_SPLITS}:
+                find(
+                    "leak",
+                    f"in split {split}: the same question, answer and images as {_at(other)}",
                 )
+            elif split in TRAINING_SPLITS:
+                for image in pixels:
+                    trained.setdefault(image, (split, kept, row))
+            elif shown := next((trained[image] for image in pixels if image in trained), None):
+                find(
+                    "image leak",
+                    f"in split {split}: shows an image that training shows, too: {_at(shown)}",
+                )
+
+
+_Met = dict[object, tuple[str, _File, int]]  # a split, its file and a row of it
+_NO_COT = (
+    "no 'cot', but split sft learns from it: write one, give the row another split, or train "
+    "with --set sft.enabled=false"
+)
+
+
+def _at(place: tuple[str, _File, int]) -> str:
+    split, file, row = place
+    return f"{file.name} row {row} ({split})"
 
 
 def _packed(folder: Path, kind: str) -> str:

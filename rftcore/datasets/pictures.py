@@ -1,15 +1,16 @@
-"""Paths of pictures as rows give them: inside their folder, and lazy."""
+"""Paths of images as rows give them: inside their folder, and lazy."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
+from rftcore.decoding import Decoded
 from rftcore.errors import SampleError
 from rftcore.types import Image
 
-if TYPE_CHECKING:
-    from PIL.Image import Image as PilImage
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,17 @@ class RowImage(Image):
 
     origin: str = field(default="", compare=False)
 
-    def open(self) -> "PilImage":
-        """Decode to RGB. Raises `SampleError` naming the row if that fails."""
+    def decode(self) -> Decoded:
+        """As `Image.decode`. Raises `SampleError` naming the row if that fails."""
+        return self._named(super().decode)
+
+    def size(self) -> tuple[int, int]:
+        """As `Image.size`. Raises `SampleError` naming the row if that fails."""
+        return self._named(super().size)
+
+    def _named(self, read: Callable[[], T]) -> T:
         try:
-            return super().open()
+            return read()
         except Exception as error:  # decoders raise whatever they like on corrupt bytes
             raise SampleError(f"{self.origin}: {error}") from error
 

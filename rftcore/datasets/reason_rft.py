@@ -1,5 +1,6 @@
 """A folder in the layout of Reason-RFT-CoT, the paper's data, or one's own data in that form."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,10 +9,12 @@ from typing import Literal
 
 from rftcore.datasets.files import RowFile
 from rftcore.datasets.layout import ROLES, Layout, find
+from rftcore.datasets.splits import Leaks, grouped
 from rftcore.errors import DataError, RecipeError, closest
 from rftcore.types import OOD_PREFIX, Sample
 
 VAL_SHARE = 10  # val is at most a tenth of the rows it is taken from
+SOURCES: tuple[str, ...] = ("train", "sft", "rl")  # files that are trained on
 EVALUATION = ("val", "test", "ood")
 _WHOLE = ("structure",)  # tasks whose phase 2 uses the rows of phase 1 again, as in the paper
 
@@ -23,15 +26,16 @@ class ReasonRftDataset:
     task: which task's files to read; a recipe fills in its own.
     train, sft, rl, val, test, ood: files, where their names do not say what
         they are; ood by the name of the split, e.g. {left: FILE}.
-    sft_rows: `sft` is the first so many rows of the training file, if they have a cot.
+    sft_rows: `sft` is the first so many rows of the training file that have a cot.
     rl_rows: "rest": `rl` is what follows; "all": the whole file; "auto": all for
         task structure, which has few, else the rest.
-    val_rows: so many rows of `rl` that `sft` does not hold are `val` and in no other
-        split: those with the lowest content hash, at most a tenth. 0: no val.
+    val_rows: at most so many rows, and at most a tenth of those that `sft` does not hold,
+        are `val` and in no other split: whole groups of rows that share images, those with
+        the lowest hash, those without rows of `sft` first. 0: no val.
     instructions: "strip" leaves out of a question what only asks for think and answer
         tags: the task's prompt does; "keep" leaves it in.
-    drop_leaks: leave out training rows that stand in an evaluation file too, in place
-        of refusing to train on them.
+    drop_leaks: leave out training rows that are in an evaluation file too, or show an
+        image of one.
 
     Raises: RecipeError for options out of range, DataError for a folder without data.
     """
@@ -93,37 +97,53 @@ class ReasonRftDataset:
         return self.files[role]
 
     def deal(
-        self, contents: Mapping[str, Sequence[int | None]], reasoned: Sequence[bool]
+        self, groups: Mapping[str, Sequence[int | None]], reasoned: Sequence[bool]
     ) -> dict[str, Sequence[int]]:
         """Which rows of their files are `sft`, `rl` and `val`: positions from 0.
 
-        contents: by role, a hash of each row, None for a broken one.
+        groups: by role, the group of each row (`splits.groups`), None for a broken one.
         reasoned: whether each row of the file that `sft` comes from has a cot.
         """
-        pool = next((contents[r] for r in ("rl", "train") if r in contents), ())
-        shared = "sft" not in contents and "rl" not in contents
-        taught = contents.get("sft", contents.get("train", ()))
-        first = range(len(taught) if "sft" in contents else min(self.sft_rows, len(taught)))
-        if not any(reasoned[at] for at in first):
-            first = range(0)  # nothing to learn in phase 1: all of it is for phase 2
+        pool = next((groups[r] for r in ("rl", "train") if r in groups), ())
+        shared = "sft" not in groups and "rl" not in groups
+        taught = groups.get("sft", groups.get("train", ()))
+        first = self._taught(taught, reasoned, whole="sft" in groups)
         used = set(first) if shared and len(first) < len(pool) else set()
         free = [at for at in range(len(pool)) if at not in used]
         seen = {taught[at] for at in first} if used or not shared else set()
-        held = self._held([pool[at] for at in free], seen)
+        held = self._held(pool, free, seen)
         again = self.rl_rows == "all" or (self.rl_rows == "auto" and self.task in _WHOLE)
         rl = range(len(pool)) if again else free
         return {
             "sft": _without(first, taught, held),
             "rl": _without(rl, pool, held),
-            "val": [at for at in free if pool[at] in held],
+            "val": [at for at in range(len(pool)) if pool[at] in held],
         }
 
-    def _held(self, contents: Sequence[int | None], seen: Collection[int | None]) -> set[int]:
-        """The contents that make up val: chosen by hash, so that equal rows go together."""
+    def _taught(
+        self, rows: Sequence[int | None], reasoned: Sequence[bool], *, whole: bool
+    ) -> Sequence[int]:
+        """The rows for phase 1: a file of their own, or the first of a file that have a cot."""
+        if not any(reasoned):
+            return ()  # nothing to learn in phase 1: all of it is for phase 2
+        if whole:
+            return range(len(rows))
+        return [at for at in range(len(rows)) if reasoned[at]][: self.sft_rows]
+
+    def _held(
+        self, pool: Sequence[int | None], free: Sequence[int], seen: Collection[int | None]
+    ) -> set[int]:
+        """The groups that make up val: chosen by hash, so that the order of rows is free."""
         if "val" in self.files:
             return set()
-        known = {content for content in contents if content is not None} - set(seen)
-        return set(sorted(known)[: min(self.val_rows, len(contents) // VAL_SHARE)])
+        left = min(self.val_rows, len(free) // VAL_SHARE)
+        sizes = Counter(group for group in pool if group is not None)
+        held = set()
+        for group in sorted(sizes, key=lambda group: (group in seen, group)):
+            if sizes[group] <= left:
+                held.add(group)
+                left -= sizes[group]
+        return held
 
     def _positions(self, split: str) -> Sequence[int]:
         if split in self._trained:
@@ -142,28 +162,29 @@ class ReasonRftDataset:
     @cached_property
     def _trained(self) -> dict[str, Sequence[int]]:
         """The positions of sft, rl and val, where they have rows."""
-        sources = {r: self.files[r].index for r in ("train", "sft", "rl") if r in self.files}
+        sources = {r: self.files[r].index for r in SOURCES if r in self.files}
         if not sources:
             return {}
         source = sources.get("sft") or sources.get("train")
         reasoned = source.reasoned if source else ()
-        dealt = self.deal({r: i.contents for r, i in sources.items()}, reasoned)
+        links = {role: (index.links, index.images) for role, index in sources.items()}
+        dealt = self.deal(grouped(links), reasoned)
         if self.drop_leaks:
-            tested = self._tested_contents()
-            for split, at in dealt.items():
-                contents = self.file_of(split).index.contents if at else ()
-                dealt[split] = _without(at, contents, tested)
+            leaks = self._leaks
+            for split in [split for split, at in dealt.items() if at]:
+                dealt[split] = leaks.without(dealt[split], self.file_of(split).index.links)
         return {split: at for split, at in dealt.items() if at}
 
-    def _tested_contents(self) -> set[int]:
-        roles = [role for role in self.files if role.startswith(EVALUATION)]
-        return {content for role in roles for content in self.files[role].index.contents}
+    @property
+    def _leaks(self) -> Leaks:
+        every = {role: (f.index.links, f.index.images) for role, f in self.files.items()}
+        return Leaks.of(every, [role for role in every if role.startswith(EVALUATION)])
 
 
 def _without(
-    positions: Sequence[int], contents: Sequence[int | None], out: Collection[int]
+    positions: Sequence[int], groups: Sequence[int | None], out: Collection[int]
 ) -> Sequence[int]:
-    return [at for at in positions if contents[at] not in out]
+    return [at for at in positions if groups[at] not in out]
 
 
 def _ood(name: str) -> str:

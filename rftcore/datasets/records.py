@@ -1,39 +1,74 @@
-"""What a row of Reason-RFT-CoT and its kin says: fields in, one shape or all its faults out.
+"""What one row means: its fields in, one shape or all its faults out.
 
-Three forms of a row are read. Problem, answer and reasoning by name:
+Both readers, of one file and of a folder, use this. Three forms of a row are read. Question,
+answer and reasoning by name:
 
     {"id": "c-1", "image": "c1.png", "problem": "How many?", "cot": "...", "answer": "3"}
 
-the same for RL, with `solution` for the answer and no `cot`; and a dialogue
-of one turn (ShareGPT), whose answer is bare or stands in tags after the reasoning:
+the same for RL, with `solution` for the answer and no `cot`; and a dialogue of one turn
+(ShareGPT, ms-swift), whose answer is bare or in tags after the reasoning, or in `solution`:
 
     {"image": "c1.png", "messages": [{"role": "user", "content": "<image>How many?"},
                                      {"role": "assistant", "content": "<think>..."}]}
+
+A field that is null is absent.
 """
 
+import math
 import re
-from collections.abc import Callable, Mapping
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from rftcore import markup
+from rftcore.datasets.marks import MARK, foreign, placed
 from rftcore.datasets.pictures import leaves
+from rftcore.datasets.streams import Twice
 from rftcore.errors import closest
+from rftcore.types import OOD_PREFIX, STANDARD_SPLITS
 
-PLACEHOLDER = "<image>"
-QUESTION = ("problem", "problem_no_prompt", "question")  # the first that a row has
-ANSWER = ("answer", "solution")
 DIALOGUE = {"messages": ("role", "content"), "conversations": ("from", "value")}
+RESPONSE = "response"  # of `query`: an answer, after its reasoning if that has tags
+DEEPEST = 100  # levels of lists and objects in a row
+LONGEST_NAME, LONGEST_PATH = 255, 4000  # bytes; more is no path on any system
 _USER, _ASSISTANT = ("user", "human"), ("assistant", "gpt")
-_OWN = {"id", "image", "images", "cot", *QUESTION[::2], *ANSWER, *DIALOGUE}  # the rest is meta
-_SENTENCES = re.compile(r"((?<=[.!?])\s+|\s*\n\s*)")
+_KNOWN = {"id", "image", "images", "cot", "split", "problem", "problem_no_prompt", "question"}
+_KNOWN |= {"query", "answer", "solution", RESPONSE, *DIALOGUE}
+_IMAGE_LIKE = re.compile(r"im(a)?ge?s?|pictures?|photos?|pixels?|videos?|audios?|frames?", re.I)
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\s=-]{200,}")
+_KEEP = "--set dataset.instructions=keep leaves questions as they are"
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = 60
+_repr.maxlevel, _repr.maxdict, _repr.maxlist = 2, 3, 3
 
 
 class Fault(NamedTuple):
-    """What is wrong with a row: its kind, and the words for it."""
+    """What is wrong with a row: its kind, and a text."""
 
     kind: str
     text: str
+
+
+@dataclass(frozen=True)
+class Form:
+    """Which names a reader looks for, the first that a row has.
+
+    `agree`: `answer` and `solution` must not differ, and a dialogue wins over named fields;
+    else they are other fields once the row has what is looked for first.
+    """
+
+    question: tuple[str, ...]
+    answer: tuple[str, ...] = ("answer", "solution", RESPONSE)
+    agree: bool = False
+    splits: bool = False  # a row may name its split
+
+
+FOLDER = Form(("problem", "problem_no_prompt", "question", "query"), agree=True)
+FILE = Form(("question", "problem", "problem_no_prompt", "query"), splits=True)
 
 
 @dataclass(frozen=True)
@@ -41,7 +76,7 @@ class Record:
     """One row, whatever its form: the gold without tags, the reasoning without tags.
 
     `images` are paths as the row gives them; `said` is the answer that the
-    reasoning came with, None if it came without.
+    reasoning came with, None if it came without; `split` is "" if the row names none.
     """
 
     id: str | None
@@ -50,6 +85,7 @@ class Record:
     images: tuple[str, ...]
     cot: str | None = None
     said: str | None = None
+    split: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -58,7 +94,9 @@ class _Bad(Exception):  # noqa: N818 - not an error: a fault on its way into the
         self.fault = Fault(kind, text)
 
 
-def record(fields: object, *, strip: bool = True) -> tuple[Record | None, list[Fault]]:
+def record(
+    fields: object, *, form: Form = FOLDER, strip: bool = True
+) -> tuple[Record | None, list[Fault]]:
     """A row in one shape, or None and everything that is wrong with it.
 
     `strip`: leave out of the question what only asks for think and answer
@@ -66,20 +104,25 @@ def record(fields: object, *, strip: bool = True) -> tuple[Record | None, list[F
     phase; the paper's data asks in other words in SFT than in RL.
     """
     if not isinstance(fields, dict):
-        kind = type(fields).__name__
-        return None, [Fault("wrong field", f"a {kind}, but a row is a JSON object")]
+        return None, [Fault("wrong field", f"a {type(fields).__name__}{_NO_OBJECT}")]
+    if unfit := next(_unfit(fields), None):
+        return None, [unfit]
+    if fields and not _KNOWN & {*fields} and all(map(_are_rows, fields.values())):
+        text = f"{_names(fields)} hold rows, but a row is an object of its own: write one per line"
+        return None, [Fault("wrong field", f"{text}, with its `split`, or one file per split")]
     faults: list[Fault] = []
     parts: dict[str, Any] = {}
     try:
-        said = _said(fields)
+        said = _said(fields, form)
     except _Bad as bad:
         return None, [bad.fault]
     steps: dict[str, Callable[[], object]] = {
         "id": lambda: _id(fields),
         "images": lambda: _images(fields),
-        "question": lambda: _question(said.question, strip=strip),
+        "question": lambda: _question(said.question, fields, form, strip=strip),
         "gold": lambda: _gold(said.answer),
         "cot": lambda: _cot(said.cot),
+        "split": lambda: _split(fields) if form.splits else "",
     }
     for name, step in steps.items():
         try:
@@ -87,59 +130,121 @@ def record(fields: object, *, strip: bool = True) -> tuple[Record | None, list[F
         except _Bad as bad:
             faults.append(bad.fault)
     if "images" in parts and isinstance(said.question, str):
-        faults += _placeholders(said, len(parts["images"]))
+        faults += _marks(said, len(parts["images"]))
     if faults:
         return None, faults
-    meta = {key: value for key, value in fields.items() if key not in _OWN}
+    own = {"id", "image", "images", "cot", *said.names, *(("split",) if form.splits else ())}
+    meta = {key: value for key, value in fields.items() if key not in own}
     return Record(**parts, said=_conclusion(said.cot), meta=meta), []
 
 
+_NO_OBJECT = ", but a row is a JSON object"
+
+
+def _unfit(fields: dict[str, Any]) -> Iterator[Fault]:
+    """Values that cannot be written again: halves of characters, NaN, very deep nesting."""
+    stack: list[tuple[str, Any, int]] = [("", fields, 0)]
+    while stack:
+        where, value, depth = stack.pop()
+        if isinstance(value, str):
+            if not value.isascii() and (bad := _half(value)):
+                yield Fault("wrong field", f"{where or 'a name'} has half a character, {bad}")
+        elif isinstance(value, float):
+            if not math.isfinite(value):
+                yield Fault("wrong field", f"{where} is {value}: use null where there is none")
+        elif depth > DEEPEST:
+            yield Fault("wrong field", f"{where} is nested more than {DEEPEST} levels deep")
+        elif isinstance(value, dict):
+            if isinstance(value, Twice):
+                yield Fault("wrong field", f"{value.name!a:.40} is twice in one object")
+            stack += [("", key, depth) for key in value]
+            named = ((where or f"{key!a:.40}", item) for key, item in value.items())
+            stack += [(name, item, depth + 1) for name, item in reversed(list(named))]
+        elif isinstance(value, list):
+            stack += [(where, item, depth + 1) for item in reversed(value)]
+
+
+def _half(text: str) -> str:
+    """The first half of a surrogate pair without its other half, escaped; else ""."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return text[error.start].encode("ascii", "backslashreplace").decode()
+    return ""
+
+
 class _Said(NamedTuple):
-    """The texts of a row as they stand in it."""
+    """The texts of a row as they are in it, and the names of their fields."""
 
     question: object
     answer: object
     cot: object
-    dialogue: bool
+    names: tuple[str, ...]
 
 
-def _said(fields: Mapping[str, Any]) -> _Said:
-    form = next((name for name in DIALOGUE if name in fields), None)
-    if form:
-        asked, said = _turns(form, fields[form])
-        return _Said(asked, said, said if markup.has_tags(said) else None, True)
-    question = _present(fields, QUESTION)
-    answers = [fields[name] for name in ANSWER if fields.get(name) is not None]
-    if len({_plain(answer) for answer in answers}) > 1:
-        raise _Bad("gold", f"answer {answers[0]!r} and solution {answers[1]!r} differ")
-    return _Said(question, _present(fields, ANSWER), fields.get("cot"), False)
+def _said(fields: Mapping[str, Any], form: Form) -> _Said:
+    name, question = _present(fields, form.question)
+    answers = [each for each in form.answer if fields.get(each) is not None]
+    found = fields[answers[0]] if answers else None
+    cot = fields.get("cot")
+    dialogue = next((each for each in DIALOGUE if fields.get(each) is not None), "")
+    if dialogue and (form.agree or question is None):
+        asked, told = _turns(dialogue, fields[dialogue], complete=not answers)
+        if told is None:
+            return _Said(asked, found, cot, (dialogue, answers[0]))
+        reasoned = told if markup.has_tags(told) else cot
+        return _Said(asked, told, reasoned, (dialogue, *answers))
+    plain = [each for each in answers if each != RESPONSE]
+    if form.agree and len({_plain(fields[each]) for each in plain}) > 1:
+        one, two = (_short(fields[each]) for each in plain[:2])
+        raise _Bad("gold", f"answer {one} and solution {two} differ")
+    response = fields.get(RESPONSE) if name == "query" else None
+    if not _given(cot) and isinstance(response, str) and markup.has_tags(response):
+        cot = response
+    used = plain if form.agree else answers[:1]
+    return _Said(question, found, cot, (name, *used, *((RESPONSE,) if response else ())))
 
 
-def _turns(form: str, turns: object) -> tuple[str, str]:
-    """What the user asks and what the assistant answers."""
+def _turns(form: str, turns: object, *, complete: bool) -> tuple[str, str | None]:
+    """What the user asks and what the assistant answers; None if that is in another field."""
     who, what = DIALOGUE[form]
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
         raise _Bad("wrong field", f"{form} is not a list of turns")
     said = [turn for turn in turns if turn.get(who) != "system"]
-    roles = [str(turn.get(who)) for turn in said]
-    if len(said) != 2 or roles[0] not in _USER or roles[1] not in _ASSISTANT:
-        told = ", ".join(roles) or "nobody"
-        raise _Bad("wrong field", f"{form}: turns of {told}; use one user's, then one assistant's")
-    question, answer = (turn.get(what) for turn in said)
-    if not isinstance(question, str) or not isinstance(answer, str):
+    roles = [_short(turn.get(who)).strip("'") for turn in said]
+    wanted = (_USER, _ASSISTANT) if complete or len(said) != 1 else (_USER,)
+    if len(said) != len(wanted) or any(r not in w for r, w in zip(roles, wanted, strict=True)):
+        found = ", ".join(roles[:5]) or "nobody"
+        hint = "one user turn and one assistant turn, or one user turn and a `solution`"
+        raise _Bad("wrong field", f"{form}: turns of {found}; expected {hint}")
+    texts = [_text(form, what, turn.get(what)) for turn in said]
+    return texts[0], texts[1] if len(texts) == 2 else None
+
+
+def _text(form: str, what: str, content: object) -> str:
+    """The text of a turn. Parts of it become text with a mark for each image."""
+    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        texts = [MARK if part.get("type") == "image" else part.get("text") for part in content]
+        content = "".join(texts) if all(isinstance(text, str) for text in texts) else None
+    if not isinstance(content, str):
         raise _Bad("wrong field", f"{form}: {what} is not text")
-    return question, answer
+    return content
 
 
-def _present(fields: Mapping[str, Any], names: tuple[str, ...]) -> object:
+def _present(fields: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, object]:
     for name in names:
         if fields.get(name) is not None:
-            return fields[name]
-    return None
+            return name, fields[name]
+    return "", None
+
+
+def _given(value: object) -> bool:
+    """Whether a value is there: null and blank text are not."""
+    return value is not None and not (isinstance(value, str) and not value.strip())
 
 
 def _plain(answer: object) -> str:
-    text = str(answer)
+    text = answer if isinstance(answer, str) else _short(answer)
     try:
         return markup.answers(text)[-1].strip()
     except markup.NoAnswerError:
@@ -148,47 +253,115 @@ def _plain(answer: object) -> str:
 
 def _id(fields: Mapping[str, Any]) -> str | None:
     name = fields.get("id")
-    if name is None:
+    if not _given(name):
         return None
     if isinstance(name, bool) or not isinstance(name, str | int):
-        raise _Bad("wrong field", f"id {name!r} is neither text nor a number")
+        raise _Bad("wrong field", f"id {_short(name)} is neither text nor a number")
     return str(name)
 
 
+def _split(fields: Mapping[str, Any]) -> str:
+    split = fields.get("split")
+    if not _given(split):
+        return ""
+    if isinstance(split, str) and split in STANDARD_SPLITS:
+        return split
+    if isinstance(split, str) and split.startswith(OOD_PREFIX) and split != OOD_PREFIX:
+        return split
+    hint = closest(split, STANDARD_SPLITS) if isinstance(split, str) else ""
+    offered = f"use {', '.join(STANDARD_SPLITS)} or {OOD_PREFIX}...{hint}"
+    raise _Bad("wrong field", f"split {_short(split)}: {offered}")
+
+
+# --- images -------------------------------------------------------------------
+
+
 def _images(fields: Mapping[str, Any]) -> tuple[str, ...]:
-    given = [fields[name] for name in ("image", "images") if fields.get(name) is not None]
+    given = [fields[name] for name in ("image", "images") if fields.get(name) not in (None, [])]
     if not given:
-        raise _Bad("missing field", f"no 'image'.{closest('image', fields)}")
+        _no_images(fields)
+        return ()
     if len(given) > 1 and _listed(given[0]) != _listed(given[1]):
         raise _Bad("wrong field", "'image' and 'images' differ: give one of them")
     names = _listed(given[0])
-    if not names:
-        raise _Bad("missing field", "'image' is an empty list")
     for name in names:
-        if not isinstance(name, str) or not name.strip() or "\0" in name:
-            raise _Bad("wrong field", f"image {name!r} is not a path")
-        if leaves(name):
-            raise _Bad("path", f"image {name!r} leaves the folder: use a relative path without ..")
+        _check_path(name)
     return tuple(names)
+
+
+def _no_images(fields: Mapping[str, Any]) -> None:
+    """A row without images is a question in text alone, unless another field holds them."""
+    others = [
+        key
+        for key, value in fields.items()
+        if key not in _KNOWN and isinstance(value, str | list | dict) and value
+    ]
+    like = [key for key in others if any(map(_IMAGE_LIKE.fullmatch, re.split(r"\W|_", key)))]
+    hint = closest("image", others) or (f" Did you mean {like[0]!r}?" if like else "")
+    if hint:
+        raise _Bad("missing field", f"no 'image'.{hint}")
 
 
 def _listed(images: Any) -> list[Any]:
     return images if isinstance(images, list) else [images]
 
 
-def _question(text: object, *, strip: bool) -> str:
-    if text is None:
-        raise _Bad("missing field", "no 'problem'")
+def _check_path(name: object) -> None:
+    if isinstance(name, dict):
+        raise _Bad("wrong field", f"image {_short(name)} is not a path{_TO_FILE}")
+    if not isinstance(name, str) or not name.strip() or "\0" in name:
+        raise _Bad("wrong field", f"image {_short(name)} is not a path")
+    if name[:5].lower() == "data:":
+        raise _Bad("wrong field", f"image {_short(name)} is a data URI{_TO_FILE}")
+    if _URL.match(name):
+        fetch = ": images must be files; download it and give the path of its file"
+        raise _Bad("wrong field", f"image {_short(name)} is a URL{fetch}")
+    if _BASE64.fullmatch(name):
+        raise _Bad("wrong field", f"image {_short(name)} looks like base64{_TO_FILE}")
+    sizes = [len(part.encode()) for part in PurePosixPath(name).parts]
+    if sum(sizes) > LONGEST_PATH or max(sizes, default=0) > LONGEST_NAME:
+        raise _Bad("wrong field", f"image {_short(name)} is too long for a path")
+    if leaves(name):
+        inside = "use a relative path without .. that stays inside it"
+        raise _Bad("path", f"image {name!r} leaves the folder: {inside}")
+
+
+_TO_FILE = ": images must be files; write the bytes to a file and give its path"
+
+
+# --- texts --------------------------------------------------------------------
+
+
+def _question(text: object, fields: Mapping[str, Any], form: Form, *, strip: bool) -> str:
+    if not _given(text):
+        raise _Bad("missing field", _no_question(fields, form))
     if not isinstance(text, str):
-        raise _Bad("wrong field", f"problem {text!r} is not text")
-    pieces = text.split(PLACEHOLDER)
-    if strip and pieces[-1].strip() and any(map(markup.has_tags, pieces[:-1])):
-        pieces = pieces[-1:]  # a page of instructions, the pictures, then the question
-    question = "\n".join(piece.strip() for piece in pieces if piece.strip())
-    question = _without_request(question) if strip else question
+        raise _Bad("wrong field", f"{form.question[0]} {_short(text)} is not text")
+    question = placed(text, page=markup.has_tags if strip else None)
     if not question:
-        raise _Bad("missing field", f"problem {text!r} asks nothing")
-    return question
+        raise _Bad("missing field", f"the question {_short(text)} is empty")
+    return _without_request(question) if strip else question
+
+
+def _no_question(fields: Mapping[str, Any], form: Form) -> str:
+    unknown = [key for key in fields if key not in _KNOWN]
+    hints = (closest(name, unknown) for name in form.question)
+    found = f" The row has {_names(fields)}." if fields else ""
+    return f"no {form.question[0]!r}.{next(filter(None, hints), found)}"
+
+
+def _names(keys: Iterable[str]) -> str:
+    return ", ".join(key[:30] if key.isprintable() else _short(key) for key in [*keys][:8])
+
+
+def _are_rows(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
+
+
+# Ends of sentences. A letter may follow "?" at once; after "." only a capital, for 3.5 and e.g.
+_SENTENCES = re.compile(
+    r"((?<=[.!?])\s+|\s*\n\s*|(?<=[\u3002\uff1f\uff01\uff1b])\s*|(?<=[!?])(?=[^\W\d_])|(?<=[a-z0-9][.])(?=[A-Z]))"
+)
 
 
 def _without_request(text: str) -> str:
@@ -196,22 +369,33 @@ def _without_request(text: str) -> str:
     if not markup.has_tags(text):
         return text
     parts = ["", *_SENTENCES.split(text)]  # each sentence after the space before it
-    pairs = zip(parts[::2], parts[1::2], strict=True)
-    kept = [space + sentence for space, sentence in pairs if not markup.has_tags(sentence)]
-    return "".join(kept).strip()
+    pairs = list(zip(parts[::2], parts[1::2], strict=True))
+    kept = "".join(s + sentence for s, sentence in pairs if not markup.has_tags(sentence)).strip()
+    cut = [sentence for _, sentence in pairs if markup.has_tags(sentence)]
+    if not kept:
+        every = "every sentence of it names think or answer tags, and such sentences are left out"
+        raise _Bad("missing field", f"the question {_short(text)} is empty: {every}. {_KEEP}")
+    if any(map(_asks, cut)) and not _asks(kept):
+        asks = "the sentence that asks also names think or answer tags, and would be left out"
+        raise _Bad("wrong field", f"the question {_short(text)}: {asks}. {_KEEP}")
+    return kept
+
+
+def _asks(text: str) -> bool:
+    return "?" in text or "\uff1f" in text
 
 
 def _gold(answer: object) -> str:
-    if answer is None:
+    if not _given(answer):
         raise _Bad("missing field", "no 'answer' and no 'solution'")
     if isinstance(answer, bool) or not isinstance(answer, str | int | float):
-        raise _Bad("wrong field", f"answer {answer!r} is neither text nor a number")
+        raise _Bad("wrong field", f"answer {_short(answer)} is neither text nor a number")
     try:
         found = {text.strip() for text in markup.answers(str(answer))}
     except markup.NoAnswerError as reason:
         raise _Bad("gold", f"answer {_short(answer)}: {reason}") from None
     if len(found) > 1:
-        raise _Bad("gold", f"answer {_short(answer)} has answer blocks that say different things")
+        raise _Bad("gold", f"answer {_short(answer)} has answer blocks with different contents")
     gold = found.pop()
     if not gold:
         raise _Bad("missing field", f"answer {_short(answer)} is empty")
@@ -219,10 +403,10 @@ def _gold(answer: object) -> str:
 
 
 def _cot(cot: object) -> str | None:
-    if cot is None:
+    if not _given(cot):
         return None
     if not isinstance(cot, str):
-        raise _Bad("wrong field", f"cot {cot!r} is not text")
+        raise _Bad("wrong field", f"cot {_short(cot)} is not text")
     try:
         return markup.reasoning(cot) or None
     except markup.NoAnswerError as reason:
@@ -238,15 +422,21 @@ def _conclusion(cot: object) -> str | None:
         return None
 
 
-def _placeholders(said: _Said, images: int) -> list[Fault]:
-    """A dialogue says where its pictures stand; elsewhere it may."""
-    marks = str(said.question).count(PLACEHOLDER)
-    if marks == images or not (marks or said.dialogue):
-        return []
-    text = f"{marks} {PLACEHOLDER} in the text, but images: {images}"
-    return [Fault("placeholders", text)]
+def _marks(said: _Said, images: int) -> Iterator[Fault]:
+    """Marks for images that do not fit the images, or that another family of models uses."""
+    count = str(said.question).count(MARK)
+    if count and count != images:
+        yield Fault("placeholders", f"{count} {MARK} in the text, but images: {images}")
+    texts = {"question": said.question, "answer": said.answer, "cot": said.cot}
+    for name, text in texts.items():
+        mark = foreign(text) if isinstance(text, str) else ""
+        if not mark and name != "question" and isinstance(text, str) and MARK in text:
+            yield Fault("placeholders", f"{MARK} in the {name}: it belongs into the question")
+        elif mark:
+            hint = f"write {MARK} in the question where an image belongs; videos are not read"
+            yield Fault("placeholders", f"{mark!r} in the {name} is a mark of other models: {hint}")
 
 
 def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    text = _repr.repr(value)
+    return text if len(text) <= 90 else f"{text[:87]}..."

@@ -22,6 +22,25 @@ _ENDED = re.compile(r"[ \t\r\n,\]]")  # what may stand behind a whole number
 BOM = "\ufeff".encode()
 
 
+class Twice(dict[str, Any]):
+    """An object in which a name is twice, so that its value is anyone's guess."""
+
+    def __init__(self, value: dict[str, Any], name: str) -> None:
+        super().__init__(value)
+        self.name = name
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) == len(pairs):
+        return value
+    names = [name for name, _ in pairs]
+    return Twice(value, next(name for name in names if names.count(name) > 1))
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object)
+
+
 @dataclass(frozen=True, slots=True)
 class Raw:
     """One row: its value, or the fault that stands in its place.
@@ -53,9 +72,15 @@ def read(stream: BinaryIO, chunk: int = CHUNK) -> Iterator[Raw]:
     """`rows` of an open binary stream that can seek."""
     start = len(BOM) if stream.read(len(BOM)) == BOM else 0
     stream.seek(start)
-    array = _first(stream) == b"["
+    opening = _first(stream)
     stream.seek(start)
-    yield from _elements(_Window(stream, start, chunk)) if array else _lines(stream, start)
+    if opening == b"[":
+        yield from _elements(_Window(stream, start, chunk))
+    elif opening == b"{" and (fault := _spread(stream, start, chunk)):
+        yield Raw(1, start, start, fault=fault)
+    else:
+        stream.seek(start)
+        yield from _lines(stream, start)
 
 
 def row_at(path: Path, start: int, end: int) -> Any:
@@ -63,8 +88,8 @@ def row_at(path: Path, start: int, end: int) -> Any:
     try:
         with path.open("rb") as stream:
             stream.seek(start)
-            return json.loads(stream.read(end - start).decode())
-    except (OSError, ValueError) as error:
+            return _decoder.decode(stream.read(end - start).decode())
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} changed while it was in use: {error}") from error
 
 
@@ -73,6 +98,29 @@ def _first(stream: BinaryIO) -> bytes:
     while (byte := stream.read(1)) and byte.isspace():
         pass
     return byte
+
+
+def _spread(stream: BinaryIO, start: int, chunk: int) -> str:
+    """The fault of a file that begins with an object over several lines; "" for any other."""
+    while (line := stream.readline(LONGEST)) and not line.strip():
+        pass
+    try:
+        json.loads(line)
+        return ""
+    except (ValueError, RecursionError):
+        stream.seek(start)
+    window = _Window(stream, start, chunk)
+    try:
+        window.peek()
+        value = window.value()
+    except (ValueError, RecursionError):
+        return ""
+    rows = [key for key, of in value.items() if isinstance(of, list) and of]
+    hold = f" whose keys {', '.join(rows[:5])} hold lists" if rows else ""
+    return (
+        f"not JSON lines: an object over several lines{hold}. Write one array, or one object per "
+        'line; a row names its split as "split": "test", or each split has a file of its own'
+    )
 
 
 # --- JSON lines ---------------------------------------------------------------
@@ -94,9 +142,9 @@ def _lines(stream: BinaryIO, start: int) -> Iterator[Raw]:
 def _line(number: int, start: int, line: bytes) -> Raw:
     end = start + len(line)
     try:
-        return Raw(number, start, end, json.loads(line.decode()))
+        return Raw(number, start, end, _decoder.decode(line.decode()))
     except (ValueError, RecursionError) as error:
-        hint = " (a file is one JSON array, or one object a line)" if number == 1 else ""
+        hint = " (a file is one JSON array, or one object per line)" if number == 1 else ""
         return Raw(number, start, end, fault=f"not JSON: {error}{hint}")
 
 
@@ -110,7 +158,6 @@ class _Window:
         self.byte = byte
         self._stream, self._chunk = stream, chunk
         self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._json = json.JSONDecoder()
         self._text, self._at, self._done = "", 0, False
 
     def peek(self) -> str:
@@ -130,7 +177,7 @@ class _Window:
         """The JSON value that starts here. Raises: ValueError, RecursionError."""
         while True:
             try:
-                value, end = self._json.raw_decode(self._text, self._at)
+                value, end = _decoder.raw_decode(self._text, self._at)
             except ValueError:  # cut off, or broken: more text will tell
                 if len(self._text) - self._at > LONGEST:
                     raise ValueError(_too_long()) from None

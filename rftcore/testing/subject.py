@@ -18,7 +18,7 @@ from typing import Any
 
 from rftcore import attacks, markup, prompts, rewards
 from rftcore.config import Layer, Recipe, load_recipe
-from rftcore.data import TRAINING_SPLITS, dataset_of, parser_of
+from rftcore.data import dataset_of, parser_of
 from rftcore.errors import SampleError
 from rftcore.plugins import Catalogue, Offer
 from rftcore.scoring import Score
@@ -26,7 +26,17 @@ from rftcore.testing.digests import canonical, digest
 from rftcore.testing.elsewhere import Elsewhere, ask
 from rftcore.testing.law import NotApplicableError
 from rftcore.testing.scores import row_of, scorer_of
-from rftcore.types import Dataset, Parsed, Parser, Reward, RewardInput, Sample, Task, Term
+from rftcore.types import (
+    TRAINING_SPLITS,
+    Dataset,
+    Parsed,
+    Parser,
+    Reward,
+    RewardInput,
+    Sample,
+    Task,
+    Term,
+)
 
 FEW = 12  # samples that are scored with many completions
 PLAIN = "I look at the picture."  # reasoning for a sample that has none

@@ -8,12 +8,12 @@ from itertools import combinations
 from statistics import median
 
 from rftcore import markup
-from rftcore.data import TRAINING_SPLITS, dataset_of
+from rftcore.data import dataset_of
 from rftcore.testing.clock import computing
 from rftcore.testing.digests import canonical, difference, shown
 from rftcore.testing.law import BrokenError, NotApplicableError, law
 from rftcore.testing.subject import Subject
-from rftcore.types import OOD_PREFIX, STANDARD_SPLITS, Image, Sample
+from rftcore.types import OOD_PREFIX, STANDARD_SPLITS, TRAINING_SPLITS, Image, Sample
 
 WHOLE = ("samples-whole",)
 SAFE = 0.75  # share of one answer from which guessing it passes for skill

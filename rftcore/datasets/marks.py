@@ -1,0 +1,75 @@
+"""Where images are in a question's text.
+
+A policy is shown the images first, then the text. So a mark at the edge of the text goes, and
+a mark inside it becomes the image's name: "Which of image 1 and image 2 is bigger?"
+"""
+
+import re
+from collections.abc import Callable
+
+MARK = "<image>"
+# How other families of models, and people, mark an image, a video or a sound.
+_FOREIGN = re.compile(
+    r"<[|_/\s]*(?:(?:start|begin|end|global|fake_token_around)[_-]?(?:of_)?)?"
+    r"(?:images?|img|pic|picture|video|audio|vision|speech|point_?cloud"
+    r"|im(?=_(?:patch|start|end)))"
+    r"(?:[\s_-]*(?:\d+|pad|bos|eos|start|end|token|soft|placeholder|patch|context|here|break|global"
+    r"|content|feature|newline))*[|_/\s]*>"
+    r"|\[(?:IMG|IMAGE|VIDEO)(?:_?(?:BREAK|END|\d+))?\]",
+    re.IGNORECASE,
+)
+# What follows a mark that begins a sentence: "<image> shows", "<image>, taken at night"
+_GOES_ON = re.compile(
+    r"[ \t]*[,;:)'\u2019]|[ \t]+(?:and|or|vs|versus|to|then|is|are|was|were|has|have|shows?"
+    r"|contains?|depicts?|displays?|illustrates?|represents?)\b"
+)
+# What a mark at the end belongs to: "What is shown in <image>", "Image: <image>"
+_WAITS = re.compile(
+    r"(?:[:,(=]|\b(?:an?|the|this|that|these|those|in|of|at|on|from|and|or|with|to|into|than|between"
+    r"|by|for|is|are|see|vs|like|as|image|picture|figure|photo|diagram))[ \t]*$",
+    re.IGNORECASE,
+)
+
+
+def foreign(text: str) -> str:
+    """The first mark of another family of models, or another spelling of `MARK`; else ""."""
+    if "<" not in text and "[" not in text:
+        return ""
+    return next((found[0] for found in _FOREIGN.finditer(text) if found[0] != MARK), "")
+
+
+def placed(text: str, page: Callable[[str], bool] | None = None) -> str:
+    """The text without its marks, or with names in their places where it would have holes.
+
+    `page` decides whether what stands before all images is a page of instructions, which is
+    left out.
+    """
+    pieces = text.split(MARK)
+    full = [at for at, piece in enumerate(pieces) if piece.strip()]
+    if page is not None and len(full) == 2 and full[0] == 0 and page(pieces[0]):
+        pieces[0], full = "", full[1:]
+    if not full:
+        return ""
+    first, last = pieces[full[0]], pieces[full[-1]]
+    before, behind = full[0] > 0, full[-1] < len(pieces) - 1
+    if len(full) == 1:
+        if not (before and _GOES_ON.match(first)) and not (behind and _WAITS.search(first)):
+            return first.strip()
+    elif len(full) == 2 and not before and not behind and _apart(first, last):
+        return f"{first.strip()}\n{last.strip()}"
+    return _named(pieces)
+
+
+def _apart(before: str, behind: str) -> bool:
+    """Whether the marks between two texts are on lines of their own, and finish no sentence."""
+    line = before.rstrip(" \t")
+    return (
+        line.endswith("\n") and not line.rstrip().endswith(":") and behind.lstrip(" \t")[:1] == "\n"
+    )
+
+
+def _named(pieces: list[str]) -> str:
+    text = pieces[0]
+    for number, piece in enumerate(pieces[1:], 1):
+        text += f"{' ' * text[-1:].isalnum()}image {number}{' ' * piece[:1].isalnum()}{piece}"
+    return text.strip()

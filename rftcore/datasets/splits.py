@@ -1,0 +1,152 @@
+"""Which rows belong together because they share images, and the split each row goes to.
+
+Rows that share an image are one group, and so are rows that a chain of shared images ties
+together. A group goes to one split, so no split that measures shows an image of training.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+from rftcore.errors import DataError
+from rftcore.types import TRAINING_SPLITS
+
+File = tuple[Sequence[Sequence[int]], Mapping[int, Path]]  # identities by row, files of images
+HEAD = 1 << 12  # bytes: files of one size that differ mostly differ here
+FEW, MOST = 20, 0.5  # more rows than FEW, of which more than MOST are one group: no split
+
+
+def identity(kind: str, *parts: str) -> int:
+    """64 bits that stand for an image by its path in the folder, or for a row by its texts."""
+    text = "\0".join((kind, *parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def groups(rows: Iterable[Sequence[int]], same: Iterable[tuple[int, int]] = ()) -> list[int | None]:
+    """For each row the smallest identity of its group; None for a row without any.
+
+    A row has the identities of its images; `same` are pairs that are one image. The result
+    depends on neither the order of rows nor of images.
+    """
+    rows = list(rows)
+    parents: dict[int, int] = {}
+    for one, *others in filter(None, rows):
+        for other in others:
+            _join(parents, one, other)
+    for one, other in same:
+        _join(parents, one, other)
+    return [_root(parents, row[0]) if row else None for row in rows]
+
+
+def _root(parents: dict[int, int], one: int) -> int:
+    while (above := parents.get(one, one)) != one:
+        parents[one] = parents.get(above, above)
+        one = above
+    return one
+
+
+def _join(parents: dict[int, int], one: int, other: int) -> None:
+    one, other = _root(parents, one), _root(parents, other)
+    parents[max(one, other)] = min(one, other)
+
+
+def copies(files: Mapping[int, Path]) -> Iterator[tuple[int, int]]:
+    """Pairs of identities whose files have equal bytes. Files that are not there have none."""
+    same: dict[Hashable, list[int]] = {0: list(files)}
+    for key in (_size, _head, _whole):
+        finer: dict[Hashable, list[int]] = defaultdict(list)
+        for known, found in same.items():
+            for one in found:
+                try:
+                    finer[known, key(files[one])].append(one)
+                except OSError:  # the data check reports it
+                    continue
+        same = {known: found for known, found in finer.items() if len(found) > 1}
+    for first, *others in same.values():
+        yield from ((first, other) for other in others)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.blake2b(file.read(HEAD), digest_size=16).digest()
+
+
+def _whole(path: Path) -> bytes:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+
+
+def grouped(files: Mapping[str, File]) -> dict[str, list[int | None]]:
+    """By role, the group of each row: over all files, which may share images."""
+    links = [row for rows, _ in files.values() for row in rows]
+    found = iter(groups(links, copies(_images(files))))
+    return {role: list(islice(found, len(rows))) for role, (rows, _) in files.items()}
+
+
+def _images(files: Mapping[str, File]) -> dict[int, Path]:
+    return {one: path for _, images in files.values() for one, path in images.items()}
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What rows that measure show: identities, of copies the first one."""
+
+    shown: Set[int]
+    first: Mapping[int, int]
+
+    @classmethod
+    def of(cls, files: Mapping[str, File], measured: Iterable[str]) -> Self:
+        """What the files of the roles `measured` show."""
+        first = {other: one for one, other in copies(_images(files))}
+        links = (link for role in measured for row in files[role][0] for link in row)
+        return cls({first.get(link, link) for link in links}, first)
+
+    def without(self, positions: Sequence[int], links: Sequence[Sequence[int]]) -> list[int]:
+        """Those positions whose rows show nothing of it."""
+        tied = ({self.first.get(link, link) for link in links[at]} for at in positions)
+        return [at for at, row in zip(positions, tied, strict=True) if not row & self.shown]
+
+
+def assign(
+    path: Path, given: Sequence[str], rows: Sequence[int | None], reasoned: Sequence[bool]
+) -> list[str]:
+    """The split of every row of a file: the one it names, or the one of its group.
+
+    A group goes by its hash: a tenth to val, a tenth to test, the rest to rl, of which half
+    goes to sft where there is a cot. A group with rows that name a split follows them.
+    rows: the group of each row, None for one that is broken, which goes to no split.
+    Raises: DataError if most rows are one group, so that no split could be made.
+    """
+    free = [group for split, group in zip(given, rows, strict=True) if not split]
+    counts = Counter(group for group in free if group is not None)
+    named: dict[int, set[str]] = defaultdict(set)
+    for split, group in zip(given, rows, strict=True):
+        if split and group is not None:
+            named[group].add(split)
+    for group, count in counts.most_common(1):
+        if group not in named and count > FEW and count > MOST * len(free):
+            raise DataError(
+                f"{path}: {count} of {len(free)} rows without a `split` are tied together by "
+                "images that they share (one image that many rows show is enough), and rows that "
+                "share an image go to one split. Give every row a `split`"
+            )
+    return [
+        split or ("" if group is None else _split(group, named.get(group, set()), cot))
+        for split, group, cot in zip(given, rows, reasoned, strict=True)
+    ]
+
+
+def _split(group: int, named: set[str], cot: bool) -> str:
+    tenth = group % 10
+    if named and not named & {*TRAINING_SPLITS}:
+        return min(named)
+    if not named and tenth < 2:
+        return ("val", "test")[tenth]
+    return "sft" if cot and tenth % 2 == 0 else "rl"

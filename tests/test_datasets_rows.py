@@ -1,0 +1,442 @@
+"""Both readers take the same row in the same way, and name what is wrong with one."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import example, given
+from hypothesis import strategies as st
+from PIL import Image as Pil
+
+from rftcore import builtin, cli, config, markup, parsers, prompts, rewards
+from rftcore.datasets import JsonlDataset, ReasonRftDataset
+from rftcore.datasets.audit import audit
+from rftcore.datasets.marks import MARK, foreign, placed
+from rftcore.datasets.records import FILE, FOLDER, record
+from rftcore.errors import RftError
+from rftcore.types import Sample, Task, Term
+
+Row = dict[str, Any]
+ROW: Row = {"question": "How many?", "answer": 5, "image": "a.png"}
+READERS = {
+    "file": lambda folder: JsonlDataset(folder / "test.jsonl"),
+    "folder": lambda folder: ReasonRftDataset(folder),
+}
+reader = pytest.mark.parametrize("reader", READERS)
+prompt = prompts.think_then_answer("Answer with one integer.")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder with two images."""
+    folder = tmp_path_factory.mktemp("rows")
+    for name, color in (("a.png", "red"), ("b.png", "blue")):
+        Pil.new("RGB", (4, 4), color).save(folder / name)
+    return folder
+
+
+def write(folder: Path, *rows: object) -> Path:
+    (folder / "test.jsonl").write_text(
+        "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows)
+    )
+    return folder
+
+
+def read(reader: str, folder: Path, row: object) -> Sample:
+    """The sample of the one row of a file."""
+    dataset = READERS[reader](write(folder, row))
+    [split] = dataset.splits
+    return dataset.sample(split, 0)
+
+
+def faults(reader: str, folder: Path, *rows: object) -> list[tuple[str, str]]:
+    """What the data check finds."""
+    dataset = READERS[reader](write(folder, *rows))
+    found = audit(dataset, parsers.Integer(), prompt, progress=False).findings
+    return [(finding.kind, str(finding)) for finding in found]
+
+
+def content(sample: Sample) -> tuple:
+    return sample.question, sample.gold, [image.key for image in sample.images], sample.cot
+
+
+# --- nulls ------------------------------------------------------------------------------
+
+NAMES = ("id", "cot", "split", "images", "messages", "conversations", "solution", "query", "level")
+
+
+@reader
+@pytest.mark.parametrize("name", NAMES)
+def test_a_null_is_absent(reader, name, place):
+    one, other = (read(reader, place, row) for row in (ROW, {**ROW, name: None}))
+
+    assert content(one) == content(other)
+    assert one.id == other.id
+
+
+@reader
+@pytest.mark.parametrize("name", ["id", "cot", "split"])
+def test_blank_text_is_absent_where_text_is_optional(reader, name, place):
+    one, other = (read(reader, place, row) for row in (ROW, {**ROW, name: " "}))
+
+    assert (content(one), one.id) == (content(other), other.id)
+
+
+@reader
+@pytest.mark.parametrize(
+    "none", [{}, {"image": None}, {"images": []}, {"image": [], "images": None}]
+)
+def test_a_row_without_images_is_a_question_in_text(reader, none, place):
+    row = {"question": "How many?", "answer": 5, **none}
+
+    assert content(read(reader, place, row)) == ("How many?", "5", [], None)
+    assert faults(reader, place, row) == []
+
+
+@reader
+@pytest.mark.parametrize("name", ["img", "imgae", "image_path", "picture", "image_url", "video"])
+def test_an_image_under_another_name_is_not_a_question_in_text(reader, name, place):
+    [(kind, text)] = faults(reader, place, {"question": "How many?", "answer": 5, name: "a.png"})
+
+    assert kind == "missing field"
+    assert f"Did you mean '{name}'" in text
+
+
+# --- marks for images -------------------------------------------------------------------
+
+TWO: Row = {"answer": 5, "images": ["a.png", "b.png"]}
+PLACED = {
+    "How many?": "How many?",
+    "<image><image>Which is bigger?": "Which is bigger?",
+    "<image>\n<image>\nWhich is bigger?": "Which is bigger?",
+    "Which is bigger? <image> <image>": "Which is bigger?",
+    "<image> Which is bigger? <image>": "Which is bigger?",
+    "Look.\n<image><image>\nWhich is bigger?": "Look.\nWhich is bigger?",
+    "Which of <image> and <image> is bigger?": "Which of image 1 and image 2 is bigger?",
+    "Image A: <image>. Image B: <image>.": "Image A: image 1. Image B: image 2.",
+    "Is<image>like<image>?": "Is image 1 like image 2?",
+    "<image> and <image> differ. How?": "image 1 and image 2 differ. How?",
+    "A: <image>\nB: <image>\nWhich?": "A: image 1\nB: image 2\nWhich?",
+    "What is the difference between <image><image>": (
+        "What is the difference between image 1 image 2"
+    ),
+}
+
+
+@reader
+@pytest.mark.parametrize("question", PLACED)
+def test_a_mark_at_an_edge_goes_and_one_inside_the_text_becomes_a_name(reader, question, place):
+    sample = read(reader, place, {**TWO, "question": question})
+
+    assert sample.question == PLACED[question]
+    assert [image.key for image in sample.images] == ["a.png", "b.png"]
+
+
+words = st.lists(st.sampled_from(["cubes", "Count", "the", "in", "?", ".", ":", "\n", " ", "图"]))
+marked = st.lists(words.map("".join) | st.just(MARK), max_size=9).map("".join)
+
+
+@example("Which of <image> and <image> is bigger?")
+@given(marked)
+def test_no_mark_is_left_and_names_count_the_images_in_order(text):
+    names = re.findall(r"image (\d+)", placed(text))
+
+    assert MARK not in placed(text)
+    assert names in ([], [str(n + 1) for n in range(text.count(MARK))])
+    assert re.sub(r"image \d+|\s", "", placed(text)) == re.sub(r"<image>|\s", "", text)
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_a_text_without_marks_stays_as_it_is(text):
+    assert placed(text) == (text.strip() if MARK not in text else placed(text))
+    assert MARK in text or foreign(text.replace("<", "").replace("[", "")) == ""
+
+
+@reader
+@pytest.mark.parametrize("marks", [1, 3])
+def test_marks_that_do_not_fit_the_images_are_a_fault(reader, marks, place):
+    [(kind, text)] = faults(reader, place, {**TWO, "question": f"{MARK * marks}How many?"})
+
+    assert kind == "placeholders"
+    assert f"{marks} <image> in the text, but images: 2" in text
+
+
+FOREIGN = ["<video>", "<image1>", "<image_2>", "<|image_pad|>", "<|vision_start|>", "<Image>"]
+FOREIGN += ["<img>", "< image >", "<|image_1|>", "<start_of_image>", "<IMG_CONTEXT>", "[IMG]"]
+FOREIGN += ["<image_soft_token>", "<fake_token_around_image>", "<|video_pad|>", "<ImageHere>"]
+FOREIGN += ["<im_patch>", "<global-img>", "<audio>", "<image_placeholder>", "</img>"]
+
+
+@reader
+@pytest.mark.parametrize("mark", FOREIGN)
+@pytest.mark.parametrize("field", ["question", "cot"])
+def test_a_mark_of_other_models_is_a_fault(reader, mark, field, place):
+    [(kind, text)] = faults(reader, place, {**ROW, field: f"See {mark} there."})
+
+    assert kind == "placeholders"
+    assert repr(mark) in text
+
+
+@pytest.mark.parametrize(
+    "text", ["a<b and image>c", "the <imagine> tag", "<img src='a.png'>", "image 1", "<b>", "x[0]"]
+)
+def test_other_text_is_no_mark(text):
+    assert foreign(text) == ""
+
+
+@reader
+def test_a_mark_in_the_reasoning_or_the_answer_is_a_fault(reader, place):
+    rows = [{**ROW, "cot": "In <image> I see 5."}, {**ROW, "answer": "<image>5", "question": "?"}]
+
+    kinds = [kind for kind, _ in faults(reader, place, *rows)]
+    assert kinds == ["placeholders", "placeholders"]
+
+
+# --- instructions -----------------------------------------------------------------------
+
+ASK = "Think in <think> </think>, answer in <answer> </answer>."
+ASKED = {
+    f"How many cubes?{ASK}": "How many cubes?",
+    f"How many cubes? {ASK}": "How many cubes?",
+    f"There are 3.5 of them.How many cubes?{ASK}": "There are 3.5 of them.How many cubes?",
+    "图中有多少物体？请在<think></think>中思考，在<answer></answer>中回答。": "图中有多少物体？",  # noqa: RUF001
+    f"How many cubes!{ASK} Now.": "How many cubes! Now.",
+    "Tell e.g. the U.S. flag. Use <answer> tags.": "Tell e.g. the U.S. flag.",
+}
+
+
+@pytest.mark.parametrize("question", ASKED)
+def test_only_the_sentence_that_asks_for_tags_is_left_out(question):
+    made, found = record({**ROW, "question": question})
+
+    assert not found
+    assert made.question == ASKED[question]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many cubes are there, in <answer> </answer> tags?",
+        "Look at the scene. How many cubes are there, in <answer> </answer> tags?",
+        "How many, thinking in <think> </think>",
+    ],
+)
+def test_a_question_that_would_lose_what_it_asks_names_the_option(question):
+    made, [fault] = record({**ROW, "question": question})
+
+    assert made is None
+    assert "--set dataset.instructions=keep" in fault.text
+
+
+# --- text that no one can write, and values that no one can read ------------------------
+
+HALF = '{"question": "How many?", "answer": 5, "image": "a.png", %s}'
+UNFIT = {
+    '"question": "How many \\ud83d?"': "question' has half a character, \\ud83d",
+    '"cot": "so \\ude00"': "cot' has half a character, \\ude00",
+    '"id": "\\ud83d"': "id' has half a character",
+    '"answer": "\\ud83d5"': "answer' has half a character",
+    '"image": "\\ud83d.png"': "image' has half a character",
+    '"level": {"a": ["\\ud83d"]}': "level' has half a character",
+    '"\\ud83d": 1': "a name has half a character",
+    '"level": NaN': "level' is nan",
+    '"answer": Infinity': "answer' is inf",
+    '"answer": 1e999': "answer' is inf",
+    '"cot": NaN': "cot' is nan",
+    f'"level": {"[" * 500}{"]" * 500}': "level' is nested more than 100 levels deep",
+    f'"level": {"[" * 90_000}{"]" * 90_000}': "not JSON",
+    f'"answer": {"9" * 5000}': "not JSON",
+    '"answer": 7': "'answer' is twice in one object",
+    '"level": {"a": 1, "a": 2}': "'a' is twice in one object",
+}
+
+
+@reader
+@pytest.mark.parametrize("field", UNFIT, ids=lambda text: text[:30])
+def test_a_value_that_cannot_be_written_again_is_a_fault_by_row(reader, field, place):
+    name = field.partition('"')[2].partition('"')[0]
+    others = {key: value for key, value in ROW.items() if key != name or 'answer": 7' in field}
+    row = json.dumps(others)[:-1] + f", {field}}}"
+    found = faults(reader, place, ROW, row)
+
+    assert [text.startswith("test.jsonl row 2: ") for _, text in found] == [True]
+    assert UNFIT[field] in found[0][1]
+    dataset = READERS[reader](place)
+    with pytest.raises(RftError, match="row 2"):
+        {split: dataset.size(split) for split in dataset.splits}
+
+
+@reader
+def test_a_whole_emoji_is_text(reader, place):
+    row = '{"question": "How many \\ud83d\\ude00?", "answer": 5, "image": "a.png"}'
+
+    assert read(reader, place, row).question == "How many \U0001f600?"
+
+
+texts = st.text(max_size=20) | st.sampled_from(
+    ["<think>", "</answer>", ASK, MARK, "a.png", "\ud83d"]
+)
+jsons = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+fields = st.sampled_from(["id", "image", "images", "question", "problem", "answer", "solution"])
+fields |= st.sampled_from(["cot", "messages", "query", "response", "split", "level"])
+rows_of_json = jsons | st.dictionaries(fields, jsons).map(lambda found: {**ROW, **found})
+
+
+@reader
+@given(rows=st.lists(rows_of_json, max_size=3))
+def test_the_data_check_reports_whatever_a_row_holds(reader, rows, place):
+    found = faults(reader, place, *rows)
+
+    assert all(text.isprintable() or "\n" not in text for _, text in found)
+    "".join(text for _, text in found).encode()
+
+
+COMMON = {"id", "image", "images", "question", "answer", "cot"}
+
+
+@given(rows_of_json)
+def test_both_readers_find_the_same_faults_in_a_row_of_common_fields(row):
+    if isinstance(row, dict):
+        row = {key: value for key, value in row.items() if key in COMMON}
+    one, two = (record(row, form=form, strip=False) for form in (FILE, FOLDER))
+
+    assert one[0] == two[0]
+    assert [kind for kind, _ in one[1]] == [kind for kind, _ in two[1]]
+
+
+# --- forms of other trainers ------------------------------------------------------------
+
+USER = {"role": "user", "content": "<image>How many?"}
+TOLD = {"role": "assistant", "content": markup.write("So 5.", "5")}
+FORMS: dict[str, Row] = {
+    "paper": {"problem": "How many?", "solution": "<answer> 5 </answer>"},
+    "query and solution": {"query": "<image>How many?", "solution": "5"},
+    "query and response": {"query": "How many?", "response": "5"},
+    "one user turn": {"messages": [USER], "solution": "5"},
+    "system turn": {"messages": [{"role": "system", "content": "Be good."}, USER], "answer": 5},
+    "parts": {
+        "messages": [
+            {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How many?"}]}
+        ],
+        "solution": "5",
+    },
+    "ShareGPT": {
+        "conversations": [
+            {"from": "human", "value": "<image>\nHow many?"},
+            {"from": "gpt", "value": "5"},
+        ]
+    },
+}
+
+
+@reader
+@pytest.mark.parametrize("form", FORMS)
+def test_rows_of_other_trainers_are_read(reader, form, place):
+    sample = read(reader, place, {**FORMS[form], "images": ["a.png"]})
+
+    assert content(sample) == ("How many?", "5", ["a.png"], None)
+    assert sample.meta == {}
+
+
+@reader
+@pytest.mark.parametrize(
+    "row",
+    [{"messages": [USER, TOLD]}, {"query": "How many?", "response": TOLD["content"]}],
+)
+def test_a_response_with_reasoning_is_answer_and_cot(reader, row, place):
+    sample = read(reader, place, {**row, "image": "a.png"})
+
+    assert content(sample) == ("How many?", "5", ["a.png"], "So 5.")
+
+
+def test_in_one_file_a_solution_beside_an_answer_is_another_field(place):
+    sample = read("file", place, {**ROW, "solution": "First, I count."})
+
+    assert (sample.gold, sample.meta) == ("5", {"solution": "First, I count."})
+
+
+# --- messages ---------------------------------------------------------------------------
+
+BLOB = "iVBORw0KGgoAAAANSUhEUgAA" * 60
+TO_FILE = "write the bytes to a file and give its path"
+IMAGES = {
+    "bytes": ({"bytes": BLOB, "path": None}, TO_FILE),
+    "base64": (BLOB, TO_FILE),
+    "data URI": (f"data:image/png;base64,{BLOB}", TO_FILE),
+    "URL": (
+        "https://example.com/a.png",
+        "'https://example.com/a.png' is a URL: images must be",
+    ),
+    "long": ("x" * 300 + ".png", "is too long for a path"),
+}
+
+
+@reader
+@pytest.mark.parametrize("kind", IMAGES)
+def test_what_is_no_path_is_shortened_and_named(reader, kind, place):
+    value, says = IMAGES[kind]
+    [(_, text)] = faults(reader, place, {**ROW, "image": value})
+
+    assert says in text
+    assert len(text) < 250
+
+
+@reader
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"solution": "5"}, "no 'question'. The row has solution, image"),
+        ({"qestion": "?", "answer": 5}, "no 'question'. Did you mean 'qestion'?"),
+        ({"messages": [USER]}, "one user turn and a `solution`"),
+        ({"messages": [{"role": "user", "content": 3}], "answer": 5}, "content is not text"),
+        ({"train": [ROW], "test": [ROW]}, "train, test hold rows"),
+    ],
+)
+def test_a_fault_suggests_nothing_wrong(reader, row, says, place):
+    row = row if "train" in row else {**row, "image": "a.png"}
+    [(_, text)] = faults(reader, place, row)
+
+    assert says.replace("question", "problem" if reader == "folder" else "question") in text
+
+
+@reader
+@pytest.mark.parametrize("indent", [1, 4])
+@pytest.mark.parametrize("value", [ROW, {"train": [ROW, ROW], "test": [ROW]}])
+def test_an_object_over_several_lines_is_one_fault(reader, indent, value, place):
+    text = json.dumps(value, indent=indent)
+    for whole in (text, f"{text}\n{text}"):
+        [(kind, said)] = faults(reader, place, whole)
+        assert kind == "not JSON"
+        assert "Write one array, or one object per line" in said
+
+
+def test_one_fault_of_many_rows_is_shown_ten_times_and_counted(fakes, place, monkeypatch):
+    from importlib import metadata
+
+    def numbers() -> Task:
+        terms = {"accuracy": Term(rewards.exact)}
+        return Task("numbers", "jsonl", prompt, parsers.Integer(), terms)
+
+    points = [fakes.point("rftcore", builtin), fakes.point("rft-x", fakes.tasks(numbers=numbers))]
+    config.load_recipe(
+        overrides=["task=numbers"]
+    )  # loads pydantic, which reads the real entry points
+    monkeypatch.setattr(metadata, "entry_points", lambda **_: points)
+    write(
+        place, *[{**ROW, "answer": None, "level": n} for n in range(810)], {**ROW, "question": None}
+    )
+    done = CliRunner().invoke(
+        cli.main, ["data", "check", str(place / "test.jsonl"), "--task", "numbers"]
+    )
+
+    assert done.exit_code == 1, done.output
+    assert done.output.count("no 'answer'") == 10 + 1
+    assert "test.jsonl: missing field no 'answer': 800 more rows (--json lists all)" in done.output
+    assert "row 811: missing field: no 'question'" in done.output
