@@ -4,6 +4,7 @@ A setting keeps the place it came from, so that a fault names the file and
 line, or the `--set`, that holds it. All faults are reported at once.
 """
 
+import copy
 import json
 import math
 import re
@@ -423,7 +424,7 @@ def _put(into: dict[str, Any], path: Path_, value: Any) -> None:
         if not isinstance(into.get(part), dict):
             into[part] = {}
         into = into[part]
-    into[path[-1]] = value
+    into[path[-1]] = copy.deepcopy(value)  # a later layer may write into it
 
 
 def _leaves(mapping: Mapping[str, Any], path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:

@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -52,26 +52,50 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._lock_file: int | None = None
+        self._created: frozenset[Path] | None = None  # files, if this process made the run
+        self._done_at_first: Sequence[str] = ()
 
     @classmethod
-    def create(cls, path: str | Path, manifest: Mapping[str, Any], recipe: str = "") -> Self:
+    def create(
+        cls,
+        path: str | Path,
+        manifest: Mapping[str, Any],
+        recipe: str = "",
+        fill: Callable[[Self], Sequence[str]] = lambda run: (),
+    ) -> Self:
         """Make the folder and lock it. `recipe` is the resolved recipe's YAML.
 
+        fill: puts files into the new folder and returns the phases that are done with them.
         Raises `RunError` if the folder holds anything but hidden files.
         """
         run = cls(path)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"output folder {path}: {error.strerror}") from error
+            raise RunError(f"output folder {path} cannot be made: {error.strerror}") from error
+        if within := [str(above) for above in run.path.absolute().parents if _is_run(above)]:
+            with suppress(OSError):
+                run.path.rmdir()
+            raise RunError(f"output folder {path} is inside the run {within[0]}: choose another")
         run.lock()
         if any(not entry.name.startswith(".") for entry in run.path.iterdir()):
             run.unlock()
             raise RunError(_occupied(run.path))
-        if recipe:
-            run.write_text(RECIPE, recipe)
-        run.write_json(STATE, {"done": []})
-        run.write_json(MANIFEST, manifest)  # last: with it the folder is a run
+        try:
+            run._done_at_first = list(fill(run))
+            if recipe:
+                run.write_text(RECIPE, recipe)
+            run.write_json(STATE, {"done": run._done_at_first})
+            run.write_json(MANIFEST, manifest)  # last: with it the folder is a run
+        except OSError as error:
+            run._remove(run._files())
+            raise RunError(
+                f"output folder {path} cannot be written to: {error.strerror}"
+            ) from error
+        except RunError:
+            run._remove(run._files())
+            raise
+        run._created = run._files()
         return run
 
     @classmethod
@@ -92,13 +116,24 @@ class RunFolder:
         return run
 
     def discard_unstarted(self) -> None:
-        """Remove the folder if no phase has ended, so that a corrected start finds it free."""
-        if self._lock_file is None or self.read_json(STATE)["done"]:
+        """Remove a new run of which no phase has ended, so that a corrected start finds it free."""
+        if self._created is None or self.read_json(STATE)["done"] != self._done_at_first:
             return
-        for name in (RECIPE, STATE, MANIFEST, ".lock"):  # all that is there before a phase ends
-            (self.path / name).unlink(missing_ok=True)
-        with suppress(OSError):  # something of the user's is in it
-            self.path.rmdir()
+        self._remove(self._created)
+
+    def _files(self) -> frozenset[Path]:
+        return frozenset(path for path in self.path.rglob("*") if not path.is_dir())
+
+    def _remove(self, files: Collection[Path]) -> None:
+        """Delete files, then the folders that are empty: something of the user's may be there."""
+        for file in files:
+            file.unlink(missing_ok=True)
+        (self.path / ".lock").unlink(missing_ok=True)
+        folders = [path for path in self.path.rglob("*") if path.is_dir()]
+        for folder in (*sorted(folders, reverse=True), self.path):
+            with suppress(OSError):
+                folder.rmdir()
+        self._created = None
 
     # --- one process at a time ---
 
@@ -356,7 +391,16 @@ def _occupied(path: Path) -> str:
         next_step = f"go on with it by --resume {path}, or choose another with --out"
     else:
         next_step = "choose another with --out"
+        if held := sorted(child.name for child in path.iterdir() if _is_run(child)):
+            return (
+                f"output folder {path} holds runs ({', '.join(held[-3:])}): --out is the folder of "
+                f"one run, such as {path / 'NAME'}"
+            )
     return f"output folder {path} is in use: {next_step}"
+
+
+def _is_run(path: Path) -> bool:
+    return (path / MANIFEST).is_file() and (path / STATE).is_file()
 
 
 def _others(path: Path) -> str:

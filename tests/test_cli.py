@@ -15,7 +15,7 @@ from PIL import Image
 
 from rftcore import builtin, cli, parsers
 from rftcore.cli.evaluate import Found
-from rftcore.errors import VisionError
+from rftcore.errors import RewardError, VisionError
 from rftcore.hookspecs import hookimpl
 from rftcore.types import Prompt, SplitScore
 
@@ -139,6 +139,8 @@ FAULTS = {
     "unknown split": (["--set", "evaluation.splits=[tset]"], "Did you mean 'test'"),
     "not a run": (["--resume", "nano-folder"], "is not a run folder"),
     "resume and recipe": (["--resume", "x", "--recipe", "y"], "leave out --recipe"),
+    "fork and smoke": (["--fork", "x", "--smoke"], "leave out --smoke"),
+    "fork of no run": (["--fork", "nano-folder"], "is not a run folder"),
 }
 
 
@@ -258,6 +260,48 @@ def test_a_start_that_fails_leaves_its_folder_free(after, kept, training):
 
     assert (done.exit_code, done.stderr) == (2, "error: the model does not see\n")
     assert Path("out").exists() == kept
+
+
+def test_any_exception_before_a_phase_has_ended_leaves_the_folder_free(training):
+    training.fails_with = ZeroDivisionError()
+    done = rft("train", "--task", "numbers", "--out", "out")
+
+    assert isinstance(done.exception, ZeroDivisionError)
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("after", "forks"),
+    [(["data"], False), (["data", "sft"], True), (["data", "sft", "grpo"], False)],
+)
+def test_a_run_that_fails_after_sft_prints_the_command_that_goes_on(after, forks, training):
+    training.after, training.fails_with = after, RewardError("too many failed")
+    done = rft("train", "--task", "numbers", "--out", "o ut")
+
+    assert done.stderr.startswith("error: too many failed\n")
+    assert ("rft train --fork 'o ut' --set grpo.SETTING=VALUE" in done.stderr) == forks
+
+
+def test_a_traceback_after_sft_ends_with_that_command(training):
+    training.after, training.fails_with = ["data", "sft"], ZeroDivisionError()
+    done = rft("train", "--task", "numbers", "--out", "out")
+
+    assert "rft train --fork out" in done.exception.__notes__[0]
+
+
+def test_a_fork_starts_a_run_with_the_parents_recipe_changed(training):
+    training.after = ["data", "sft", "grpo"]
+    rft("train", "--task", "numbers", "--seed", "3", "--out", "out")
+    Path("out/sft/model").mkdir(parents=True)
+    for name in ("out/sft.json", "out/sft/model/config.json"):
+        Path(name).write_text("{}")
+    training.after = []
+    done = rft("train", "--fork", "out", "--set", "grpo.beta=0.1", "--out", "fork")
+
+    assert done.exit_code == 0, done.stderr
+    assert "taken over from out: sft" in done.stdout
+    assert (training.job.recipe.seed, training.job.recipe.grpo.beta) == (3, 0.1)
+    assert training.job.run.done("sft")
 
 
 def test_rft_debug_shows_where_an_error_comes_from(monkeypatch):

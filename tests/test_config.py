@@ -268,3 +268,10 @@ def test_what_the_task_has_is_no_fault_of_its_own():
 
     assert "faults" not in str(caught.value)
     assert "The task has sft, rl" in str(caught.value)
+
+
+def test_a_layer_is_not_changed_by_those_above_it():
+    layer = ("file", {"task": "counting", "rewards": {}})
+    load_recipe(layer, overrides=["rewards.format.weight=2"])
+
+    assert layer[1]["rewards"] == {}

@@ -19,6 +19,7 @@ ROWS = (
     ("bars", "config", "hookspecs", "markup", "spelling"),
     ("pictures", "plugins"),
     ("options", "runs", "scaffold"),
+    ("forks",),
     ("attacks", "datasets", "prompts", "parsers", "rewards"),
     ("builtin", "scoring", "data"),
     ("models",),

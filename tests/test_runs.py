@@ -48,6 +48,13 @@ def test_a_path_that_cannot_be_a_folder_is_an_error_of_one_line(tmp_path):
         RunFolder.create(tmp_path / "file" / "run", {})
 
 
+def test_a_folder_of_runs_and_a_folder_inside_a_run_are_no_place_for_a_run(run, tmp_path):
+    with pytest.raises(RunError, match=r"holds runs \(run\): --out is the folder of one run"):
+        RunFolder.create(tmp_path, {})
+    with pytest.raises(RunError, match="is inside the run"):
+        RunFolder.create(run.path / "sft" / "again", {})
+
+
 def test_only_a_run_can_be_resumed_and_the_runs_beside_it_are_named(run, tmp_path):
     with pytest.raises(RunError, match=r"no manifest\.json.*Runs in .*: run\."):
         RunFolder.resume(tmp_path / "rum")

@@ -67,7 +67,7 @@ class Commands(click.Group):
         except RftError as error:
             if os.environ.get("RFT_DEBUG"):
                 raise
-            click.echo(f"error: {error}", err=True)
+            click.echo("\n".join((f"error: {error}", *getattr(error, "__notes__", ()))), err=True)
             sys.exit(2)
 
     def invoke(self, ctx: click.Context) -> Any:

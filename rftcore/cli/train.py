@@ -1,5 +1,6 @@
 """`rft train`: from names and settings to a job, and the job's table."""
 
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from rftcore.errors import RecipeError, RftError
+from rftcore.errors import RecipeError
 from rftcore.types import TASK_SECTIONS
 
 if TYPE_CHECKING:
     from rftcore.config import Layer, Recipe
+    from rftcore.forks import Fork
     from rftcore.plugins import Catalogue
     from rftcore.runs import RunFolder
     from rftcore.types import Task
@@ -49,6 +51,11 @@ SMOKE_SAMPLES = 8  # evaluated per split
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/…]")
 @click.option("--seed", type=int, help="Seed of data order, weights and sampling.  [default: 0]")
 @click.option("--resume", type=click.Path(path_type=Path), help="Go on with this run's folder.")
+@click.option(
+    "--fork",
+    type=click.Path(path_type=Path),
+    help="Start GRPO anew from this run's SFT policy, with other settings.",
+)
 @click.option("--smoke", is_flag=True, help="Prove the task end to end with a random toy model.")
 def train(
     task: str | None,
@@ -58,6 +65,7 @@ def train(
     out: Path | None,
     seed: int | None,
     resume: Path | None,
+    fork: Path | None,
     smoke: bool,
 ) -> None:
     """Train a policy on a task: SFT, then GRPO, measured before, between and after.
@@ -67,19 +75,26 @@ def train(
       rft train --task counting --set grpo.group_size=8 --seed 1
       rft train --task counting --smoke
       rft train --resume runs/counting-nano-s0-20260131-235959
+      rft train --fork runs/counting-nano-s0-20260131-235959 --set grpo.beta=0.04
     """
     from rftcore.plugins import Catalogue
 
     given = {"task": task, "model": model, "seed": seed}
     options = [(f"--{name}", {name: value}) for name, value in given.items() if value is not None]
     catalogue = Catalogue.load()
-    if resume is None:
+    if resume is not None and (file or out or smoke or fork):
+        raise RecipeError(
+            "--resume goes on as the run began: leave out --recipe, --out, --smoke, --fork"
+        )
+    if fork is not None and smoke:
+        raise RecipeError("--fork keeps the settings of its run: leave out --smoke")
+    if resume is not None:
+        run, plan = _resume(catalogue, resume, options, settings)
+    elif fork is not None:
+        run, plan = _fork(catalogue, fork, Request(file, options, settings, smoke), out)
+    else:
         plan = Request(file, options, settings, smoke).plan(catalogue)
         run = _start(plan, catalogue, out, smoke)
-    elif file or out or smoke:
-        raise RecipeError("--resume goes on as the run began: leave out --recipe, --out, --smoke")
-    else:
-        run, plan = _resume(catalogue, resume, options, settings)
     _work(plan, catalogue, run)
 
 
@@ -148,7 +163,9 @@ class Request:
         return load_recipe(*layers, *self.options, overrides=self.settings, without=without)
 
 
-def _start(plan: Plan, catalogue: "Catalogue", out: Path | None, smoke: bool) -> "RunFolder":
+def _start(
+    plan: Plan, catalogue: "Catalogue", out: Path | None, smoke: bool, fork: "Fork | None" = None
+) -> "RunFolder":
     from rftcore.config import dump_recipe
     from rftcore.processes import is_main, world_size
     from rftcore.runs import Follower, RunFolder, default_run_dir, manifest
@@ -163,7 +180,32 @@ def _start(plan: Plan, catalogue: "Catalogue", out: Path | None, smoke: bool) ->
         recipe.model_dump(mode="json"), plugins=catalogue.distributions(), model=str(plan.model)
     )
     folder = out or default_run_dir(name, recipe.model, recipe.seed)
-    return RunFolder.create(folder, facts, dump_recipe(recipe))
+    if fork is None:
+        return RunFolder.create(folder, facts, dump_recipe(recipe))
+    return RunFolder.create(folder, {**facts, **fork.facts()}, dump_recipe(recipe), fork.fill)
+
+
+def _fork(
+    catalogue: "Catalogue", folder: Path, request: Request, out: Path | None
+) -> tuple["RunFolder", Plan]:
+    """A new run with the recipe of another, changed, and with what that one has finished."""
+    from rftcore.config import check_splits, load_recipe, read_recipe_file
+    from rftcore.forks import Fork
+    from rftcore.processes import is_main
+    from rftcore.runs import RECIPE, RunFolder
+
+    parent = RunFolder.open(folder)
+    own = (str(parent.path / RECIPE), read_recipe_file(parent.path / RECIPE))
+    recipe = request.recipe([own])
+    fork = Fork(parent, load_recipe(own), recipe)
+    plan = Plan(recipe, catalogue.task_of(recipe), catalogue.model(recipe.model))
+    check_splits(recipe, _splits(plan.task))
+    run = _start(plan, catalogue, out, smoke=False, fork=fork)
+    if is_main():
+        taken = f"taken over from {folder}: {', '.join(fork.phases) or 'nothing'}"
+        again = f"; measured again: {', '.join(fork.measured_again)}" if fork.measured_again else ""
+        click.echo(taken + again)
+    return run, plan
 
 
 def _resume(
@@ -212,8 +254,10 @@ def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
                     stop=stop,
                 )
             )
-        except RftError:
+        except Exception as error:
             run.discard_unstarted()
+            if hint := _after_sft(plan.recipe, run):
+                error.add_note(hint)
             raise
         except KeyboardInterrupt:
             _leave(run, "interrupted", 130)
@@ -221,6 +265,20 @@ def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
             _leave(run, f"stopped by SIGTERM{f' after {at}' if str(at) else ''}", EXIT_CODE)
     if is_main():
         click.echo(summary.table())
+
+
+def _after_sft(recipe: "Recipe", run: "RunFolder") -> str:
+    """How to go on from a finished SFT if GRPO has failed, or ""."""
+    from rftcore.processes import launcher
+
+    if not run.path.exists() or not run.done("sft") or run.done("grpo") or not recipe.grpo.enabled:
+        return ""
+    folder = shlex.quote(str(run.path))
+    return (
+        f"SFT is finished and kept. GRPO from it with other settings: {launcher()} train "
+        f"--fork {folder} --set grpo.SETTING=VALUE; with the same: "
+        f"{launcher()} train --resume {folder}"
+    )
 
 
 def _leave(run: "RunFolder", what: str, code: int) -> NoReturn:

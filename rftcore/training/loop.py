@@ -139,6 +139,7 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
             targets.see(sample, split, tokens)
 
     checked = _checked(job, parts, also)
+    _as_forked(job, checked)
     if recipe.grpo.enabled:
         check.refuse_mixture("rl")
     check.refuse_long()
@@ -188,6 +189,28 @@ def _same_data(job: Job) -> None:
         f"{what} has changed since {job.run.path} began, so the run cannot go on as it would "
         "have: restore what it was, or start a new run"
     )
+
+
+def _as_forked(job: Job, now: data.Checked) -> None:
+    """Compare the data of a fork with that of the run it takes phases from.
+
+    Raises: RunError if a split or a prompt of those phases has changed; split rl may.
+    """
+    parent = job.run.read_json(MANIFEST).get("forked_from")
+    if parent is None:
+        return
+    before, after = parent["data"], dict(now.fingerprints)
+    changed = [s for s in after if s != SPLITS["grpo"] and after[s] != before.get(s, after[s])]
+    same_prompts = before == after and not any(
+        c.startswith("evaluation") for c in parent["changed"]
+    )
+    if same_prompts and now.prompt_hash != parent["prompt_hash"]:
+        changed.append("any (the task's prompt)")
+    if changed:
+        raise RunError(
+            f"the data of split {', '.join(changed)} has changed since {parent['run']} began, and "
+            "a fork takes its policy: restore what it was, or start a new run"
+        )
 
 
 def _finished(job: Job) -> bool:
