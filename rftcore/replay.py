@@ -10,7 +10,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
@@ -20,7 +20,7 @@ from rftcore.data import Slice, take
 from rftcore.errors import RunError
 from rftcore.plugins import Catalogue
 from rftcore.runs import MANIFEST, RECIPE, RunFolder
-from rftcore.scoring import Score, Scorer
+from rftcore.scoring import Failure, Score, Scorer
 from rftcore.types import Task
 
 ROLLOUTS = "rollouts.jsonl"
@@ -46,7 +46,8 @@ class Replay:
     """What was compared. `compared` counts values by term; so do "sample", "answer", "total".
 
     `versions` holds then and now of each distribution whose version differs; `skipped`
-    names terms that need what the run did not store.
+    names terms that need what the run did not store; `failures` has the reward calls that
+    fail now, as fields of `rftcore.scoring.Failure` with the `split`.
     """
 
     rollouts: int
@@ -54,6 +55,7 @@ class Replay:
     changes: Sequence[Change]
     versions: Mapping[str, tuple[str | None, str | None]]
     skipped: Sequence[str]
+    failures: Sequence[Mapping[str, Any]] = ()
 
     @property
     def changed(self) -> Mapping[str, int]:
@@ -73,7 +75,12 @@ def replay(run: RunFolder, catalogue: Catalogue) -> Replay:
     skipped = _skipped(task, lines)
     changes: list[Change] = []
     compared: Counter[str] = Counter()
-    with Scorer.of(task, recipe, error_budget=sys.maxsize) as scorer:
+    failures: list[dict[str, Any]] = []
+
+    def record(failure: Failure) -> None:
+        failures.append({"split": "rl", **asdict(failure)})
+
+    with Scorer.of(task, recipe, record, error_budget=sys.maxsize) as scorer:
         for number, line, before, now in _pairs(lines, task, recipe, scorer):
             for term in (*before, *(name for name in now if name not in before)):
                 if term in skipped:
@@ -84,7 +91,7 @@ def replay(run: RunFolder, catalogue: Catalogue) -> Replay:
                     name = str(line.get("id", f"rl {line['row']}"))
                     changes.append(Change(number, line["step"], name, term, old, new))
     versions = _versions(run.read_json(MANIFEST), catalogue.distributions())
-    return Replay(len(lines), dict(compared), changes, versions, sorted(skipped))
+    return Replay(len(lines), dict(compared), changes, versions, sorted(skipped), failures)
 
 
 def _lines(run: RunFolder) -> list[Line]:
@@ -92,10 +99,28 @@ def _lines(run: RunFolder) -> list[Line]:
     if not lines:
         raise RunError(f"run {run.path} has no rollouts: GRPO has not scored any completion yet")
     for number, line in enumerate(lines, 1):
-        missing = [key for key in NEEDED if not isinstance(line, dict) or key not in line]
-        if missing:
-            raise RunError(f"{run.path / ROLLOUTS} line {number} has no {', '.join(missing)}")
+        if fault := _fault(line):
+            raise RunError(f"{run.path / ROLLOUTS} line {number} {fault}")
     return lines
+
+
+def _fault(line: Any) -> str:
+    """What is wrong with a line, or ""."""
+    if not isinstance(line, dict):
+        return f"is {type(line).__name__}, not an object"
+    if missing := [key for key in NEEDED if key not in line]:
+        return f"has no {', '.join(missing)}"
+    for key in ("row", "step"):
+        if type(line[key]) is not int or line[key] < 0:
+            return f"has {key}={line[key]!r}, but it is a whole number, from 0"
+    if not isinstance(line["completion"], str):
+        return f"has completion={line['completion']!r}, which is not text"
+    parts = line["parts"]
+    if not isinstance(parts, dict) or not all(
+        isinstance(part, dict) and {"kind", "value"} <= part.keys() for part in parts.values()
+    ):
+        return "has parts that are not outcomes with kind and value"
+    return ""
 
 
 def _skipped(task: Task, lines: Sequence[Line]) -> set[str]:
@@ -124,7 +149,7 @@ def _pairs(
             now = {"sample": [sample.id, sample.gold], **_said(score)}
             before = {"answer": line["answer"], "total": line["total"], **_parts(line)}
             if "id" in line:
-                before["sample"] = [line["id"], line["gold"]]
+                before["sample"] = [line["id"], line.get("gold")]
             else:
                 del now["sample"]
             yield number, line, before, now
@@ -138,13 +163,14 @@ def _scores(batch: Sequence[Line], step: int, part: Slice, scorer: Scorer) -> li
             "the task's data is another now"
         )
     tokens = [line["tokens"] for line in batch if line.get("tokens") is not None]
-    return scorer.score(
-        [line["completion"] for line in batch],
-        [part[row] for row in rows],
-        step=step,
-        groups=rows,
-        tokens=tokens if len(tokens) == len(batch) else None,
-    )
+    with scorer.together():
+        return scorer.score(
+            [line["completion"] for line in batch],
+            [part[row] for row in rows],
+            step=step,
+            groups=rows,
+            tokens=tokens if len(tokens) == len(batch) else None,
+        )
 
 
 def _parts(line: Line) -> dict[str, Any]:

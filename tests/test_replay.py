@@ -129,6 +129,11 @@ def test_a_run_that_stored_no_lengths_is_compared_without_them(world):
     [
         (lambda line: {"row": 1}, "line 1 has no step, completion"),
         (lambda line: {**line, "row": 99}, "row 99 of split 'rl', which has 5"),
+        (lambda line: {**line, "row": -1}, "line 1 has row=-1, but it is a whole number"),
+        (lambda line: {**line, "step": "1"}, "line 1 has step='1', but it is a whole number"),
+        (lambda line: {**line, "completion": None}, "line 1 has completion=None, which is not"),
+        (lambda line: {**line, "parts": {"accuracy": 1}}, "line 1 has parts that are not"),
+        (lambda line: [line], "line 1 is list, not an object"),
     ],
 )
 def test_a_run_that_cannot_be_scored_says_why(world, change, said):
@@ -144,3 +149,17 @@ def test_a_run_without_rollouts_says_so(world, tmp_path):
     assert replay(run)[0] == 2
     assert "has no rollouts" in replay(run)[1]
     assert "is not a run folder" in CliRunner().invoke(cli.main, ["replay", "nowhere"]).output
+
+
+def test_rewards_that_fail_now_are_counted_with_the_first_cause(world):
+    def broken(x):
+        raise KeyError("gone")
+
+    world.change = lambda task: replace(task, rewards={**task.rewards, "accuracy": Term(broken)})
+    code, output = replay(world.run)
+
+    assert code == 1
+    assert "accuracy was 1.0, is 'error'" in output
+    assert "16 reward calls failed: --json prints all with their tracebacks; first: " in output
+    assert "reward 'accuracy' on rl sample rl-1: KeyError: 'gone' (" in output
+    assert len(json.loads(replay(world.run, "--json")[1])["failures"]) == 16

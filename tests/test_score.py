@@ -105,12 +105,20 @@ def test_settings_change_the_task():
         ({"gold": "5"}, "row 2 has no `completion`. It has gold"),
         ({"completion": "5", "golds": "5"}, "row 2 has no `gold` or `split`"),
         ({"completion": 5, "gold": "5"}, "row 2: `completion` is 5, but it must be text"),
-        ({"completion": "5", "gold": 5}, "row 2: `gold` is 5, but it must be text"),
+        ({"completion": "5", "gold": [5]}, r"row 2: `gold` is \[5\], but it must be text or a num"),
+        ({"completion": "5", "gold": True}, "row 2: `gold` is True, but it must be text or a num"),
+        ({"completion": "5", "gold": None}, "row 2 has no `gold` or `split`"),
+        ({"completion": None, "gold": "5"}, "row 2 has no `completion`. It has gold"),
+        ('{"completion": "5", "gold": NaN}\n', "row 2 is not JSON: NaN"),
+        ("[" * 50_000 + "\n", "row 2 is not JSON: it is nested too deeply"),
         ({"completion": "5", "gold": "five"}, "row 2: the parser cannot read the gold"),
         ({**RIGHT, "tokens": -1}, "row 2: `tokens` is -1"),
         ({**RIGHT, "tokens": 3}, "row 1 has no `tokens`, but others have"),
         ({"completion": "5", "split": "tset", "index": 0}, "row 2: .*Did you mean 'test'"),
-        ({"completion": "5", "split": "test", "index": 5}, "row 2: split 'test' has 5 samples"),
+        (
+            {"completion": "5", "split": "test", "index": 5},
+            "row 2: index 5 is out of range: .*0 to 4",
+        ),
         ({"completion": "5", "split": "test", "id": "x"}, "row 2: split 'test' has no sample 'x'"),
         ({"completion": "5", "split": "test"}, "row 2 names a split but no sample"),
     ],
@@ -134,3 +142,43 @@ def test_the_answers_that_an_evaluation_wrote_can_be_scored_as_they_are():
     row |= {"answer": "5", "refusal": None, "correct": True, "rewards": {"accuracy": 1.0}}
 
     assert score([row]).exit_code == 0
+
+
+def results(text, *, stdin=False):
+    Path("rows.jsonl").write_bytes(text.encode("utf-8", "surrogatepass"))
+    where = "-" if stdin else "rows.jsonl"
+    done = CliRunner().invoke(cli.main, ["score", "numbers", where, "--json"], input=text)
+    assert done.exit_code == 0, done.output
+    return [row["correct"] for row in json.loads(done.output)["rows"]]
+
+
+@pytest.mark.parametrize("stdin", [False, True])
+@pytest.mark.parametrize("form", ["lines", "crlf", "array", "pretty"])
+def test_rows_are_read_as_the_readers_of_data_read_them(form, stdin):
+    rows = [
+        {"completion": "5", "gold": 5, "tokens": None, "group": None, "id": None},
+        {"completion": "5", "gold": None, "split": "test", "index": 4, "question": None},
+        {"completion": "5 \u2028", "gold": "5"},
+    ]
+    text = {
+        "lines": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
+        "crlf": "\r\n\r\n".join(map(json.dumps, rows)),
+        "array": json.dumps(rows),
+        "pretty": json.dumps(rows, indent=2),
+    }[form]
+
+    assert results("\ufeff" + text, stdin=stdin) == [True, False, True]
+
+
+def test_a_failed_accuracy_is_not_a_wrong_answer(monkeypatch, fakes):
+    def numbers():
+        return replace(fakes.numbers(), rewards={"accuracy": Term(curious)})
+
+    points = [fakes.point("rftcore", builtin), fakes.point("good", fakes.tasks(numbers=numbers))]
+    installed = types.SimpleNamespace(entry_points=lambda group: points)
+    monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
+    done = score([RIGHT, {**RIGHT, "completion": "4"}], "--json")
+    rows = json.loads(done.output)["rows"]
+
+    assert done.exit_code == 1
+    assert [(row["correct"], row["answer"]) for row in rows] == [(False, "5"), (None, "4")]

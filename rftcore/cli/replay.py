@@ -44,6 +44,8 @@ def replay(ctx: click.Context, run: Path, as_json: bool) -> None:
 
 
 def _text(found: "Replay") -> Iterator[str]:
+    from rftcore.notes import failure_note
+
     yield f"{found.rollouts} rollouts, scored again"
     rows = [(name, str(n), str(found.changed[name])) for name, n in found.compared.items()]
     yield from table([("value", "compared", "changed"), *rows])
@@ -56,6 +58,9 @@ def _text(found: "Replay") -> Iterator[str]:
         yield f"{name}: {then or 'absent'} then, {now or 'absent'} now"
     if not found.versions:
         yield "plugins: the versions of then"
+    if found.failures:
+        kept_in = "--json prints all with their tracebacks"
+        yield failure_note(found.failures, kept_in, all_kept=True)
 
 
 def _line(change: "Change") -> str:
