@@ -471,8 +471,8 @@ def _explained(folder: Path, phase: str) -> Iterator[None]:
         if not (reason := storage_fault(error, folder)):
             raise
         raise RunError(
-            f"{phase} could not write to {folder}: {reason}. What was complete is kept: "
-            "once there is room, continue with --resume"
+            f"{phase} could not write to {folder}: {reason}. Complete checkpoints are kept; once "
+            f"that is solved, continue with: {processes.launcher()} train --resume {folder.parent}"
         ) from error
 
 
