@@ -5,6 +5,7 @@ Only the command line installs the handler; a library leaves signals alone.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.received = False
+        self._process = os.getpid()
         self._deferred = False
 
     @contextmanager
@@ -40,7 +42,14 @@ class StopRequest:
             raise Terminated
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
-        """Handle the signal. Raises `Terminated` unless deferred for the first time."""
+        """Handle the signal. Raises `Terminated` unless deferred for the first time.
+
+        A forked child has this handler too, and dies of the signal as if it had none.
+        """
+        if os.getpid() != self._process:
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+            return
         again, self.received = self.received, True
         if again or not self._deferred:
             raise Terminated

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -254,6 +255,12 @@ TORCHRUN = [
 ]
 
 
+def children(pid):
+    """All processes below `pid`."""
+    psutil = pytest.importorskip("psutil")
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
 class Process:
     """The command in a process of its own, or in two."""
 
@@ -267,15 +274,17 @@ class Process:
             start_new_session=True,
         )
 
-    def send(self, number, when):
-        """Send a signal to the process, as a batch system does, once `when()` is true."""
+    def send(self, number, when, *, all_of_it=False):
+        """Send a signal, to its children too if `all_of_it`, once `when()` is true."""
         while not when():
             assert self._process.poll() is None, self._process.communicate()[1]
             time.sleep(0.01)
         if number == signal.SIGKILL:
             os.killpg(self._process.pid, number)
         else:
-            self._process.send_signal(number)
+            for process in (self._process.pid, *(children(self._process.pid) if all_of_it else ())):
+                with suppress(ProcessLookupError):
+                    os.kill(process, number)
         return self
 
     def end(self):
@@ -305,6 +314,18 @@ def test_sigterm_finishes_the_step_and_saves_in_both_phases(whole, tmp_path):
     assert (code, f"continue with: rft train --resume {run}" in said) == (143, True)
     assert Process("train", "--resume", run).end()[0] == 0
     assert_same(run, whole("toy"))
+
+
+def test_sigterm_to_every_process_of_a_run_fails_no_reward(tmp_path):
+    run, other = tmp_path / "run", tmp_path / "other"
+    workers = ("scoring.isolate_all=true", "scoring.workers=1", "sft.max_steps=1")
+    assert start("toy", other, *workers) == 0
+    process = Process(*arguments("toy", run, *workers))
+    assert process.send(15, logged(run, "grpo"), all_of_it=True).end()[0] == 143
+    assert rft("train", "--resume", run) == 0
+
+    assert not (run / "failures.jsonl").exists() or not (run / "failures.jsonl").read_text()
+    assert_same(run, other)
 
 
 def test_two_processes_interrupted_and_killed_equal_two_that_were_not(tmp_path):

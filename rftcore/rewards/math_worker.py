@@ -24,7 +24,8 @@ _DIGITS, _CLOSE = 80, "1e-60"  # how exactly, and the relative difference that c
 
 def main() -> None:
     """Answer every line of the standard input."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's business
+    for request in (signal.SIGINT, signal.SIGTERM):  # the parent decides, and kills
+        signal.signal(request, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_PROF, START_S)  # `_reply` takes it back
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")

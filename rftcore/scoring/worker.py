@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ def serve(pipe: Connection, blueprint: Blueprint, timeout_s: float) -> None:
     """Say what cannot be made, then answer until the pipe closes."""
     if hasattr(os, "setpgid"):  # ended with all it has started, and not by a Ctrl-C
         os.setpgid(0, 0)
+    # A batch system sends SIGTERM to every process of a run. The run finishes its step and still
+    # needs this one, whose end would look like a failed reward.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     leave_with_parent()
     made, unmade = blueprint.rewards()
     pipe.send(unmade)

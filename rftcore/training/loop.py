@@ -416,6 +416,13 @@ def _fit(
     if checkpoint:
         _warn_of_processes(checkpoint)
         trainer.add_callback(Weights(checkpoint, trainer))
+    if trainer.args.save_only_model and processes.is_main():
+        print(
+            f"warning: {phase}.save_only_model leaves out what training continues from: "
+            "an interrupted phase will start over",
+            file=sys.stderr,
+            flush=True,
+        )
     before = checksums(policy.model)
     processes.wait()
     with job.stop.deferred(), _explained(folder, phase), without_key_warnings():
