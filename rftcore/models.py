@@ -323,10 +323,7 @@ def process(processor: Any, texts: Sequence[str], images: Sequence[Sequence[Any]
             add_special_tokens=False,  # the chat template has written them
         )
     except Exception as error:  # each family refuses in its own way
-        raise ModelError(
-            f"{type(processor).__name__} refuses a prompt: {_told(error)}. RFT_DEBUG=1 shows the "
-            "traceback."
-        ) from error
+        raise ModelError(f"{type(processor).__name__} refuses it: {_told(error)}") from error
 
 
 def _told(error: Exception) -> str:

@@ -97,10 +97,11 @@ class ProcessorCheck:
                 faults.append(
                     f"{len(over)} of {len(shown.prompts)} prompts of split {split} are longer than "
                     f"the {self.context.most} tokens that {self._source} reads: the longest, "
-                    f"{longest.origin}, takes {longest.tokens}, images included"
+                    f"{longest.origin}, takes {longest.tokens}, images included. Shorten these "
+                    "rows, or leave them out"
                 )
         if faults:
-            raise DataError("\n".join((*faults, "shorten these rows, or leave them out")))
+            raise DataError("\n".join(faults))
 
     def crowded(self, split: str, setting: str, tokens: int) -> Iterator[str]:
         """A warning if prompts of `split` leave no room for `tokens` more in the context."""
