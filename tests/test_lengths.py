@@ -72,6 +72,9 @@ def test_a_phase_that_is_left_out_has_no_limit(job, capsys):
     assert "warning" not in capsys.readouterr().err
 
 
+STEPS = ("sft.batch_size=2", "grpo.prompts_per_step=2")  # ten rows are enough for a step
+
+
 @pytest.fixture
 def job(tmp_path):
     """A job of nano's on ten samples of two lengths, nothing of it begun."""
@@ -91,7 +94,7 @@ def job(tmp_path):
     def make(*settings):
         prompt, rewards = (lambda s: Prompt(s.question)), {"accuracy": Term(lambda x: 0.0)}
         run = RunFolder.create(tmp_path / f"run-{len(settings)}", {})
-        overrides = ["task=t", "grpo.max_completion_length=300", *settings]
+        overrides = ["task=t", "grpo.max_completion_length=300", *STEPS, *settings]
         recipe = load_recipe(overrides=overrides)
         task = Task("t", Rows(), prompt, Integer(), rewards)
         return Job(task, recipe, rft_nano.WEIGHTS, run, None, print, progress=False)
