@@ -356,7 +356,7 @@ def test_tasks_show_says_all_about_a_task():
         "ood-big: 5",
         "exact, weight 1",
         "tags, weight 0.5",
-        "Integer(low=0, high=9)",
+        "Integer(low=0, high=9, forgiving=False)",
         "Say 0.",
     ):
         assert fact in shown
