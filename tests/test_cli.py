@@ -524,8 +524,10 @@ def measured(monkeypatch):
     """Stands in for the measurement; remembers what was measured."""
     seen = []
 
-    def measure(source, task, recipe, splits, prompt):
-        seen.append(types.SimpleNamespace(source=source, recipe=recipe, splits=splits))
+    def measure(source, task, recipe, splits, prompt, parser):
+        seen.append(
+            types.SimpleNamespace(source=source, recipe=recipe, splits=splits, parser=parser)
+        )
         said = [types.SimpleNamespace(record=lambda: {"gold": "5", "completion": "5, or fünf"})]
         score = SplitScore("", prompt, 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0)
         return Found([(replace(score, split=split), said) for split in splits])
@@ -543,6 +545,14 @@ def test_eval_measures_a_model_on_the_splits_asked_for(measured):
     assert measured[0].splits == ("val",)
     assert json.loads(Path("val.json").read_text())["model"].endswith("nano-folder")
     assert json.loads(Path("val.json").read_text())["scores"][0]["accuracy"] == 0.5
+
+
+def test_eval_reads_as_in_training_unless_asked_to_forgive(measured):
+    for given in ((), ("--parser", "forgiving")):
+        assert rft("eval", "nano", "--task", "numbers", "--split", "val", *given).exit_code == 0
+
+    assert [one.parser for one in measured] == ["strict", "forgiving"]
+    assert rft("eval", "nano", "--suite", "s", "--parser", "forgiving").exit_code == 2
 
 
 def test_eval_writes_answers_that_score_reads(measured):

@@ -182,3 +182,10 @@ def test_a_failed_accuracy_is_not_a_wrong_answer(monkeypatch, fakes):
 
     assert done.exit_code == 1
     assert [(row["correct"], row["answer"]) for row in rows] == [(False, "5"), (None, "4")]
+
+
+def test_a_zero_shot_row_is_read_forgivingly_if_asked():
+    rows = [{"completion": "**5**", "gold": "5"}]
+
+    assert "(refused)" in score(rows).output
+    assert "(refused)" not in score(rows, "--parser", "forgiving").output

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rftcore.types import SplitScore, Task
 
 SHARED = ("model", "seed", "scoring")  # of a run's recipe: what is not about its task
-OF_TASKS = ("task", "splits", "prompt")  # options that mean nothing to a suite
+OF_TASKS = ("task", "splits", "prompt", "parser")  # options that mean nothing to a suite
 
 
 @click.command("eval")
@@ -33,6 +33,13 @@ OF_TASKS = ("task", "splits", "prompt")  # options that mean nothing to a suite
     default="reason",
     show_default=True,
     help="Ask for reasoning as in training, or for the bare answer.",
+)
+@click.option(
+    "--parser",
+    type=click.Choice(["strict", "forgiving"]),
+    default="strict",
+    show_default=True,
+    help="How answers are read: as in training, or as in the zero-shot row of a run.",
 )
 @click.option("--suite", help="Measure on an offered suite instead of a task.")
 @click.option(
@@ -48,6 +55,7 @@ def evaluate(
     splits: tuple[str, ...],
     settings: tuple[str, ...],
     prompt: str,
+    parser: str,
     suite: str | None,
     limit: int | None,
     file: Path | None,
@@ -64,7 +72,7 @@ def evaluate(
     _refuse_mixture(suite, limit)
     paths = Paths(file, answers)
     if suite is None:
-        _evaluate_splits(run_or_model, task, splits, settings, prompt, paths)
+        _evaluate_splits(run_or_model, task, splits, settings, prompt, parser, paths)
     else:
         _evaluate_suite(run_or_model, suite, _suite_options(settings), limit, paths)
 
@@ -108,6 +116,7 @@ def _evaluate_splits(
     splits: Sequence[str],
     settings: Sequence[str],
     prompt: str,
+    parser: str,
     paths: Paths,
 ) -> None:
     from rftcore.config import check_splits, evaluated_splits, load_recipe, model_defaults
@@ -132,7 +141,7 @@ def _evaluate_splits(
         )
     trained = _policy(run_or_model)
     source = trained or catalogue.model(recipe.model)
-    found = _measure(source, chosen, recipe, measured, prompt)
+    found = _measure(source, chosen, recipe, measured, prompt, parser)
     _tell(found, recipe, str(source), str(trained or recipe.model), paths)
 
 
@@ -194,7 +203,12 @@ class Found:
 
 
 def _measure(
-    source: Path | str, task: "Task", recipe: "Recipe", splits: Sequence[str], prompt: str
+    source: Path | str,
+    task: "Task",
+    recipe: "Recipe",
+    splits: Sequence[str],
+    prompt: str,
+    parser: str,
 ) -> Found:
     from rftcore.evaluation import evaluate_split, prompt_of
     from rftcore.models import load
@@ -207,7 +221,7 @@ def _measure(
     def record(failure: Failure) -> None:
         failures.append({"split": at, **asdict(failure)})
 
-    with Scorer.of(task, recipe, record) as scorer:
+    with Scorer.of(task, recipe, record, forgiving=parser == "forgiving") as scorer:
         policy = load(source)
         for at in splits:
             found.append(

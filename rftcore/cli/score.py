@@ -26,6 +26,13 @@ WIDTH = 32  # characters of an answer in the table
 @click.argument("file")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
 @click.option("--step", type=click.IntRange(1), help="The optimiser step that rewards are told.")
+@click.option(
+    "--parser",
+    type=click.Choice(["strict", "forgiving"]),
+    default="strict",
+    show_default=True,
+    help="How answers are read: as in training, or as in the zero-shot row of a run.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.pass_context
 def score(
@@ -34,6 +41,7 @@ def score(
     file: str,
     settings: tuple[str, ...],
     step: int | None,
+    parser: str,
     as_json: bool,
 ) -> None:
     """Score the completions in FILE with the parser and the rewards of a task.
@@ -58,8 +66,12 @@ def score(
     rows = read_rows(_lines(file), name, made)
     tokens = lengths(rows, name)
     failures: list[Failure] = []
+    forgiving = parser == "forgiving"
+    budget = sys.maxsize
     with (
-        Scorer.of(made, recipe, failures.append, error_budget=sys.maxsize) as scorer,
+        Scorer.of(
+            made, recipe, failures.append, error_budget=budget, forgiving=forgiving
+        ) as scorer,
         scorer.together(),
     ):
         texts, samples = [row.completion for row in rows], [row.sample for row in rows]
