@@ -156,7 +156,7 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
         MANIFEST,
         {
             "data": dict(checked.fingerprints),
-            "shared_images": {shared.split: shared.samples for shared in checked.shared},
+            "shared_images": [asdict(shared) for shared in checked.shared],
             "prompt_hash": checked.prompt_hash,
             "prompt_example": job.task.prompt(parts[0][0]).text,
             "rows_with_images": {split: shown.images for split, shown in check.splits.items()},
@@ -698,7 +698,8 @@ def finish(job: Job) -> Summary:
     }
     notes = [note for phase in seconds for note in job.run.read_json(f"{phase}.json")["findings"]]
     gained, unknown = gains(job)
-    notes += [*unknown, *_score_notes(job)]
+    shared = job.run.read_json(MANIFEST).get("shared_images", [])
+    notes += [*unknown, *_score_notes(job), *(str(data.Shared(**found)) for found in shared)]
     summary = Summary(job.run.path, job.scores, gained, seconds, notes)
     scores = {stage: [asdict(s) for s in scores] for stage, scores in job.scores.items()}
     facts = {"gains": [asdict(g) for g in gained], "seconds": seconds, "notes": notes}
