@@ -24,6 +24,7 @@ WIDE_GRAY = ("I;16", "I;16L", "I;16B", "I;16N")  # modes of Pillow: 16 bits per 
 SCALED_GRAY = ("PNG", "PPM")  # formats whose 32-bit integer gray is 0 to 65535 in Pillow
 PAGES_APART = ("MPO", "PSD")  # formats whose further "frames" are previews or layers
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # TIFF tags, and a value
+PNG_METADATA = (b"eXIf", b"XML:com.adobe.xmp", b"Raw profile type")  # may hold an orientation
 DARK = 4096  # of 65536: a 16-bit image whose brightest pixel is below looks black
 
 
@@ -84,6 +85,8 @@ def size_of(data: bytes) -> tuple[int, int]:
         if opened.format == "TIFF":  # whether its size is turned depends on Pillow
             return decode(data).image.size
         width, height = opened.size
+        if opened.format == "PNG" and not any(mark in data for mark in PNG_METADATA):
+            return width, height  # where Pillow would decode all pixels to look for EXIF data
         return (height, width) if _orientation(opened) >= 5 else (width, height)
 
 

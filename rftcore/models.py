@@ -231,7 +231,7 @@ def placeholders(processor: Any) -> list[str]:
 def special_tokens(processor: Any) -> dict[int, str]:
     """Tokens that text must not spell, by id: all special ones but the one for unknown text."""
     tokenizer = getattr(processor, "tokenizer", processor)
-    added = tokenizer.added_tokens_decoder.items()
+    added = getattr(tokenizer, "added_tokens_decoder", {}).items()
     found = {number: str(token) for number, token in added if token.special}
     texts = tokenizer.all_special_tokens
     found |= dict(zip(tokenizer.convert_tokens_to_ids(texts), texts, strict=True))

@@ -163,7 +163,7 @@ def _with(prompt: Prompt, images: Sequence[PilImage]) -> Prompt:
 
 def _encoded(image: PilImage) -> Image:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
+    image.save(buffer, "PPM")  # fast, and exact for RGB
     return Image.from_bytes(buffer.getvalue())
 
 
