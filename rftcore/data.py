@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import Any
 
 from rftcore.bars import Bar
+from rftcore.datasets.records import half_character
 from rftcore.decoding import pixel_hash
 from rftcore.errors import DataError, RecipeError, RftError, SampleError, closest
 from rftcore.plugins.guard import describe
@@ -24,6 +26,7 @@ from rftcore.rewards.declare import gold_fault
 from rftcore.types import (
     TRAINING_SPLITS,
     Dataset,
+    Image,
     Parser,
     PreparedDataset,
     Prompt,
@@ -47,15 +50,16 @@ class Slice:
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < self.size:
             raise IndexError(index)
+        where = f"{type(self.dataset).__name__} failed at sample {index} of split {self.split!r}"
         try:
-            return self.dataset.sample(self.split, index)
+            sample = self.dataset.sample(self.split, index)
         except RftError:
             raise
         except Exception as error:
-            raise SampleError(
-                f"{type(self.dataset).__name__} failed at sample {index} of split "
-                f"{self.split!r}: {describe(error)}"
-            ) from error
+            raise SampleError(f"{where}: {describe(error)}") from error
+        if not isinstance(sample, Sample):
+            raise SampleError(f"{where}: it returned {sample!r:.60}, which is not an rft.Sample")
+        return sample
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(self.size))
@@ -63,7 +67,7 @@ class Slice:
     def prepare(self) -> None:
         """Make the images of all samples now, if the dataset knows how to."""
         if isinstance(self.dataset, PreparedDataset):
-            self.dataset.prepare(self.split, range(self.size))
+            _called(self.dataset, "prepare", self.split, range(self.size))
 
 
 def take(task: Task, split: str, limit: int | None = None) -> Slice:
@@ -72,16 +76,31 @@ def take(task: Task, split: str, limit: int | None = None) -> Slice:
     Raises: `DataError` if the split is unknown or empty.
     """
     dataset = dataset_of(task)
-    if split not in dataset.splits:
+    if split not in tuple(dataset.splits):
         raise DataError(
             f"task {task.name!r} has no split {split!r}.{closest(split, dataset.splits)} "
             f"It has: {', '.join(dataset.splits)}."
         )
-    size = dataset.size(split)
+    size = _called(dataset, "size", split)
+    if not hasattr(size, "__index__"):
+        name = f"{type(dataset).__name__}.size({split!r})"
+        raise DataError(f"{name} is {size!r:.60}: return a whole number")
+    size = operator.index(size)
     size = size if limit is None else min(limit, size)
     if size < 1:
         raise DataError(f"split {split!r} of task {task.name!r} has no samples to use")
     return Slice(dataset, split, size)
+
+
+def _called(dataset: Dataset, method: str, *args: object) -> Any:
+    """What a method of a dataset returns. Raises: DataError naming it if it fails."""
+    try:
+        return getattr(dataset, method)(*args)
+    except RftError:
+        raise
+    except Exception as error:
+        name = f"{type(dataset).__name__}.{method}"
+        raise DataError(f"{name} failed for split {args[0]!r}: {describe(error)}") from error
 
 
 def dataset_of(task: Task) -> Dataset:
@@ -198,13 +217,19 @@ def check_sample(
 
     `remark` is called with the kind and the text of what an image file leaves open.
     """
-    where = sample.origin or sample.id
-    gold = parser_of(task).gold(sample.gold)
+    where = f"{sample.origin or sample.id}"
+    if fault := _misfit(sample):
+        raise SampleError(f"{where}: {fault}")
+    try:
+        gold = parser_of(task).gold(sample.gold)
+    except Exception as error:
+        name = type(parser_of(task)).__name__
+        raise SampleError(f"{where}: {name}.gold failed: {describe(error)}") from error
     if not gold.ok:
         raise SampleError(f"{where}: the parser cannot read gold {sample.gold!r}: {gold.refusal}")
     for fault in unusable(task, gold.value):
         raise SampleError(f"{where}: gold {sample.gold!r}: {fault}")
-    if needs_cot and not sample.cot:
+    if needs_cot and not (sample.cot and sample.cot.strip()):
         raise SampleError(
             f"{where}: SFT needs a chain of thought, but `cot` is empty: write one, give the row "
             "another split, or train with --set sft.enabled=false"
@@ -221,6 +246,21 @@ def check_sample(
                 raise
             raise SampleError(f"{where}: {error}") from error
     return pixels
+
+
+def _misfit(sample: Sample) -> str:
+    """Which field of a sample is not what it is declared as, or cannot be written; else ""."""
+    for name in ("id", "question", "gold", "cot"):
+        text = getattr(sample, name)
+        if text is None and name == "cot":
+            continue
+        if not isinstance(text, str):
+            return f"its {name} is {text!r:.60} ({type(text).__name__}), not text"
+        if half := half_character(text):
+            return f"its {name} has half a character, {half}"
+    if not isinstance(sample.images, tuple) or not all(isinstance(i, Image) for i in sample.images):
+        return f"its images are {sample.images!r:.60}, not a tuple of rft.Image"
+    return ""
 
 
 def unusable(task: Task, gold: Any) -> Iterator[str]:

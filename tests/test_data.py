@@ -59,6 +59,14 @@ def checked(**splits):
         ({"cot": None}, "`cot` is empty"),
         ({"images": (Image.from_path("nowhere.png"),)}, "nowhere.png"),
         ({"images": (Image.from_bytes(b"not a picture"),)}, "image"),
+        ({"gold": 3}, "its gold is 3 (int), not text"),
+        ({"question": None}, "its question is None (NoneType), not text"),
+        ({"cot": ["one"]}, "its cot is ['one'] (list), not text"),
+        ({"cot": " "}, "`cot` is empty"),
+        ({"question": "how \ud83d?"}, "its question has half a character, \\ud83d"),
+        ({"gold": "3\ude00"}, "its gold has half a character"),
+        ({"images": ["a.png"]}, "its images are ['a.png'], not a tuple of rft.Image"),
+        ({"images": ("a.png",)}, "not a tuple of rft.Image"),
     ],
 )
 def test_a_bad_sample_is_named_with_its_row(change, said):
@@ -66,6 +74,49 @@ def test_a_bad_sample_is_named_with_its_row(change, said):
         checked(sft=[sample("6"), sample("7", **change)])
 
     assert said in str(error.value)
+
+
+def test_a_parser_that_fails_on_a_gold_is_named_with_the_row():
+    class Broken(parsers.Integer):
+        def gold(self, text):
+            raise KeyError(text)
+
+    made = replace(task(sft=[sample("7")]), parser=Broken())
+    with pytest.raises(SampleError, match=r"row 7: Broken\.gold failed: KeyError: '3'"):
+        data.check(made, [data.take(made, "sft")], progress=False)
+
+
+class Sized(Rows):
+    """A dataset whose methods return or raise what they are told."""
+
+    def __init__(self, size, sample=None):
+        super().__init__(rl=[sample])
+        self.told = size
+
+    def size(self, split):
+        if isinstance(self.told, Exception):
+            raise self.told
+        return self.told
+
+
+@pytest.mark.parametrize(
+    ("dataset", "said"),
+    [
+        (Sized(KeyError("x")), r"Sized\.size failed for split 'rl': KeyError: 'x'"),
+        (Sized(None), r"Sized\.size\('rl'\) is None: return a whole number"),
+        (Sized(2.0), r"is 2\.0: return a whole number"),
+        (Sized(0), "has no samples to use"),
+        (
+            Sized(1, {"question": "?"}),
+            r"sample 0 of split 'rl': it returned \{'question': '\?'\}",
+        ),
+        (Sized(1), "sample 0 of split 'rl': it returned None, which is not an rft.Sample"),
+    ],
+)
+def test_a_dataset_that_is_none_is_one_error(dataset, said):
+    made = replace(task(), dataset=dataset)
+    with pytest.raises(DataError, match=said):
+        data.check(made, [data.take(made, "rl")], progress=False)
 
 
 def test_a_training_sample_in_an_evaluation_split_is_refused():

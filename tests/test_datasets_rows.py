@@ -301,6 +301,22 @@ def test_the_data_check_reports_whatever_a_row_holds(reader, rows, place):
 COMMON = {"id", "image", "images", "question", "answer", "cot"}
 
 
+files = st.binary(max_size=60) | st.lists(
+    st.sampled_from([b"[", b"]", b"{", b"}", b'"', b":", b",", b"\n", b"1", b"\xff", b"\\ud800"])
+    | st.just(json.dumps(ROW).encode()),
+    max_size=12,
+).map(b"".join)
+
+
+@reader
+@given(content=files)
+def test_the_data_check_reports_whatever_a_file_holds(reader, content, place):
+    (place / "test.jsonl").write_bytes(content)
+    found = audit(READERS[reader](place), parsers.Integer(), prompt, progress=False).findings
+
+    assert all(finding.file == "test.jsonl" for finding in found)
+
+
 @given(rows_of_json)
 def test_both_readers_find_the_same_faults_in_a_row_of_common_fields(row):
     if isinstance(row, dict):

@@ -147,7 +147,7 @@ def _unfit(fields: dict[str, Any]) -> Iterator[Fault]:
     while stack:
         where, value, depth = stack.pop()
         if isinstance(value, str):
-            if not value.isascii() and (bad := _half(value)):
+            if not value.isascii() and (bad := half_character(value)):
                 yield Fault("wrong field", f"{where or 'a name'} has half a character, {bad}")
         elif isinstance(value, float):
             if not math.isfinite(value):
@@ -164,7 +164,7 @@ def _unfit(fields: dict[str, Any]) -> Iterator[Fault]:
             stack += [(where, item, depth + 1) for item in reversed(value)]
 
 
-def _half(text: str) -> str:
+def half_character(text: str) -> str:
     """The first half of a surrogate pair without its other half, escaped; else ""."""
     try:
         text.encode()
