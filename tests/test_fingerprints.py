@@ -238,6 +238,13 @@ def test_a_prompt_that_fails_names_the_row():
 # --- in a run ---------------------------------------------------------------------------
 
 
+@dataclass
+class Recipe:
+    """Which task a run trains."""
+
+    task: str
+
+
 class Folder:
     """A run's manifest."""
 
@@ -265,13 +272,22 @@ def test_a_run_whose_data_or_prompt_has_changed_does_not_go_on(change, found, mo
     folder.facts = {"data": dict(began.fingerprints), "prompt_hash": began.prompt_hash}
     monkeypatch.setattr(loop, "slices", lambda job: [data.take(job.task, "test")])
     monkeypatch.setattr(loop, "_checked", lambda job, parts: checked(job.task))
-    job = type("Job", (), {"task": change(made), "run": folder})()
+    job = type("Job", (), {"task": change(made), "run": folder, "recipe": Recipe("t")})()
 
     if found is None:
         loop._same_data(job)
         return
     with pytest.raises(RunError, match=rf"{found}.* has changed since runs/x began"):
         loop._same_data(job)
+
+
+def test_the_file_of_a_task_without_a_version_is_identified_by_its_content(tmp_path):
+    def known(content: str) -> str | None:
+        (tmp_path / "mine.py").write_text(content)
+        return loop._task_file(type("Job", (), {"recipe": Recipe(f"{tmp_path}/mine.py:task")}))
+
+    assert known("1") == known("1") != known("2")
+    assert loop._task_file(type("Job", (), {"recipe": Recipe("rft-x:counting")})) is None
 
 
 def test_a_sample_is_known_again_by_its_pixels_under_any_name(tmp_path):

@@ -8,6 +8,7 @@ complete checkpoint.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -158,6 +159,7 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
             "data": dict(checked.fingerprints),
             "shared_images": [asdict(shared) for shared in checked.shared],
             "prompt_hash": checked.prompt_hash,
+            "task_file": _task_file(job),
             "prompt_example": job.task.prompt(parts[0][0]).text,
             "rows_with_images": {split: shown.images for split, shown in check.splits.items()},
             "opens_think": _opens_think(job, check, parts[0][0]),
@@ -179,6 +181,9 @@ def _same_data(job: Job) -> None:
     Raises: RunError if samples, images or prompts are not those that the run began with.
     """
     began = job.run.read_json(MANIFEST)
+    if _task_file(job) != began.get("task_file"):
+        text = f"{job.recipe.task} has changed since {job.run.path} began"
+        print(f"warning: {text}: its rewards or parser may differ", file=sys.stderr, flush=True)
     now = _checked(job, slices(job))
     before, after = began.get("data", {}), dict(now.fingerprints)
     changed = [split for split in after if after[split] != before.get(split)]
@@ -189,6 +194,14 @@ def _same_data(job: Job) -> None:
         f"{what} has changed since {job.run.path} began, so the run cannot go on as it would "
         "have: restore what it was, or start a new run"
     )
+
+
+def _task_file(job: Job) -> str | None:
+    """The SHA-256 of the file of a task ./file.py:factory, which has no version; else None."""
+    path = Path(job.recipe.task.rpartition(":")[0])
+    if path.suffix != ".py" or not path.is_file():
+        return None
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _as_forked(job: Job, now: data.Checked) -> None:
