@@ -73,6 +73,11 @@ def tiff(samples, form, *, bits=None, photometric=1, extra=None):
     return head + entries + b"\0\0\0\0" + heap + data
 
 
+def named(value):
+    """The words of a parameter; its bytes have none that a person reads."""
+    return value if isinstance(value, str) else ""
+
+
 def gray(*values):
     return [[[v] * 3 for v in values]]
 
@@ -242,6 +247,7 @@ def animation(kind):
         (png(16, 0, [0, 900]), "dark image", "brightest pixel is 900"),
         (encoded(Pil.new("RGBA", (2, 2), (9, 9, 9, 0))), "nothing visible", "alpha is 0"),
     ],
+    ids=named,
 )
 def test_what_a_file_leaves_open_is_a_finding(data, kind, says):
     (found,) = decoding.decode(data).remarks
@@ -261,6 +267,7 @@ def test_what_a_file_leaves_open_is_a_finding(data, kind, says):
             Pil.new("RGB", (8, 8)), "MPO", save_all=True, append_images=[Pil.new("RGB", (8, 8))]
         ),
     ],
+    ids=named,
 )
 def test_an_ordinary_image_has_no_findings(data):
     assert list(decoding.decode(data).remarks) == []
@@ -291,6 +298,7 @@ def test_anything_but_bytes_is_refused_when_the_image_is_made(data):
         (b"", "the file is empty"),
         (b"words", "not an image in any format that Pillow reads"),
     ],
+    ids=named,
 )
 def test_a_file_that_is_no_image_is_named_for_what_it_seems_to_be(data, says):
     with pytest.raises(SampleError, match="not an image in any format that Pillow reads") as caught:
