@@ -93,17 +93,31 @@ def _parsed(part: dict[str, Any]) -> dict[str, Any] | None:
 def _expression(latex: str) -> Any:
     from latex2sympy2_extended import latex2sympy
     from latex2sympy2_extended.latex2sympy2 import ConversionConfig
-    from sympy import I, Symbol, nan, zoo
+    from sympy import nan, zoo
 
     # In LaTeX 1 1/2 is a product; notation has written mixed numbers out.
     config = ConversionConfig(interpret_as_mixed_fractions=False, lowercase_symbols=True)
     try:
         made = latex2sympy(latex, is_real=True, normalization_config=None, conversion_config=config)
-        if hasattr(made, "subs"):  # a matrix has it too; a list of nothing has not
-            made = made.subs(Symbol("i", real=True), I).doit()
+        made = _settled(made)
         return None if made in (None, nan, zoo) or made == [] else made
     except Exception:  # grammars and sympy raise almost anything for what is no expression
         return None
+
+
+def _settled(made: Any) -> Any:
+    """With i for the imaginary unit, and what can be computed computed; relations stay relations.
+
+    sympy would turn x = {1, 2} into False, and 1 = 1 and 2 = 2 both into True.
+    """
+    from sympy import And, I, Symbol
+    from sympy.core.relational import Relational
+
+    if isinstance(made, Relational):
+        return made.func(_settled(made.lhs), _settled(made.rhs), evaluate=False)
+    if isinstance(made, And) or not hasattr(made, "subs"):
+        return made
+    return made.subs(Symbol("i", real=True), I).doit()
 
 
 # --- comparing ---
@@ -170,7 +184,11 @@ def _in_any_order(gold: Sequence[Any], answer: Sequence[Any]) -> bool:
 
 def _several(parts: dict[str, Any], value: dict[str, Any]) -> bool:
     """Whether one expression stands for several values, as 1 plus or minus 2 does."""
+    from sympy.core.relational import Equality
+
     made: Any = value.get("made")
+    if isinstance(made, Equality) and made.lhs.is_Symbol:
+        made = made.rhs
     if not getattr(made, "is_FiniteSet", False) or "unit" in value:
         return False
     return _in_any_order(parts["parts"], [{"kind": "value", "made": one} for one in made])
@@ -339,8 +357,10 @@ def _same_relation(a: Any, b: Any) -> bool:
 
 
 def _same_sides(a: Any, b: Any) -> bool:
-    from sympy import simplify
+    from sympy import Expr, simplify
 
+    if not all(isinstance(side, Expr) for side in (a.lhs, a.rhs, b.lhs, b.rhs)):
+        return _equal(a.lhs, b.lhs) and _equal(a.rhs, b.rhs)
     left, right = a.lhs - a.rhs, b.lhs - b.rhs
     if right == 0 or left == 0 or left.free_symbols != right.free_symbols:
         return False

@@ -104,7 +104,7 @@ def plain(text: str) -> str:
     text = _SUPERSCRIPT.sub(lambda m: f"^{{{m[0].translate(_SUPERSCRIPTS)}}}", text)
     text = _SUBSCRIPT.sub(lambda m: f"_{{{m[0].translate(_SUBSCRIPTS)}}}", text)
     text = _VULGAR.sub(_vulgar, text.replace("µ", "μ")).translate(_TABLE)
-    text = unicodedata.normalize("NFKC", text).translate(_TABLE)
+    text = unicodedata.normalize("NFKC", text)
     text = "".join(map(_ascii_digit, text))
     return " ".join(text.split())
 
@@ -136,7 +136,8 @@ _SPACE = re.compile(r"\\(?:[,;: ]|q?quad(?![A-Za-z]))|~")
 _TEXT = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|it|sf)|mbox|operatorname\*?)\s*\{")
 _SUBSCRIPT_TEXT = re.compile(r"_\s*\{?\s*\\(?:text|mathrm)\s*\{\s*(\w*)\s*\}\s*\}?")
 _THOUSANDS = re.compile(
-    r"(?<![\d.,_])(\d{1,3})(?:(?:\\,\d{3})+|(?: \d{3})+|(?:\{,\}\d{3})+|(?:_\d{3})+)(?![\d,_{])"
+    r"(?<![\d.,_'])\d{1,3}(?:(?:\\,\d{3})+|(?: \d{3})+|(?:\{,\}\d{3})+|(?:_\d{3})+|(?:'\d{3})+)"
+    r"(?![\d,_{'])"
 )
 
 
@@ -160,6 +161,7 @@ def _bare(text: str) -> str:
 
 def _unstyled(text: str) -> str:
     """LaTeX without what only changes how it looks: sizes, spaces, upright letters."""
+    text = re.sub(r"\\varnothing(?![A-Za-z])|\\\{\s*\\\}", r"\\emptyset ", text)
     text = _THOUSANDS.sub(lambda m: re.sub(r"\D", "", m[0]), text)
     text = _SUBSCRIPT_TEXT.sub(r"_{\1}", _SPACE.sub(" ", _STYLE.sub(" ", text)))
     for mark, bracket in _ANGLES:
@@ -195,7 +197,12 @@ def _part(text: str, depth: int) -> Part:
         raise UnreadableError(f"more than {_DEEPEST} brackets in one another")
     if member := _MEMBER.match(text):
         return _part(text[member.end() :], depth + 1)
-    return _numbers_in_order(text) or _in_any_order(text, depth) or _bracketed(text, depth)
+    return (
+        _numbers_in_order(text)
+        or _compound(text)
+        or _in_any_order(text, depth)
+        or _bracketed(text, depth)
+    )
 
 
 def _numbers_in_order(text: str) -> Part | None:
@@ -336,7 +343,7 @@ _MIXED = re.compile(
 )
 _MONEY = re.compile(rf"([+-]?)\s*(?:US|CA|AU)?\\?([{CURRENCIES}])\s*(?=[\d.])")
 _AMOUNT = re.compile(r"(\d{1,30}(?:\.\d{1,30})?)\s*([^\W\d_]{1,12})")
-_COMPOUND = re.compile(rf"(?:{_AMOUNT.pattern}[\s,]*){{2,4}}")
+_COMPOUND = re.compile(rf"(?:{_AMOUNT.pattern}[\s,]*(?:and\s+)?){{2,4}}", re.IGNORECASE)
 _UNIT_START = re.compile(r"(?<![^\W\d_\\])(?:[^\W\d_]|[°%‰$€£¥₹₩¢])|\\[%$]")
 _ANGLE_FUNCTION = re.compile("sin|cos|tan|cot|sec|csc", re.IGNORECASE)
 _AFTER_VALUE = re.compile(r"[\d}.)!]\s*$|\\(?:pi|infty)\s*$|(?<![^\W\d_])[^\W\d_]\s+$")
@@ -349,8 +356,6 @@ def _leaf(text: str) -> Part:
         raise UnreadableError("it holds more than one expression")
     if text.count("$") > 1 or not any(char.isalnum() or char == "\\" for char in text):
         raise UnreadableError("there is no expression")
-    if compound := _compound(text):
-        return compound
     value, unit = _value_and_unit(text)
     if "$" in value:
         raise UnreadableError("it holds more than one expression")
@@ -371,13 +376,15 @@ def _leaf(text: str) -> Part:
 
 
 def _compound(text: str) -> Part | None:
-    """A value in several units of one kind, 1 h 30 min, as one in the last of them."""
+    """A value in smaller and smaller units of one kind, 1 h 30 min, as one in the last of them."""
     if not _COMPOUND.fullmatch(text):
         return None
     found = [(match[1], unit_of(match[2])) for match in _AMOUNT.finditer(text)]
     units = [unit for _, unit in found if unit is not None and not unit.needed]
     if len(units) < len(found) or len({tuple(sorted(unit.powers.items())) for unit in units}) > 1:
         return None
+    if not all(large.scale > small.scale for large, small in pairwise(units)):
+        return None  # 5 cm, 3 cm are two lengths
     last = units[-1]
     total = sum(
         (Fraction(number) * unit.scale / last.scale for number, unit in found if unit is not None),
@@ -532,6 +539,8 @@ def _latex(text: str) -> str:
     text = re.sub(rf"({_NUMBER})\s*°", r"(\\frac{\1\\pi}{180})", text)
     text = re.sub(r"(?<![\w.})])(\d+)\s*/\s*(\d+)(?![\d.,!])", r"(\\frac{\1}{\2})", text)
     text = _DIVIDED.sub(r"\1 \\cdot ", text)  # x/2y is (x/2)y, as in programs
+    text = re.sub(r"\)\s*(?=\()", r") \\cdot ", text)
+    text = re.sub(rf"(?<![\w.^_{{}}])({_NUMBER})\s*(?=\()", r"\1 \\cdot ", text)  # 3(4)
     text = text.replace("<=", r" \le ").replace(">=", r" \ge ").replace("!=", r" \ne ")
     text = re.sub(r"(?<!\\)\*", r" \\cdot ", text)
     text = re.sub(r"\\div(?![A-Za-z])", "/", text)

@@ -103,7 +103,12 @@ _WORDS = _by_name(
     *(("yard yd", _one(3) * _FOOT), ("mile mi", _one(5280) * _FOOT)),
     *(("pound lb", _POUND), ("ounce oz", _one(Fraction(1, 16)) * _POUND)),
     *(("gallon gal", _label("gallon")), ("acre", _label("acre")), ("ton", _label("ton"))),
-    *(("hectare", _one(10**4, m=2)), ("tonne", _one(1000, kg=1)), ("cc", _one("1e-6", m=3))),
+    *(
+        ("hectare", _one(10**4, m=2)),
+        ("tonne", _one(1000, kg=1)),
+        ("unit", _label("unit")),
+        ("cc", _one("1e-6", m=3)),
+    ),
     *(("kmh kph kmph", _one(1000, m=1) * _HOUR**-1), ("mph", _one(5280) * _FOOT * _HOUR**-1)),
     *(("newton", _N), ("joule", _J), ("watt", _W), ("volt", _W * _A**-1), ("ampere amp", _A)),
     *(("ohm", _W * _A**-2), ("hertz", _S**-1), ("pascal", _N * _M**-2), ("kelvin", _one(K=1))),
