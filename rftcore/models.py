@@ -20,6 +20,10 @@ from rftcore.errors import ModelError, RftError
 from rftcore.types import Prompt
 
 MODEL_PACKAGES = ("torchvision", "num2words")  # of the extra `models`: some processors need them
+NO_ADAPTERS = (
+    "rft trains whole weights; LoRA and other adapters are not supported yet. "
+    "Merge an adapter into its base with peft's merge_and_unload before you train or measure it"
+)
 VISION_PARTS = {
     "vision": ("vision_tower", "vision_model", "visual"),
     "projector": ("multi_modal_projector", "connector", "merger"),
@@ -190,8 +194,10 @@ class _Lengths(logging.Filter):
 
 
 def check_source(source: str | Path) -> None:
-    """Raise `ModelError` if `source` is a folder path that holds no model."""
+    """Raise `ModelError` if `source` is a folder path that holds no model, or an adapter."""
     path = Path(source)
+    if (path / "adapter_config.json").is_file():
+        raise ModelError(f"model folder {str(source)!r} is an adapter. {NO_ADAPTERS}")
     looks_local = path.is_absolute() or str(source).startswith((".", "~")) or path.exists()
     if looks_local and not (path / "config.json").is_file():
         raise ModelError(f"model folder {str(source)!r} has no config.json")

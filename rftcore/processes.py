@@ -13,17 +13,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from rftcore.errors import RunError
+
 Item = TypeVar("Item")
 
 
 def rank() -> int:
     """This process's number, from 0 to `world_size() - 1`."""
-    return int(os.environ.get("RANK", "0"))
+    return _number("RANK", 0, at_least=0)
 
 
 def world_size() -> int:
     """How many processes run together."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return _number("WORLD_SIZE", 1, at_least=1)
+
+
+def _number(name: str, default: int, at_least: int) -> int:
+    """An environment variable that torchrun sets. Raises `RunError` if it is no such number."""
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal() or int(text) < at_least:
+        raise RunError(
+            f"environment variable {name}={text!r}: torchrun sets it to a number from {at_least}; "
+            f"unset it to run one process"
+        )
+    return int(text)
 
 
 def is_main() -> bool:

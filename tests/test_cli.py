@@ -262,6 +262,60 @@ def test_a_start_that_fails_leaves_its_folder_free(after, kept, training):
     assert Path("out").exists() == kept
 
 
+def test_a_fault_in_a_tasks_options_is_found_before_a_model_is_made(world, fakes, training):
+    made = []
+    world("maker", fakes.plugin(rft_models={"slow": lambda: made.append(1) or "."}))
+    done = rft("train", "--task", "numbers", "--model", "slow", "--set", "task_options.lwo=4")
+
+    assert "Did you mean 'low'" in done.stderr
+    assert made == []
+
+
+LOCATED = """
+import rftcore as rft
+from pathlib import Path
+
+class One:
+    splits = ("sft", "rl", "val")
+
+    def size(self, split):
+        return 1
+
+    def sample(self, split, index):
+        return rft.Sample(split, "?", "1", cot="One.")
+
+def count(data: str = "", file: Path = Path(), unit: str = ""):
+    rewards = {"accuracy": rft.Term(rft.rewards.exact)}
+    return rft.Task("count", One(), lambda s: rft.Prompt("?"), rft.parsers.Integer(0, 9), rewards)
+"""
+
+
+def test_what_a_run_is_made_of_is_found_from_any_folder(training, monkeypatch, tmp_path):
+    Path("tasks").mkdir()
+    Path("tasks/own.py").write_text(LOCATED)
+    Path("kg").mkdir()
+    Path("data.jsonl").write_text("")
+    options = ("data=./data.jsonl", "file=kg", "unit=kg")
+    rft(
+        *("train", "--task", "tasks/own.py:count", "--model", "nano-folder", "--out", "out"),
+        *(f"--set=task_options.{option}" for option in options),
+    )
+    training.job = None
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    done = rft("train", "--resume", "../out", "--model", "../nano-folder")
+
+    assert done.exit_code == 0, done.stderr
+    recipe = training.job.recipe
+    assert recipe.task == f"{tmp_path / 'tasks/own.py'}:count"
+    assert recipe.model == str(tmp_path / "nano-folder") == str(training.job.model)
+    assert recipe.task_options == {
+        "data": str(tmp_path / "data.jsonl"),
+        "file": str(tmp_path / "kg"),
+        "unit": "kg",  # a word, although a folder has that name
+    }
+
+
 def test_any_exception_before_a_phase_has_ended_leaves_the_folder_free(training):
     training.fails_with = ZeroDivisionError()
     done = rft("train", "--task", "numbers", "--out", "out")

@@ -14,7 +14,8 @@ import rftcore
 ROOT = Path(rftcore.__file__).parent
 # A module may import from the rows above its own; a folder is one module.
 ROWS = (
-    ("cache", "deadlines", "decoding", "errors", "intervals", "jsontext", "processes", "signals"),
+    ("errors",),
+    ("cache", "deadlines", "decoding", "intervals", "jsontext", "processes", "signals"),
     ("types",),
     ("bars", "config", "hookspecs", "markup", "spelling"),
     ("pictures", "plugins"),

@@ -277,3 +277,11 @@ def test_a_tokenizer_that_adds_tokens_of_its_own_is_a_fault(tmp_path):
     processor.save_pretrained(folder)
 
     assert ["not the same tokens" in fault for fault in faults(folder)] == [True]
+
+
+def test_an_adapter_is_refused_with_what_to_do_whether_or_not_a_model_is_beside_it(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    for name in ("adapter_model.safetensors", "config.json"):
+        (tmp_path / name).write_text("{}")
+        with pytest.raises(ModelError, match=r"is an adapter\. .* merge_and_unload"):
+            models.check_source(tmp_path)

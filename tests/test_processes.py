@@ -85,3 +85,12 @@ time.sleep(60)
 
     assert done.stdout == ""  # read to its end, which comes when the worker is gone
     assert done.returncode == -9
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("RANK", "x"), ("RANK", "-1"), ("WORLD_SIZE", "0"), ("WORLD_SIZE", "")]
+)
+def test_a_number_of_processes_that_is_none_is_refused_by_name(name, text, monkeypatch):
+    monkeypatch.setenv(name, text)
+    with pytest.raises(RunError, match=f"environment variable {name}={text!r}"):
+        processes.rank() if name == "RANK" else processes.world_size()

@@ -10,8 +10,9 @@ import pytest
 
 from rftcore.config import load_recipe
 from rftcore.errors import RecipeError, TrainerError
+from rftcore.models import NO_ADAPTERS
 from rftcore.training import dry_run, fields, steps
-from rftcore.training.allowed import CHOICES, DERIVED, NO_ADAPTERS, RULES, UNSUPPORTED
+from rftcore.training.allowed import CHOICES, DERIVED, RULES, UNSUPPORTED
 
 # TRL passes on names that transformers has renamed; a run leaves that out too
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
@@ -312,6 +313,12 @@ def test_a_phase_without_a_step_is_refused_with_the_setting_to_change(settings, 
 
     assert says in str(caught.value)
     assert "would take no step" in str(caught.value)
+
+
+def test_more_samples_than_a_split_has_are_reported(capsys):
+    fields.check_steps(recipe("sft.samples=50"), {"sft": 40})
+
+    assert "sft.samples = 50 (--set sft.samples): split sft has 40" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

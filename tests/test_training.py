@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from rftcore.config import load_recipe, model_defaults
-from rftcore.errors import RecipeError
+from rftcore.errors import RecipeError, RunError
+from rftcore.runs import RunFolder
 from rftcore.scoring import Outcome, Score
 from rftcore.training.checkpoints import pass_on_defaults
 from rftcore.training.fields import check_fields, grpo_config, sft_config, shapes
@@ -16,7 +17,7 @@ from rftcore.training.grpo import (
     completion_text,
     reward_function,
 )
-from rftcore.training.loop import kept
+from rftcore.training.loop import kept, latest
 from rftcore.types import Parsed, Sample
 
 
@@ -194,3 +195,10 @@ def test_trl_says_how_many_tokens_a_completion_has():
 
     source = inspect.getsource(GRPOTrainer._calculate_rewards)
     assert "completion_ids=completion_ids_list, **reward_kwargs" in source
+
+
+def test_a_policy_that_is_gone_is_named_with_its_run_and_phase(tmp_path):
+    run = RunFolder.create(tmp_path / "run", {})
+    run.mark_done("sft")
+    with pytest.raises(RunError, match=r"run .*run: phase sft is finished, but its policy is not"):
+        latest(SimpleNamespace(run=run, model="nano"))

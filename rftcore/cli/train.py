@@ -41,6 +41,7 @@ SMOKE: dict[str, Any] = {
     "evaluation": {"max_new_tokens": 16},
 }
 SMOKE_SAMPLES = 8  # evaluated per split
+TASK_SETTINGS = ("task", "task_options", "dataset", "rewards")  # that a task is made of
 
 
 @click.command()
@@ -117,20 +118,27 @@ class Request:
     smoke: bool
 
     def plan(self, catalogue: "Catalogue") -> Plan:
-        """Resolve it in steps: the recipe names a model and a task, which may bring defaults."""
-        from rftcore.config import check_splits, evaluated_splits, model_defaults
+        """Resolve it in steps: the recipe names a model and a task, which may bring defaults.
 
-        model = catalogue.model(self.named().model)
+        The task comes first: a fault in its options is found before a model is made.
+        """
+        from rftcore.config import check_splits, differences, evaluated_splits, model_defaults
+
+        first = self.named()
+        task = catalogue.task_of(first)
+        model = catalogue.model(first.model)
         defaults = model_defaults(model)
         named = self.named(defaults)
-        task = catalogue.task_of(named)
+        if any(name.partition(".")[0] in TASK_SETTINGS for name in differences(first, named)):
+            task = catalogue.task_of(named)
         defaults.append(catalogue.defaults_of(named.task, task))
         recipe = self.recipe(defaults)
         splits = _splits(task)
         check_splits(recipe, splits)
         if self.smoke:
             recipe = self.recipe(defaults, evaluated_splits(recipe, splits))
-        return Plan(recipe, task, model)
+        recipe = catalogue.located(recipe)
+        return Plan(recipe, task, catalogue.model(recipe.model))
 
     def named(self, defaults: "Sequence[Layer]" = ()) -> "Recipe":
         """The recipe before all defaults are known: good for the names in it.
@@ -196,7 +204,7 @@ def _fork(
 
     parent = RunFolder.open(folder)
     own = (str(parent.path / RECIPE), read_recipe_file(parent.path / RECIPE))
-    recipe = request.recipe([own])
+    recipe = catalogue.located(request.recipe([own]))
     fork = Fork(parent, load_recipe(own), recipe)
     plan = Plan(recipe, catalogue.task_of(recipe), catalogue.model(recipe.model))
     check_splits(recipe, _splits(plan.task))
@@ -219,7 +227,8 @@ def _resume(
     run = RunFolder.resume(folder) if is_main() else Follower.follow(folder)
     own = (str(run.path / RECIPE), read_recipe_file(run.path / RECIPE))
     recipe = load_recipe(own)
-    changed = differences(recipe, load_recipe(own, *options, overrides=settings))
+    asked = catalogue.located(load_recipe(own, *options, overrides=settings))
+    changed = differences(catalogue.located(recipe), asked)
     if changed:
         raise RecipeError(
             f"--resume cannot change {', '.join(changed)}: {folder} began with other values. "

@@ -18,6 +18,7 @@ from rftcore.plugins.components import checked_options, misfit, task_fault
 from rftcore.plugins.files import from_file
 from rftcore.plugins.guard import guard
 from rftcore.plugins.loading import Loaded, canonical
+from rftcore.plugins.located import absolute, located, takes_path, task_name
 from rftcore.plugins.offers import KINDS, OWNERS, Failure, Offer, Plugin, Row
 from rftcore.plugins.tasks import dataset_of, resolved
 from rftcore.types import Task
@@ -196,6 +197,24 @@ class Catalogue:
         if not folder.is_dir():
             raise PluginError(f"{self.find('model', name)}: there is no folder {folder}")
         return folder
+
+    def located(self, recipe: "Recipe") -> "Recipe":
+        """The recipe with absolute paths, so that it holds from any working directory."""
+        offered = any(offer.name == recipe.model for offer in self.offers("model"))
+        is_path = takes_path(self.find("task", recipe.task))
+        rewards = {
+            name: one.model_copy(update={"options": located(one.options)})
+            for name, one in recipe.rewards.items()
+        }
+        return recipe.model_copy(
+            update={
+                "task": task_name(recipe.task),
+                "model": recipe.model if offered else absolute(recipe.model),
+                "task_options": located(recipe.task_options, is_path),
+                "dataset": located(recipe.dataset, lambda at: at == ("path",)),
+                "rewards": rewards,
+            }
+        )
 
     # --- inside ---
 

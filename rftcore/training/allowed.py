@@ -88,10 +88,6 @@ ADAPTER = frozenset(
         *("load_in_4bit", "load_in_8bit", "quantization_config"),
     )
 )
-NO_ADAPTERS = (
-    "rft trains whole weights; LoRA and other adapters are not supported yet. "
-    "Merge an adapter into its base with peft's merge_and_unload before you train or measure it"
-)
 
 
 def is_adapter_setting(name: str) -> bool:

@@ -19,11 +19,11 @@ from typing import Any
 
 from rftcore.config import GrpoRecipe, Recipe, SftRecipe, fault, report, settings_faults
 from rftcore.errors import RecipeError, TrainerError, one_line
+from rftcore.models import NO_ADAPTERS
 from rftcore.processes import is_main, world_size
 from rftcore.training import dry_run, steps
 from rftcore.training.allowed import (
     DERIVED,
-    NO_ADAPTERS,
     OFF,
     UNSUPPORTED,
     annotation,
@@ -64,6 +64,14 @@ def check_steps(recipe: Recipe, rows: Mapping[str, int]) -> None:
     if found := list(filter(None, faults)):
         raise RecipeError(report(found))
     for phase in rows if is_main() else ():
+        asked = getattr(recipe, phase).samples or 0
+        if asked > rows[phase]:
+            what = f"{phase}.samples = {asked} ({recipe.origin(phase, 'samples')})"
+            print(
+                f"note: {what}: split {steps.SPLITS[phase]} has {rows[phase]}, and all are used",
+                file=sys.stderr,
+                flush=True,
+            )
         if (note := steps.left_out(phase, configs[phase], rows[phase])) is not None:
             print(f"note: {note}", file=sys.stderr, flush=True)
 

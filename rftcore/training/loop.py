@@ -297,8 +297,19 @@ def latest(job: Job) -> str | Path:
     """Where the newest finished policy is: after GRPO, after SFT, or the base model."""
     for phase in ("grpo", "sft"):
         if job.run.done(phase):
-            return job.run.path / phase / "model"
+            return _policy_of(job, phase)
     return job.model
+
+
+def _policy_of(job: Job, phase: str) -> Path:
+    """Where the policy of a finished phase is. Raises `RunError` if it is gone."""
+    folder = job.run.path / phase / "model"
+    if not (folder / "config.json").is_file():
+        raise RunError(
+            f"run {job.run.path}: phase {phase} is finished, but its policy is not in {folder}: "
+            "restore that folder, or start a new run"
+        )
+    return folder
 
 
 def check_vision(job: Job) -> None:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,13 +154,29 @@ def save(model: Any, processor: Any, folder: Path) -> None:
             for key, value in model.state_dict().items()
             if key != "lm_head.weight"  # tied to the embedding
         }
-        model.save_pretrained(name, state_dict=half)
+        with _no_bar():
+            model.save_pretrained(name, state_dict=half)
         processor.save_pretrained(name)
         if not (folder / "rft.yaml").exists():
             Path(name, "rft.yaml").write_text(RFT_DEFAULTS)
         for file in sorted(Path(name).iterdir()):
             shutil.copyfile(file, folder / (file.name + ".part"))
             (folder / (file.name + ".part")).replace(folder / file.name)
+
+
+@contextmanager
+def _no_bar() -> Iterator[None]:
+    """Without transformers' bar, which would be the first line of a `--smoke` run."""
+    from transformers.utils import logging
+
+    log: Any = logging  # untyped in transformers
+    shown = log.is_progress_bar_enabled()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            log.enable_progress_bar()
 
 
 def build_untrained(folder: Path, seed: int = 0) -> Path:

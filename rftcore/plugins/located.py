@@ -1,0 +1,61 @@
+"""A recipe whose paths hold from any working directory.
+
+A run is continued, forked and measured later, from wherever the user then is.
+So what a recipe writes relative to the folder it was started in is made
+absolute when the run starts: a model's folder, a task's file, the data.
+"""
+
+import os
+import re
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rftcore.plugins.offers import Offer
+
+MARKS = (".", "~")  # a text that begins so, or has a separator, may be a path
+
+
+def located(
+    value: Any, is_path: Callable[[tuple[str, ...]], bool] = lambda at: False, at: Any = ()
+) -> Any:
+    """`value` with absolute paths for those of something that exists.
+
+    A text counts as a path if it looks like one, or if `is_path` says so of its place.
+    """
+    if isinstance(value, Mapping):
+        return {key: located(one, is_path, (*at, key)) for key, one in value.items()}
+    if isinstance(value, list):
+        return [located(one, is_path, at) for one in value]
+    if not isinstance(value, str) or not value:
+        return value
+    if is_path(at) or value.startswith(MARKS) or os.sep in value:
+        return absolute(value)
+    return value
+
+
+def absolute(text: str) -> str:
+    """The absolute path of a file or folder, or the text as it is if there is none."""
+    path = Path(text).expanduser()
+    try:
+        return str(path.absolute()) if path.exists() else text
+    except (OSError, ValueError):  # too long, or with a null byte: no path
+        return text
+
+
+def task_name(name: str) -> str:
+    """`./file.py:factory` with the file's absolute path; any other name as it is."""
+    file, colon, factory = name.partition(":")
+    return f"{absolute(file)}{colon}{factory}" if re.search(r"\.py$", file) else name
+
+
+def takes_path(offer: Offer) -> Callable[[tuple[str, ...]], bool]:
+    """Whether an option of a factory is declared as a path."""
+
+    def is_path(at: tuple[str, ...]) -> bool:
+        parameter = offer.options.get(at[0]) if len(at) == 1 else None
+        declared = None if parameter is None else parameter.annotation
+        return declared is Path or Path in typing.get_args(declared)
+
+    return is_path
