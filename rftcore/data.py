@@ -263,6 +263,14 @@ def _misfit(sample: Sample) -> str:
     return ""
 
 
+def fingerprint(part: Slice) -> str:
+    """What `check` finds for a slice of sound samples: the hash of all that they are."""
+    digest = hashlib.sha256()
+    for sample in part:
+        digest.update(content(sample))
+    return digest.hexdigest()
+
+
 def unusable(task: Task, gold: Any) -> Iterator[str]:
     """Why rewards of the task cannot use a parsed gold, one text per reward."""
     for name, term in task.rewards.items():

@@ -80,8 +80,11 @@ def _shares(found: Sequence[Measured], field: str) -> str:
 
 
 def _places(found: Sequence[Measured]) -> str:
-    """The rows and splits of the table: "zero-shot: val, test; after SFT: val"."""
+    """The rows and splits of the table: "zero-shot, after SFT: val, test; after GRPO: val"."""
     splits: dict[str, list[str]] = {}
     for each in found:
         splits.setdefault(each.row, []).append(each.score.split)
-    return "; ".join(f"{row}: {', '.join(names)}" for row, names in splits.items())
+    rows: dict[str, list[str]] = {}
+    for row, names in splits.items():
+        rows.setdefault(", ".join(names), []).append(row)
+    return "; ".join(f"{', '.join(alike)}: {names}" for names, alike in rows.items())

@@ -17,8 +17,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
@@ -179,15 +179,23 @@ class RunFolder:
     # --- whole files ---
 
     def write_text(self, name: str, text: str) -> Path:
-        """Write a file, atomically; `name` may have folders in it."""
+        """Write a file, atomically; `name` may have folders in it.
+
+        Raises `RunError` if it cannot be written: then the old file is as it was.
+        """
         target = self.path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
         half = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        with half.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(target)
+        with _writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with half.open("w", encoding="utf-8", errors="backslashreplace") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                half.replace(target)
+            except OSError:
+                half.unlink(missing_ok=True)
+                raise
         return target
 
     def read_text(self, name: str) -> str:
@@ -199,6 +207,8 @@ class RunFolder:
             raise RunError(f"run {self.path} has no {name}: has that phase run?") from error
         except UnicodeDecodeError as error:
             raise RunError(f"{path} is damaged ({error}): start the run again") from error
+        except OSError as error:
+            raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
 
     def write_json(self, name: str, value: object) -> Path:
         """Write a JSON file, atomically."""
@@ -222,22 +232,27 @@ class RunFolder:
     def append_jsonl(self, name: str, value: object, *, most_bytes: int | None = None) -> None:
         """Add one line; first drop a line that a kill has torn.
 
-        A file that is larger than `most_bytes` already stays as it is.
+        A file that is larger than `most_bytes` already stays as it is. Raises `RunError` if it
+        cannot be written.
         """
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as file:
-            _drop_torn_line(file)
-            if most_bytes is not None and file.seek(0, os.SEEK_END) > most_bytes:
-                return
-            file.write(jsontext.line(value).encode())
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a+b") as file:
+                _drop_torn_line(file)
+                if most_bytes is not None and file.seek(0, os.SEEK_END) > most_bytes:
+                    return
+                file.write(jsontext.line(value).encode())
 
     def read_jsonl(self, name: str) -> list[Any]:
         """All whole lines; [] if there is no such file. Raises `RunError` for a damaged one."""
         path = self.path / name
         if not path.exists():
             return []
-        *lines, _torn = path.read_bytes().split(b"\n")
+        try:
+            *lines, _torn = path.read_bytes().split(b"\n")
+        except OSError as error:
+            raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
         values = []
         for number, line in enumerate(lines, 1):
             try:
@@ -289,6 +304,18 @@ class Follower(RunFolder):
 
     def append_jsonl(self, name: str, value: object, *, most_bytes: int | None = None) -> None:
         """Write nothing: the main process does."""
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn what a full or lost disk makes of a writer into a `RunError`."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{path} cannot be written: {error.strerror or error}. What was complete is kept: "
+            "once it can be, continue with --resume"
+        ) from error
 
 
 def storage_fault(error: BaseException, folder: Path) -> str:

@@ -21,6 +21,7 @@ from rftcore.data import content
 from rftcore.errors import PluginError, RftError
 from rftcore.intervals import wilson
 from rftcore.models import Policy, generate
+from rftcore.plugins.guard import describe
 from rftcore.types import SUITE_RESERVED, Measure, MeasureScore, Sample, Suite, SuiteScore
 
 Parts = tuple[int, int]  # of one answer: how many are right, how many there are
@@ -187,6 +188,4 @@ def _telling(suite: Suite, what: str) -> Iterator[None]:
     except RftError:
         raise
     except Exception as error:
-        raise PluginError(
-            f"suite {suite.name!r}: {what} failed: {type(error).__name__}: {error}"
-        ) from error
+        raise PluginError(f"suite {suite.name!r}: {what} failed: {describe(error)}") from error

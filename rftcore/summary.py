@@ -94,11 +94,16 @@ def _row(splits: Iterable[str], found: Mapping[str, str]) -> list[str]:
 
 
 def row_name(stage: str, scores: Sequence[SplitScore]) -> str:
-    """The stage, with how it was asked and read where that is not as in training."""
+    """The name of a stage's row, with how it was asked and read if not as in training."""
+    return asked_as(STAGES.get(stage, stage), scores)
+
+
+def asked_as(name: str, scores: Sequence[SplitScore]) -> str:
+    """The name of a row, with how it was asked and read if not as in training."""
     asked = [f"{score.prompt} prompt" for score in scores if score.prompt != "reason"]
     read = [f"{score.parser} parser" for score in scores if score.parser != "strict"]
     unlike = ", ".join(dict.fromkeys(asked + read))
-    return STAGES.get(stage, stage) + (f" ({unlike})" if unlike else "")
+    return f"{name} ({unlike})" if unlike else name
 
 
 def _cell(score: SplitScore, size: int) -> str:

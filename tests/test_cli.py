@@ -671,6 +671,33 @@ def test_eval_ends_with_the_failures_and_says_where_they_are(measured, monkeypat
     assert json.loads(Path("val.json").read_text())["failures"] == [failure]
 
 
+@pytest.mark.parametrize(
+    ("more", "changed"),
+    [
+        ((), True),
+        (("--set", "evaluation.samples.val=3"), False),
+        (("--task", "good:numbers"), False),
+    ],
+)
+def test_eval_of_a_run_whose_data_changed_is_not_compared(more, changed, training, monkeypatch):
+    rft("train", "--task", "numbers", "--out", "out")
+    manifest = json.loads(Path("out/manifest.json").read_text())
+    data = {"val": "as it was", "test": "as it is"}
+    Path("out/manifest.json").write_text(json.dumps({**manifest, "data": data}))
+    found = Found([], data={"val": "as it is", "test": "as it is", "ood-big": "new"})
+    monkeypatch.setattr("rftcore.cli.evaluate._measure", lambda *_: found)
+    done = rft("eval", "out", *more)
+
+    note = "note: the data of val is not what the run began with"
+    assert (note in done.output) == changed, done.output
+
+
+def test_eval_names_how_a_model_was_asked(measured):
+    done = rft("eval", "nano", "--task", "numbers", "--split", "val", "--prompt", "direct")
+
+    assert "nano (direct prompt)  50.0" in done.output
+
+
 def test_eval_without_a_split_to_measure_on_is_refused(training, measured):
     rft("train", "--task", "numbers", "--set", "evaluation.splits=[]", "--out", "out")
     done = rft("eval", "out")

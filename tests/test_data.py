@@ -173,3 +173,12 @@ def test_what_image_files_leave_open_is_one_line_per_kind_with_its_first_row():
     assert len(found) == 1
     assert found[0].startswith("several frames in 2 images, the first in rows.jsonl row red: 2 fr")
     assert checked(sft=[sample("a")]).remarks == []
+
+
+def test_a_splits_fingerprint_is_that_of_the_check():
+    made = task(val=[sample("1"), sample("2", meta={"a": 1})])
+
+    assert (
+        data.fingerprint(data.take(made, "val"))
+        == checked(val=[sample("1"), sample("2", meta={"a": 1})]).fingerprints["val"]
+    )

@@ -66,7 +66,7 @@ def test_two_processes_share_one_run_and_one_evaluation(tmp_path):
     )
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("after GRPO") == 1
+    assert done.stdout.count("SFT to GRPO") == 1
     answered = [json.loads(s) for s in (out / "evaluation/grpo-val.jsonl").read_text().splitlines()]
     assert len({answer["id"] for answer in answered}) == len(answered) == 8
 

@@ -106,6 +106,14 @@ def test_a_phase_in_which_nothing_was_learned_says_why_and_what_to_set(idle, fou
     assert findings("grpo", [{**LEARNS, **idle}, LEARNS, closing]) == []
 
 
+@pytest.mark.parametrize("unknown", [math.nan, None])  # as TRL logs it, as the file holds it
+def test_a_phase_in_which_every_reward_failed_names_that(unknown):
+    line = {**LEARNS, "reward": unknown, "grad_norm": 0.0}
+
+    assert "because its rewards failed" in str(findings("grpo", [line, line]))
+    assert "the gradient was zero" in str(findings("grpo", [line, {**line, "reward": 0.0}]))
+
+
 def test_a_phase_without_lines_has_no_findings():
     assert findings("sft", []) == findings("sft", [{"train_loss": 1.0}]) == []
 

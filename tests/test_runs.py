@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -224,3 +225,30 @@ def test_a_manifest_says_what_a_number_can_be_traced_to():
     assert facts["plugins"] == {"rft-counting": "0.1.0"}
     assert {"created", "command", "python", "platform", "commit", "model"} <= facts.keys()
     json.dumps(facts)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("write", ["write_json", "append_jsonl"])
+def test_a_full_disk_is_an_error_of_one_line_and_the_old_file_stays(write, run, monkeypatch):
+    run.write_json("a.json", {"old": 1})
+    before, plain = (run.path / "a.json").read_bytes(), Path.open
+    full = lambda path, mode="r", **kwargs: plain(Path("/dev/full"), mode.strip("+"), **kwargs)  # noqa: E731
+    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr("rftcore.runs._drop_torn_line", lambda file: None)
+
+    with pytest.raises(RunError, match=r"a\.json cannot be written: No space left on device"):
+        getattr(run, write)("a.json", {"new": 1})
+    monkeypatch.undo()
+    assert (run.path / "a.json").read_bytes() == before
+
+
+def test_a_folder_in_the_way_of_a_file_is_an_error_of_one_line(run):
+    (run.path / "a.json").mkdir()
+    (run.path / "evaluation").write_text("")
+
+    for name in ("a.json", "evaluation/start.json"):
+        with pytest.raises(RunError, match="cannot be written"):
+            run.write_json(name, {})
+    for read in (run.read_json, run.read_jsonl):
+        with pytest.raises(RunError, match="cannot be read"):
+            read("a.json")

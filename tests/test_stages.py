@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rftcore.config import load_recipe
+from rftcore.errors import RunError
 from rftcore.evaluation import evaluate_split
 from rftcore.models import Completion
 from rftcore.runs import RunFolder
@@ -164,3 +165,11 @@ def test_stages_that_asked_different_questions_are_not_compared(change, job, tmp
     assert "start-test.jsonl and evaluation/sft-test.jsonl have different questions" in str(
         summary.notes
     )
+
+
+def test_a_file_that_holds_no_scores_is_an_error_that_names_it(job, tmp_path):
+    done = evaluated(job(tmp_path / "run"))
+    done.run.write_json("evaluation/sft.json", [{"accuracy": 1.0}])
+
+    with pytest.raises(RunError, match=r"evaluation/sft\.json does not hold scores"):
+        evaluated(job(tmp_path / "run"))

@@ -4,7 +4,7 @@ Or on a suite, which measures the model itself: then no task, and no recipe, is 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,8 +127,10 @@ def _evaluate_splits(
     catalogue = Catalogue.load()
     named = load_recipe(*own, *options, overrides=settings)
     chosen = catalogue.task_of(named)
-    if not any("task" in layer for _, layer in own):  # else the run has settled it
-        model = model_defaults(catalogue.model(named.model))
+    trained = _policy(run_or_model)
+    same_task = any("task" in layer for _, layer in own)  # then the run has settled everything
+    if not same_task:
+        model = model_defaults(trained or catalogue.model(named.model))
         own = [*model, *own, catalogue.defaults_of(named.task, chosen)]
     recipe = load_recipe(*own, *options, overrides=settings)
     offered = dataset_of(chosen).splits
@@ -139,9 +141,10 @@ def _evaluate_splits(
             f"there is no split to measure on: name one with --split. "
             f"The task has {', '.join(offered)}"
         )
-    trained = _policy(run_or_model)
     source = trained or catalogue.model(recipe.model)
     found = _measure(source, chosen, recipe, measured, prompt, parser)
+    if same_task:
+        found = replace(found, changed=_changed(run_or_model, found.data, recipe))
     _tell(found, recipe, str(source), str(trained or recipe.model), paths)
 
 
@@ -200,6 +203,8 @@ class Found:
 
     splits: "Sequence[tuple[SplitScore, Sequence[Answered]]]"
     failures: Sequence[Mapping[str, Any]] = ()
+    data: Mapping[str, str] = field(default_factory=dict)  # a fingerprint per split
+    changed: Sequence[str] = ()  # splits whose data is not what the run measured on
 
 
 def _measure(
@@ -236,11 +241,21 @@ def _measure(
                     max_new_tokens=settings.max_new_tokens,
                 )
             )
-    return Found(found, failures)
+    return Found(found, failures, _fingerprints(task, recipe, splits))
+
+
+def _fingerprints(task: "Task", recipe: "Recipe", splits: Sequence[str]) -> dict[str, str]:
+    """What was measured on, as a run's manifest has it; empty but in the main process."""
+    from rftcore.data import fingerprint, take
+    from rftcore.processes import is_main
+
+    samples = recipe.evaluation.samples
+    measured = splits if is_main() else ()
+    return {split: fingerprint(take(task, split, samples.get(split))) for split in measured}
 
 
 def _tell(found: Found, recipe: "Recipe", source: str, label: str, paths: Paths) -> None:
-    from rftcore.summary import score_table
+    from rftcore.summary import asked_as, score_table
 
     scores = [score for score, _ in found.splits]
     notes = list(_notes(found, recipe.evaluation.max_new_tokens, label, paths))
@@ -249,13 +264,31 @@ def _tell(found: Found, recipe: "Recipe", source: str, label: str, paths: Paths)
         "task": recipe.task,
         "recipe": recipe.model_dump(mode="json"),
         "scores": [asdict(score) for score in scores],
+        "data": found.data,
         "failures": found.failures,
         "notes": notes,
     }
     said = [(score.split, each) for score, answered in found.splits for each in answered]
     answers = [{"split": split, **each.record()} for split, each in said]
-    table = "\n".join((score_table([(label, scores)]), *(f"note: {note}" for note in notes)))
+    table = "\n".join(
+        (score_table([(asked_as(label, scores), scores)]), *(f"note: {note}" for note in notes))
+    )
     _say(table, report, answers, paths)
+
+
+def _changed(run: str, data: Mapping[str, str], recipe: "Recipe") -> list[str]:
+    """The splits that were as many samples when the run began, and other ones."""
+    from rftcore.config import read_recipe_file
+    from rftcore.runs import MANIFEST, RECIPE, RunFolder
+
+    began = RunFolder.open(run).read_json(MANIFEST).get("data", {})
+    then = read_recipe_file(Path(run) / RECIPE)["evaluation"]["samples"]
+    now = recipe.evaluation.samples
+    return [
+        split
+        for split, found in data.items()
+        if split in began and now.get(split) == then.get(split) and found != began[split]
+    ]
 
 
 def _notes(found: Found, most_tokens: int, label: str, paths: Paths) -> Iterator[str]:
@@ -266,6 +299,11 @@ def _notes(found: Found, most_tokens: int, label: str, paths: Paths) -> Iterator
         return next((str(r) for each in answered if (r := each.score.parsed.refusal)), "none")
 
     yield from score_notes({label: [score for score, _ in found.splits]}, most_tokens, reason)
+    if found.changed:
+        yield (
+            f"the data of {', '.join(found.changed)} is not what the run began with: these "
+            "accuracies cannot be compared with the run's own"
+        )
     if found.failures:
         kept_in = str(paths.report or "--json FILE keeps them with their tracebacks")
         yield failure_note(found.failures, kept_in, all_kept=True)

@@ -1,6 +1,7 @@
 """Between rft and a plugin's code: whatever that raises is told with the plugin's name."""
 
 import importlib
+import os
 import textwrap
 import traceback
 from collections.abc import Iterator
@@ -11,7 +12,11 @@ from rftcore.errors import PluginError, RftError
 from rftcore.plugins.offers import Plugin
 
 # What stands between us and a plugin's code in a traceback.
-OURS = ("<frozen", str(Path(__file__).parents[1]), str(Path(importlib.__file__).parent))
+OURS = (
+    "<frozen",
+    f"{Path(__file__).parents[1]}{os.sep}",
+    f"{Path(importlib.__file__).parent}{os.sep}",
+)
 
 
 @contextmanager

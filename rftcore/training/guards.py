@@ -131,6 +131,11 @@ def findings(phase: str, lines: Sequence[Mapping[str, Any]]) -> list[str]:
     lines: the numbers that were logged for its steps, as in `metrics.jsonl`.
     """
     steps = [line for line in lines if "loss" in line]
+    if steps and all("reward" in line and _unknown(line["reward"]) for line in steps):
+        return [
+            f"{phase}: no completion of any step could be scored, because its rewards failed, so "
+            "nothing was learned; repair them"
+        ]
     for metric, idle, text in _CAUSES:
         if steps and all(line.get(metric) == idle for line in steps):
             cause = text.format(phase=phase, advice=_advice(steps))
@@ -166,8 +171,13 @@ _CAUSES: tuple[tuple[str, float, str], ...] = (
 )
 
 
+def _unknown(number: float | None) -> bool:
+    """Whether there is no number: TRL logs NaN, which `metrics.jsonl` holds as null."""
+    return number is None or math.isnan(number)
+
+
 def _advice(steps: Sequence[Mapping[str, Any]]) -> str:
-    rewards = {line["reward"] for line in steps if "reward" in line}
+    rewards = {line["reward"] for line in steps if not _unknown(line.get("reward"))}
     if len(rewards) == 1 and max(rewards) <= 0:
         return (
             f"all earned {rewards.pop():g}: the policy never does what is rewarded. More SFT, "

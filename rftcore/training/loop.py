@@ -648,7 +648,10 @@ def _scores(job: Job, name: str) -> list[SplitScore]:
     """The scores in a file of `evaluation/`, as far as they have been written."""
     file = f"evaluation/{name}.json"
     rows = job.run.read_json(file) if (job.run.path / file).exists() else []
-    return [SplitScore(**row) for row in rows]
+    try:
+        return [SplitScore(**row) for row in rows]
+    except TypeError as error:
+        raise RunError(f"{job.run.path / file} does not hold scores: {error}") from error
 
 
 def _splits(job: Job) -> tuple[str, ...]:
