@@ -39,7 +39,7 @@ def absolute(text: str) -> str:
     """The absolute path of a file or folder, or the text as it is if there is none."""
     path = Path(text).expanduser()
     try:
-        return str(path.absolute()) if path.exists() else text
+        return str(path.resolve()) if path.exists() else text
     except (OSError, ValueError):  # too long, or with a null byte: no path
         return text
 
