@@ -212,14 +212,6 @@ def test_a_template_that_opens_the_reasoning_is_recognized(copy, end, opens):
     assert models.opens_think(processor, PROMPTS[0]) == opens
 
 
-def test_rows_with_and_without_images_are_answered_as_each_is_alone(policy):
-    mixed = [PROMPTS[0], Prompt("1 + 1?"), Prompt("Which?", PROMPTS[0].images + PROMPTS[1].images)]
-    alone = [models.generate(policy, [prompt], 4)[0] for prompt in mixed]
-
-    assert models.generate(policy, mixed, 4) == alone
-    assert models.generate(policy, mixed[::-1], 4) == alone[::-1]
-
-
 def qwen(folder, change=str):
     """A tiny Qwen2-VL whose chat template is changed."""
     return tiny_qwen2_vl(folder, chat_template=change(families.CHATML))

@@ -3,12 +3,14 @@
 import io
 import logging
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rftcore import models, prompts
+from rftcore.data import Rows, Slice
 from rftcore.errors import DataError, ModelError, SampleError
 from rftcore.processor_check import ProcessorCheck
 from rftcore.testing.families import tiny_qwen2_vl
@@ -158,3 +160,25 @@ def test_a_long_text_makes_no_noise(folder):
     finally:
         logger.removeHandler(handler)
     assert not heard
+
+
+def test_rows_with_and_without_images_train_and_answer_as_each_does_alone(folder):
+    import torch
+    from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
+
+    policy = models.load(folder, device="cpu")
+    collate = DataCollatorForVisionLanguageModeling(policy.processor, completion_only_loss=True)
+    samples = [row((56, 56)), row(), row((28, 56), (84, 28), (56, 56))]
+    part = Slice(SimpleNamespace(sample=lambda _, at: samples[at]), "sft", len(samples))
+    rows = Rows(part, prompts.direct(), lambda sample: sample.gold)
+
+    def summed(*indices):
+        batch = collate([rows[at] for at in indices])
+        with torch.inference_mode():
+            loss = policy.model(**batch).loss
+        return float(loss) * int((batch["labels"][:, 1:] != -100).sum())
+
+    assert summed(0, 1, 2) == pytest.approx(sum(map(summed, range(3))), rel=1e-4)
+    asked = [prompts.direct()(sample) for sample in samples]
+    alone = [models.generate(policy, [prompt], 4)[0] for prompt in asked]
+    assert models.generate(policy, asked, 4) == alone
