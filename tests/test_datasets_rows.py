@@ -405,6 +405,22 @@ def test_what_is_no_path_is_shortened_and_named(reader, kind, place):
 
 
 @reader
+def test_a_path_without_bytes_as_datasets_writes_it_is_a_path(reader, place):
+    row = {**ROW, "image": [{"path": "a.png", "bytes": None}]}
+
+    assert content(read(reader, place, row)) == content(read(reader, place, ROW))
+
+
+@pytest.mark.parametrize(
+    ("split", "says"), [("train", "use rl, or sft"), ("validation", "use val")]
+)
+def test_the_usual_names_of_splits_get_ours(split, says, place):
+    [(_, text)] = faults("file", place, {**ROW, "split": split})
+
+    assert f"For {split!r} {says}" in text
+
+
+@reader
 @pytest.mark.parametrize(
     ("row", "says"),
     [

@@ -313,3 +313,16 @@ def test_a_gold_that_no_reward_can_use_is_a_fault_by_row(tmp_path):
     assert finding == "rows.jsonl row 2: gold: '1': reward 'even' cannot use it: it is odd"
     with pytest.raises(DataError, match=r"row 2: gold '1': reward 'even' cannot use it: it is odd"):
         data.check(made, [data.take(made, "rl")], progress=False)
+
+
+@pytest.mark.parametrize("split", ["rl", "sft", "test"])
+def test_rows_with_and_without_images_are_a_fault_where_grpo_trains(split, tmp_path):
+    save(tmp_path, "0.png")
+    found = [
+        *rows(1, 1, split=split),
+        {"question": "And?", "answer": 1, "cot": "x", "split": split},
+    ]
+    dataset = JsonlDataset(write(tmp_path, rows=found) / "rows.jsonl")
+    kinds = audit(dataset, parsers.Integer(), PROMPT, progress=False).kinds
+
+    assert kinds == ({"mixed rows": 1} if split == "rl" else {})

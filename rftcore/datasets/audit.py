@@ -187,6 +187,21 @@ class _Checks:
         for split, kept, positions in self._positions():
             self.sizes.append((split, kept, positions))
             self._split(split, kept, positions, met, trained)
+            if split == "rl":
+                self._mixture(kept, positions)
+
+    def _mixture(self, kept: _File, positions: Sequence[int]) -> None:
+        """GRPO refuses rows with images beside rows without."""
+        kinds: dict[bool, int] = {}
+        for at in positions:
+            if (pixels := kept.pixels[at]) is not None:
+                kinds.setdefault(bool(pixels), kept.rows[at])
+        if len(kinds) == 2:
+            text = (
+                "in split rl: rows with and without images, which GRPO cannot train together: "
+                f"row {kinds[True]} has images, row {kinds[False]} has none"
+            )
+            self.findings.append(Finding("mixed rows", kept.name, max(kinds.values()), text))
 
     def _positions(self) -> Iterator[tuple[str, _File, Sequence[int]]]:
         """Which rows of which file each split has."""

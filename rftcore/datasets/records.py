@@ -39,6 +39,11 @@ _KNOWN |= {"query", "answer", "solution", RESPONSE, *DIALOGUE}
 _IMAGE_LIKE = re.compile(r"im(a)?ge?s?|pictures?|photos?|pixels?|videos?|audios?|frames?", re.I)
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\s=-]{200,}")
+_SPLITS = {
+    "train": "rl, or sft where there is a cot",
+    "training": "rl, or sft where there is a cot",
+}
+_SPLITS |= dict.fromkeys(("validation", "valid", "dev", "eval"), "val")
 _KEEP = "--set dataset.instructions=keep leaves questions as they are"
 
 _repr = reprlib.Repr()
@@ -268,7 +273,10 @@ def _split(fields: Mapping[str, Any]) -> str:
         return split
     if isinstance(split, str) and split.startswith(OOD_PREFIX) and split != OOD_PREFIX:
         return split
-    hint = closest(split, STANDARD_SPLITS) if isinstance(split, str) else ""
+    hint = ""
+    if isinstance(split, str):
+        other = _SPLITS.get(split.strip().lower())
+        hint = f". For {split!r} use {other}" if other else closest(split, STANDARD_SPLITS)
     offered = f"use {', '.join(STANDARD_SPLITS)} or {OOD_PREFIX}...{hint}"
     raise _Bad("wrong field", f"split {_short(split)}: {offered}")
 
@@ -303,7 +311,14 @@ def _no_images(fields: Mapping[str, Any]) -> None:
 
 
 def _listed(images: Any) -> list[Any]:
-    return images if isinstance(images, list) else [images]
+    """The names of images; {"path": NAME, "bytes": null}, as `datasets` writes it, is a name."""
+    names = images if isinstance(images, list) else [images]
+    return [_path(name) if isinstance(name, dict) else name for name in names]
+
+
+def _path(name: dict[str, Any]) -> Any:
+    given = {key: value for key, value in name.items() if value is not None}
+    return given["path"] if {*given} == {"path"} else name
 
 
 def _check_path(name: object) -> None:
