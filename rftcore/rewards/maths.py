@@ -74,7 +74,8 @@ def gold_fault(gold: str) -> str | None:
     try:
         same_expression(gold, gold)
     except (SampleError, RewardError, TimeoutError) as error:
-        return str(error)
+        reason = str(error).replace(f"gold {gold!r} ", "it ", 1)
+        return f"{reason}; write it as one expression, list or text, or use the reward exact"
     return None
 
 
