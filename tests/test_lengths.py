@@ -135,6 +135,12 @@ def test_a_row_that_sft_cuts_is_told(job, capsys):
     assert "sft.max_length = 45" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("checked", ["true", "false"])
+def test_a_cut_that_reaches_into_a_prompt_stops_the_run_with_its_row(checked, job):
+    with pytest.raises(RecipeError, match=r"max_length = 3 .*10 of 10 rows .*such as sft row 0"):
+        preflight(job("sft.max_length=3", f"sft.check_lengths={checked}", "grpo.enabled=false"))
+
+
 def test_a_model_without_a_processor_is_refused_before_the_data(job, tmp_path):
     made = job()
     made.model = tmp_path

@@ -1,7 +1,9 @@
-"""Two repairs that a model gets before it is trained, on the instance and through public methods.
+"""Three repairs that a model gets before it is trained, on the instance and through public methods.
 
 - `enable_input_require_grads` of transformers expects embeddings to return a tensor. Some
   vision towers (Swin, which nano has) return a tuple, and activation checkpointing fails.
+- `generate` encodes images outside `forward`, where accelerate opens autocast: in another dtype
+  than training does, which half of the towers refuse if the weights are bfloat16.
 - A static key-value cache takes the dtype of the first keys. Under autocast, rotary positions
   make keys float32 while values stay bfloat16, and storing the values fails.
 
@@ -16,15 +18,19 @@ from collections.abc import Iterator
 from types import MethodType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import StaticCache, StaticLayer
 
 
-def adapt(model: Any) -> None:
-    """Make activation checkpointing and a static cache under autocast work for `model`."""
+def adapt(model: Any, *, bf16: bool = False) -> None:
+    """Make activation checkpointing, `generate` and a static cache work for `model`.
+
+    bf16: whether training computes in bfloat16, by autocast; `generate` then does, too.
+    """
     model.enable_input_require_grads = MethodType(_enable_input_require_grads, model)
-    _cast_in_generate(model)
+    _adapt_generate(model, bf16)
 
 
 def _enable_input_require_grads(model: Any) -> None:
@@ -69,11 +75,8 @@ class CastingStaticLayer(StaticLayer):  # type: ignore[no-untyped-call]
         return kept
 
 
-def _cast_in_generate(model: Any) -> None:
-    """Hand `generate` a casting static cache where it would make a plain one.
-
-    Always: accelerate opens autocast inside `forward`, so it cannot be seen from here.
-    """
+def _adapt_generate(model: Any, bf16: bool) -> None:
+    """Let `generate` compute as training does, and use a casting cache for a static one."""
     plain = model.generate
 
     @functools.wraps(plain)
@@ -89,7 +92,8 @@ def _cast_in_generate(model: Any) -> None:
             length = ids.shape[1] + more if more else config.max_length
             inputs["generation_config"] = config
             inputs["past_key_values"] = _casting_cache(model, length)
-        return plain(*args, **inputs)
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+            return plain(*args, **inputs)
 
     model.generate = generate
 

@@ -136,6 +136,15 @@ def _sampled(samples: int | None) -> int:
     return samples
 
 
+def _not_reentrant(options: Any) -> Any:
+    if isinstance(options, Mapping) and options.get("use_reentrant"):
+        raise ValueError(
+            "use_reentrant drops the gradients of layers that get their input by keyword, such as "
+            "those of Swin: leave it out"
+        )
+    return options
+
+
 _POSITIVE, _NOT_NEGATIVE = Field(gt=0), Field(ge=0)
 _SHARE, _COUNT = Field(ge=0, le=1), Field(ge=1)
 
@@ -160,6 +169,7 @@ RULES: Mapping[str, Any] = {
     "save_total_limit": _COUNT,
     "save_strategy": AfterValidator(_not_best),
     "torch_empty_cache_steps": _COUNT,
+    "activation_checkpointing_kwargs": AfterValidator(_not_reentrant),
     # data
     "max_length": _COUNT,
     "dataloader_num_workers": _NOT_NEGATIVE,

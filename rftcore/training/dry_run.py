@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rftcore.processes import world_size
+from rftcore.training.adapt import adapt
 
 # What a dry run leaves out: what reaches outside, what takes long, and what only the
 # real size decides. `fields` looks at these in other ways.
@@ -129,8 +130,10 @@ def trainer(phase: str, folder: Path, config: Any, rows: int) -> Any:
             return control
 
     question = [{"role": "user", "content": "one two"}]
+    model = _model(folder)
+    adapt(model, bf16=config.bf16)  # as the trainers of a run do
     shared = {
-        "model": _model(folder),
+        "model": model,
         "processing_class": _tokenizer(),
         "callbacks": [OneStep()],
         "args": config,

@@ -273,7 +273,7 @@ def common(recipe: Recipe, out: Path) -> dict[str, Any]:
     return {
         "output_dir": str(out),
         "seed": recipe.seed,
-        "bf16": gpu,
+        "bf16": gpu or recipe.policy.dtype == "bfloat16",  # or inputs would not fit its weights
         "fp16": False,
         "use_cpu": not gpu,
         "report_to": "none",

@@ -55,7 +55,8 @@ def grpo_trainer(
     """
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-    adapt(policy.model)
+    config = grpo_config(recipe, out)
+    adapt(policy.model, bf16=config.bf16)
     freeze(policy, recipe.grpo.freeze)
     shared = SharedPrompts(recipe.grpo.shared_prefix)
     part = take(task, "rl", recipe.grpo.samples)
@@ -63,7 +64,7 @@ def grpo_trainer(
     trainer = GRPOTrainer(
         model=policy.model,
         reward_funcs=[reward_function(part, scorer, observe, opened=opened)],
-        args=grpo_config(recipe, out),
+        args=config,
         train_dataset=as_dataset(Rows(part, task.prompt)),
         processing_class=policy.processor,
         callbacks=[shared, *callbacks],

@@ -13,6 +13,7 @@ from typing import Any
 
 from rftcore import prompts
 from rftcore.config import Recipe
+from rftcore.errors import RecipeError
 from rftcore.processor_check import Length
 from rftcore.types import Sample
 
@@ -53,6 +54,7 @@ class Targets:
     def __init__(self, reply: Callable[[str], int]) -> None:
         self.replies: list[Length] = []
         self.whole: list[Length] = []  # with the prompt
+        self.prompts: list[Length] = []
         self._reply = reply
 
     def see(self, sample: Sample, split: str, prompt: int) -> None:
@@ -62,12 +64,30 @@ class Targets:
         tokens, origin = self._reply(prompts.sft_target(sample)), sample.origin or sample.id
         self.replies.append(Length(tokens, origin))
         self.whole.append(Length(tokens + prompt, origin))
+        self.prompts.append(Length(prompt, origin))
 
     def facts(self) -> dict[str, Any]:
         """For the manifest: how long the targets are, in tokens of the policy."""
         mean = sum(tokens for tokens, _ in self.replies) / len(self.replies)
         longest, origin = max(self.replies)
         return {"mean": mean, "longest": longest, "longest_row": origin}
+
+
+def refuse_cut_prompts(targets: Targets, recipe: Recipe, most: int | None) -> None:
+    """Raise `RecipeError` if sft.max_length leaves nothing to learn of some row.
+
+    The cut then falls into the prompt, and into its images: no loss, or an error in mid-training.
+    """
+    cut = [] if most is None else [each for each in targets.prompts if each.tokens >= most]
+    if cut:
+        longest, origin = max(targets.whole)
+        raise RecipeError(
+            f"sft.max_length = {most} ({recipe.origin('sft', 'max_length')}): "
+            f"{len(cut)} of {len(targets.prompts)} rows of split sft have a prompt of that many "
+            f"tokens or more, such as {cut[0].origin} with {cut[0].tokens}, so nothing of their "
+            f"target is left. The longest row, {origin}, takes {longest} tokens with its target: "
+            f"--set sft.max_length={longest} fits them all, null cuts none"
+        )
 
 
 def exceeded(

@@ -42,7 +42,7 @@ from rftcore.training.checkpoints import (
     without_key_warnings,
 )
 from rftcore.training.fields import check_fields, check_steps, grpo_config, sft_config
-from rftcore.training.lengths import Limit, Targets, exceeded
+from rftcore.training.lengths import Limit, Targets, exceeded, refuse_cut_prompts
 from rftcore.training.steps import SPLITS
 from rftcore.types import Gain, Sample, SplitScore, Task
 
@@ -131,7 +131,7 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
     parts, recipe = slices(job), job.recipe
     check = ProcessorCheck(job.model, job.task.prompt)
     targets = None
-    if recipe.sft.enabled and recipe.sft.check_lengths:
+    if recipe.sft.enabled and (recipe.sft.check_lengths or sft.max_length):
         targets = Targets(lambda text: models.reply_tokens(check.processor, text))
 
     def also(sample: Sample, split: str) -> None:
@@ -148,6 +148,8 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
     for warning in (*faults, *_crowded(job, check, grpo)):
         print(f"warning: {warning}", file=sys.stderr, flush=True)
     if targets:
+        refuse_cut_prompts(targets, recipe, sft.max_length)
+    if targets and recipe.sft.check_lengths:
         found = exceeded(targets, recipe, sft, grpo, evaluated=bool(_splits(job)))
         _refuse_or_warn(list(found), recipe)
         job.run.update_json(MANIFEST, {"sft_targets": targets.facts()})
