@@ -24,7 +24,7 @@ from rftcore.datasets.audit import audit
 from rftcore.datasets.layout import find
 from rftcore.datasets.records import record
 from rftcore.errors import DataError, RecipeError, SampleError
-from rftcore.types import Sample, Task, Term
+from rftcore.types import Task, Term
 
 # The names in the public listing of the paper's data.
 FILES = {
@@ -840,7 +840,6 @@ def test_a_row_is_decoded_once_however_often_a_group_asks_for_it(paper, monkeypa
     made = task_of(dataset(paper))
     rows = data.Rows(data.take(made, "rl"), made.prompt)
     opened = []
-    monkeypatch.setattr(Sample, "content_hash", lambda sample: "")
     read = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path) or read(path))
 

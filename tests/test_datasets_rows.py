@@ -105,6 +105,18 @@ def test_an_image_under_another_name_is_not_a_question_in_text(reader, name, pla
     assert f"Did you mean '{name}'" in text
 
 
+@reader
+@pytest.mark.parametrize("other", ["How many!", "How "])
+def test_a_row_that_changes_while_it_is_in_use_is_an_error(reader, other, place):
+    dataset = READERS[reader](write(place, ROW))
+    [split] = dataset.splits
+    assert dataset.size(split) == 1
+    write(place, {**ROW, "question": other})
+
+    with pytest.raises(RftError, match="changed while it was in use"):
+        dataset.sample(split, 0)
+
+
 # --- marks for images -------------------------------------------------------------------
 
 TWO: Row = {"answer": 5, "images": ["a.png", "b.png"]}
@@ -335,6 +347,7 @@ FORMS: dict[str, Row] = {
     "paper": {"problem": "How many?", "solution": "<answer> 5 </answer>"},
     "query and solution": {"query": "<image>How many?", "solution": "5"},
     "query and response": {"query": "How many?", "response": "5"},
+    "question and response": {"question": "How many?", "response": "5"},
     "one user turn": {"messages": [USER], "solution": "5"},
     "system turn": {"messages": [{"role": "system", "content": "Be good."}, USER], "answer": 5},
     "parts": {

@@ -15,7 +15,7 @@ from rftcore.datasets import streams
 from rftcore.datasets.pictures import RowImage, links_out
 from rftcore.datasets.records import FOLDER, Fault, Form, Record, record
 from rftcore.datasets.splits import identity
-from rftcore.errors import SampleError
+from rftcore.errors import DataError, SampleError
 from rftcore.types import Sample
 
 
@@ -96,11 +96,17 @@ class RowFile:
         return tuple(identity("image", self._name(path)) for path in row.images)
 
     def sample_at(self, position: int) -> Sample:
-        """The sample of a row, read from the file again."""
+        """The sample of a row, read from the file again.
+
+        Raises: DataError if the row is another one by now.
+        """
         start, end = self.index.starts[position], self.index.ends[position]
         value = streams.row_at(self.path, start, end)
         raw = streams.Raw(self.index.numbers[position], start, end, value)
-        return self.sample(self._row(raw))
+        sample = self.sample(self._row(raw))
+        if content_of(sample) != self.index.contents[position]:
+            raise DataError(f"{sample.origin} changed while it was in use: start again")
+        return sample
 
     def sample(self, row: Row) -> Sample:
         """A row as a sample, its pictures unread. Raises: SampleError if it is broken."""

@@ -206,7 +206,7 @@ def _said(fields: Mapping[str, Any], form: Form) -> _Said:
     response = fields.get(RESPONSE) if name == "query" else None
     if not _given(cot) and isinstance(response, str) and markup.has_tags(response):
         cot = response
-    used = plain if form.agree else answers[:1]
+    used = plain if form.agree and plain else answers[:1]
     return _Said(question, found, cot, (name, *used, *((RESPONSE,) if response else ())))
 
 
