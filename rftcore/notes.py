@@ -49,7 +49,8 @@ def score_notes(
         count = sum(each.score.not_applicable for each in blank)
         yield (
             f"the accuracy term did not apply to {count} completions ({_places(blank)}): they "
-            "are neither right nor wrong, and not in the accuracy"
+            "are neither right nor wrong, and not in the accuracy. A reward that holds a missing "
+            "answer to be wrong returns 0.0"
         )
 
 

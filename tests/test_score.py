@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rftcore import builtin, cli, rewards
+from rftcore import builtin, cli, parsers, rewards
 from rftcore.types import RewardResult, Term
 
 
@@ -189,3 +189,16 @@ def test_a_zero_shot_row_is_read_forgivingly_if_asked():
 
     assert "(refused)" in score(rows).output
     assert "(refused)" not in score(rows, "--parser", "forgiving").output
+
+
+def test_text_of_a_model_does_not_move_the_terminals_cursor(monkeypatch, fakes):
+    def numbers():
+        return replace(fakes.numbers(), parser=parsers.Text())
+
+    points = [fakes.point("rftcore", builtin), fakes.point("good", fakes.tasks(numbers=numbers))]
+    installed = types.SimpleNamespace(entry_points=lambda group: points)
+    monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
+    done = score([{"completion": "<answer>\x1b[2J \u202e</answer>", "gold": "5"}])
+
+    assert r"\x1b[2J \u202e" in done.output
+    assert "\x1b" not in done.output

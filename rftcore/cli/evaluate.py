@@ -218,6 +218,7 @@ def _measure(
     from rftcore.evaluation import evaluate_split, prompt_of
     from rftcore.models import load
     from rftcore.scoring import Failure, Scorer
+    from rftcore.training.progress import hush
 
     prompt_of(task, prompt)  # refuses before a model loads, as does the scorer
     settings = recipe.evaluation
@@ -227,6 +228,7 @@ def _measure(
         failures.append({"split": at, **asdict(failure)})
 
     with Scorer.of(task, recipe, record, forgiving=parser == "forgiving") as scorer:
+        hush()
         policy = load(source)
         for at in splits:
             found.append(
@@ -362,6 +364,7 @@ def _evaluate_suite(
     from rftcore.runs import provenance
     from rftcore.suites import evaluate_suite, fingerprints, measures_of
     from rftcore.summary import suite_table
+    from rftcore.training.progress import hush
 
     catalogue = Catalogue.load()
     suite = catalogue.make("suite", name, options, origin=_set_by, path=("suite_options",))
@@ -373,6 +376,7 @@ def _evaluate_suite(
     for measure in measures.values():
         for sample in measure.samples:
             check.refuse_special(sample)
+    hush()
     policy = load(source)
     score, said = evaluate_suite(policy, suite, measures)
     about = {

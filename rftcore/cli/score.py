@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rftcore import jsontext
-from rftcore.cli.tables import table
+from rftcore.cli.tables import printable, table
 from rftcore.errors import DataError
 
 if TYPE_CHECKING:
@@ -138,7 +138,11 @@ def _text(
 
 
 def _cells(row: "Stored", score: "Score") -> tuple[str, ...]:
-    answer = "(refused)" if not score.parsed.ok else textwrap.shorten(score.answer or "", WIDTH)
+    answer = (
+        "(refused)"
+        if not score.parsed.ok
+        else textwrap.shorten(printable(score.answer or ""), WIDTH)
+    )
     total = "none" if score.total is None else f"{score.total:g}"
     return str(row.number), answer, *map(_cell, score.parts.values()), total
 
