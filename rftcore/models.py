@@ -7,6 +7,7 @@ the model is shown with the same two functions here, `conversation` and
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -243,6 +244,26 @@ def special_tokens(processor: Any) -> dict[int, str]:
     found |= dict(zip(tokenizer.convert_tokens_to_ids(texts), texts, strict=True))
     found.pop(tokenizer.unk_token_id, None)
     return found
+
+
+PARTS_OF_A_MODEL = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt", ".py")
+
+
+def fingerprint(source: str | Path) -> str | None:
+    """SHA-256 of the files in a model's folder that decide what it computes; None for a hub name.
+
+    Names and contents count, where the folder lies does not.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        return None
+    whole = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.suffix in PARTS_OF_A_MODEL and file.is_file() and not file.name.startswith("."):
+            with file.open("rb") as handle:
+                content = hashlib.file_digest(handle, "sha256").hexdigest()
+            whole.update(f"{file.name} {content}\n".encode())
+    return whole.hexdigest()
 
 
 def best_device() -> str:

@@ -40,6 +40,7 @@ PACKAGES = (
     "safetensors",
     "tokenizers",
     "torch",
+    "torchvision",
     "transformers",
     "trl",
     "vllm",
@@ -389,6 +390,17 @@ def provenance(plugins: Mapping[str, str]) -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "commit": _commit(),
     }
+
+
+def changed_versions(manifest: Mapping[str, Any], plugins: Mapping[str, str]) -> list[str]:
+    """What is installed in another version than when a run began: "torch 2.13.0, now 2.14.1"."""
+    before = {**manifest.get("packages", {}), **manifest.get("plugins", {})}
+    now = {**{name: _version(name) for name in PACKAGES}, **plugins}
+    return [
+        f"{name} {before.get(name) or 'not installed'}, now {now.get(name) or 'not installed'}"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
 
 
 def _version(package: str) -> str | None:

@@ -371,3 +371,34 @@ def test_a_run_whose_phase_learns_nothing_says_so_in_its_summary(tmp_path, capsy
     said = capsys.readouterr().out
     assert any(note.startswith("grpo: every completion was cut off") for note in notes)
     assert all(f"note: {note}" in said for note in notes)
+
+
+def test_a_run_continues_only_with_the_model_it_began_with(interrupt, tmp_path, capsys):
+    base, run = tiny_qwen2_vl(tmp_path / "base"), tmp_path / "run"
+    interrupt.at_step("sft", 3)
+    assert start(base, run) == 130
+    flip(base / "model.safetensors")
+    assert rft("train", "--resume", run) == 2
+
+    assert f"the files of model '{base}' are not those that run {run} began with" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_policy_that_is_not_what_sft_wrote_trains_no_further(halfway, tmp_path, capsys):
+    run = shutil.copytree(halfway("toy"), tmp_path / "run")
+    flip(run / "sft" / "model" / "model.safetensors")
+    assert rft("train", "--resume", run) == 2
+
+    assert "sft/model is not what sft wrote" in capsys.readouterr().err
+
+
+def test_other_versions_than_the_run_began_with_are_a_warning(halfway, tmp_path, capsys):
+    run = shutil.copytree(halfway("toy"), tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["packages"]["torch"] = "1.0"
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert rft("train", "--resume", run) == 0
+
+    assert "other versions than the run began with (torch 1.0, now " in capsys.readouterr().err
+    assert json.loads((run / "manifest.json").read_text())["resumed"][-1]["changed_versions"]

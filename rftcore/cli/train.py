@@ -222,7 +222,7 @@ def _resume(
     """The run and its own recipe. A setting may be repeated, not changed."""
     from rftcore.config import differences, load_recipe, read_recipe_file
     from rftcore.processes import is_main
-    from rftcore.runs import MANIFEST, RECIPE, Follower, RunFolder
+    from rftcore.runs import MANIFEST, RECIPE, Follower, RunFolder, changed_versions
 
     run = RunFolder.resume(folder) if is_main() else Follower.follow(folder)
     own = (str(run.path / RECIPE), read_recipe_file(run.path / RECIPE))
@@ -234,9 +234,17 @@ def _resume(
             f"--resume cannot change {', '.join(changed)}: {folder} began with other values. "
             "Leave the change out, or start a new run."
         )
-    resumed = run.read_json(MANIFEST).get("resumed", [])
+    manifest = run.read_json(MANIFEST)
+    moved = changed_versions(manifest, catalogue.distributions())
+    if moved and is_main():
+        click.echo(
+            f"warning: other versions than the run began with ({'; '.join(moved)}): "
+            "the results may differ from those of an uninterrupted run",
+            err=True,
+        )
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    run.update_json(MANIFEST, {"resumed": [*resumed, now]})
+    session = {"at": now, "changed_versions": moved}
+    run.update_json(MANIFEST, {"resumed": [*manifest.get("resumed", []), session]})
     return run, Plan(recipe, catalogue.task_of(recipe), catalogue.model(recipe.model))
 
 

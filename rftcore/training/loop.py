@@ -115,12 +115,30 @@ def preflight(job: Job) -> None:
     sft = sft_config(recipe, job.run.path / "sft") if recipe.sft.enabled else None
     grpo = grpo_config(recipe, job.run.path / "grpo") if recipe.grpo.enabled else None
     models.check_source(job.model)
+    with processes.main_first():
+        _same_model(job)
     new_scorer(job, "data").close()  # refuses rewards that cannot be called
     with processes.main_first():
         if not job.run.done("data"):
             _check_data(job, sft, grpo)
         elif processes.is_main() and not _finished(job):
             _same_data(job)
+
+
+def _same_model(job: Job) -> None:
+    """Record what the base model is; a run continues with the same one only.
+
+    Raises: `RunError` if its files have changed since the run began.
+    """
+    now = models.fingerprint(job.model)
+    before = job.run.read_json(MANIFEST).get("model_sha256")
+    if before is None and processes.is_main():
+        job.run.update_json(MANIFEST, {"model_sha256": now})
+    elif before != now and not _finished(job):
+        raise RunError(
+            f"the files of model {str(job.model)!r} are not those that run {job.run.path} began "
+            "with (model_sha256 in its manifest.json): restore them, or start a new run"
+        )
 
 
 def _check_data(job: Job, sft: Any, grpo: Any) -> None:
@@ -292,7 +310,21 @@ def load_policy(job: Job, source: str | Path, *, dtype: str = "auto") -> models.
     from transformers import set_seed
 
     set_seed(job.recipe.seed)
+    _require_as_written(job, Path(source))
     return models.load(source, dtype=dtype)
+
+
+def _require_as_written(job: Job, source: Path) -> None:
+    """Raise `RunError` if a finished phase's policy is not what the phase has written."""
+    phase = source.parent.name
+    if source.parent.parent != job.run.path or not job.run.done(phase):
+        return
+    written = job.run.read_json(f"{phase}.json").get("model_sha256")
+    if written != models.fingerprint(source):
+        raise RunError(
+            f"{source} is not what {phase} wrote (model_sha256 in {phase}.json): restore it from "
+            f"a copy, or train again in a new run"
+        )
 
 
 def latest(job: Job) -> str | Path:
@@ -347,7 +379,8 @@ def run_phase(job: Job, phase: str, work: Callable[[Job, Path], Fitted]) -> None
     processes.wait()  # nobody may see it done before everybody has asked
     job.catalogue.hooks.rft_phase_start(phase=phase)
     fitted = work(job, job.run.path / phase)
-    job.run.write_json(f"{phase}.json", asdict(fitted))
+    written = {"model_sha256": models.fingerprint(job.run.path / phase / "model")}
+    job.run.write_json(f"{phase}.json", asdict(fitted) | written)
     job.run.mark_done(phase)
     processes.wait()
     job.catalogue.hooks.rft_phase_end(phase=phase, metrics=fitted.metrics)
