@@ -304,7 +304,7 @@ rows_of_json = jsons | st.dictionaries(fields, jsons).map(lambda found: {**ROW, 
 @reader
 @given(rows=st.lists(rows_of_json, max_size=3))
 def test_the_data_check_reports_whatever_a_row_holds(reader, rows, place):
-    found = faults(reader, place, *rows)
+    found = faults(reader, place, *map(json.dumps, rows))
 
     assert all(text.isprintable() or "\n" not in text for _, text in found)
     "".join(text for _, text in found).encode()
@@ -442,6 +442,7 @@ def test_the_usual_names_of_splits_get_ours(split, says, place):
         ({"messages": [USER]}, "one user turn and a `solution`"),
         ({"messages": [{"role": "user", "content": 3}], "answer": 5}, "content is not text"),
         ({"train": [ROW], "test": [ROW]}, "train, test hold rows"),
+        ({"question": ["a", "b"], "answer": 5}, "write one object per row, not a list per column"),
     ],
 )
 def test_a_fault_suggests_nothing_wrong(reader, row, says, place):
@@ -460,6 +461,18 @@ def test_an_object_over_several_lines_is_one_fault(reader, indent, value, place)
         [(kind, said)] = faults(reader, place, whole)
         assert kind == "not JSON"
         assert "Write one array, or one object per line" in said
+
+
+@reader
+@pytest.mark.parametrize("encoding", ["utf-16", "gb18030", "latin-1"])
+@pytest.mark.parametrize("rows", [[ROW], ROW], ids=["array", "lines"])
+def test_a_file_in_another_encoding_is_to_be_saved_as_utf_8(reader, encoding, rows, place):
+    text = json.dumps(rows).replace("How many?", "Größe?")
+    (place / "test.jsonl").write_bytes(text.encode(encoding))
+    found = audit(READERS[reader](place), parsers.Integer(), prompt, progress=False).findings
+
+    assert found[0].row == 1
+    assert "save the file as UTF-8" in found[0].text
 
 
 def test_one_fault_of_many_rows_is_shown_ten_times_and_counted(fakes, place, monkeypatch):

@@ -109,7 +109,7 @@ def record(
     phase; the paper's data asks in other words in SFT than in RL.
     """
     if not isinstance(fields, dict):
-        return None, [Fault("wrong field", f"a {type(fields).__name__}{_NO_OBJECT}")]
+        return None, [Fault("wrong field", f"{_short(fields)}, but a row is a JSON object")]
     if unfit := next(_unfit(fields), None):
         return None, [unfit]
     if fields and not _KNOWN & {*fields} and all(map(_are_rows, fields.values())):
@@ -141,9 +141,6 @@ def record(
     own = {"id", "image", "images", "cot", *said.names, *(("split",) if form.splits else ())}
     meta = {key: value for key, value in fields.items() if key not in own}
     return Record(**parts, said=_conclusion(said.cot), meta=meta), []
-
-
-_NO_OBJECT = ", but a row is a JSON object"
 
 
 def _unfit(fields: dict[str, Any]) -> Iterator[Fault]:
@@ -351,7 +348,9 @@ def _question(text: object, fields: Mapping[str, Any], form: Form, *, strip: boo
     if not _given(text):
         raise _Bad("missing field", _no_question(fields, form))
     if not isinstance(text, str):
-        raise _Bad("wrong field", f"{form.question[0]} {_short(text)} is not text")
+        columns = "; write one object per row, not a list per column"
+        hint = columns if isinstance(text, list | dict) else ""
+        raise _Bad("wrong field", f"{form.question[0]} {_short(text)} is not text{hint}")
     question = placed(text, page=markup.has_tags if strip else None)
     if not question:
         raise _Bad("missing field", f"the question {_short(text)} is empty")

@@ -144,6 +144,8 @@ def _line(number: int, start: int, line: bytes) -> Raw:
     try:
         return Raw(number, start, end, _decoder.decode(line.decode()))
     except (ValueError, RecursionError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            return Raw(number, start, end, fault=f"not JSON: {_not_utf8(error)}")
         hint = " (a file is one JSON array, or one object per line)" if number == 1 else ""
         return Raw(number, start, end, fault=f"not JSON: {error}{hint}")
 
@@ -230,6 +232,8 @@ def _elements(window: _Window) -> Iterator[Raw]:
             raise ValueError("there is more after the closing bracket")
     except (ValueError, RecursionError) as error:
         reason = getattr(error, "msg", None) or str(error)
+        if isinstance(error, UnicodeDecodeError):
+            reason = _not_utf8(error)
         fault = f"not JSON from byte {window.byte} on: {reason}; what follows was not read"
         yield Raw(number, window.byte, window.byte, fault=fault)
 
@@ -242,6 +246,10 @@ def _closes(window: _Window) -> bool:
         raise ValueError(f"expected ',' or ']' but found {found}")
     window.skip()
     return mark == "]"
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    return f"not UTF-8 ({error.reason}): save the file as UTF-8"
 
 
 def _too_long() -> str:
