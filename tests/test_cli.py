@@ -752,6 +752,7 @@ def test_eval_of_a_run_asks_as_the_run_did(training, measured, stories):
         (["nana", "--task", "numbers"], "Did you mean 'nano'"),
         (["nano", "--task", "numbers", "--split", "vall"], "Did you mean 'val'"),
         (["nano", "--task", "numbers", "--json", "no/val.json"], "there is no folder no"),
+        (["nano", "--task", "numbers", "--json", "x", "--answers", "x"], "name two files"),
     ],
 )
 def test_eval_refuses_before_a_model_loads(arguments, says, measured):

@@ -1,9 +1,11 @@
 """A wrong answer is a score; everything that breaks has a name and never a number."""
 
 import math
+import re
 import signal
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -133,6 +135,28 @@ def test_the_error_past_the_budget_names_line_and_file_of_tracebacks():
 
     with pytest.raises(RewardError, match=r"test_scoring.py line \d+\)\..*s: run/failures.jsonl$"):
         scorer.score(["5"], [SAMPLE])
+
+
+class Callable:
+    def __call__(self, x):
+        return math.nan
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        raises,
+        hangs,
+        rewards.reward()(lambda x: "1.0"),
+        partial(lambda x, y: math.inf, y=1),
+        Callable(),
+    ],
+    ids=["raises", "hangs", "text", "infinite", "object"],
+)
+def test_every_failure_names_file_and_line_of_the_rewards_code(broken):
+    note = score(extra=broken, timeout_s=0.1).parts["extra"].note
+
+    assert re.search(r"test_scoring\.py line \d+\)$", note), note
 
 
 def test_failures_that_are_not_kept_are_counted():

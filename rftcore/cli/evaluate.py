@@ -3,6 +3,7 @@
 Or on a suite, which measures the model itself: then no task, and no recipe, is involved.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -90,6 +91,10 @@ class Paths:
                 raise RecipeError(f"{flag} {path}: this is a folder; name a file")
             if path is not None and not path.parent.is_dir():
                 raise RecipeError(f"{flag} {path}: there is no folder {path.parent}; make it first")
+            if path is not None and not os.access(path if path.exists() else path.parent, os.W_OK):
+                raise RecipeError(f"{flag} {path}: it cannot be written to; name another file")
+        if self.report is not None and self.report == self.answers:
+            raise RecipeError(f"--json and --answers are both {self.report}; name two files")
 
 
 def _refuse_mixture(suite: str | None, limit: int | None) -> None:

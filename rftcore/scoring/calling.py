@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import time
 import traceback
 from dataclasses import replace
@@ -26,7 +28,8 @@ def call(function: Reward, x: RewardInput, timeout_s: float) -> Called:
 def _call(function: Reward, x: RewardInput, timeout_s: float) -> Called:
     try:
         with deadline(timeout_s):
-            return Called(outcome_of(function(x)))
+            output = function(x)
+        return _returned(function, output)
     except Late as error:
         at = place(error)
         note = f"no result within {timeout_s:g} s" + (f" ({at})" if at else "")
@@ -37,6 +40,24 @@ def _call(function: Reward, x: RewardInput, timeout_s: float) -> Called:
         return Called(Outcome("error", note=str(error)), bad_data=str(error), cause=error)
     except (Exception, SystemExit) as error:
         return Called(Outcome("error", note=describe(error)), _traceback(error), cause=error)
+
+
+def _returned(function: Reward, output: object) -> Called:
+    """What a reward's return value comes to; a bad one names where the reward is defined."""
+    try:
+        return Called(outcome_of(output))
+    except (TypeError, ValueError) as error:
+        note = f"{describe(error)}{_written(function)}"
+        return Called(Outcome("error", note=note), _traceback(error), cause=error)
+
+
+def _written(function: Reward) -> str:
+    """Where a reward is defined, for what it returned; "" if Python cannot find out."""
+    plain: object = inspect.unwrap(function)
+    while isinstance(plain, functools.partial):
+        plain = plain.func
+    code = getattr(plain, "__code__", None) or getattr(type(plain).__call__, "__code__", None)
+    return f" (defined in {code.co_filename} line {code.co_firstlineno})" if code else ""
 
 
 def _traceback(error: BaseException) -> str:
