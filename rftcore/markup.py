@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
+from rftcore import spelling
+
 THINK, ANSWER = "think", "answer"
 REQUEST = "Think in <think> </think>, then answer in <answer> </answer>."
 
@@ -50,14 +52,16 @@ def tags_of(text: str) -> list[str]:
 def is_well_formed(text: str, blocks: Sequence[str] = (THINK, ANSWER)) -> bool:
     """Whether `text` is one block of each name, in this order, each with content.
 
-    White space around the blocks is free; anything else outside them, a further
+    White space around the blocks is free, and characters that nobody sees are white space,
+    no content; anything else outside them, a further
     or nested tag of these names, and any other spelling of such a tag is not.
     """
     tags = list(_tag(*blocks).finditer(text))
     if [tag[0] for tag in tags] != [f"<{end}{name}>" for name in blocks for end in ("", "/")]:
         return False
     edges = [0, *(edge for tag in tags for edge in tag.span()), len(text)]
-    pieces = [text[start:end].strip() for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    pairs = zip(edges[::2], edges[1::2], strict=True)
+    pieces = [spelling.trimmed(text[start:end]) for start, end in pairs]
     outside, inside = pieces[::2], pieces[1::2]
     return all(inside) and not any(outside)
 
@@ -81,7 +85,7 @@ def answers(text: str) -> list[str]:
     after = tags[thinks[-1] + 1 :] if thinks else tags
     if not after:
         rest = text[tags[-1].end() :]
-        if not rest.strip() or _is_cut_off(rest):
+        if not spelling.trimmed(rest) or _is_cut_off(rest):
             raise NoAnswerError("no answer after the reasoning")
         return [rest]
     if any(bool(tag["close"]) != bool(at % 2) for at, tag in enumerate(after)) or len(after) % 2:

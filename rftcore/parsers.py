@@ -212,7 +212,8 @@ class Choice:
 class Text:
     """The answer's own text, as it stands but for white space: for a reward that reads it itself.
 
-    Runs of white space are one space. `most` is how many characters an answer has at most,
+    Runs of white space are one space, an accent is part of its letter however it is encoded,
+    and zero-width spaces are nothing. `most` is how many characters an answer has at most,
     so that a completion without tags is an answer only if it says little else. `ignore_case`
     reads Yes as yes, `ignore_stop` "Yes." as Yes, in answers and golds alike. So does
     `forgiving`, which takes an answer out of its marks: every text is a text, so golds are
@@ -234,7 +235,7 @@ class Text:
 
     def gold(self, text: str) -> Parsed:
         """Read an answer without tags."""
-        text = spelling.core(text) if self.forgiving else spelling.trimmed(text)
+        text = spelling.core(text) if self.forgiving else spelling.visible(spelling.trimmed(text))
         if self.ignore_stop and text.endswith(".") and not text.endswith(".."):
             text = spelling.trimmed(text[:-1])
         text = " ".join((text.casefold() if self.ignore_case else text).split())

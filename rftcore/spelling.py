@@ -15,6 +15,7 @@ _MOST_NAMED = 3
 
 # Characters without a glyph that change no meaning: zero-width spaces, marks of direction.
 _UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad"
+_NEVER_SEEN = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))  # joiners mean something
 _OUTER = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _UNSEEN
 _MINUS = str.maketrans(dict.fromkeys("\u2212\ufe63\uff0d\u2010\u2011\u2012\u2013\u2014", "-"))
 _WIDE = str.maketrans({chr(0xFF01 + at): chr(0x21 + at) for at in range(94)} | {"\u3002": "."})
@@ -42,6 +43,11 @@ _OTHER_LETTER = re.compile(r"(?<!\w)[(\[]?[A-Za-z][)\].:](?=\s|$)")
 def trimmed(text: str) -> str:
     """Without outer white space and outer characters that nobody sees."""
     return text.strip(_OUTER)
+
+
+def visible(text: str) -> str:
+    """Without what nobody sees and no script needs, and with accents in their letters."""
+    return unicodedata.normalize("NFC", text.translate(_NEVER_SEEN))
 
 
 def spaced(text: str) -> str:

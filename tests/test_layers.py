@@ -15,9 +15,9 @@ ROOT = Path(rftcore.__file__).parent
 # A module may import from the rows above its own; a folder is one module.
 ROWS = (
     ("errors",),
-    ("cache", "deadlines", "decoding", "intervals", "jsontext", "processes", "signals"),
+    ("cache", "deadlines", "decoding", "intervals", "jsontext", "processes", "signals", "spelling"),
     ("types",),
-    ("bars", "config", "hookspecs", "markup", "spelling"),
+    ("bars", "config", "hookspecs", "markup"),
     ("pictures", "plugins"),
     ("options", "runs", "scaffold"),
     ("forks",),

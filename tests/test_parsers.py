@@ -220,6 +220,18 @@ def test_a_character_that_nobody_sees_makes_no_right_answer_wrong(parser, text, 
     assert parser.gold(text.replace(" ", "\xa0")) == expected
 
 
+@pytest.mark.parametrize("other", ["cafe\u0301", "ca\u200bfé", "\ufeffcafé", "caf\u00ade\u0301"])
+def test_texts_that_look_the_same_are_the_same(other: str):
+    assert parsers.Text().gold(other) == parsers.Text().gold("café")
+
+
+@given(blank=st.lists(st.sampled_from([*" \n\u200b\ufeff\xa0"])).map("".join))
+def test_form_needs_content_that_can_be_seen_and_nothing_else_that_can(blank: str):
+    assert markup.is_well_formed(f"{blank}<think>a</think>{blank}<answer>5</answer>{blank}")
+    assert not markup.is_well_formed(f"<think>{blank}</think><answer>5</answer>")
+    assert not markup.is_well_formed(f"<think>a</think><answer>{blank}</answer>")
+
+
 def test_a_minus_sign_is_a_minus_sign():
     assert parsers.Integer().gold("\u22125").value == -5
     assert parsers.Number().gold("\u22120.5").value == -0.5
