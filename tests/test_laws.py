@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from rftcore.errors import PluginError
 from rftcore.testing import LAWS, Law, Settings, Trial, parametrize_laws
 from rftcore.testing.digests import canonical
 from rftcore.testing.law import KINDS, BrokenError
+from rftcore.testing.trial import Result as Checked
 from rftcore.testing.tripwire import TrippedError, Tripwire
 
 pytest_plugins = ("pytester",)
@@ -34,9 +36,19 @@ def bad_plugin(law: Law) -> str:
     return f"{file}:{law.id.replace('-', '_')}"
 
 
-def broken(name: str) -> dict[str, str]:
-    results = list(Trial(name, settings=QUICK).run())
-    return {result.law.id: result.seen for result in results if result.bad}
+@cache
+def trial_of(name: str) -> Trial:
+    """Checked once: a trial keeps its results."""
+    return Trial(name, settings=QUICK)
+
+
+def broken(name: str) -> dict[str, Checked]:
+    return {result.law.id: result for result in trial_of(name).run() if result.bad}
+
+
+def needed(law: Law) -> set[str]:
+    """The laws that a law needs, and those that they need."""
+    return {*law.needs}.union(*(needed(LAWS[one]) for one in law.needs))
 
 
 def test_a_sound_task_keeps_every_law():
@@ -50,7 +62,65 @@ def test_a_bad_plugin_breaks_its_law_and_no_other(law: Law):
     seen = broken(bad_plugin(law))
 
     assert list(seen) == [law.id], seen
-    assert seen[law.id]
+    assert seen[law.id].seen
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_a_broken_law_is_shown_with_each_law_that_needs_it(law: Law):
+    trial = trial_of(bad_plugin(law))
+
+    for other in LAWS.values():
+        states = {result.law.id: result for result in trial.run([other])}
+        if law.id in needed(other):
+            assert states[other.id].state == "not checked"
+        if states[other.id].state == "not checked":
+            assert states[other.id].roots == (law.id,)
+        roots = {law.id} if other is law or law.id in needed(other) else {*states[other.id].roots}
+        assert {one for one, result in states.items() if result.state == "broken"} == roots
+
+
+def test_the_usual_cause_of_what_a_bad_plugin_does_is_one_of_its_own():
+    causes = [result.cause for law in LAWS.values() for result in broken(bad_plugin(law)).values()]
+
+    assert not [cause for cause in causes if not cause or "code raises" in cause]
+    assert len({*causes}) == len(LAWS)
+
+
+@pytest.mark.parametrize(
+    ("reader", "raised", "cause"),
+    [
+        ("json_nested", "RecursionError", "json.loads"),
+        ("literal_digits", "ValueError: Exceeds the limit", "thousands of digits"),
+        ("encoded", "UnicodeEncodeError", "surrogate"),
+        ("infinite", "OverflowError", "infinity"),
+        ("divided", "ZeroDivisionError", "over zero"),
+        ("first_word", "IndexError", "not always there"),
+        ("unmatched", "AttributeError", "a match that found nothing"),
+        ("unmatched_group", "TypeError", "a match that found nothing"),
+        ("exhausted", "MemoryError", "without a bound"),
+        ("exiting", "SystemExit", "exit()"),
+        ("silent", "returned None", "a branch without return"),
+        ("counting", "asked again", "keeps something between calls"),
+    ],
+)
+def test_a_parser_that_fails_on_a_text_breaks_one_law_and_leaves_few_unchecked(
+    reader: str, raised: str, cause: str
+):
+    results = {one.law.id: one for one in trial_of(f"{BAD}/readers.py:{reader}").run()}
+    total = results["parser-total"]
+
+    assert [one for one, result in results.items() if result.bad] == ["parser-total"]
+    assert raised in total.seen
+    assert cause in total.cause
+    unchecked = {one for one, result in results.items() if result.state == "not checked"}
+    assert unchecked <= {"right-is-worth-it", "silence-earns-least"}  # if "" is such a text
+
+
+def test_a_value_that_holds_nan_does_not_equal_itself():
+    result = trial_of(f"{BAD}/readers.py:boxes").result("parser-self-equal")
+
+    assert result.state == "broken"
+    assert "holds nan" in result.seen
 
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
@@ -99,11 +169,24 @@ def test_an_expected_failure_is_strict(law: str, state: str, code: int):
     assert "no bounds yet" in done.output
 
 
-def test_a_law_that_needs_a_broken_one_waits_for_it():
-    trial = Trial(bad_plugin(LAWS["samples-whole"]), settings=QUICK)
+def test_a_broken_law_that_is_needed_is_counted():
+    done = check(bad_plugin(LAWS["samples-whole"]), "--law", "rewards-total", "--json")
 
-    assert trial.result("prompt-sure").state == "not applicable"
-    assert "samples-whole" in trial.result("prompt-sure").seen
+    rows = [(row["law"], row["state"], row["roots"]) for row in json.loads(done.stdout)["laws"]]
+    assert done.exit_code == 1
+    assert rows == [
+        ("samples-whole", "broken", []),
+        ("rewards-total", "not checked", ["samples-whole"]),
+    ]
+
+
+def test_a_law_that_needs_one_that_is_expected_to_break_is_not_checked_and_counts_as_nothing():
+    laws = ("--law", "rewards-total", "--expect", "samples-whole=numbers for now")
+    done = check(bad_plugin(LAWS["samples-whole"]), *laws)
+
+    assert done.exit_code == 0
+    assert "1 expected, 1 not checked" in done.output
+    assert "not checked     rewards-total  it needs samples-whole, repair first" in done.output
 
 
 @pytest.mark.parametrize(
@@ -165,6 +248,25 @@ def test_a_case_that_is_expected_to_break_must_break(pytester: pytest.Pytester):
 
     done.assert_outcomes(xfailed=1, failed=2)
     done.stdout.fnmatch_lines(["*see it again: rft plugins check *--law bounds-kept --seed 0*"])
+
+
+def test_selected_cases_fail_for_a_broken_law_that_they_need(pytester: pytest.Pytester):
+    pytester.makepyfile(
+        f"""
+        from rftcore.testing import parametrize_laws
+
+        @parametrize_laws({bad_plugin(LAWS["samples-whole"])!r})
+        def test_law(law):
+            law.check()
+        """
+    )
+    options = ("-p", "no:cacheprovider", "-k")
+    some = pytester.runpytest_inprocess(*options, "prompt-sure or golds-read")
+    both = pytester.runpytest_inprocess(*options, "prompt-sure or golds-read or samples-whole")
+
+    some.assert_outcomes(failed=1, skipped=1)
+    some.stdout.fnmatch_lines(["*golds-read was not checked: it needs samples-whole*"])
+    both.assert_outcomes(failed=1, skipped=2)
 
 
 def test_a_reason_for_no_law_is_refused_when_tests_are_collected():

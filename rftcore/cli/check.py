@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 @click.command("check")
 @click.argument("name")
-@click.option("--law", "only", multiple=True, help="Check this law, and those it needs; repeat it.")
+@click.option(
+    "--law", "only", multiple=True, help="Check this law, and those that it needs; can be repeated."
+)
 @click.option("--seed", default=0, show_default=True, help="Of every draw.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
 @click.option(
@@ -34,7 +36,8 @@ def check(
 ) -> None:
     """Hold a task and all its parts to the laws, before anyone trains on it.
 
-    Exit code 0 if all laws hold, 1 if one is broken.
+    Exit code 0 if all laws hold, 1 if one is broken. With --law, a broken law that
+    it needs is shown and counted as well.
 
     \b
     Example:
@@ -92,7 +95,7 @@ def _report(trial: "Trial", results: "Sequence[Result]", seconds: float) -> str:
     lines = [f"{r.state:<14}  {r.law.id:<{width}}  {_beside(r)}" for r in results]
     for result in results:
         if result.bad:
-            lines += ["", explanation(trial, result.law, result.seen)]
+            lines += ["", explanation(trial, result)]
     counts = Counter(result.state for result in results)
     told = ", ".join(f"{count} {state}" for state, count in counts.items())
     return "\n".join([*lines, "", f"{trial.name}: {told}; {seconds:.1f} s"])
@@ -111,8 +114,9 @@ def _as_json(trial: "Trial", results: "Sequence[Result]", seconds: float) -> str
             "state": result.state,
             "seen": result.seen,
             "why": result.law.why,
-            "cause": result.law.cause,
-            "fix": result.law.fix,
+            "cause": result.cause or result.law.cause,
+            "fix": result.fix or result.law.fix,
+            "roots": list(result.roots),
             "command": trial.command(result.law),
             "seconds": round(result.seconds, 3),
         }

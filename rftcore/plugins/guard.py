@@ -17,6 +17,7 @@ OURS = (
     f"{Path(__file__).parents[1]}{os.sep}",
     f"{Path(importlib.__file__).parent}{os.sep}",
 )
+_TESTER = f"{os.sep}hypothesis{os.sep}"  # calls plugins for the laws
 
 
 @contextmanager
@@ -51,7 +52,7 @@ def place(error: BaseException) -> str:
     Its own code is that of the folder whose code we called first.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [f for f in frames if not f.filename.startswith(OURS)]
+    theirs = [f for f in frames if not f.filename.startswith(OURS) and _TESTER not in f.filename]
     if not theirs:
         return ""
     folder = str(Path(theirs[0].filename).parent)

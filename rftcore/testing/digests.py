@@ -10,18 +10,35 @@ from rftcore.types import Sample
 
 def canonical(value: Any) -> str:
     """A value in words that do not depend on the order of sets or the place in memory."""
+    try:
+        return _canonical(value)
+    except Exception:  # nested too deeply, or a repr() that fails
+        return _repr(value)
+
+
+def _canonical(value: Any) -> str:
     if isinstance(value, Mapping):
-        pairs = sorted(f"{canonical(key)}: {canonical(one)}" for key, one in value.items())
+        pairs = sorted(f"{_canonical(key)}: {_canonical(one)}" for key, one in value.items())
         return f"{{{', '.join(pairs)}}}"
     if isinstance(value, Set):
-        return f"set({', '.join(sorted(map(canonical, value)))})"
+        return f"set({', '.join(sorted(map(_canonical, value)))})"
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
-        return f"[{', '.join(map(canonical, value))}]"
+        return f"[{', '.join(map(_canonical, value))}]"
     if is_dataclass(value) and not isinstance(value, type):
-        told = [f"{f.name}={canonical(getattr(value, f.name))}" for f in fields(value) if f.compare]
+        told = [
+            f"{f.name}={_canonical(getattr(value, f.name))}" for f in fields(value) if f.compare
+        ]
         return f"{type(value).__name__}({', '.join(told)})"
-    text = repr(value)
+    text = _repr(value)
     return type(value).__qualname__ if " at 0x" in text else text
+
+
+def _repr(value: object) -> str:
+    """`repr`, or the type alone where that fails: an integer of 5,000 digits, a deep nest."""
+    try:
+        return repr(value)
+    except Exception as error:
+        return f"<{type(value).__qualname__}, whose repr() raises {type(error).__name__}>"
 
 
 def digest(sample: Sample) -> str:
@@ -40,7 +57,7 @@ def difference(one: Sample, two: Sample) -> str:
 
 def shown(text: object, most: int = 160) -> str:
     """A value as an example shows it: on one line, its middle left out if it is long."""
-    line = text if isinstance(text, str) and text.isprintable() else repr(text)
+    line = text if isinstance(text, str) and text.isprintable() else _repr(text)
     if len(line) <= most:
         return line
     half = most // 2

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _PATIENCE_S = 600.0  # of which it computes a second or two
+STAGES = ("import_error", "task_error", "score_error")  # of the process, by their errors
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Elsewhere:
 
     loaded, changed, printed: what discovering the plugin loaded of heavy packages, changed in
     the process, and printed. digests, scores: of the samples and completions it was asked for.
-    An error is text, "" if there was none.
+    An error is text, "" if there was none; after one of the import there is nothing of the rest.
     """
 
     loaded: list[str] = field(default_factory=list)
@@ -44,14 +45,23 @@ def ask(question: Mapping[str, Any]) -> Elsewhere:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "rftcore.testing.probe"],
-            input=json.dumps(question),
+            input=json.dumps(question).encode(),
             env=environment,
             capture_output=True,
-            text=True,
             timeout=_PATIENCE_S,
         )
-    except subprocess.TimeoutExpired:
-        return Elsewhere(task_error=f"it did not end within {_PATIENCE_S:g} s")
-    if done.returncode:
-        return Elsewhere(task_error=f"it ended with exit code {done.returncode}: {done.stderr}")
-    return Elsewhere(**json.loads(done.stdout))
+    except subprocess.TimeoutExpired as late:
+        return _read(late.stdout, f"it did not end within {_PATIENCE_S:g} s")
+    words = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    return _read(done.stdout, f"it ended with exit code {done.returncode}{words and f': {words}'}")
+
+
+def _read(output: bytes | None, end: str) -> Elsewhere:
+    """The stages that it went through; `end` is the error of the one in which it ended."""
+    answer: dict[str, Any] = {}
+    stages = [json.loads(line) for line in (output or b"").splitlines() if line.endswith(b"}")]
+    for stage in stages:
+        answer |= stage
+    if len(stages) < len(STAGES):
+        answer[STAGES[len(stages)]] = end
+    return Elsewhere(**answer)

@@ -14,11 +14,29 @@ KINDS = ("plugin", "dataset", "parser", "prompt", "reward", "mix")
 
 
 class BrokenError(AssertionError):
-    """A law does not hold; the message says what was seen."""
+    """A law does not hold; the message is what was seen.
+
+    `cause` and `fix` replace the law's own where what was seen has another usual cause.
+    """
+
+    def __init__(self, seen: str, *, cause: str = "", fix: str = "") -> None:
+        super().__init__(seen)
+        self.cause, self.fix = cause, fix
 
 
 class NotApplicableError(Exception):
-    """A law has nothing to say about this plugin; the message says why."""
+    """There is nothing to check: the message is the reason."""
+
+
+class NotCheckedError(Exception):
+    """A law could not be checked; `roots` are the laws that may be broken by the same fault.
+
+    If all of these hold after all, this one counts as broken, by `seen`.
+    """
+
+    def __init__(self, seen: str, *roots: str) -> None:
+        super().__init__(seen)
+        self.seen, self.roots = seen, roots
 
 
 @dataclass(frozen=True)
@@ -27,8 +45,8 @@ class Law:
 
     `about` is one of `KINDS`; "mix" is the weighted sum of a task's rewards. `why` says what
     goes wrong without it, `cause` what it usually is, `fix` what to do. `needs` are laws that
-    must hold first: what breaks one of them says nothing about this one. `check` returns if
-    the law holds and raises `BrokenError` or `NotApplicableError` if not.
+    must hold first, because this one cannot be checked without. `check` returns if the law
+    holds and raises `BrokenError`, `NotApplicableError` or `NotCheckedError` if not.
     """
 
     id: str

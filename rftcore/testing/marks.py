@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rftcore.testing.law import BrokenError, Law
 from rftcore.testing.laws import LAWS
 from rftcore.testing.subject import Settings
-from rftcore.testing.trial import Trial
+from rftcore.testing.trial import Result, Trial
 
 if TYPE_CHECKING:
     import pytest
@@ -23,17 +23,25 @@ class Case:
     trial: Trial = field(repr=False)
 
     def check(self) -> None:
-        """Return if the law holds; skip the test if it does not apply.
+        """Return if the law holds; skip the test if there is nothing to check, or it needs others.
 
+        A broken law that others need fails its own case. Where that case has not run, because
+        tests were selected, the first case that needs it fails instead.
         Raises: BrokenError with what was seen and what to do, RftError if the task cannot be made.
         """
         import pytest
 
         result = self.trial.result(self.law.id)
+        self.trial.told.add(self.law.id)
         if result.state in ("broken", "expected"):
-            raise BrokenError(explanation(self.trial, self.law, result.seen))
-        if result.state == "not applicable":
-            pytest.skip(result.seen)
+            raise BrokenError(explanation(self.trial, result))
+        for root in map(self.trial.result, result.roots):
+            if root.bad and root.law.id not in self.trial.told:
+                self.trial.told.add(root.law.id)
+                text = f"{self.law.id} was not checked: {result.seen}\n\n"
+                pytest.fail(text + explanation(self.trial, root), pytrace=False)
+        if result.state in ("not applicable", "not checked"):
+            pytest.skip(f"{result.state}: {result.seen}")
 
     def __str__(self) -> str:
         return self.law.id
@@ -67,13 +75,14 @@ def parametrize_laws(
     return pytest.mark.parametrize("law", cases)
 
 
-def explanation(trial: Trial, law: Law, seen: str) -> str:
+def explanation(trial: Trial, result: Result) -> str:
     """All that helps to repair a broken law, line by line."""
+    law = result.law
     lines = {
-        "seen": seen,
+        "seen": result.seen,
         "why it matters": law.why,
-        "typical cause": law.cause,
-        "fix": law.fix,
+        "typical cause": result.cause,
+        "fix": result.fix,
         "see it again": trial.command(law),
     }
     told = "\n".join(f"  {name}: {text}" for name, text in lines.items())

@@ -42,20 +42,27 @@ def main() -> None:
     with tempfile.TemporaryFile() as printed:
         for stream in (1, 2):
             os.dup2(printed.fileno(), stream)
-        answer = _answer(question, lambda: _new(printed))
-    print(json.dumps(answer), file=answers, flush=True)
+        for stage in _stages(question, lambda: _new(printed)):
+            print(json.dumps(stage), file=answers, flush=True)
 
 
-def _answer(question: dict[str, Any], printed: Callable[[], str]) -> dict[str, Any]:
-    answer: dict[str, Any] = {}
-    with _told(answer, "import_error"):
-        answer |= _imported(question["task"], question["plugin"], printed)
-    with _told(answer, "task_error"):
+def _stages(question: dict[str, Any], printed: Callable[[], str]) -> Iterator[dict[str, Any]]:
+    """What each of `elsewhere.STAGES` showed: one that ends the process leaves the others."""
+    facts: dict[str, Any] = {}
+    with _told(facts, "import_error"):
+        facts |= _imported(question["task"], question["plugin"], printed)
+    yield facts
+    made: dict[str, Any] = {}
+    task: Task | None = None
+    with _told(made, "task_error"):
         task = Catalogue.load().task_of(load_recipe(("the question", question["recipe"])))
-        answer["digests"] = _digests(task, question["indices"])
-        with _told(answer, "score_error"), within(_LONGEST_S):
-            answer["scores"] = _scores(task, question["scored"])
-    return answer
+        made["digests"] = _digests(task, question["indices"])
+    yield made
+    scored: dict[str, Any] = {}
+    with _told(scored, "score_error"), within(_LONGEST_S):
+        if task is not None and "digests" in made:
+            scored["scores"] = _scores(task, question["scored"])
+    yield scored
 
 
 def _imported(task: str, plugin: str, printed: Callable[[], str]) -> dict[str, Any]:
@@ -96,7 +103,7 @@ def _scores(task: Task, scored: list[tuple[str, int, str]]) -> list[Row]:
     data: Any = task.dataset
     scorer, rows = scorer_of(task), []
     for split, index, completion in scored:
-        rows.append(row_of(scorer.score([completion], [data.sample(split, index)])[0]))
+        rows.append(row_of(scorer, completion, data.sample(split, index)))
         late = [name for name, (kind, _) in rows[-1].items() if kind == "timeout"]
         if late:
             raise TimeoutError(f"reward {late[0]!r} did not end in time")

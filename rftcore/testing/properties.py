@@ -87,7 +87,7 @@ def attempts(subject: Subject) -> st.SearchStrategy[Pair]:
     """A completion and the sample it is an answer to."""
     written = st.builds(markup.write, reasonings(subject), answers(subject))
     completions = st.one_of(written, texts(subject))
-    return st.tuples(completions, st.sampled_from(subject.few))
+    return st.tuples(completions, st.sampled_from(subject.scorable))
 
 
 def _changed(text: str, at: int, by: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,13 +19,15 @@ from typing import Any
 from rftcore import attacks, markup, prompts, rewards
 from rftcore.config import Layer, Recipe, load_recipe
 from rftcore.data import dataset_of, parser_of
-from rftcore.errors import SampleError
+from rftcore.errors import PluginError, SampleError
 from rftcore.plugins import Catalogue, Offer
 from rftcore.scoring import Score
+from rftcore.testing.clock import TooLong, computing_at_most
 from rftcore.testing.digests import canonical, digest
 from rftcore.testing.elsewhere import Elsewhere, ask
-from rftcore.testing.law import NotApplicableError
+from rftcore.testing.law import NotApplicableError, NotCheckedError
 from rftcore.testing.scores import row_of, scorer_of
+from rftcore.testing.values import value_fault
 from rftcore.types import (
     TRAINING_SPLITS,
     Dataset,
@@ -41,6 +43,8 @@ from rftcore.types import (
 FEW = 12  # samples that are scored with many completions
 PLAIN = "I look at the picture."  # reasoning for a sample that has none
 _ELSEWHERE = 6  # samples a split that another process makes as well
+_READING_S = 3.0  # computing that one text may take before it counts as not read
+_SLOW = 3  # texts not read in that time after which no more are tried
 _STATED = ("siblings", "tokens", "sibling_tokens", "step", "correct")
 
 
@@ -56,6 +60,14 @@ class Settings:
     examples: int = 40
     samples: int = 300
     seconds: float = 8.0
+
+
+class SampleUnmadeError(Exception):
+    """The dataset raised instead of making a sample; `__cause__` is what it raised."""
+
+
+class SlowError(Exception):
+    """The parser took too long for a text."""
 
 
 class Subject:
@@ -77,7 +89,8 @@ class Subject:
         self.task: Task = self.again()
         self.dataset: Dataset = dataset_of(self.task)
         self.parser: Parser = parser_of(self.task)
-        self._last: tuple[str, Parsed] | None = None
+        self._last: tuple[str, Parsed | None] | None = None
+        self._slow = 0
 
     def again(self) -> Task:
         """The same task, made anew."""
@@ -101,7 +114,11 @@ class Subject:
     def _read(self, split: str, seconds: float) -> Iterator[tuple[int, Sample]]:
         start = time.thread_time()  # others may keep the machine busy
         for count, index in enumerate(self._indices(split)):
-            yield index, self.dataset.sample(split, index)
+            try:
+                sample = self.dataset.sample(split, index)
+            except Exception as error:
+                raise SampleUnmadeError(f"{split}[{index}]") from error
+            yield index, sample
             if count >= FEW and time.thread_time() - start > seconds:
                 return
 
@@ -143,15 +160,78 @@ class Subject:
 
     # --- answers ---
 
+    def read(self, text: str, method: str = "parse") -> Parsed | None:
+        """What the parser returns; None if it raises, returns something else or is slow.
+
+        These are faults for the laws on totality and time; the other laws go on without the text.
+        Raises: NotCheckedError if it is slow again and again.
+        """
+        try:
+            with self.reading():
+                parsed = getattr(self.parser, method)(text)
+        except NotCheckedError:
+            raise
+        except (Exception, SystemExit):
+            return None
+        if not isinstance(parsed, Parsed) or (parsed.ok and parsed.value is None):
+            return None
+        return parsed
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Bound the time of a block that reads a text; raises `SlowError` past it.
+
+        Raises: NotCheckedError if that has happened again and again.
+        """
+        if self._slow >= _SLOW:
+            raise NotCheckedError("the parser is too slow for many texts", "parser-near-linear")
+        try:
+            with computing_at_most(_READING_S):
+                yield
+        except TooLong as late:
+            self._slow += 1
+            raise SlowError from late
+
     @cached_property
     def golds(self) -> dict[str, Any]:
         """Texts of golds with their values, no two values the same; those of `few` first."""
         found: dict[str, Any] = {}
-        for text in dict.fromkeys(sample.gold for sample in [*self.few, *self.every]):
-            parsed = self.parser.gold(text)
-            if len(found) < 40 and parsed.ok and parsed.value not in found.values():
+        for text in dict.fromkeys(sample.gold for sample in [*self.scorable, *self.every]):
+            parsed = self.read(text, "gold") if len(found) < 40 else None
+            if parsed is None or not parsed.ok or value_fault(parsed.value):
+                continue
+            if parsed.value not in found.values():
                 found[text] = parsed.value
         return found
+
+    @cached_property
+    def scorable(self) -> list[Sample]:
+        """Those of `few` whose golds the parser reads, to a value that can be compared.
+
+        Raises: NotCheckedError if there are none.
+        """
+        faults = [self._fault(sample) for sample in self.few]
+        if all(faults):
+            raise NotCheckedError("no gold is read to a value that can be compared", faults[0])
+        return [sample for sample, fault in zip(self.few, faults, strict=True) if not fault]
+
+    @cached_property
+    def readable(self) -> list[Sample]:
+        """All samples that were read, as far as the parser reads their golds.
+
+        Raises: NotCheckedError if there are none.
+        """
+        _ = self.scorable
+        return [sample for sample in self.every if not self._fault(sample)]
+
+    def _fault(self, sample: Sample) -> str:
+        """The law that is broken if this sample cannot be scored, or ""."""
+        parsed = self.read(sample.gold, "gold")
+        if parsed is None:
+            return "parser-total"
+        if not parsed.ok:
+            return "golds-read"
+        return "parser-self-equal" if value_fault(parsed.value) else ""
 
     def value(self, sample: Sample) -> Any:
         """The value of a sample's gold."""
@@ -179,19 +259,22 @@ class Subject:
 
     @cached_property
     def targets(self) -> list[str]:
-        """What SFT teaches for `few`."""
-        return [self.target(sample) for sample in self.few]
+        """What SFT teaches for `scorable`."""
+        return [self.target(sample) for sample in self.scorable]
 
     def lies(self, sample: Sample, most: int = 6) -> list[str]:
         """What SFT teaches for other samples with another gold: well formed, and wrong."""
         wrong = set(self.others(sample))
-        return [self.target(other) for other in self.few if other.gold in wrong][:most]
+        return [self.target(other) for other in self.scorable if other.gold in wrong][:most]
 
     def attacks(
         self, sample: Sample, kinds: Sequence[str] = attacks.KINDS
     ) -> list[tuple[str, str]]:
         """Named completions of `kinds` that try to win this sample without solving it."""
-        text = self.task.prompt(sample).text
+        try:
+            text = self.task.prompt(sample).text
+        except Exception:  # for the law on prompts
+            text = sample.question
         made = attacks.library(text, sample.gold, self.others(sample))
         return [(name, one) for name, one in made if name.partition("/")[0] in kinds]
 
@@ -208,31 +291,66 @@ class Subject:
         return {name: term for name, term in self.terms.items() if term.weight}
 
     def score(self, completions: Sequence[str], sample: Sample) -> list[Score]:
-        """Score completions as answers to one sample, one after the other."""
-        return scorer_of(self.task).score(completions, [sample] * len(completions))
+        """Score completions as answers to one sample, one after the other.
 
-    def total(self, completion: str, sample: Sample) -> float:
-        """The total of one completion; 0 if no reward applies."""
-        return self.score([completion], sample)[0].total or 0.0
+        Raises: NotCheckedError if a sample does not reach the process that should score it.
+        """
+        _ = self.untouched
+        try:
+            return scorer_of(self.task).score(completions, [sample] * len(completions))
+        except PluginError as error:
+            raise NotCheckedError(str(error), "samples-travel") from error
 
-    def seen_by(self, name: str, completion: str, sample: Sample) -> tuple[Reward, RewardInput]:
-        """A reward and what it would be told, to call it without the scorer's protection."""
+    def scored_of(self, completions: Sequence[str], sample: Sample) -> list[tuple[str, Score]]:
+        """Completions with their scores, without those that cannot be scored.
+
+        What the parser or a reward raises on is for the laws on totality.
+        """
+        texts = [text for text in completions if self.read(text) is not None]
+        rows: list[tuple[str, Score]] = []
+        for text in texts:  # one at a time: bad data ends a batch
+            with suppress(SampleError):
+                rows.append((text, self.score([text], sample)[0]))
+        return [
+            (text, score)
+            for text, score in rows
+            if not any(part.failed for part in score.parts.values())
+        ]
+
+    def total(self, completion: str, sample: Sample) -> float | None:
+        """The total of one completion, 0 if no reward applies, None if it cannot be scored."""
+        rows = self.scored_of([completion], sample)
+        return (rows[0][1].total or 0.0) if rows else None
+
+    def reads(self, completion: str) -> bool:
+        """Whether rewards can be called on a completion: the parser returns something."""
+        return self._parse(completion) is not None
+
+    def seen_by(
+        self, name: str, completion: str, sample: Sample, **more: Any
+    ) -> tuple[Reward, RewardInput]:
+        """A reward and its input, to call it without the scorer's protection.
+
+        more: what only training has, such as the step. The completion must be one that `reads`.
+        """
         _ = self.untouched
         function: Any = self.terms[name].reward
         parsed = self._parse(completion)
+        assert parsed is not None, "not a completion that reads"
         known: dict[str, Any] = {
             "completion": completion,
             "sample": sample,
             **dict.fromkeys(_STATED),
+            **more,
         }
         used = {field: known[field] for field in rewards.uses(function)}
         answer = parsed.value if parsed.ok else None
         return function, RewardInput(answer=answer, gold=self.value(sample), **used)
 
-    def _parse(self, completion: str) -> Parsed:
-        """Each reward is asked about one completion after the other: read it once."""
+    def _parse(self, completion: str) -> Parsed | None:
+        """Each reward is called on one completion after the other: read it once."""
         if self._last is None or self._last[0] is not completion:
-            self._last = completion, self.parser.parse(completion)
+            self._last = completion, self.read(completion)
         return self._last[1]
 
     # --- another process ---
@@ -250,15 +368,25 @@ class Subject:
     @cached_property
     def scored(self) -> list[tuple[str, int, str]]:
         """Split, index and completion of what another process scores as well."""
-        rows = [(s, at, one) for s, some in self.asked.items() for at, one in some.items()]
+        rows = [
+            (split, at, one)
+            for split, some in self.asked.items()
+            for at, one in some.items()
+            if not self._fault(one)
+        ]
         texts = [(self.target(one), "", *self.lies(one, 2)) for _, _, one in rows]
-        return [(s, at, t) for (s, at, _), some in zip(rows, texts, strict=True) for t in some]
+        return [
+            (split, at, text)
+            for (split, at, _), some in zip(rows, texts, strict=True)
+            for text in some
+            if self.reads(text)
+        ]
 
     @cached_property
     def scores(self) -> list[Any]:
         """Every reward's outcome for `scored`, in this process."""
-        some = [self.score([text], self.asked[split][at])[0] for split, at, text in self.scored]
-        return list(map(row_of, some))
+        scorer = scorer_of(self.task)
+        return [row_of(scorer, text, self.asked[split][at]) for split, at, text in self.scored]
 
     @cached_property
     def elsewhere(self) -> Elsewhere:

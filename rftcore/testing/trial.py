@@ -5,17 +5,17 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from rftcore.errors import PluginError, closest
+from rftcore.plugins.guard import describe, place
 from rftcore.testing.clock import TooLong, computing_at_most, within
-from rftcore.testing.digests import shown
-from rftcore.testing.law import BrokenError, Law, NotApplicableError
+from rftcore.testing.law import BrokenError, Law, NotApplicableError, NotCheckedError
 from rftcore.testing.laws import LAWS
 from rftcore.testing.subject import Settings, Subject
 
-State = Literal["ok", "broken", "not applicable", "expected", "unexpected"]
+State = Literal["ok", "broken", "not applicable", "not checked", "expected", "unexpected"]
 BAD = ("broken", "unexpected")
 # For one law: a plugin that hangs must not hang its check. A busy machine takes its time.
 _COMPUTING_S, _WAITING_S = 90.0, 1800.0
@@ -25,14 +25,20 @@ _COMPUTING_S, _WAITING_S = 90.0, 1800.0
 class Result:
     """What came of one law.
 
-    `seen` says what broke it, or why it does not apply, or why it was expected to break.
-    "expected": broken, and somebody had said why. "unexpected": somebody had, and it holds.
+    seen: what broke it, or why it does not apply, was not checked or was expected to break.
+    cause, fix: what usually causes what was seen, and what to do. roots: of a law that was not
+    checked, the broken laws to repair first.
+    "not checked": a law that it needs is broken. "expected": broken, as `expected` predicts.
+    "unexpected": `expected` predicts that it breaks, and it holds.
     """
 
     law: Law
     state: State
     seen: str = ""
     seconds: float = field(default=0.0, compare=False)
+    cause: str = ""
+    fix: str = ""
+    roots: tuple[str, ...] = ()
 
     @property
     def bad(self) -> bool:
@@ -61,6 +67,7 @@ class Trial:
         self._recipe, self._extra = recipe, tuple(extra)
         self._subject: Subject | None = None
         self._results: dict[str, Result] = {}
+        self.told: set[str] = set()  # laws whose result a test has reported
         check_reasons(self.expected)
 
     @property
@@ -71,23 +78,31 @@ class Trial:
         return self._subject
 
     def run(self, laws: Iterable[Law] | None = None) -> Iterator[Result]:
-        """Check all laws, or some, one by one."""
+        """Check all laws, or some, one by one; each after what is wrong with those it needs."""
         _ = self.subject
+        given: set[str] = set()
         for law in laws or LAWS.values():
-            yield self.result(law.id)
+            for law_id in [*self._wrong_before(law.id), law.id]:
+                if law_id not in given:
+                    given.add(law_id)
+                    yield self.result(law_id)
 
     def result(self, law_id: str) -> Result:
         """What comes of a law, with what was expected of it."""
         result = self._plain(law_id)
-        if law_id not in self.expected:
+        if law_id not in self.expected or result.state == "not checked":
             return result
         if result.state == "broken":
             seen = f"{self.expected[law_id]} (seen: {result.seen})"
-            return Result(result.law, "expected", seen, result.seconds)
-        seen = (
-            f"expected to break ({self.expected[law_id]}), but it is {result.state}: say so no more"
+            return replace(result, state="expected", seen=seen)
+        seen = f"expected to break ({self.expected[law_id]}), but it is {result.state}"
+        return replace(
+            result,
+            state="unexpected",
+            seen=seen,
+            cause="what broke the law was repaired",
+            fix="no longer list it as expected to break",
         )
-        return Result(result.law, "unexpected", seen, result.seconds)
 
     def command(self, law: Law) -> str:
         """What to type to see a result again."""
@@ -98,20 +113,34 @@ class Trial:
     def _plain(self, law_id: str) -> Result:
         if law_id not in self._results:
             law = LAWS[law_id]
-            blocked = [n for n in law.needs if self._plain(n).state == "broken" or self._waits(n)]
-            self._results[law_id] = _waiting(law, blocked) if blocked else self._checked(law)
+            roots = dict.fromkeys(root for need in law.needs for root in self._roots(need))
+            self._results[law_id] = _waiting(law, roots) if roots else self._checked(law)
         return self._results[law_id]
 
-    def _waits(self, law_id: str) -> bool:
-        return self._plain(law_id).seen.startswith(_WAITS)
+    def _roots(self, law_id: str) -> tuple[str, ...]:
+        """The broken laws that keep those from being checked that need this one."""
+        result = self._plain(law_id)
+        return (law_id,) if result.state == "broken" else result.roots
+
+    def _wrong_before(self, law_id: str) -> list[str]:
+        """The laws that this one needs, directly or not, and that call for a line of their own."""
+        needed = {*self._plain(law_id).roots}
+        more = [*LAWS[law_id].needs]
+        while more:
+            one = more.pop()
+            if one not in needed and self.result(one).state in (*BAD, "expected"):
+                needed.add(one)
+            more += LAWS[one].needs
+        return [one for one in LAWS if one in needed]
 
     def _checked(self, law: Law) -> Result:
         start = time.monotonic()
-        state, seen = _outcome(lambda: law.check(self.subject))
-        return Result(law, state, seen, time.monotonic() - start)
-
-
-_WAITS = "not checked, it needs "
+        result = _outcome(law, lambda: law.check(self.subject))
+        if isinstance(result, NotCheckedError):
+            roots = dict.fromkeys(root for one in result.roots for root in self._roots(one))
+            seen = f"it could not be checked: {result.seen}"
+            result = _waiting(law, roots) if roots else _broken(law, seen)
+        return replace(result, seconds=time.monotonic() - start)
 
 
 def check_reasons(expected: Mapping[str, str]) -> None:
@@ -131,20 +160,41 @@ def law_named(law_id: str) -> Law:
     return LAWS[law_id]
 
 
-def _waiting(law: Law, needs: list[str]) -> Result:
-    return Result(law, "not applicable", f"{_WAITS}{', '.join(needs)}")
+def _waiting(law: Law, roots: Iterable[str]) -> Result:
+    roots = tuple(roots)
+    return Result(law, "not checked", f"it needs {', '.join(roots)}, repair first", roots=roots)
 
 
-def _outcome(check: Callable[[], None]) -> tuple[State, str]:
+def _broken(law: Law, seen: str, cause: str = "", fix: str = "") -> Result:
+    return Result(law, "broken", seen, cause=cause or law.cause, fix=fix or law.fix)
+
+
+def _outcome(law: Law, check: Callable[[], None]) -> Result | NotCheckedError:
     try:
         with within(_WAITING_S), computing_at_most(_COMPUTING_S):
             check()
     except BrokenError as breach:
-        return "broken", str(breach)
+        return _broken(law, str(breach), breach.cause, breach.fix)
     except NotApplicableError as reason:
-        return "not applicable", str(reason)
-    except TooLong:
-        return "broken", "a call did not end in time"
+        return Result(law, "not applicable", str(reason))
+    except NotCheckedError as needed:
+        return needed
+    except TooLong as late:
+        at = place(late)
+        return _broken(
+            law,
+            f"a call did not end in time{at and f', it was at {at}'}",
+            cause="a loop without an end, or work that grows much faster than what it is given",
+            fix="bound the work by the length of what it is given",
+        )
     except Exception as error:  # a plugin may raise anything, anywhere
-        return "broken", shown(f"{type(error).__name__}: {error}", 400)
-    return "ok", ""
+        at = place(error)
+        return _broken(
+            law,
+            describe(error),
+            cause=f"the plugin's code raises at {at}"
+            if at
+            else "no line of the plugin's was at work: it may be a bug of rft's",
+            fix="repair that line" if at else "report it, with `RFT_DEBUG=1`",
+        )
+    return Result(law, "ok")

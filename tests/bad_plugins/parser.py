@@ -106,3 +106,12 @@ class Lenient(Reader):
 
 def parser_refuses_unfinished():
     return task(parser=Lenient())
+
+
+class Undefined(Reader):
+    def gold(self, text):
+        return Parsed(float("nan")) if text.strip() == "NaN" else super().gold(text)
+
+
+def parser_self_equal():
+    return task(parser=Undefined())

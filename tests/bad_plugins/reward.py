@@ -6,6 +6,7 @@ import time
 
 from sound_task import accurate, rewarded
 
+from rftcore.errors import SampleError
 from rftcore.rewards import exact, reward
 
 
@@ -90,3 +91,12 @@ def closer_earns_more():
         return 0.0 if x.answer is None else {0: 1.0, 1: 0.2, 2: 0.5}.get(abs(x.answer - x.gold), 0)
 
     return rewarded(near)
+
+
+def rewards_read_golds():
+    def picky(x):
+        if x.gold == 7:
+            raise SampleError("the gold 7 cannot be read")
+        return exact(x)
+
+    return rewarded(picky)

@@ -1,11 +1,13 @@
 """Laws of the mix: the truth is right and earns the most, and the rest earns what it deserves."""
 
+from collections.abc import Sequence
 from statistics import fmean
 
 from rftcore import markup
+from rftcore.errors import SampleError
 from rftcore.testing.digests import shown
-from rftcore.testing.law import BrokenError, NotApplicableError, law
-from rftcore.testing.laws.reward import SCORED
+from rftcore.testing.law import BrokenError, NotApplicableError, NotCheckedError, law
+from rftcore.testing.laws.reward import COMPARED
 from rftcore.testing.properties import for_all, one_of, reasonings, st
 from rftcore.testing.subject import Subject
 from rftcore.types import Sample
@@ -15,6 +17,7 @@ TELLS = ("wrong-is-not-correct",)
 SHARE = 0.25  # of what a target earns over saying nothing: the least that being right is worth
 LUCKY = 0.25  # share of other samples' golds that may be right by chance
 _NOISE = 1e-9
+_SCORED = ("parser-total", "rewards-total", "rewards-finite")  # what keeps a completion from it
 
 
 @law(
@@ -22,17 +25,30 @@ _NOISE = 1e-9
     "mix",
     "What SFT teaches is correct: its accuracy is exactly 1.",
     why="Evaluation reports the share of completions whose accuracy is 1.",
-    cause="an accuracy with a different scale, a stricter comparison than the parser's, or None",
+    cause="an accuracy with a different scale, or a stricter comparison than the parser's",
     fix="let the accuracy term give 1 for the gold",
-    needs=(*SCORED, "parser-reads-target", "rewards-stateless"),
+    needs=(*COMPARED, "parser-reads-target", "rewards-stateless"),
 )
 def truth_is_correct(subject: Subject) -> None:
     """Of many samples of all splits."""
-    for sample in subject.every[:200]:
-        score = subject.score([subject.target(sample)], sample)[0]
-        if not score.correct:
-            part = score.parts[subject.task.accuracy]
-            raise BrokenError(f"{_named(sample)}: accuracy is {part.value} ({part.kind})")
+    for sample in subject.readable[:200]:
+        target = subject.target(sample)
+        try:
+            score = subject.score([target], sample)[0] if subject.reads(target) else None
+        except SampleError as error:
+            raise NotCheckedError(str(error), "rewards-read-golds") from error
+        if score is None or score.correct:
+            continue
+        part = score.parts[subject.task.accuracy]
+        if part.failed:
+            raise NotCheckedError(f"{_named(sample)}: accuracy: {part.note}", "rewards-finite")
+        if part.value is None:
+            raise BrokenError(
+                f"{_named(sample)}: accuracy does not apply (None)",
+                cause="an accuracy that returns None for some samples, or nothing at its end",
+                fix="let the accuracy term give 1 for the gold, of every sample",
+            )
+        raise BrokenError(f"{_named(sample)}: accuracy is {part.value:g}")
 
 
 @law(
@@ -47,13 +63,26 @@ def truth_is_correct(subject: Subject) -> None:
 def wrong_is_not_correct(subject: Subject) -> None:
     """But for a few, which a tolerance may let pass."""
     subject.need_others()
-    pairs = [(text, sample) for sample in subject.few for text in _wrong(subject, sample)]
-    right = [(text, one) for text, one in pairs if subject.score([text], one)[0].correct]
+    pairs = [
+        (text, sample, score)
+        for sample in subject.scorable
+        for text, score in subject.scored_of(_wrong(subject, sample), sample)
+    ]
+    if not pairs:
+        raise NotCheckedError(
+            "no wrong answer could be scored", "parser-total", "rewards-total", "rewards-finite"
+        )
+    right = [(text, sample) for text, sample, score in pairs if score.correct]
     if len(right) > LUCKY * len(pairs):
         text, one = right[0]
+        every = len(right) == len(pairs)
         raise BrokenError(
             f"{len(right)} of {len(pairs)} wrong answers are correct, such as {shown(text)} for "
-            f"the gold {shown(one.gold)}"
+            f"the gold {shown(one.gold)}",
+            cause=""
+            if every
+            else "a comparison that lets too much pass: a wide tolerance, or `gold in answer`",
+            fix="" if every else "compare x.answer with x.gold more strictly",
         )
 
 
@@ -68,11 +97,12 @@ def wrong_is_not_correct(subject: Subject) -> None:
 )
 def truth_earns_most(subject: Subject) -> None:
     """Not another sample's target, and not saying nothing."""
-    for sample in subject.few:
+    for sample in subject.scorable:
         target = subject.target(sample)
         most = subject.total(target, sample)
         for text in (*subject.lies(sample), *_wrong(subject, sample), ""):
-            if (earned := subject.total(text, sample)) > most + _NOISE:
+            earned = subject.total(text, sample)
+            if earned is not None and most is not None and earned > most + _NOISE:
                 raise BrokenError(
                     f"{_named(sample)}: {shown(text)} earns {earned:g}, {shown(target)} {most:g}"
                 )
@@ -91,9 +121,13 @@ def right_is_worth_it(subject: Subject) -> None:
     """In the mean: targets, against other samples' targets, against saying nothing."""
     truth, wrong, silence = _means(subject)
     if truth - wrong < SHARE * (truth - silence) - _NOISE or truth - wrong <= _NOISE:
+        accuracy = _mean_accuracy(subject)
+        generous = accuracy > 1 - 2 * SHARE
         raise BrokenError(
             f"in the mean a target earns {truth:.3g}, a wrong answer in the same form {wrong:.3g}, "
-            f"saying nothing {silence:.3g}"
+            f"saying nothing {silence:.3g}",
+            cause=f"accuracy pays a wrong answer {accuracy:.3g} in the mean" if generous else "",
+            fix="let accuracy fall faster with what is wrong" if generous else "",
         )
 
 
@@ -110,10 +144,18 @@ def silence_earns_least(subject: Subject) -> None:
     """The empty completion, and a blank one."""
     _, wrong, _ = _means(subject)
     for text in ("", " \n"):
-        scores = [(one, subject.score([text], one)[0]) for one in subject.few]
+        scores = [(one, s) for one in subject.scorable for _, s in subject.scored_of([text], one)]
         for sample, score in scores:
             if score.correct:
-                raise BrokenError(f"{_named(sample)}: {text!r} is correct")
+                raise BrokenError(
+                    f"{_named(sample)}: {text!r} is correct",
+                    cause="no answer (None) equals an empty gold, or is given the benefit of doubt",
+                    fix="earn 0 if x.answer is None",
+                )
+        if not scores:
+            raise NotCheckedError(
+                f"{text!r} could not be scored", "rewards-total", "rewards-finite"
+            )
         earned = fmean(score.total or 0.0 for _, score in scores)
         if earned > wrong + _NOISE:
             raise BrokenError(
@@ -136,10 +178,10 @@ def accuracy_ignores_reasoning(subject: Subject) -> None:
     def check(row: tuple[str, Sample]) -> None:
         reasoning, sample = row
         text = markup.write(reasoning, sample.gold)
-        if not subject.score([text], sample)[0].correct:
+        if any(not score.correct for _, score in subject.scored_of([text], sample)):
             raise BrokenError(f"{shown(text)} is not correct, and its answer is the gold")
 
-    for_all(subject, st.tuples(reasonings(subject), one_of(subject.few)), check)
+    for_all(subject, st.tuples(reasonings(subject), one_of(subject.scorable)), check)
 
 
 def _named(sample: Sample) -> str:
@@ -154,9 +196,34 @@ def _wrong(subject: Subject, sample: Sample) -> list[str]:
 
 def _means(subject: Subject) -> tuple[float, float, float]:
     """What is earned in the mean by the truth, by the truth about others, by saying nothing."""
-    lies = [(text, sample) for sample in subject.few for text in subject.lies(sample)]
+    lies = [(text, sample) for sample in subject.scorable for text in subject.lies(sample)]
     if not lies:
         raise NotApplicableError("all golds that were read are the same")
-    truth = fmean(subject.total(subject.target(sample), sample) for sample in subject.few)
-    wrong = fmean(subject.total(text, sample) for text, sample in lies)
-    return truth, wrong, fmean(subject.total("", sample) for sample in subject.few)
+    rows = {
+        "a target": [(subject.target(sample), sample) for sample in subject.scorable],
+        "a wrong answer": lies,
+        "saying nothing": [("", sample) for sample in subject.scorable],
+    }
+    truth, wrong, silence = (_mean(subject, name, pairs) for name, pairs in rows.items())
+    return truth, wrong, silence
+
+
+def _mean(subject: Subject, name: str, pairs: Sequence[tuple[str, Sample]]) -> float:
+    """Of the totals of completions that can be scored."""
+    totals = [subject.total(text, sample) for text, sample in pairs]
+    found = [total for total in totals if total is not None]
+    if not found:
+        raise NotCheckedError(
+            f"{name} could not be scored", "parser-total", "rewards-total", "rewards-finite"
+        )
+    return fmean(found)
+
+
+def _mean_accuracy(subject: Subject) -> float:
+    """What accuracy gives in the mean for other samples' targets."""
+    values = [
+        score.parts[subject.task.accuracy].value or 0.0
+        for sample in subject.scorable
+        for _, score in subject.scored_of(subject.lies(sample), sample)
+    ]
+    return fmean(values) if values else 0.0

@@ -2,17 +2,21 @@
 
 from collections.abc import Sequence
 from statistics import fmean
+from typing import Any
 
+from rftcore import markup
+from rftcore.rewards import uses
 from rftcore.scoring import Score
 from rftcore.testing.digests import shown
 from rftcore.testing.law import BrokenError, NotApplicableError, law
-from rftcore.testing.subject import Subject
+from rftcore.testing.subject import PLAIN, Subject
 from rftcore.types import Sample
 
 HALF = 0.5  # of the way from a wrong answer to the truth: nobody gets there without solving
+_NOISE = 1e-9
 MOST = 6  # samples that are attacked
 _ABOUT_THE_ANSWER = 0.5  # a reward that tells truth from lie by so much is about the answer
-HOLDS = ("right-is-worth-it", "silence-earns-least")
+HOLDS = ("truth-is-correct", "wrong-is-not-correct")
 READS = ("parser-one-answer", "parser-ignores-reasoning")
 _MALFORMED = (
     *("form/empty", "form/blank", "tags/several-after-reasoning", "tags/nested"),
@@ -118,51 +122,91 @@ def form_has_content(subject: Subject) -> None:
     forms = [name for name in subject.terms if _is_about_form(subject, name)]
     if not forms:
         raise NotApplicableError("no reward is about form alone")
-    for sample in subject.few[:MOST]:
-        named = [(name, text) for name, text in subject.attacks(sample) if name in _MALFORMED]
-        scores = subject.score([text for _, text in named], sample)
-        for (attack, text), score in zip(named, scores, strict=True):
+    for sample in subject.scorable[:MOST]:
+        named = {text: name for name, text in subject.attacks(sample) if name in _MALFORMED}
+        for text, score in subject.scored_of([*named], sample):
             for name in forms:
                 if (value := _value(score, name)) and value > 0:
-                    raise BrokenError(f"{name} pays {value:g} for {attack}: {shown(text)}")
+                    raise BrokenError(f"{name} pays {value:g} for {named[text]}: {shown(text)}")
 
 
 def _is_about_form(subject: Subject, name: str) -> bool:
-    for sample in subject.few[:MOST]:
-        texts = [subject.target(sample), *subject.lies(sample), ""]
-        *formed, silent = [_value(score, name) for score in subject.score(texts, sample)]
-        if {*formed} != {1.0} or silent:
+    for sample in subject.scorable[:MOST]:
+        texts = [subject.target(sample), *subject.lies(sample)]
+        formed = {_value(score, name) for _, score in subject.scored_of(texts, sample)}
+        silent = [_value(score, name) for _, score in subject.scored_of([""], sample)]
+        if formed != {1.0} or any(silent):
             return False
     return True
 
 
 def _resisted(subject: Subject, kinds: Sequence[str]) -> None:
-    for sample in subject.few[:MOST]:
-        truth = subject.score([subject.target(sample)], sample)[0]
-        lies = subject.score(subject.lies(sample), sample)
-        named = subject.attacks(sample, kinds)
-        scores = subject.score([text for _, text in named], sample)
-        for (name, text), score in zip(named, scores, strict=True):
-            if won := _won(subject, truth, lies, score):
-                raise BrokenError(f"{_named(sample)}, attack {name}: {won} for {shown(text)}")
+    for sample in subject.scorable[:MOST]:
+        truth = subject.scored_of([subject.target(sample)], sample)
+        lies = [score for _, score in subject.scored_of(subject.lies(sample), sample)]
+        named = {text: name for name, text in subject.attacks(sample, kinds)}
+        for text, score in subject.scored_of([*named], sample) if truth else ():
+            if won := _won(subject, truth[0][1], lies, score, _alone(subject, sample, score)):
+                cause, fix = _cause(subject, sample, score, kinds)
+                raise BrokenError(
+                    f"{_named(sample)}, attack {named[text]}: {won} for {shown(text)}",
+                    cause=cause,
+                    fix=fix,
+                )
 
 
-def _won(subject: Subject, truth: Score, lies: Sequence[Score], attack: Score) -> str:
+def _alone(subject: Subject, sample: Sample, attack: Score) -> Score | None:
+    """The score of the wrong answer that the parser reads from an attack, written plainly.
+
+    A graded reward may pay for it as it is: then the attack won nothing.
+    """
+    if not attack.parsed.ok:
+        return None
+    for wrong in subject.others(sample):
+        if subject.golds[wrong] == attack.parsed.value:
+            rows = subject.scored_of([markup.write(PLAIN, wrong)], sample)
+            return rows[0][1] if rows else None
+    return None
+
+
+def _won(
+    subject: Subject, truth: Score, lies: Sequence[Score], attack: Score, alone: Score | None
+) -> str:
     """What an attack gets that it should not, or ""."""
     if attack.correct:
-        return "it is correct"
-    columns = {"the total": [score.total for score in (truth, attack, *lies)]}
+        return "" if alone and alone.correct else "it is correct"
+    columns = {"the total": [score.total for score in (truth, attack, alone or attack, *lies)]}
     for name in subject.terms:
-        columns[name] = [_value(score, name) for score in (truth, attack, *lies)]
-    for name, (most, got, *least) in columns.items():
+        columns[name] = [_value(score, name) for score in (truth, attack, alone or attack, *lies)]
+    for name, (most, got, plainly, *least) in columns.items():
         plain = [value for value in least if value is not None]
         if most is None or got is None or not plain:
             continue
         low = fmean(plain)
         about = name == "the total" or most - low > _ABOUT_THE_ANSWER
-        if about and most > low and got >= low + HALF * (most - low):
+        more = alone is None or plainly is None or got > plainly + _NOISE
+        if about and more and most > low and got >= low + HALF * (most - low):
             return f"{name} is {got:.3g}, the truth's {most:.3g} and a wrong answer's {low:.3g},"
     return ""
+
+
+def _cause(
+    subject: Subject, sample: Sample, attack: Score, kinds: Sequence[str]
+) -> tuple[str, str]:
+    """Of an attack that won, by what the parser reads; "" for the law's own."""
+    if attack.parsed.ok and attack.parsed.value == subject.value(sample):
+        return (
+            f"the parser reads {shown(sample.gold)} from it, as from a plain answer",
+            "let the parser read the answer whole, and refuse what is more than one answer",
+        )
+    rewards: list[Any] = [term.reward for term in subject.paid.values()]
+    if kinds != ["tags"] or any("completion" in uses(reward) for reward in rewards):
+        return "", ""
+    read = shown(attack.parsed.value) if attack.parsed.ok else "None"
+    return (
+        f"no reward looks at the completion: one pays for the answer {read} as if it were right",
+        "compare x.answer with x.gold whole; earn 0 if x.answer is None",
+    )
 
 
 def _value(score: Score, name: str) -> float | None:

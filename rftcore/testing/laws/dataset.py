@@ -9,10 +9,11 @@ from statistics import median
 
 from rftcore import markup
 from rftcore.data import dataset_of
+from rftcore.plugins.guard import describe, place
 from rftcore.testing.clock import computing
 from rftcore.testing.digests import canonical, difference, shown
 from rftcore.testing.law import BrokenError, NotApplicableError, law
-from rftcore.testing.subject import Subject
+from rftcore.testing.subject import SampleUnmadeError, Subject
 from rftcore.types import OOD_PREFIX, STANDARD_SPLITS, TRAINING_SPLITS, Image, Sample
 
 WHOLE = ("samples-whole",)
@@ -36,8 +37,11 @@ def splits_named(subject: Subject) -> None:
         if split not in STANDARD_SPLITS and not split.startswith(OOD_PREFIX):
             raise BrokenError(f"there is a split {split!r}")
     if not {*splits} & {*TRAINING_SPLITS} or {*splits} <= {*TRAINING_SPLITS}:
+        what = "measure" if {*splits} & {*TRAINING_SPLITS} else "train on"
         raise BrokenError(
-            f"there is {', '.join(splits)}: nothing to train on, or nothing to measure"
+            f"there is {', '.join(splits) or 'no split'}: nothing to {what}",
+            cause="a dataset of one split, whose rows were never divided",
+            fix="name what trains sft or rl, and what measures val, test or ood-SOMETHING",
         )
 
 
@@ -68,9 +72,20 @@ def sizes_whole(subject: Subject) -> None:
 )
 def samples_whole(subject: Subject) -> None:
     """All samples that are read at all."""
-    for split, index, sample in _rows(subject):
+    try:
+        rows = list(_rows(subject))
+    except SampleUnmadeError as error:
+        made = error.__cause__ or error
+        at = place(made)
+        raise BrokenError(
+            f"{error}: {describe(made)}",
+            cause=f"sample() raises{at and f' at {at}'}; often a field that some rows do not have",
+            fix="repair that line, or leave the row out of size()",
+        ) from error
+    for split, index, sample in rows:
         if fault := _fault(sample):
-            raise BrokenError(f"{split}[{index}]: {fault}")
+            seen, cause, fix = fault
+            raise BrokenError(f"{split}[{index}]: {seen}", cause=cause, fix=fix)
 
 
 @law(
@@ -87,8 +102,14 @@ def bounds_kept(subject: Subject) -> None:
     for split in subject.dataset.splits:
         size = subject.dataset.size(split)
         for index in (-1, size, size + 10**6):
-            seen = _raised(subject, split, index)
+            raised, seen = _raised(subject, split, index)
             if seen != "IndexError":
+                if raised:
+                    raise BrokenError(
+                        f"sample({split!r}, {index}) of {size} raised {seen}",
+                        cause=f"the index is used before it is checked: {seen} instead of "
+                        "IndexError",
+                    )
                 raise BrokenError(f"sample({split!r}, {index}) of {size} gave {seen}")
 
 
@@ -116,13 +137,17 @@ def samples_pure(subject: Subject) -> None:
     why="The processes of one run, and a run and its repetition, must see the same data.",
     cause="hash(text), the order of a set, the time or a process id in what seeds a sample",
     fix="seed with text (random.Random('rl/17')) or hashlib; sort sets",
-    needs=("factory-pure",),
+    needs=("factory-pure", "plugin-imports"),
 )
 def samples_everywhere(subject: Subject) -> None:
     """By a digest of all that they say."""
     digests, found = subject.digests, subject.elsewhere
     if found.task_error:
-        raise BrokenError(f"another process could not make them: {found.task_error}")
+        raise BrokenError(
+            f"another process could not make them: {found.task_error}",
+            cause="the samples rely on what only this process has, or it was ended by them",
+            fix="make them from the options and from files alone",
+        )
     for split, some in subject.asked.items():
         for index, mine, other in zip(some, digests[split], found.digests[split], strict=True):
             if mine != other:
@@ -147,7 +172,10 @@ def samples_travel(subject: Subject) -> None:
         except Exception as error:
             raise BrokenError(f"{_named(sample)}: {type(error).__name__}: {error}") from error
         if canonical(back) != canonical(bare):
-            raise BrokenError(f"{_named(sample)} comes back as {shown(canonical(back))}")
+            raise BrokenError(
+                f"{_named(sample)} comes back as {shown(canonical(back))}",
+                cause="a value with a __reduce__ or __getstate__ that leaves something out",
+            )
 
 
 @law(
@@ -163,8 +191,13 @@ def samples_lazy(subject: Subject) -> None:
     """The median of a task made anew, by computing time; three attempts."""
     times = [_seconds_of_samples(subject) for _ in range(3)]
     if min(times) > SLOW_S:
+        seen = f"a sample takes {min(times):.2f} s of computing; allowed are {SLOW_S:g} s"
+        if any(sample.images for sample in subject.every):
+            raise BrokenError(seen)
         raise BrokenError(
-            f"a sample takes {min(times):.2f} s of computing; allowed are {SLOW_S:g} s"
+            seen,
+            cause="a search, a file that is read again or a solver in sample()",
+            fix="do it once, when the dataset is made, or keep the result in a file",
         )
 
 
@@ -277,10 +310,18 @@ def sft_reasons(subject: Subject) -> None:
         raise NotApplicableError("there is no split sft")
     for sample in subject.samples["sft"].values():
         if not (sample.cot and sample.cot.strip()):
-            raise BrokenError(f"{_named(sample)} has no cot")
+            raise BrokenError(
+                f"{_named(sample)} has no cot",
+                cause="cot left out, or rows without reasoning in sft",
+                fix="write cot as plain text; rows without one belong in rl",
+            )
         for name, text in (("cot", sample.cot), ("gold", sample.gold)):
             if markup.has_tags(text):
-                raise BrokenError(f"{name} of {_named(sample)} holds tags: {shown(text)}")
+                raise BrokenError(
+                    f"{name} of {_named(sample)} holds tags: {shown(text)}",
+                    cause=f"{name} is stored with its think or answer tags",
+                    fix=f"write {name} without tags: they are added around it",
+                )
 
 
 @law(
@@ -338,24 +379,33 @@ def _named(sample: Sample) -> str:
     return sample.origin or f"sample {sample.id}"
 
 
-def _fault(sample: object) -> str:
+def _fault(sample: object) -> tuple[str, str, str] | None:
+    """What is wrong with a sample, its usual cause and what to do."""
+    whole = "rft.Sample(id, question, str(gold), (rft.Image(...),))"
     if not isinstance(sample, Sample):
-        return f"it is {shown(sample)}, no rft.Sample"
+        return f"it is {shown(sample)}, no rft.Sample", "a row is returned as it was read", whole
     for name in ("id", "question", "gold"):
         text = getattr(sample, name)
-        if not isinstance(text, str) or not text.strip():
-            return f"its {name} is {text!r}, not text"
-    if not isinstance(sample.images, tuple) or not all(isinstance(i, Image) for i in sample.images):
-        return f"its images are {shown(sample.images)}, not a tuple of rft.Image"
-    return ""
+        if not isinstance(text, str):
+            said = f"its {name} is {shown(text)}, not text"
+            return said, f"the {name} as it stands in a file, such as a number", f"str({name})"
+        if not text.strip():
+            said = f"its {name} is {text!r}, which is blank"
+            return said, f"a row without {name}", f"leave the row out, or give it a {name}"
+    images = sample.images
+    if isinstance(images, tuple) and all(isinstance(one, Image) for one in images):
+        return None
+    said = f"its images are {shown(images)}, not a tuple of rft.Image"
+    return said, "images as a list, as paths or as pixels", f"{whole}, or rft.Image.from_path(...)"
 
 
-def _raised(subject: Subject, split: str, index: int) -> str:
+def _raised(subject: Subject, split: str, index: int) -> tuple[bool, str]:
+    """Whether it raised, and what; or the sample that it gave."""
     try:
         sample = subject.dataset.sample(split, index)
     except Exception as error:
-        return type(error).__name__
-    return shown(getattr(sample, "id", sample))
+        return True, type(error).__name__
+    return False, shown(getattr(sample, "id", sample))
 
 
 def _seconds_of_samples(subject: Subject) -> float:

@@ -4,22 +4,58 @@ from collections.abc import Callable
 from math import inf
 
 from rftcore import attacks, markup
+from rftcore.plugins.guard import describe
 from rftcore.testing.clock import TooLong, computing, within
 from rftcore.testing.digests import canonical, shown
-from rftcore.testing.law import BrokenError, law
+from rftcore.testing.hostile import completions, hostile
+from rftcore.testing.law import BrokenError, NotCheckedError, law
 from rftcore.testing.properties import answers, for_all, one_of, reasonings, st
-from rftcore.testing.subject import Subject
+from rftcore.testing.subject import SlowError, Subject
+from rftcore.testing.values import value_fault
 from rftcore.types import Parsed, Sample
 
 WHOLE = ("samples-whole",)
-READS = ("parser-near-linear", "parser-total", "golds-read")
 TARGETS = ("parser-reads-target",)
 SPACES = ("", " ", "\n", "\r\n", "\t", "\n\n  ")
 
 _SIZES = (500, 2_000, 8_000, 32_000)  # characters of hostile text, each four times the last
 _SURELY_S = 0.02  # computing below which nothing is slow
 _LATE_S, _HOPELESS_S = 1.5, 6.0  # for one text; from when it is not measured again
+_NUMBERS = ("nan", "NaN", "-nan", "[NaN]", "[NaN, NaN, NaN, NaN]", '{"a": NaN}', "NaN, 1", "(nan)")
 _GROWTH = 8.0  # of the time for four times the text: 4 is linear, 16 is quadratic
+
+_CAUSES: dict[type[BaseException], tuple[str, str]] = {
+    RecursionError: (
+        "json.loads, ast.literal_eval or a reader that calls itself, on thousands of brackets",
+        "catch RecursionError as well, or refuse text with more brackets than an answer has",
+    ),
+    UnicodeError: (
+        "encode() of half a surrogate pair, or of text that is not ASCII",
+        "refuse such text first, or encode with errors='backslashreplace'",
+    ),
+    OverflowError: (
+        "int() of an infinity, or float() of an integer of hundreds of digits",
+        "refuse what is not math.isfinite, and long numbers",
+    ),
+    ZeroDivisionError: ("a fraction over zero", "refuse a zero below the line"),
+    MemoryError: (
+        "work that grows without a bound, such as 10 ** n",
+        "refuse long answers and large exponents first",
+    ),
+    LookupError: (
+        "a part of the text that is not always there: an index, a group, a key",
+        "look whether it is there; return rft.Parsed(refusal='...') if not",
+    ),
+    AttributeError: (
+        "a match that found nothing (None) is used all the same, or JSON of another type",
+        "look whether there is a match, and of which type the value is",
+    ),
+    TypeError: (
+        "JSON of another type than expected, or a match that found nothing",
+        "look of which type the value is before using it",
+    ),
+    SystemExit: ("exit() in a library", "call what does not exit, or catch SystemExit"),
+}
 
 
 @law(
@@ -43,12 +79,12 @@ def parser_near_linear(subject: Subject) -> None:
     "parser",
     "Any text gives an answer or a reason why there is none; the parser never raises.",
     why="A policy writes anything; a parser that raises stops the run.",
-    cause="int() or float() of text that merely looks like a number, such as \u00b2; an index",
+    cause="int() or float() of text that merely looks like a number, such as \u00b2",
     fix="match strictly first; return rft.Parsed(refusal='...') for everything else",
-    needs=("parser-near-linear",),
+    needs=WHOLE,
 )
 def parser_total(subject: Subject) -> None:
-    """Random text, tags and answers in any mixture; then long and odd ones."""
+    """Every gold, hostile texts, random text, tags and answers in any mixture."""
     from rftcore.testing.properties import NASTY
 
     given = dict.fromkeys(sample.gold for sample in subject.few)
@@ -56,6 +92,12 @@ def parser_total(subject: Subject) -> None:
     fixed += [text for _, text in attacks.library("Say it.", *_two(subject))]
     for text in fixed:
         _total(subject, text)
+    for text in dict.fromkeys(sample.gold for sample in subject.every):
+        _total(subject, text, methods=("gold",))
+    for name, text in hostile([*given][:1]):
+        _total(subject, text, name, ("gold",), times=1)
+        for where, completion in completions(name, text):
+            _total(subject, completion, where, ("parse",), times=1)
     for_all(subject, st.text(max_size=40), lambda text: _total(subject, text))
     pieces = st.lists(st.sampled_from([*NASTY, *given, " "]), max_size=6).map("".join)
     for_all(subject, pieces, lambda text: _total(subject, text))
@@ -68,16 +110,37 @@ def parser_total(subject: Subject) -> None:
     why="A gold that cannot be read is an answer that nobody can give; it stops the run.",
     cause="a range that is too narrow, units or words in the gold, a gold stored with its tags",
     fix="write golds as the parser's show() writes them",
-    needs=("parser-total",),
+    needs=WHOLE,
 )
 def golds_read(subject: Subject) -> None:
-    """Of all samples that were read; a value equals itself."""
+    """Of all samples that were read; an exception is the law of totality's."""
+    read = {sample.gold: subject.read(sample.gold, "gold") for sample in subject.every}
+    if not any(read.values()):
+        raise NotCheckedError("gold() returns nothing for any gold", "parser-total")
     for sample in subject.every:
-        parsed = subject.parser.gold(sample.gold)
-        if not parsed.ok:
+        parsed = read[sample.gold]
+        if parsed is not None and not parsed.ok:
             raise BrokenError(f"{_named(sample)}: gold {shown(sample.gold)}: {parsed.refusal}")
-        if parsed.value != parsed.value:  # a NaN
-            raise BrokenError(f"{_named(sample)}: the value of {shown(sample.gold)} is not itself")
+
+
+@law(
+    "parser-self-equal",
+    "parser",
+    "A value that was read equals itself, and a copy of it.",
+    why="Rewards compare answers with ==: a NaN anywhere in one makes a right answer wrong.",
+    cause="float('nan') or json.loads, which reads NaN; an array or a class without a plain ==",
+    fix="refuse what is not finite (math.isfinite); return numbers, text, tuples, dataclasses",
+    needs=WHOLE,
+)
+def parser_self_equal(subject: Subject) -> None:
+    """The golds' values, and those of texts like them with NaN and other odd numbers inside."""
+    golds = dict.fromkeys(sample.gold for sample in subject.every)
+    few = [sample.gold for sample in subject.few][:1]
+    odd = [text for _, text in hostile([*few, "[1]", '{"a": 1}', "(1, 2)"])]
+    for text in [*golds, *_NUMBERS, *odd]:
+        _self_equal(subject, text)
+    if subject.golds:
+        for_all(subject, answers(subject), lambda text: _self_equal(subject, text))
 
 
 @law(
@@ -87,10 +150,12 @@ def golds_read(subject: Subject) -> None:
     why="Reports and logs show answers by show(): they must mean what was read.",
     cause="show() rounds, or writes a form that gold() refuses",
     fix="write the value with all its digits, in the form that gold() reads",
-    needs=READS,
+    needs=WHOLE,
 )
 def parser_round_trip(subject: Subject) -> None:
     """The golds' values, and those of texts like them."""
+    for _, text in hostile([sample.gold for sample in subject.scorable][:1]):
+        _round_trip(subject, text)
     for_all(subject, answers(subject), lambda text: _round_trip(subject, text))
 
 
@@ -101,11 +166,13 @@ def parser_round_trip(subject: Subject) -> None:
     why="Otherwise SFT teaches what GRPO then calls no answer.",
     cause="a pattern without re.DOTALL, which stops at the line break after the tag; other tags",
     fix="rftcore.parsers.in_tags finds the answer; your parser reads its text",
-    needs=READS,
+    needs=WHOLE,
 )
 def parser_reads_target(subject: Subject) -> None:
-    """The target of every sample that was read."""
-    for sample in subject.every:
+    """The target of every sample that was read, as far as its gold is."""
+    if not any(map(subject.reads, subject.targets)):
+        raise NotCheckedError("parse() returns nothing for any target", "parser-total")
+    for sample in subject.readable:
         _means(subject, subject.target(sample), sample)
 
 
@@ -126,7 +193,7 @@ def parser_ignores_space(subject: Subject) -> None:
         text = f"{before}<think>So.</think>{after}<answer>{before}{sample.gold}{after}</answer>"
         _means(subject, text + before, sample)
 
-    for_all(subject, st.tuples(one_of(subject.few), one_of(SPACES), one_of(SPACES)), check)
+    for_all(subject, st.tuples(one_of(subject.scorable), one_of(SPACES), one_of(SPACES)), check)
 
 
 @law(
@@ -145,7 +212,7 @@ def parser_ignores_reasoning(subject: Subject) -> None:
         reasoning, sample = row
         _means(subject, markup.write(reasoning, sample.gold), sample)
 
-    for_all(subject, st.tuples(reasonings(subject), one_of(subject.few)), check)
+    for_all(subject, st.tuples(reasonings(subject), one_of(subject.scorable)), check)
 
 
 @law(
@@ -160,12 +227,13 @@ def parser_ignores_reasoning(subject: Subject) -> None:
 def parser_one_answer(subject: Subject) -> None:
     """Several blocks that disagree are refused; a list in a block is no member of it."""
     subject.need_others()
-    for sample in subject.few:
+    for sample in subject.scorable:
         others = subject.others(sample)[:3]
         both = (sample.gold, others[0])
         for one, two in (both, both[::-1]):
             text = f"<think>So.</think><answer>{one}</answer><answer>{two}</answer>"
-            if (parsed := subject.parser.parse(text)).ok:
+            parsed = subject.read(text)
+            if parsed is not None and parsed.ok:
                 raise BrokenError(f"{shown(text)} is read as {shown(parsed.value)}")
         for joint in (", ", " or ", "\n"):
             _no_member(subject, joint.join([sample.gold, *others]), [sample.gold, *others])
@@ -182,11 +250,12 @@ def parser_one_answer(subject: Subject) -> None:
 )
 def parser_refuses_unfinished(subject: Subject) -> None:
     """What SFT teaches, cut anywhere between its first tag and its last."""
-    for sample in subject.few:
+    for sample in subject.scorable:
         target = subject.target(sample)
         for end in {len(target) * part // 12 for part in range(1, 12)} | {len(target) - 4}:
             text = target[: max(end, len("<think>"))]
-            if (parsed := subject.parser.parse(text)).ok:
+            parsed = subject.read(text)
+            if parsed is not None and parsed.ok:
                 raise BrokenError(f"{shown(text)} is read as {shown(parsed.value)}")
 
 
@@ -241,7 +310,7 @@ def _spent(read: Callable[[str], object], text: str) -> float:
     def call() -> None:
         try:
             read(text)
-        except Exception:
+        except (Exception, SystemExit):
             return  # the law of totality has that
 
     try:
@@ -251,16 +320,50 @@ def _spent(read: Callable[[str], object], text: str) -> float:
         return inf
 
 
-def _total(subject: Subject, text: str) -> None:
-    for name in ("parse", "gold"):
+def _total(
+    subject: Subject,
+    text: str,
+    name: str = "",
+    methods: tuple[str, ...] = ("gold", "parse"),
+    times: int = 2,
+) -> None:
+    for method in methods:
+        call = f"{method}({name or shown(text)})"
         try:
-            parsed, again = (getattr(subject.parser, name)(text) for _ in range(2))
-        except Exception as error:
+            with subject.reading():
+                parsed, *again = (getattr(subject.parser, method)(text) for _ in range(times))
+        except NotCheckedError:
+            raise
+        except SlowError:
+            continue  # the law of time has that
+        except (Exception, SystemExit) as error:
+            cause, fix = _cause(error)
+            raise BrokenError(f"{call} raised {describe(error)}", cause=cause, fix=fix) from error
+        if fault := _fault(parsed):
             raise BrokenError(
-                f"{name}({shown(text)}) raised {type(error).__name__}: {error}"
-            ) from error
-        if fault := _fault(parsed) or _changed(parsed, again):
-            raise BrokenError(f"{name}({shown(text)}) {fault}")
+                f"{call} {fault}",
+                cause="a branch without return, or the value itself is returned",
+                fix="return rft.Parsed(value), or rft.Parsed(refusal='...') with the reason",
+            )
+        if fault := next((fault for one in again if (fault := _changed(parsed, one))), ""):
+            raise BrokenError(
+                f"{call} {fault}",
+                cause="the parser keeps something between calls, or draws random numbers",
+                fix="compute the value from the text alone",
+            )
+
+
+def _cause(error: BaseException) -> tuple[str, str]:
+    """What usually raises this kind of error in a parser, and what to do; "" for the law's own."""
+    if isinstance(error, ValueError) and "integer string conversion" in str(error):
+        return (
+            "int() of thousands of digits, which Python refuses",
+            "refuse long answers before int(), or catch ValueError",
+        )
+    for kind, (cause, fix) in _CAUSES.items():
+        if isinstance(error, kind):
+            return cause, fix
+    return "", ""
 
 
 def _fault(parsed: object) -> str:
@@ -278,12 +381,34 @@ def _changed(parsed: Parsed, again: Parsed) -> str:
     return "" if one == two else f"returned {shown(one)}, and asked again {shown(two)}"
 
 
+def _self_equal(subject: Subject, text: str) -> None:
+    parsed = subject.read(text, "gold")
+    if parsed is not None and parsed.ok and (fault := value_fault(parsed.value)):
+        raise BrokenError(f"{shown(text)} is read as {shown(parsed.value)}, which {fault}")
+
+
 def _round_trip(subject: Subject, text: str) -> None:
-    parsed = subject.parser.gold(text)
-    if not parsed.ok:
+    parsed = subject.read(text, "gold")
+    if parsed is None or not parsed.ok or value_fault(parsed.value):
         return
-    written = subject.parser.show(parsed.value)
-    back = subject.parser.gold(written)
+    try:
+        written = subject.parser.show(parsed.value)
+    except Exception as error:
+        raise BrokenError(
+            f"{shown(text)} is read as {shown(parsed.value)}, of which show() raises "
+            f"{describe(error)}",
+            cause="gold() reads more than show() can write, such as integers of 5,000 digits",
+            fix="refuse such answers in gold()",
+        ) from error
+    if not isinstance(written, str):
+        raise BrokenError(
+            f"show({shown(parsed.value)}) returned {shown(written)}, not text",
+            cause="show() returns the value, or nothing",
+            fix="return text, such as str(value)",
+        )
+    back = subject.read(written, "gold")
+    if back is None:
+        return  # the law of totality has that
     if not back.ok or back.value != parsed.value:
         read = shown(back.value) if back.ok else f"nothing: {back.refusal}"
         raise BrokenError(
@@ -293,7 +418,9 @@ def _round_trip(subject: Subject, text: str) -> None:
 
 def _means(subject: Subject, text: str, sample: Sample) -> None:
     """The completion holds the sample's gold as its answer."""
-    parsed, wanted = subject.parser.parse(text), subject.value(sample)
+    parsed, wanted = subject.read(text), subject.value(sample)
+    if parsed is None:
+        return  # the law of totality has that
     if not parsed.ok or parsed.value != wanted:
         read = f"read as {shown(parsed.value)}" if parsed.ok else f"refused: {parsed.refusal}"
         raise BrokenError(f"{shown(text)}, where {shown(sample.gold)} is answered, is {read}")
@@ -301,9 +428,8 @@ def _means(subject: Subject, text: str, sample: Sample) -> None:
 
 def _no_member(subject: Subject, listed: str, members: list[str]) -> None:
     text = markup.write("So.", listed)
-    parsed = subject.parser.parse(text)
+    parsed = subject.read(text)
     for member in members:
-        if parsed.ok and parsed.value == subject.golds.get(
-            member, subject.parser.gold(member).value
-        ):
+        value = subject.golds.get(member, subject.parser.gold(member).value)
+        if parsed is not None and parsed.ok and parsed.value == value:
             raise BrokenError(f"{shown(text)} is read as {shown(member)}")

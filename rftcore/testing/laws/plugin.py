@@ -5,6 +5,22 @@ from rftcore.testing.digests import difference, shown
 from rftcore.testing.law import BrokenError, law
 from rftcore.testing.subject import Subject
 
+FOUND = ("plugin-imports",)
+
+
+@law(
+    "plugin-imports",
+    "plugin",
+    "Another process can import the plugin.",
+    why="Training on several GPUs, and rewards with a deadline, run in processes of their own.",
+    cause="the import relies on what only this process has: a folder on sys.path, a variable",
+    fix="install what the plugin imports; read files by paths relative to `__file__`",
+)
+def plugin_imports(subject: Subject) -> None:
+    """With the same folders on sys.path and another hash seed."""
+    if error := subject.elsewhere.import_error:
+        raise BrokenError(f"another process could not import it: {error}")
+
 
 @law(
     "plugin-light",
@@ -13,12 +29,11 @@ from rftcore.testing.subject import Subject
     why="Every rft command looks through all plugins: one slow import slows all of them.",
     cause="import torch, numpy or PIL at the top of the module that the entry point names",
     fix="move the import into the function that needs it",
+    needs=FOUND,
 )
 def plugin_light(subject: Subject) -> None:
     """Seen in another process, which imports this plugin alone."""
     found = subject.elsewhere
-    if found.import_error:
-        raise BrokenError(f"another process could not import it: {found.import_error}")
     if found.loaded:
         raise BrokenError(f"importing it loaded {', '.join(found.loaded)}")
 
@@ -30,6 +45,7 @@ def plugin_light(subject: Subject) -> None:
     why="Output of `rft ... --json` is read by programs; a line from a plugin breaks it.",
     cause="a print left over from debugging, or a library that greets its users",
     fix="remove it, or log in the function that does the work",
+    needs=FOUND,
 )
 def plugin_quiet(subject: Subject) -> None:
     """Standard output and standard error, of Python and of C."""
@@ -44,6 +60,7 @@ def plugin_quiet(subject: Subject) -> None:
     why="A plugin that seeds a generator or sets a variable changes runs that do not use it.",
     cause="random.seed, os.environ or os.chdir at the top of the module; a thread started there",
     fix="use random.Random(seed) of your own, and set things where they are needed",
+    needs=FOUND,
 )
 def plugin_leaves_no_trace(subject: Subject) -> None:
     """Environment, folder, global random numbers, signals, threads."""
@@ -64,11 +81,23 @@ def options_typed(subject: Subject) -> None:
     offer = subject.offer
     for name, parameter in offer.options.items():
         if parameter.annotation is parameter.empty:
-            raise BrokenError(f"option {name!r} has no type")
+            raise BrokenError(
+                f"option {name!r} has no type",
+                cause="an argument of the factory without annotation",
+                fix=f"write {name}: int, or whatever it is",
+            )
         if parameter.default is parameter.empty:
-            raise BrokenError(f"option {name!r} has no default")
+            raise BrokenError(
+                f"option {name!r} has no default",
+                cause="an argument of the factory that every recipe has to give",
+                fix=f"give {name} a default with which the task works",
+            )
     if offer.takes_any_option:
-        raise BrokenError("the factory takes **options of any name: a misspelt one goes unnoticed")
+        raise BrokenError(
+            "the factory takes **options of any name: a misspelt one goes unnoticed",
+            cause="**options without rft.with_options_of",
+            fix="name the options, or put @rft.with_options_of(dataset_factory) above the factory",
+        )
 
 
 @law(

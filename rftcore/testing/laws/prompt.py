@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rftcore.config import load_recipe, model_defaults
 from rftcore.errors import RftError
+from rftcore.plugins.guard import describe
 from rftcore.testing.digests import shown
 from rftcore.testing.law import BrokenError, NotApplicableError, law
 from rftcore.testing.subject import Subject
@@ -24,7 +25,7 @@ _OFTEN = 0.9
     "prompt",
     "Every sample has a prompt, with text, and always the same one.",
     why="SFT, GRPO and evaluation each ask: what is measured must be what was trained.",
-    cause="a wording drawn at random, or a key that some samples do not have in meta",
+    cause="a wording drawn at random, or a number that counts calls",
     fix="draw wordings in the dataset, by the sample's own random numbers",
     needs=WHOLE,
 )
@@ -34,9 +35,17 @@ def prompt_sure(subject: Subject) -> None:
         try:
             one, two = subject.task.prompt(sample), subject.task.prompt(sample)
         except Exception as error:
-            raise BrokenError(f"{_named(sample)}: {type(error).__name__}: {error}") from error
+            raise BrokenError(
+                f"{_named(sample)}: {describe(error)}",
+                cause="the prompt reads what some samples do not have, such as a key of meta",
+                fix="give it to every sample, or ask without it",
+            ) from error
         if not isinstance(one, Prompt) or not one.text.strip():
-            raise BrokenError(f"{_named(sample)}: the prompt is {shown(one)}")
+            raise BrokenError(
+                f"{_named(sample)}: the prompt is {shown(one)}",
+                cause="the text is returned by itself, or a question is blank",
+                fix="return rft.Prompt(text, sample.images)",
+            )
         if one.text != two.text:
             raise BrokenError(f"{_named(sample)}: first {shown(one.text)}, then {shown(two.text)}")
 

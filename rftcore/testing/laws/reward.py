@@ -4,27 +4,32 @@ import math
 import numbers
 import random
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import product
 from typing import Any
 
 from rftcore import attacks, markup, rewards
+from rftcore.errors import PluginError, SampleError
+from rftcore.plugins.guard import describe, place
 from rftcore.testing.clock import TooLong, least, within
 from rftcore.testing.digests import canonical, shown
-from rftcore.testing.law import BrokenError, NotApplicableError, law
+from rftcore.testing.law import BrokenError, NotApplicableError, NotCheckedError, law
 from rftcore.testing.properties import Pair, attempts, for_all, one_of, st
 from rftcore.testing.scores import PATIENCE_S, row_of, scorer_of
 from rftcore.testing.subject import PLAIN, Subject
 from rftcore.testing.tripwire import BareSample, TrippedError, Tripwire
 from rftcore.types import RewardResult, Sample
 
-READS = ("parser-total", "golds-read", "prompt-sure", "samples-travel")
-QUICK = (*READS, "rewards-fast")
+WHOLE = ("samples-whole",)
+QUICK = ("rewards-fast",)
 CALLED = (*QUICK, "rewards-outside-training")
-SCORED = (*CALLED, "rewards-total", "rewards-finite", "rewards-deterministic")
+COMPARED = (*CALLED, "rewards-deterministic")
 
 DEADLINE_S = 0.05
 _LONG = 8_000  # characters: about what a policy may write
 _GROUP = 4  # completions of one prompt
+_GOLDS = 300  # golds that each reward is tried on
+_TRAINING = {"step": 1, "tokens": 7, "siblings": ("",), "sibling_tokens": (9,), "correct": True}
 
 
 @law(
@@ -34,7 +39,7 @@ _GROUP = 4  # completions of one prompt
     why="Every step waits for G x P calls of each reward; a GPU waits with it.",
     cause="work that could be done once is done in every call, or something is waited for",
     fix="prepare it in the factory; keep the reward to comparing values",
-    needs=READS,
+    needs=WHOLE,
 )
 def rewards_fast(subject: Subject) -> None:
     """By the clock, since waiting counts too; the shortest of ten calls if the first is late."""
@@ -58,12 +63,57 @@ def rewards_fast(subject: Subject) -> None:
     needs=QUICK,
 )
 def rewards_outside_training(subject: Subject) -> None:
-    """On the completions that SFT teaches."""
-    for sample in subject.few:
+    """On the completions that SFT teaches; bad data is another law's."""
+    for sample, name in product(subject.scorable, subject.terms):
+        target = subject.target(sample)
+        value = _called(subject, name, target, sample) if subject.reads(target) else None
+        if not isinstance(value, Exception) or isinstance(value, SampleError):
+            continue
+        seen = f"{name} of {_named(sample)} raised {describe(value)}"
+        if not isinstance(_called(subject, name, target, sample, **_TRAINING), Exception):
+            raise BrokenError(seen)
+        at = place(value)
+        raise BrokenError(
+            f"{seen}, and so it does in training",
+            cause=f"the reward itself fails{at and f' at {at}'}: a name, a type, or a key of meta "
+            "that not every sample has",
+            fix="repair that line; `rft score` calls the rewards on a completion",
+        )
+
+
+@law(
+    "rewards-read-golds",
+    "reward",
+    "A reward can work with the gold of every sample.",
+    why="One that cannot stops the run when its sample is drawn, maybe hours after the start.",
+    cause="golds that the parser reads and the reward cannot compare, such as words for symbolic",
+    fix="correct these golds in the data, or take a reward that compares such answers",
+    needs=CALLED,
+)
+def rewards_read_golds(subject: Subject) -> None:
+    """Of all samples that were read: their own target, two wrong answers and none at all."""
+    golds: dict[str, Sample] = {}
+    for sample in subject.readable:
+        golds.setdefault(sample.gold, sample)
+    for sample in [*golds.values()][:_GOLDS]:
+        texts = [subject.target(sample), *subject.lies(sample, 2), ""]
+        readable = [text for text in texts if subject.reads(text)]
         for name in subject.terms:
-            value = _called(subject, name, subject.target(sample), sample)
-            if isinstance(value, Exception):
-                raise BrokenError(f"{name} of {_named(sample)} raised {_told(value)}")
+            values = [_called(subject, name, text, sample) for text in readable]
+            for text, value in zip(readable, values, strict=True):
+                if isinstance(value, SampleError):
+                    raise BrokenError(
+                        f"{_named(sample)}, gold {shown(sample.gold)}: {name} of {shown(text)}: "
+                        f"{value}"
+                    )
+            if values and all(isinstance(value, Exception) for value in values):
+                raise BrokenError(
+                    f"{_named(sample)}, gold {shown(sample.gold)}: {name} raised "
+                    f"{describe(values[0])}, whatever is answered",
+                    cause="something of this sample that others have: a kind of gold, a key of "
+                    f"meta ({place(values[0]) or 'no line of the plugin'})",
+                    fix="correct the sample, or let the reward cope with it",
+                )
 
 
 @law(
@@ -77,7 +127,7 @@ def rewards_outside_training(subject: Subject) -> None:
 )
 def rewards_in_training(subject: Subject) -> None:
     """Groups of equal completions and of different ones, at the first step and a late one."""
-    for sample in subject.few[:6]:
+    for sample in subject.scorable[:6]:
         target = subject.target(sample)
         mixed = [target, "", *subject.lies(sample, 2), PLAIN, PLAIN][:_GROUP]
         for group in ([target] * _GROUP, [""] * _GROUP, mixed):
@@ -100,8 +150,10 @@ def rewards_total(subject: Subject) -> None:
     def check(pair: Pair) -> None:
         for name in subject.terms:
             value = _called(subject, name, *pair)
-            if isinstance(value, Exception) and not isinstance(value, TimeoutError):
-                raise BrokenError(f"{name} of {shown(pair[0])} raised {_told(value)}")
+            if isinstance(value, Exception) and not isinstance(value, TimeoutError | SampleError):
+                cause, fix = _cause(subject, pair[0], value)
+                seen = f"{name} of {shown(pair[0])} raised {describe(value)}"
+                raise BrokenError(seen, cause=cause, fix=fix)
 
     _for_attempts(subject, check)
 
@@ -121,8 +173,16 @@ def rewards_finite(subject: Subject) -> None:
     def check(pair: Pair) -> None:
         for name in subject.terms:
             value = _called(subject, name, *pair)
-            if not isinstance(value, Exception) and not _is_finite(value):
-                raise BrokenError(f"{name} of {shown(pair[0])} is {shown(value)}")
+            if isinstance(value, Exception) or _is_finite(value):
+                continue
+            seen = f"{name} of {shown(pair[0])} is {shown(value)}"
+            if isinstance(_value(value), numbers.Real):
+                raise BrokenError(seen)
+            raise BrokenError(
+                f"{seen}, a {type(_value(value)).__name__}",
+                cause="text, an array or a tensor of one number is returned",
+                fix="return float(...)",
+            )
 
     _for_attempts(subject, check)
 
@@ -155,7 +215,7 @@ def rewards_deterministic(subject: Subject) -> None:
     why="Its weight then says how much it counts, and no completion runs away with the step.",
     cause="a sum of points, a number of characters, a distance",
     fix="divide by the most there can be, and let the weight say how much it matters",
-    needs=SCORED,
+    needs=CALLED,
 )
 def rewards_in_range(subject: Subject) -> None:
     """Of terms whose weight is not 0, on the same completions."""
@@ -163,7 +223,7 @@ def rewards_in_range(subject: Subject) -> None:
     def check(pair: Pair) -> None:
         for name in subject.paid:
             value = _number(_called(subject, name, *pair))
-            if value is not None and not -1 <= value <= 1:
+            if value is not None and math.isfinite(value) and not -1 <= value <= 1:
                 raise BrokenError(f"{name} of {shown(pair[0])} is {value:g}")
 
     _for_attempts(subject, check)
@@ -176,13 +236,15 @@ def rewards_in_range(subject: Subject) -> None:
     why="Batches differ between one process and eight: scores would differ too.",
     cause="a cache whose key leaves out the sample, or a best value remembered",
     fix="keep nothing between calls; a cache needs everything it depends on as its key",
-    needs=SCORED,
+    needs=COMPARED,
 )
 def rewards_stateless(subject: Subject) -> None:
     """Two samples' answers in one order and then in the other, in tasks made anew."""
     subject.need_others()
-    one = subject.few[0]
-    two = next(s for s in subject.few if subject.value(s) != subject.value(one))
+    one = subject.scorable[0]
+    two = next((s for s in subject.scorable if subject.value(s) != subject.value(one)), None)
+    if two is None:
+        raise NotApplicableError("the golds of the samples that are scored are all the same")
     for gold in (one.gold, two.gold):
         forward = _in_order(subject, gold, [one, two], "seen so")
         backward = _in_order(subject, gold, [two, one], "so seen")
@@ -200,13 +262,17 @@ def rewards_stateless(subject: Subject) -> None:
     why="Workers share the scoring: rewards would depend on who computed them.",
     cause="the order of a set, hash(text), or state of the main process",
     fix="sort sets; make what is needed in the factory",
-    needs=(*SCORED, "samples-everywhere", "rewards-stateless"),
+    needs=(*COMPARED, "samples-everywhere", "rewards-stateless"),
 )
 def rewards_everywhere(subject: Subject) -> None:
     """What SFT teaches, wrong answers and nothing at all."""
     mine, found = subject.scores, subject.elsewhere
     if error := found.task_error or found.score_error:
-        raise BrokenError(f"another process could not score: {error}")
+        raise BrokenError(
+            f"another process could not score: {error}",
+            cause="a reward that relies on what only this process has, or that ends its process",
+            fix="make what it needs in the factory",
+        )
     for (split, index, text), here, there in zip(subject.scored, mine, found.scores, strict=True):
         for name, outcome in here.items():
             if list(outcome) != list(there[name]):
@@ -223,12 +289,12 @@ def rewards_everywhere(subject: Subject) -> None:
     why="An exception turned into 0.0 trains on a bug for days, and every curve looks normal.",
     cause="try: ... except Exception: return 0.0",
     fix="let it raise: scoring types the failure, counts it and names the sample",
-    needs=SCORED,
+    needs=CALLED,
 )
 def rewards_hide_no_fault(subject: Subject) -> None:
     """Each reward is given a gold, then a sample, that raises whatever is done with it."""
-    for sample in subject.few[:4]:
-        for completion in (subject.target(sample), *subject.lies(sample, 1)):
+    for sample in subject.scorable[:4]:
+        for completion in filter(subject.reads, (subject.target(sample), *subject.lies(sample, 1))):
             for name in subject.terms:
                 _trip(subject, name, completion, sample)
 
@@ -240,15 +306,18 @@ def rewards_hide_no_fault(subject: Subject) -> None:
     why="The next reward, and the next epoch, would see another sample.",
     cause="a list of the sample is sorted or emptied in place",
     fix="copy before changing: sorted(x) instead of x.sort()",
-    needs=SCORED,
+    needs=CALLED,
 )
 def rewards_leave_input(subject: Subject) -> None:
     """Answer and gold before and after; the samples before the first call of all and now."""
     for sample, untouched in zip(subject.few, subject.untouched, strict=True):
+        if sample not in subject.scorable or not subject.reads(subject.target(sample)):
+            continue
         for name in subject.terms:
             function, x = subject.seen_by(name, subject.target(sample), sample)
             before = canonical([x.answer, x.gold])
-            function(x)
+            with suppress(Exception):  # for another law
+                function(x)
             if (after := canonical([x.answer, x.gold])) != before:
                 raise BrokenError(f"{name} changed {shown(before)} to {shown(after)}")
         if (after := canonical(sample)) != untouched:
@@ -262,12 +331,12 @@ def rewards_leave_input(subject: Subject) -> None:
     why="GRPO follows the slope: if it points away from the gold, the policy goes there.",
     cause="a difference without abs(), or a ramp the wrong way round",
     fix="let the reward fall with abs(answer - gold)",
-    needs=SCORED,
+    needs=COMPARED,
 )
 def closer_earns_more(subject: Subject) -> None:
     """On either side of the gold, for rewards that look at the answer alone."""
     named = [name for name in subject.paid if not rewards.uses(_reward(subject, name))]
-    samples = [sample for sample in subject.few if _is_number(subject.value(sample))]
+    samples = [sample for sample in subject.scorable if _is_number(subject.value(sample))]
     if not named or not samples:
         raise NotApplicableError("no answer is a number, or no reward looks at the answer alone")
     steps = st.integers(0, 30) | st.sampled_from([50, 100, 1000])
@@ -288,17 +357,13 @@ def _named(sample: Sample) -> str:
     return sample.origin or f"sample {sample.id}"
 
 
-def _told(error: BaseException) -> str:
-    return shown(f"{type(error).__name__}: {error}")
-
-
 def _reward(subject: Subject, name: str) -> Any:
     return subject.terms[name].reward
 
 
-def _called(subject: Subject, name: str, completion: str, sample: Sample) -> Any:
+def _called(subject: Subject, name: str, completion: str, sample: Sample, **more: Any) -> Any:
     """What a reward gives, or the exception that it raises."""
-    function, x = subject.seen_by(name, completion, sample)
+    function, x = subject.seen_by(name, completion, sample, **more)
     try:
         with within(PATIENCE_S):
             return function(x)
@@ -324,21 +389,41 @@ def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
+def _cause(subject: Subject, completion: str, error: Exception) -> tuple[str, str]:
+    """Of a reward that raises on a completion; "" for the law's own."""
+    parsed = subject.read(completion)
+    if parsed is None or not parsed.ok:
+        return "", ""
+    at = place(error)
+    return (
+        f"an answer that the parser reads, {shown(parsed.value)}, and the reward does not expect"
+        f"{at and f' ({at})'}",
+        "score such an answer 0.0, or refuse it in the parser",
+    )
+
+
 def _for_attempts(subject: Subject, check: Any) -> None:
     """All attacks on two samples, then what hypothesis makes of tags and answers."""
-    for sample in subject.few[:2]:
+    for sample in subject.scorable[:2]:
         for _, completion in subject.attacks(sample):
-            check((completion, sample))
-    for_all(subject, attempts(subject), check)
+            if subject.reads(completion):
+                check((completion, sample))
+
+    def check_read(pair: Pair) -> None:
+        if subject.reads(pair[0]):
+            check(pair)
+
+    for_all(subject, attempts(subject), check_read)
 
 
 def _attempts(subject: Subject) -> Iterator[tuple[str, str, Sample]]:
     kinds = [kind for kind in attacks.KINDS if kind != "huge"]
-    for place, sample in enumerate(subject.few):
+    for number, sample in enumerate(subject.scorable):
         tried = [subject.target(sample), *subject.lies(sample, 2)]
-        tried += [text for _, text in subject.attacks(sample, kinds)] if place == 0 else []
-        for completion in tried:
-            yield from ((name, completion[:_LONG], sample) for name in subject.terms)
+        tried += [text for _, text in subject.attacks(sample, kinds)] if number == 0 else []
+        for completion in (text[:_LONG] for text in tried):
+            if subject.reads(completion):
+                yield from ((name, completion, sample) for name in subject.terms)
 
 
 def _seconds(subject: Subject, name: str, completion: str, sample: Sample) -> float:
@@ -358,24 +443,38 @@ def _seconds(subject: Subject, name: str, completion: str, sample: Sample) -> fl
 
 
 def _in_training(subject: Subject, sample: Sample, group: list[str], step: int) -> None:
+    group = [text for text in group if subject.reads(text)]
     count = len(group)
     for tokens in ([7] * count, list(range(1, count + 1))):
-        scores = scorer_of(subject.task).score(
-            group, [sample] * count, step=step, groups=[0] * count, tokens=tokens
-        )
-        for score in scores:
+        try:
+            scores = scorer_of(subject.task).score(
+                group, [sample] * count, step=step, groups=[0] * count, tokens=tokens
+            )
+        except SampleError:
+            return  # for `rewards-read-golds`
+        except PluginError as error:
+            raise NotCheckedError(str(error), "samples-travel") from error
+        for text, score in zip(group, scores, strict=True):
             for name, part in score.parts.items():
-                alone = _called(subject, name, group[scores.index(score)], sample)
+                alone = _called(subject, name, text, sample)
                 if part.kind == "error" and not isinstance(alone, Exception) and _is_finite(alone):
-                    raise BrokenError(f"{name} at step {step}, {tokens} tokens: {part.note}")
+                    divided = part.note.startswith(ZeroDivisionError.__name__)
+                    raise BrokenError(
+                        f"{name} at step {step}, {tokens} tokens: {part.note}",
+                        cause=""
+                        if divided
+                        else "what only training has, step, tokens, siblings "
+                        "or their tokens, is used in a way that fails for this group",
+                        fix="" if divided else "repair it; siblings may be alike, and all wrong",
+                    )
 
 
 def _in_order(subject: Subject, gold: str, samples: list[Sample], salt: str) -> list[Any]:
     """In a task made anew and with reasoning of its own, so that no cache knows it."""
     unique = "".join(random.sample("abcdefghijklmnopqrstuvwxyz", 12))
     text = markup.write(f"I looked, {salt} {unique}.", gold)
-    scores = scorer_of(subject.again()).score([text] * len(samples), samples)
-    return list(map(row_of, scores))
+    scorer = scorer_of(subject.again())
+    return [row_of(scorer, text, sample) for sample in samples]
 
 
 def _trip(subject: Subject, name: str, completion: str, sample: Sample) -> None:
@@ -400,9 +499,13 @@ def _closer(subject: Subject, name: str, sample: Sample, near: int, far: int) ->
     gold = subject.value(sample)
     unit = 1 if isinstance(gold, int) else max(abs(gold), 1.0) / 100
     texts = [subject.parser.show(type(gold)(gold + unit * off)) for off in (near, far)]
-    if not all(subject.parser.gold(text).ok for text in texts):
+    read = [subject.read(text, "gold") for text in texts]
+    if not all(parsed is not None and parsed.ok for parsed in read):
         return  # outside what the parser reads
-    one, two = (_number(_called(subject, name, markup.write(PLAIN, t), sample)) for t in texts)
+    completions = [markup.write(PLAIN, text) for text in texts]
+    if not all(map(subject.reads, completions)):
+        return
+    one, two = (_number(_called(subject, name, text, sample)) for text in completions)
     if one is not None and two is not None and one < two - 1e-9:
         raise BrokenError(
             f"{name}: gold {shown(sample.gold)}, {texts[0]} earns {one:g}, {texts[1]} {two:g}"

@@ -1,0 +1,9 @@
+import sys
+
+from sound_task import task
+
+assert "pytest" in sys.modules
+
+
+def plugin_imports():
+    return task()
