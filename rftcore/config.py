@@ -153,7 +153,10 @@ class ScoringRecipe(BaseModel):
     error_budget: int = Field(10, ge=0, description="failed reward calls before the run stops")
     timeout_s: float = Field(2.0, gt=0, description="deadline of one reward call")
     workers: int | None = Field(
-        None, ge=0, description="processes for slow rewards; null: one per core, at most 8; 0: none"
+        None,
+        ge=0,
+        le=1024,
+        description="processes for slow rewards; null: one per core, at most 8; 0: none",
     )
     isolate_all: bool = Field(False, description="call every reward in a process that may be lost")
 
@@ -371,6 +374,10 @@ def check_splits(recipe: Recipe, splits: Sequence[str]) -> None:
         for name, path in named.items()
         if name not in splits
     ]
+    given = recipe.evaluation.splits or []
+    if twice := [split for split in dict.fromkeys(given) if given.count(split) > 1]:
+        at = ("evaluation", "splits")
+        faults.append(fault(at, given, recipe.origin(*at), f"{', '.join(twice)} is given twice"))
     for phase, split in (("sft", "sft"), ("grpo", "rl")):
         if getattr(recipe, phase).enabled and split not in splits:
             rule = f"needs split {split!r}; to leave the phase out, --set {phase}.enabled=false"

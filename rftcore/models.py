@@ -201,7 +201,9 @@ def check_source(source: str | Path) -> None:
         raise ModelError(f"model folder {str(source)!r} is an adapter. {NO_ADAPTERS}")
     looks_local = path.is_absolute() or str(source).startswith((".", "~")) or path.exists()
     if looks_local and not (path / "config.json").is_file():
-        raise ModelError(f"model folder {str(source)!r} has no config.json")
+        inside = sorted(str(file.parent) for file in path.glob("*/model/config.json"))
+        hint = f": it is a run, whose policies are {' and '.join(inside)}" if inside else ""
+        raise ModelError(f"model folder {str(source)!r} has no config.json{hint}")
 
 
 class Context(NamedTuple):

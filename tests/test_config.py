@@ -213,6 +213,7 @@ def test_free_settings_are_checked_by_name_and_type():
 @pytest.mark.parametrize(
     ("overrides", "splits", "says"),
     [
+        (["evaluation.splits=[val, val]"], SPLITS, "val is given twice"),
         (["evaluation.splits=[vall]"], SPLITS, "Did you mean 'val'"),
         (["evaluation.samples.ood-c=3"], SPLITS, "Did you mean 'ood-"),
         ([], ("rl", "val"), "sft.enabled=false"),

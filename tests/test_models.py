@@ -277,3 +277,10 @@ def test_an_adapter_is_refused_with_what_to_do_whether_or_not_a_model_is_beside_
         (tmp_path / name).write_text("{}")
         with pytest.raises(ModelError, match=r"is an adapter\. .* merge_and_unload"):
             models.check_source(tmp_path)
+
+
+def test_a_run_given_as_a_model_names_its_policies(tmp_path):
+    (tmp_path / "sft" / "model").mkdir(parents=True)
+    (tmp_path / "sft" / "model" / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"it is a run, whose policies are .*sft/model"):
+        models.check_source(tmp_path)

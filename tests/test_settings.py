@@ -75,6 +75,8 @@ REFUSED = [
     ("grpo.log_completions_hub_repo=org/name", "log_completions"),
     ("grpo.generation_kwargs={temperature: 0.0}", "strictly positive"),
     ("sft.optim=galore_adamw", "galore"),
+    ("sft.torch_compile=true sft.torch_compile_backend=no-such", "inductor"),
+    ("grpo.torch_compile=true grpo.torch_compile_mode=no-such", "no-such"),
     # not supported
     ("sft.load_best_model_at_end=true", "not supported: rft does not evaluate during a phase"),
     ("grpo.save_strategy=best", "'steps', 'epoch' or 'no'"),
@@ -102,9 +104,9 @@ PACKAGES = [
 @pytest.mark.parametrize(("setting", "says"), REFUSED, ids=[setting for setting, _ in REFUSED])
 def test_a_value_that_cannot_train_is_refused_with_its_origin(setting, says, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    message = refusal(setting)
+    message = refusal(*setting.split(" ") if ": " not in setting else [setting])
 
-    assert f"(--set {setting.partition('=')[0]}" in message
+    assert f"(--set {setting.rpartition(' ')[2].partition('=')[0]})" in message
     assert says in message
     assert "\n" not in message
 

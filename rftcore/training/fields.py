@@ -182,10 +182,30 @@ def _machine_faults(recipe: Recipe, section: str, config: Any) -> Iterator[str]:
     for name in ("push_to_hub", "log_completions_hub_repo"):
         if getattr(config, name, None):
             problems.append((name, _hub_problem(config.hub_token)))
+    if config.torch_compile:
+        problems.append(_compile_problem(config))
     settings = extras(getattr(recipe, section))
     for name, problem in problems:
         if problem is not None:
             yield fault((section, name), settings.get(name), recipe.origin(section, name), problem)
+
+
+def _compile_problem(config: Any) -> tuple[str, str | None]:
+    """What torch's compiler has against its backend or mode; nothing is compiled here."""
+    import torch
+
+    backend, mode = config.torch_compile_backend, config.torch_compile_mode
+    compiled: Any = torch.compile  # its overloads want literals
+    try:
+        compiled(torch.nn.Identity(), backend=backend or "inductor")
+    except Exception as error:  # a class of its own, private to torch
+        known = ", ".join(torch.compiler.list_backends())
+        return "torch_compile_backend", f"{one_line(error, 80)}; torch offers {known}"
+    try:
+        compiled(torch.nn.Identity(), backend=backend or "inductor", mode=mode)
+    except Exception as error:
+        return "torch_compile_mode", one_line(error)
+    return "torch_compile", None
 
 
 def _vllm_problem() -> str | None:

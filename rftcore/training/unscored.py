@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rftcore.errors import TrainerError
+from rftcore.errors import TrainerError, one_line
 
 OWN_NUMBERS = ("_metrics", "_logs", "_pending_metrics", "_pending_extra_logs")  # of a trainer
 _LOG = logging.getLogger("trl.trainer.grpo_trainer")
@@ -32,9 +32,10 @@ def check_unscored(trainer: Any) -> None:
         advantages = _advantages(trainer, totals)
     except Exception as error:
         raise TrainerError(
-            f"{_trl()} cannot be asked what it does with a completion whose rewards failed "
-            f"({type(error).__name__}: {error}): install a version that rftcore allows "
-            "(`pip install rftcore` says which)"
+            "GRPO did not start: given a group in which the rewards of one completion have "
+            f"failed, {_trl()} raised {type(error).__name__}: {one_line(error)}. If no setting of "
+            "`grpo` is behind it, install a version that rftcore allows (`pip install rftcore` "
+            "says which)"
         ) from error
     if fault := misled(totals, advantages):
         raise TrainerError(
