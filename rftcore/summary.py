@@ -30,7 +30,10 @@ class Summary:
     def table(self) -> str:
         """Stages by splits, each cell an accuracy with its 95 % interval; then what each gained."""
         rows = [(row_name(stage, scores), scores) for stage, scores in self.scores.items()]
-        lines = [score_table(rows, self.gains)] if rows else []
+        if any(scores for _, scores in rows):
+            lines = [score_table(rows, self.gains)]
+        else:
+            lines = ["no accuracy: evaluation.splits names no split"]
         if self.seconds:
             spent = ", ".join(f"{phase} {clock(s)}" for phase, s in self.seconds.items())
             lines.append(f"time: {spent}")

@@ -692,6 +692,25 @@ def test_eval_of_a_run_whose_data_changed_is_not_compared(more, changed, trainin
     assert (note in done.output) == changed, done.output
 
 
+@pytest.mark.parametrize(
+    ("error", "code"), [(RewardError("bad row"), 2), (KeyboardInterrupt(), 130)]
+)
+def test_an_evaluation_that_stops_reports_what_it_has_measured(error, code, monkeypatch):
+    def evaluate_split(policy, task, split, **options):
+        if split == "test":
+            raise error
+        return SplitScore(split, "reason", 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0), []
+
+    monkeypatch.setattr("rftcore.evaluation.evaluate_split", evaluate_split)
+    monkeypatch.setattr("rftcore.models.load", lambda source: None)
+    done = rft("eval", "nano", "--task", "numbers", "--json", "all.json")
+
+    assert done.exit_code == code
+    assert "50.0 [20.0, 80.0]" in done.stdout
+    assert "not measured, because the evaluation stopped: test, ood-big" in done.stdout
+    assert [s["split"] for s in json.loads(Path("all.json").read_text())["scores"]] == ["val"]
+
+
 def test_eval_names_how_a_model_was_asked(measured):
     done = rft("eval", "nano", "--task", "numbers", "--split", "val", "--prompt", "direct")
 

@@ -245,6 +245,13 @@ def test_the_table_shows_how_many_answers_were_not_scored():
     assert table[6].endswith(", n=3")
 
 
+def test_a_run_without_evaluation_has_no_empty_table():
+    assert Summary("run", {"sft": []}).table().splitlines() == [
+        "no accuracy: evaluation.splits names no split",
+        "run: run",
+    ]
+
+
 def test_a_row_that_was_asked_in_another_way_is_named_so():
     score = SplitScore("val", "direct", 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0, parser="forgiving")
     table = Summary("run", {"start": [score]}).table()

@@ -180,6 +180,23 @@ def test_an_answer_is_right_wrong_or_not_known(value):
     assert score(accuracy=accuracy, timeout_s=0.1).correct is known.get(value)
 
 
+@pytest.mark.parametrize(
+    ("parser", "text"),
+    [
+        (parsers.Integer(), "1,000.0"),
+        (parsers.Number(), "1e3"),
+        (parsers.Choice(), "(b)"),
+        (parsers.Text(), "a  b"),
+        (parsers.Calls({"grow": ["big", "very big"]}), "Grow(1, 'very-big'); grow(2, big)"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_answer_that_is_shown_reads_back_as_the_same_value(parser, text):
+    found = score(text, sample=replace(SAMPLE, gold=text), parser=parser)
+
+    assert parser.gold(found.answer).value == found.parsed.value
+
+
 def test_an_answer_is_shown_as_the_parser_writes_it():
     calls = parsers.Calls({"grow": ["big"]})
     sample = replace(SAMPLE, gold="grow(1, big)")

@@ -151,6 +151,8 @@ def _evaluate_splits(
     if same_task:
         found = replace(found, changed=_changed(run_or_model, found.data, recipe))
     _tell(found, recipe, str(source), str(trained or recipe.model), paths)
+    if found.stopped is not None:
+        raise found.stopped
 
 
 def _own(target: str, task: str | None) -> "list[Layer]":
@@ -210,6 +212,8 @@ class Found:
     failures: Sequence[Mapping[str, Any]] = ()
     data: Mapping[str, str] = field(default_factory=dict)  # a fingerprint per split
     changed: Sequence[str] = ()  # splits whose data is not what the run measured on
+    missing: Sequence[str] = ()  # splits that were not measured, because `stopped` came first
+    stopped: BaseException | None = None
 
 
 def _measure(
@@ -227,7 +231,9 @@ def _measure(
 
     prompt_of(task, prompt)  # refuses before a model loads, as does the scorer
     settings = recipe.evaluation
-    found, failures, at = [], [], ""
+    found: list[tuple[SplitScore, list[Answered]]] = []
+    failures, at = [], ""
+    stopped: BaseException | None = None
 
     def record(failure: Failure) -> None:
         failures.append({"split": at, **asdict(failure)})
@@ -236,8 +242,8 @@ def _measure(
         hush()
         policy = load(source)
         for at in splits:
-            found.append(
-                evaluate_split(
+            try:
+                one = evaluate_split(
                     policy,
                     task,
                     at,
@@ -247,8 +253,15 @@ def _measure(
                     batch_size=settings.batch_size,
                     max_new_tokens=settings.max_new_tokens,
                 )
-            )
-    return Found(found, failures, _fingerprints(task, recipe, splits))
+            except (Exception, KeyboardInterrupt) as error:
+                if not found:
+                    raise
+                stopped = error  # what is measured is reported first
+                break
+            found.append(one)
+    done, missing = splits[: len(found)], splits[len(found) :]
+    data = _fingerprints(task, recipe, done)
+    return Found(found, failures, data, missing=missing, stopped=stopped)
 
 
 def _fingerprints(task: "Task", recipe: "Recipe", splits: Sequence[str]) -> dict[str, str]:
@@ -306,6 +319,8 @@ def _notes(found: Found, most_tokens: int, label: str, paths: Paths) -> Iterator
         return next((str(r) for each in answered if (r := each.score.parsed.refusal)), "none")
 
     yield from score_notes({label: [score for score, _ in found.splits]}, most_tokens, reason)
+    if found.missing:
+        yield f"not measured, because the evaluation stopped: {', '.join(found.missing)}"
     if found.changed:
         yield (
             f"the data of {', '.join(found.changed)} is not what the run began with: these "
