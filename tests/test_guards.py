@@ -106,11 +106,12 @@ def test_a_phase_in_which_nothing_was_learned_says_why_and_what_to_set(idle, fou
     assert findings("grpo", [{**LEARNS, **idle}, LEARNS, closing]) == []
 
 
-@pytest.mark.parametrize("unknown", [math.nan, None])  # as TRL logs it, as the file holds it
-def test_a_phase_in_which_every_reward_failed_names_that(unknown):
-    line = {**LEARNS, "reward": unknown, "grad_norm": 0.0}
+@pytest.mark.parametrize("reward", [{"reward": math.nan}, {"reward": None}, {}])
+def test_a_phase_in_which_every_reward_failed_names_that(reward):
+    line = {"loss": 0.0, "frac_reward_zero_std": 0.0, "grad_norm": 0.0, **reward}
 
     assert "because its rewards failed" in str(findings("grpo", [line, line]))
+    assert "because its rewards failed" not in str(findings("sft", [line, line]))
     assert "the gradient was zero" in str(findings("grpo", [line, {**line, "reward": 0.0}]))
 
 

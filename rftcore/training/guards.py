@@ -131,7 +131,7 @@ def findings(phase: str, lines: Sequence[Mapping[str, Any]]) -> list[str]:
     lines: the numbers that were logged for its steps, as in `metrics.jsonl`.
     """
     steps = [line for line in lines if "loss" in line]
-    if steps and all("reward" in line and _unknown(line["reward"]) for line in steps):
+    if phase == "grpo" and steps and all(_unknown(line.get("reward")) for line in steps):
         return [
             f"{phase}: no completion of any step could be scored, because its rewards failed, so "
             "nothing was learned; repair them"
@@ -172,7 +172,7 @@ _CAUSES: tuple[tuple[str, float, str], ...] = (
 
 
 def _unknown(number: float | None) -> bool:
-    """Whether there is no number: TRL logs NaN, which `metrics.jsonl` holds as null."""
+    """Whether there is no number. TRL leaves a NaN out of its log; `metrics.jsonl` has null."""
     return number is None or math.isnan(number)
 
 
