@@ -21,6 +21,7 @@ from rftcore.runs import MANIFEST, STATE, RunFolder
 FREE = ("grpo", "scoring")  # sections that nothing before GRPO depends on
 MEASURES = ("evaluation", "rewards")  # ... and those that only evaluations depend on
 EVALUATIONS = ("evaluate:start", "evaluate:sft")
+BASE = ("model_sha256",)  # in the manifest: what every phase began with
 FACTS = {"vision_check": ("vision_check", "pixel_budget")}  # in the manifest, by phase
 LINES = ("metrics.jsonl", "failures.jsonl")
 
@@ -73,12 +74,8 @@ class Fork:
             "data": manifest.get("data", {}),
             "prompt_hash": manifest.get("prompt_hash"),
         }
-        taken = {
-            fact: manifest[fact]
-            for phase in self.phases
-            for fact in FACTS.get(phase, ())
-            if fact in manifest
-        }
+        facts = [fact for phase in self.phases for fact in FACTS.get(phase, ())]
+        taken = {fact: manifest[fact] for fact in (*BASE, *facts) if fact in manifest}
         return {"forked_from": origin, **taken}
 
     def fill(self, run: RunFolder) -> Sequence[str]:

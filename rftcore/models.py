@@ -217,12 +217,17 @@ class Context(NamedTuple):
     most: int | None
 
 
-def context(source: str | Path, processor: Any) -> Context:
-    """The context of the model in a folder or of a hub name, without its weights."""
+def configuration(source: str | Path) -> Any:
+    """The configuration of the model in a folder or of a hub name, without its weights."""
     from transformers import AutoConfig
 
     with _loading(source):
-        config: Any = AutoConfig.from_pretrained(source).get_text_config()
+        return AutoConfig.from_pretrained(source)
+
+
+def context(source: str | Path, processor: Any) -> Context:
+    """The context of the model in a folder or of a hub name, without its weights."""
+    config = configuration(source).get_text_config()
     tokenizer = getattr(processor, "tokenizer", processor)
     limits = (getattr(config, "max_position_embeddings", None), tokenizer.model_max_length)
     # a tokenizer without a limit has a number far beyond any

@@ -21,7 +21,7 @@ from rftcore.config import (
     read_recipe_file,
 )
 from rftcore.testing import LAWS, Law
-from rftcore.training.fields import DERIVED
+from rftcore.training.allowed import DERIVED, UNSUPPORTED
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -113,7 +113,7 @@ def test_every_setting_is_documented_and_no_other() -> None:
 def test_every_refused_trl_field_is_documented() -> None:
     text = section("recipes.md", "TRL's own fields")
 
-    assert [name for name in DERIVED if f"`{name}`" not in text] == []
+    assert [name for name in (*DERIVED, *UNSUPPORTED) if f"`{name}`" not in text] == []
 
 
 def test_documented_defaults_are_the_defaults() -> None:

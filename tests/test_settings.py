@@ -5,6 +5,7 @@ import importlib.util
 import inspect
 import random
 import typing
+from contextlib import nullcontext
 
 import pytest
 
@@ -85,6 +86,7 @@ REFUSED = [
     ("sft.packing=true", "not supported: rows with images"),
     ("sft.padding_free=true", "not supported"),
     ("sft.assistant_only_loss=true", "not supported"),
+    ("grpo.use_transformers_continuous_batching=true", "without images only"),
     ("sft.eval_steps=10", "use evaluation"),
     ("grpo.fsdp=full_shard", "torchrun"),
     # packages and places that are not there
@@ -127,6 +129,23 @@ def test_faults_of_both_phases_and_of_all_kinds_come_at_once():
     assert message.startswith("2 faults")
     for setting in ("sft.tf32", "grpo.cache_implementation"):
         assert f"(--set {setting})" in message
+
+
+@pytest.mark.parametrize(
+    ("setting", "fits"),
+    [
+        ("grpo.cast_lm_head_to_fp32=true", False),
+        ("grpo.cast_lm_head_to_fp32=false", True),
+        ("sft.router_aux_loss_coef=0.1", False),
+        ("sft.router_aux_loss_coef=0.0", True),
+    ],
+)
+def test_a_setting_that_does_not_fit_the_model_is_refused(setting, fits, tmp_path):
+    from transformers import LlamaConfig
+
+    LlamaConfig(tie_word_embeddings=True).save_pretrained(tmp_path)
+    with nullcontext() if fits else pytest.raises(RecipeError, match=f"--set {setting[:8]}"):
+        fields.check_model_fits(recipe(setting), tmp_path, ["sft", "grpo"])
 
 
 def test_lora_is_refused_in_one_sentence_and_no_other_setting_is_suggested():

@@ -77,6 +77,10 @@ UNSUPPORTED = {
     "packing": "rows with images cannot be packed; leave it out",
     "padding_free": "rows with images are padded; leave it out",
     "assistant_only_loss": "the loss of SFT is on the completion alone as it is; leave it out",
+    "use_transformers_continuous_batching": "TRL has it for models without images only; leave it "
+    "out, or use_vllm on a GPU",
+    "use_transformers_paged": "TRL has it for models without images only; leave it out, or "
+    "use_vllm on a GPU",
     "enable_jit_checkpoint": "rft saves every save_steps and on SIGTERM; leave it out",
 }
 OFF: tuple[Any, ...] = (False, None, "")

@@ -17,9 +17,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rftcore import models
 from rftcore.config import GrpoRecipe, Recipe, SftRecipe, fault, report, settings_faults
 from rftcore.errors import RecipeError, TrainerError, one_line
-from rftcore.models import NO_ADAPTERS
 from rftcore.processes import is_main, world_size
 from rftcore.training import dry_run, steps
 from rftcore.training.allowed import (
@@ -76,6 +76,31 @@ def check_steps(recipe: Recipe, rows: Mapping[str, int]) -> None:
             print(f"note: {note}", file=sys.stderr, flush=True)
 
 
+def check_model_fits(recipe: Recipe, source: str | Path, phases: Collection[str]) -> None:
+    """Raise `RecipeError` if a setting of phases that are to come does not fit the model."""
+    faults = []
+    settings = {phase: extras(getattr(recipe, phase)) for phase in phases}
+    config = models.configuration(source)
+    text = config.get_text_config()
+    rules = {
+        "router_aux_loss_coef": (
+            hasattr(text, "output_router_logits"),
+            "is for mixtures of experts, and this model is none: leave it out",
+        ),
+        "cast_lm_head_to_fp32": (
+            not (config.tie_word_embeddings or text.tie_word_embeddings),
+            "the model's head shares its weights with the embedding (tie_word_embeddings), and "
+            "TRL casts no such head: leave it out",
+        ),
+    }
+    for phase, given in settings.items():
+        for name, (fits, rule) in rules.items():
+            if given.get(name) and not fits:
+                faults.append(fault((phase, name), given[name], recipe.origin(phase, name), rule))
+    if faults:
+        raise RecipeError(report(faults))
+
+
 def _adapter_faults(recipe: Recipe) -> Iterator[str]:
     """One sentence for all settings of LoRA: the cause is one."""
     found = [
@@ -86,7 +111,7 @@ def _adapter_faults(recipe: Recipe) -> Iterator[str]:
     ]
     if found:
         names = ", ".join(f"{name} ({origin})" for name, origin in found)
-        yield f"{names}: {NO_ADAPTERS}"
+        yield f"{names}: {models.NO_ADAPTERS}"
 
 
 def _name_faults(recipe: Recipe, section: str) -> Iterator[str]:

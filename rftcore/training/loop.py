@@ -41,7 +41,13 @@ from rftcore.training.checkpoints import (
     sealed,
     without_key_warnings,
 )
-from rftcore.training.fields import check_fields, check_steps, grpo_config, sft_config
+from rftcore.training.fields import (
+    check_fields,
+    check_model_fits,
+    check_steps,
+    grpo_config,
+    sft_config,
+)
 from rftcore.training.lengths import Limit, Targets, exceeded, refuse_cut_prompts
 from rftcore.training.steps import SPLITS
 from rftcore.types import Gain, Sample, SplitScore, Task
@@ -115,6 +121,7 @@ def preflight(job: Job) -> None:
     sft = sft_config(recipe, job.run.path / "sft") if recipe.sft.enabled else None
     grpo = grpo_config(recipe, job.run.path / "grpo") if recipe.grpo.enabled else None
     models.check_source(job.model)
+    check_model_fits(recipe, job.model, [phase for phase in SPLITS if _to_come(job, phase)])
     with processes.main_first():
         _same_model(job)
     new_scorer(job, "data").close()  # refuses rewards that cannot be called
