@@ -8,7 +8,6 @@ guessed, or knows from the words.
 from __future__ import annotations
 
 import hashlib
-import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,24 +24,27 @@ from rftcore.plugins.guard import describe
 from rftcore.types import SUITE_RESERVED, Measure, MeasureScore, Sample, Suite, SuiteScore
 
 Parts = tuple[int, int]  # of one answer: how many are right, how many there are
+MOST_FAILURES = 10  # of the score of a measure, in one process, before the next ends it
 
 
 @dataclass(frozen=True)
 class Said:
     """What a model said to one question of the measure `key`, and how much of it is right.
 
-    With `swapped` the sample has the pictures of another.
+    With `swapped` the sample has the pictures of another. `failure` is why the score of the
+    measure failed, if it did: then `parts` is None.
     """
 
     key: str
     swapped: bool
     sample: Sample
     completion: str
-    parts: Parts
+    parts: Parts | None
+    failure: str = ""
 
     def record(self) -> dict[str, Any]:
         """A JSON-ready line."""
-        right, of = self.parts
+        right, of = self.parts or (None, None)
         return {
             "measure": self.key,
             "pictures": "swapped" if self.swapped else "own",
@@ -52,6 +54,7 @@ class Said:
             "completion": self.completion,
             "right": right,
             "of": of,
+            "failure": self.failure,
         }
 
 
@@ -87,7 +90,8 @@ def evaluate_suite(
     """Greedy completions for all samples of `measures`, scored, and what they say.
 
     With their own pictures and then, with `blind`, with those of another sample.
-    Raises: `PluginError` if the score of a measure fails.
+    An answer whose score fails is counted beside. Raises: `PluginError` for more than
+    `MOST_FAILURES` of a measure.
     """
     seen, unseen, everything = {}, {}, []
     for key, measure in measures.items():
@@ -132,10 +136,14 @@ def _stranger(sample: Sample, others: Iterable[Sample]) -> Sample | None:
     return first
 
 
-def measure_score(parts: Sequence[Parts]) -> MeasureScore:
-    """Sum up the answers to one measure."""
-    right, n = sum(right for right, _ in parts), sum(of for _, of in parts)
-    return MeasureScore(right / n if n else math.nan, *wilson(right, n), n)
+def measure_score(parts: Sequence[Parts | None]) -> MeasureScore:
+    """Sum up the answers to one measure; None is an answer whose score failed."""
+    known = [each for each in parts if each is not None]
+    failed = len(parts) - len(known)
+    if not known:
+        return MeasureScore(None, None, None, 0, failed)
+    right, n = sum(right for right, _ in known), sum(of for _, of in known)
+    return MeasureScore(right / n, *wilson(right, n), n, failed)
 
 
 def fingerprints(measures: Mapping[str, Measure]) -> dict[str, str]:
@@ -156,20 +164,38 @@ def _asked(
     samples, ask = measure.samples, prompts.direct()
     mine = processes.share(len(samples))
     label = f"evaluating {key}" + (", pictures swapped" if swapped else "")
-    said: list[tuple[str, Parts]] = []  # without the samples: pictures need not travel
+    # without the samples: pictures need not travel
+    said: list[tuple[str, Parts | None, str]] = []
     with Bar(len(mine), label, "sample", show=progress) as bar:
         for start in range(0, len(mine), suite.batch_size):
             batch = [samples[i] for i in mine[start : start + suite.batch_size]]
             written = generate(policy, [ask(sample) for sample in batch], suite.max_new_tokens)
             for sample, completion in zip(batch, written, strict=True):
-                said.append((completion.text, _parts(suite, measure, sample, completion.text)))
-            bar.update(len(batch), right=f"{measure_score([p for _, p in said]).value:.1%}")
+                parts, failure = _scored(suite, measure, sample, completion.text)
+                said.append((completion.text, parts, failure))
+                if sum(parts is None for _, parts, _ in said) > MOST_FAILURES:
+                    raise PluginError(
+                        f"{failure}. More than {MOST_FAILURES} answers to measure {key!r} could "
+                        "not be scored: repair its score"
+                    )
+            share = measure_score([parts for _, parts, _ in said]).value
+            bar.update(len(batch), right="-" if share is None else f"{share:.1%}")
     together = zip(samples, processes.gather(said, len(samples)), strict=True)
-    return [Said(key, swapped, sample, text, parts) for sample, (text, parts) in together]
+    return [Said(key, swapped, sample, *one) for sample, one in together]
 
 
 def _score(said: Sequence[Said]) -> MeasureScore:
     return measure_score([each.parts for each in said])
+
+
+def _scored(
+    suite: Suite, measure: Measure, sample: Sample, completion: str
+) -> tuple[Parts | None, str]:
+    """How much of an answer is right, or None and why that is not known."""
+    try:
+        return _parts(suite, measure, sample, completion), ""
+    except PluginError as error:
+        return None, str(error)
 
 
 def _parts(suite: Suite, measure: Measure, sample: Sample, completion: str) -> Parts:

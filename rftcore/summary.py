@@ -120,7 +120,10 @@ def _cell(score: SplitScore, size: int) -> str:
 
 
 def _measured(score: MeasureScore) -> str:
-    return f"{_share(score.value, score.low, score.high)}, n={score.n}"
+    if score.value is None or score.low is None or score.high is None:
+        return f"{NO_NUMBER}, {score.failed} not scored"
+    shown = f"{_share(score.value, score.low, score.high)}, n={score.n}"
+    return shown + (f", {score.failed} not scored" if score.failed else "")
 
 
 def _share(value: float, low: float, high: float) -> str:

@@ -346,13 +346,15 @@ class Gain:
 class MeasureScore:
     """Which share of the parts of all answers was right, with its 95 % Wilson interval.
 
-    `value`, `low` and `high` are in [0, 1]; `n` is the number of parts.
+    `value`, `low` and `high` are in [0, 1]; `n` is the number of parts. Answers whose score
+    `failed` have no part in it; if all did, there is no value.
     """
 
-    value: float
-    low: float
-    high: float
+    value: float | None
+    low: float | None
+    high: float | None
     n: int
+    failed: int = 0
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,14 @@ from PIL import Image as Pil
 from rftcore import builtin, cli
 from rftcore.errors import PluginError
 from rftcore.models import Completion
-from rftcore.suites import evaluate_suite, fingerprints, measure_score, measures_of, swapped
+from rftcore.suites import (
+    MOST_FAILURES,
+    evaluate_suite,
+    fingerprints,
+    measure_score,
+    measures_of,
+    swapped,
+)
 from rftcore.summary import suite_table
 from rftcore.types import Image, Measure, MeasureScore, Sample, Suite, SuiteScore
 
@@ -186,10 +193,34 @@ def test_a_suite_that_measures_nothing_is_an_error_that_names_it(measures, says)
     assert says in str(caught.value)
 
 
-@pytest.mark.parametrize("counted", [(2, 1), (-1, 1), (0, 0), (0.5, 1), 1, None])
-def test_a_score_that_counts_no_parts_is_an_error_that_names_suite_and_sample(counted):
+BAD_COUNTS = [(2, 1), (-1, 1), (0, 0), (0.5, 1), 1, None]
+
+
+@pytest.mark.parametrize("counted", BAD_COUNTS)
+def test_scores_that_count_no_parts_end_in_an_error_that_names_suite_and_sample(counted):
+    samples = [shown("a")] * (MOST_FAILURES + 1)
     with pytest.raises(PluginError, match=r"suite 'tiny': the score of sample '\?' failed: "):
-        score(staring, shown("a"), of=lambda completion, gold: counted)
+        score(staring, *samples, of=lambda completion, gold: counted)
+
+
+@given(st.lists(st.sampled_from(["right", "wrong", "fails"]), min_size=1, max_size=MOST_FAILURES))
+def test_an_answer_whose_score_failed_is_neither_right_nor_wrong(ends):
+    def of(completion, gold):
+        return {"right": (1, 1), "wrong": (0, 1)}[gold]
+
+    found = score(staring, *map(shown, ends), of=of).measures["colour"]
+    known = [end == "right" for end in ends if end != "fails"]
+
+    assert (found.n, found.failed) == (len(known), ends.count("fails"))
+    assert found.value == (sum(known) / len(known) if known else None)
+
+
+def test_the_table_shows_answers_that_were_not_scored():
+    some, none = MeasureScore(0.5, 0.431, 0.569, 200, 3), MeasureScore(None, None, None, 0, 4)
+    rows = suite_table(SuiteScore({"colour": some, "sum": none}, {})).splitlines()
+
+    assert rows[2].endswith("50.0 [43.1, 56.9], n=200, 3 not scored  -")
+    assert "—, 4 not scored" in rows[3]
 
 
 def test_the_table_has_a_row_for_each_key_and_a_dash_for_what_has_no_pictures():
@@ -236,7 +267,27 @@ def toy(tmp_path_factory):
     return model.build_untrained(tmp_path_factory.mktemp("toy"), seed=1)
 
 
-SUITES = {"tiny": tiny, "wrong": dict, "clash": tiny, "marked": marked}
+def unsure() -> Suite:
+    """A measure whose score fails on one answer."""
+
+    def of(completion, gold):
+        return {"blue": (0, 1)}[gold]
+
+    seen = [Sample(name, "Which colour?", name, (painted(name),)) for name in ("red", "blue")]
+    return Suite("unsure", lambda: {"colour": Measure(seen, of)}, max_new_tokens=4)
+
+
+def test_eval_of_a_suite_ends_with_the_scores_that_failed(toy, tmp_path):
+    done = rft("eval", toy, "--suite", "unsure", "--answers", "said.jsonl")
+    said = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
+
+    note = "note: 2 answers could not be scored: said.jsonl; first: suite 'unsure': the score of "
+    assert done.output.splitlines()[-1].startswith(f"{note}sample 'red' failed: KeyError: 'red' (")
+    assert "n=1, 1 not scored" in done.output
+    assert (said[0]["right"], said[0]["failure"] != "") == (None, True)
+
+
+SUITES = {"unsure": unsure, "tiny": tiny, "wrong": dict, "clash": tiny, "marked": marked}
 
 
 @pytest.fixture(autouse=True)
@@ -265,7 +316,7 @@ def test_eval_prints_a_suites_table_and_writes_its_report(toy, tmp_path):
     report = json.loads((tmp_path / "out.json").read_text())
     assert list(report) == ["colour", "sum", "blind", "about"]
     assert list(report["blind"]) == ["colour"]
-    assert list(report["colour"]) == ["value", "low", "high", "n"]
+    assert list(report["colour"]) == ["value", "low", "high", "n", "failed"]
     assert report["about"]["suite"] == "good:tiny"
     assert report["about"]["packages"]["torch"]
 

@@ -411,7 +411,12 @@ def _evaluate_suite(
     report = {**asdict(score)["measures"], "blind": asdict(score)["blind"], "about": about}
     label = trained or _model_of(target)  # as the user wrote it; the report says where it lies
     title = f"{label}: {suite.summary or suite.name}"
-    _say(f"{title}\n{suite_table(score)}", report, [each.record() for each in said], paths)
+    lines = [title, suite_table(score)]
+    if failed := [each.failure for each in said if each.failure]:
+        where = f": {paths.answers}" if paths.answers else ""
+        number = f"{len(failed)} answer{'s' * (len(failed) != 1)}"
+        lines.append(f"note: {number} could not be scored{where}; first: {failed[0]}")
+    _say("\n".join(lines), report, [each.record() for each in said], paths)
 
 
 def _model_of(target: str) -> str:
