@@ -134,6 +134,12 @@ def _by_loss(scheduler: Any) -> Any:
     return scheduler
 
 
+def _not_padded(multiple: Any) -> Any:
+    if multiple not in (None, "auto"):
+        raise ValueError("TRL cannot pad rows with images to a multiple yet: leave it out")
+    return multiple
+
+
 def _sampled(samples: int | None) -> int:
     if samples is None:
         raise ValueError("must be a number: without one the model's own limit of 20 would hold")
@@ -227,12 +233,15 @@ _LEVELS = Literal["detail", "debug", "info", "warning", "error", "critical", "pa
 _BOTH = {
     "log_level": _LEVELS,
     "log_level_replica": _LEVELS,
+    # by length needs rows that are processed before training, and images are read at their step
+    "train_sampling_strategy": Literal["random", "sequential"],
     "include_num_input_tokens_seen": bool | Literal["all", "non_padding", "no"],
 }
 # TRL and transformers check these words late or never.
 CHOICES: Mapping[str, Mapping[str, Any]] = {
     "sft": {
         **_BOTH,
+        "pad_to_multiple_of": Annotated[int | str | None, AfterValidator(_not_padded)],
         "loss_type": Literal["nll", "dft"],
         "truncation_mode": Literal["keep_start"],  # the end of a row holds no image
         "packing_strategy": Literal["bfd", "bfd_split", "wrapped"],
