@@ -48,6 +48,10 @@ class VisionError(ModelError):
     """The model's output does not depend on the image."""
 
 
+class CacheError(RftError):
+    """The cache folder, or a picture's file in it, cannot be read or written."""
+
+
 class RunError(RftError):
     """A run folder is in use, missing, or does not fit the request."""
 

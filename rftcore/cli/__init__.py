@@ -1,14 +1,18 @@
 """The command `rft`: one thin file a command, imported when it is called.
 
-The group turns an `RftError` into one message and exit code 2, once, for all
-commands; RFT_DEBUG=1 shows the traceback instead.
+The group turns an `RftError` into one message and exit code 2, once, for all commands, and
+so it does with a fault of the disk and with what a plugin raises; RFT_DEBUG=1 shows the
+traceback instead. Any other exception is a bug of rft's and keeps its traceback.
 """
 
+import errno
 import io
 import os
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -25,6 +29,7 @@ COMMANDS = {
     "tasks": "rftcore.cli.tasks:tasks",
     "train": "rftcore.cli.train:train",
 }
+NO_ROOM = 2**20  # bytes
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 
@@ -64,19 +69,87 @@ class Commands(click.Group):
                 stream.reconfigure(errors="backslashreplace")
         try:
             return super().main(*args, **kwargs)
-        except RftError as error:
-            if os.environ.get("RFT_DEBUG"):
+        except Exception as error:
+            told = _told(error)
+            if not told or os.environ.get("RFT_DEBUG"):
                 raise
-            click.echo("\n".join((f"error: {error}", *getattr(error, "__notes__", ()))), err=True)
+            click.echo("\n".join((f"error: {told}", *getattr(error, "__notes__", ()))), err=True)
             sys.exit(2)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; Ctrl-C ends with the shell's own exit code."""
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                _flush()
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             sys.exit(INTERRUPTED)
+
+
+def _told(error: Exception) -> str:
+    """An exception as one message for the user; "" for a bug of rft's."""
+    if isinstance(error, RftError):
+        return str(error)
+    if isinstance(error, OSError):
+        return _disk_fault(error)
+    from rftcore.plugins.guard import blame
+
+    return blame(error)
+
+
+def _disk_fault(error: OSError) -> str:
+    """What a file could not be, by its path; without one, the folders that have no room."""
+    from rftcore.cache import hint
+    from rftcore.plugins.guard import describe
+
+    reason = error.strerror or str(error) or type(error).__name__
+    if isinstance(error.filename, str | bytes) and error.filename:
+        path = os.fsdecode(error.filename)
+        return f"{path}: {reason}{hint(path)}"
+    if _is_output(error):
+        return f"standard output: {reason}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) and (full := _full()):
+        return f"{reason}: {'; '.join(full)}"
+    return f"{reason} ({describe(error)}); RFT_DEBUG=1 shows where"
+
+
+def _is_output(error: OSError) -> bool:
+    """Whether it is what is printed that does not arrive; if so, nothing more is sent there."""
+    import traceback
+
+    if traceback.extract_tb(error.__traceback__)[-1].name not in ("echo", "_flush"):
+        return False
+    with suppress(OSError, ValueError):  # or Python would report it once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
+
+
+def _flush() -> None:
+    """Send what was printed, while a fault of the disk behind it can still be reported."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _full() -> list[str]:
+    """The folders that rft writes to and that have no room."""
+    import shutil
+    import tempfile
+
+    from rftcore.cache import VARIABLE, cache_folder
+
+    found = []
+    with suppress(OSError):  # the working folder may be gone
+        places = {
+            "the working folder": Path.cwd(),
+            f"the cache folder ({VARIABLE})": cache_folder(),
+            "the folder for temporary files (TMPDIR)": Path(tempfile.gettempdir()),
+        }
+        for name, folder in places.items():
+            if folder.exists() and shutil.disk_usage(folder).free < NO_ROOM:
+                found.append(f"{name}, {folder}, has no room")
+    return found
 
 
 @cache

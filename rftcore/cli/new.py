@@ -26,7 +26,11 @@ def new() -> None:
 @click.argument("name")
 @click.option("--template", type=click.Choice(TEMPLATES), default="counting", show_default=True)
 @click.option("--images", type=click.IntRange(1, 2), default=1, show_default=True)
-@click.option("--single-file", is_flag=True, help="One file without packaging: counting, 1 image.")
+@click.option(
+    "--single-file",
+    is_flag=True,
+    help="One file without packaging; only for the template counting with one image.",
+)
 @OUT
 def task(name: str, template: str, images: int, single_file: bool, out: Path | None) -> None:
     """Start a task NAME: pictures, questions, reasoning, answers, rewards and tests.
@@ -44,7 +48,11 @@ def task(name: str, template: str, images: int, single_file: bool, out: Path | N
     project = Project(name, TASKS[template, images])
     if single_file:
         if (template, images) != ("counting", 1):
-            raise PluginError("--single-file is for the template counting with one image only")
+            given = f"--template {template} --images {images}"
+            raise PluginError(
+                f"--single-file with {given}: it writes the template counting with one image only. "
+                "Leave out --template and --images, or leave out --single-file for a package"
+            )
         _write_file(project, out or Path(f"{project.module}.py"))
         return
     check, train = f"rft plugins check {name}", f"rft train --task {name}"

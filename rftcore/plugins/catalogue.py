@@ -6,6 +6,7 @@ asks for what that plugin offers.
 """
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -256,13 +257,19 @@ class Catalogue:
         offered = [name for name, _ in self.names(kind)]
         known = [known for of, known in OWNERS if of == kind]
         text = f"no {kind} named {name!r}{place}.{closest(bare, {*offered, *known} - {bare})}"
-        text += _install_hint(kind, bare, offered)
+        text += _left_out() or _install_hint(kind, bare, offered)
         others = [o.qualified for o in self.offers(kind) if o.name == bare]
         if others:
             text += f" Others offer one of that name: {', '.join(others)}."
         text += f"\nOffered: {', '.join(offered) or 'none'}."
         text += " `rft plugins list` says who offers what."
         return UnknownNameError(text + _suspects(broken))
+
+
+def _left_out() -> str:
+    """A reminder that RFT_PLUGINS hides plugins, or ""."""
+    named = os.environ.get("RFT_PLUGINS")
+    return f" RFT_PLUGINS={named} loads only these plugins." if named else ""
 
 
 def _suspects(broken: Sequence[Failure]) -> str:

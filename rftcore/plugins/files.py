@@ -1,15 +1,28 @@
-"""A task in a Python file that nobody packaged: `./file.py:factory`."""
+"""A task in a Python file that nobody packaged: `./file.py:factory`.
 
+The file imports modules beside it, as under `python file.py`. Their names belong to its folder
+alone: nothing is put on `sys.path`, and two folders may each have a module `shapes`. Each folder
+is a package of a name made from its path, the same in every process, so that what is defined
+there can be pickled.
+"""
+
+import builtins
+import hashlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from rftcore.errors import UnknownNameError, closest
-from rftcore.plugins.guard import guard
+from rftcore.plugins.guard import guard, wrote
 from rftcore.plugins.offers import Offer, Plugin
+
+_PREFIX = "rft_folder_"
 
 
 def from_file(name: str) -> Offer:
@@ -17,7 +30,9 @@ def from_file(name: str) -> Offer:
     path, _, factory = name.partition(":")
     plugin = Plugin(path, path, "file")
     with guard(plugin, "import"):
-        module = _module(Path(path).resolve())
+        file = _file(path)
+        wrote(plugin, str(file))
+        module = _module(file)
     functions = [n for n, f in vars(module).items() if inspect.isfunction(f) and n[0] != "_"]
     if factory not in functions:
         raise UnknownNameError(
@@ -27,16 +42,100 @@ def from_file(name: str) -> Offer:
     return Offer("task", factory, plugin, getattr(module, factory))
 
 
+def _file(path: str) -> Path:
+    """The file itself. Raises: UnknownNameError if there is none."""
+    try:
+        file = Path(path).expanduser().resolve()
+        found = file.is_file()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, no home, a loop of links
+        raise UnknownNameError(f"there is no file {path!r:.200}: {error}") from error
+    if not found:
+        raise UnknownNameError(f"there is no file {file}")
+    return file
+
+
 @cache  # one file is one module, however often its task is looked up
-def _module(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(f"rft_file_{path.stem}", path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise UnknownNameError(f"there is no file {path}")
+def _module(path: Path) -> ModuleType:
+    package = _package(path.parent)
+    name = f"{package.__name__}.{path.stem.replace('.', '_')}"
+    if name in sys.modules:  # another file of the folder has imported it
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Loader(name, str(path)))
+    if spec is None or spec.loader is None:
+        raise UnknownNameError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
+    sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[spec.name]
+        del sys.modules[name]
         raise
     return module
+
+
+@cache
+def _package(folder: Path) -> ModuleType:
+    """The package that the files of a folder are modules of."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+    name = _PREFIX + hashlib.sha256(str(folder).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    package = ModuleType(name)
+    package.__path__ = [str(folder)]
+    sys.modules[name] = package
+    return package
+
+
+class _Finder(PathFinder):
+    """Finds modules of such packages, and gives them the imports of their folder."""
+
+    @classmethod
+    def find_spec(
+        cls, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The spec of a module in such a package, with our loader; None for others."""
+        if not fullname.startswith(_PREFIX):
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Loader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+class _Loader(SourceFileLoader):
+    """Runs a module with an `import` that looks into its own folder first."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run it."""
+        vars(module)["__builtins__"] = _builtins(module.__name__.partition(".")[0])
+        super().exec_module(module)
+
+
+@cache
+def _builtins(package: str) -> dict[str, Any]:
+    """Python's builtins with an `__import__` that prefers the modules of a package's folder."""
+    [folder] = sys.modules[package].__path__
+
+    def import_(
+        name: str,
+        globals: Mapping[str, Any] | None = None,  # noqa: A002  as Python calls it
+        locals: Mapping[str, Any] | None = None,  # noqa: A002
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        top = name.partition(".")[0]
+        if level or not _is_beside(Path(folder), top):
+            return builtins.__import__(name, globals, locals, fromlist or (), level)
+        made = builtins.__import__(f"{package}.{name}", globals, locals, fromlist or (), 0)
+        return made if fromlist else sys.modules[f"{package}.{top}"]
+
+    return {**vars(builtins), "__import__": import_}
+
+
+def _is_beside(folder: Path, name: str) -> bool:
+    """Whether `import name` means a module of the folder.
+
+    One of Python's own library that is loaded already comes first, as it always does.
+    """
+    if name in sys.builtin_module_names or (name in sys.stdlib_module_names & sys.modules.keys()):
+        return False
+    return (folder / f"{name}.py").is_file() or any((folder / name).glob("*.py"))

@@ -17,6 +17,7 @@ OURS = (
     f"{Path(__file__).parents[1]}{os.sep}",
     f"{Path(importlib.__file__).parent}{os.sep}",
 )
+_CODE: dict[str, Plugin] = {}  # what loaded plugins are written in, by file or folder
 _TESTER = f"{os.sep}hypothesis{os.sep}"  # calls plugins for the laws
 
 
@@ -58,3 +59,27 @@ def place(error: BaseException) -> str:
     folder = str(Path(theirs[0].filename).parent)
     last = [frame for frame in theirs if frame.filename.startswith(folder)][-1]
     return f"{last.filename} line {last.lineno}"
+
+
+def wrote(plugin: Plugin, file: str | None) -> None:
+    """Remember in which file, or package's folder, a plugin is written."""
+    if file:
+        path = Path(file)
+        package = path.stem == "__init__"
+        _CODE[f"{path.parent}{os.sep}" if package else str(path)] = plugin
+
+
+def blame(error: BaseException) -> str:
+    """The plugin in whose code an exception was raised, with its line; "" if it was ours.
+
+    What a plugin calls in a library is its own affair; what it calls of rft is not.
+    """
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        for code, plugin in _CODE.items():
+            if frame.filename.startswith(code):
+                kind, text = type(error).__name__, textwrap.shorten(str(error), 300)
+                named = f"{kind}: {text}" if text else kind
+                return f"{plugin} failed: {named} ({frame.filename} line {frame.lineno})"
+        if frame.filename.startswith(OURS[1]):
+            return ""
+    return ""

@@ -17,7 +17,7 @@ import pluggy
 
 from rftcore import hookspecs
 from rftcore.errors import PluginError, closest
-from rftcore.plugins.guard import describe, guard
+from rftcore.plugins.guard import describe, guard, wrote
 from rftcore.plugins.offers import CORE, GROUP, KINDS, Failure, Offer, Plugin
 from rftcore.processes import is_main
 
@@ -91,6 +91,7 @@ class Loaded:
         try:
             with guard(plugin, "import", wrap_all=True):
                 module = point.load()
+                wrote(plugin, getattr(module, "__file__", None))
                 _check_hooks(self._manager, module)
                 self._manager.register(module, name=key)
         except PluginError as error:

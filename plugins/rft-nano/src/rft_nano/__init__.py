@@ -24,7 +24,7 @@ def nano() -> Path:
 
 def toy() -> Path:
     """Nano's architecture with random weights, made on first use: for `--smoke`."""
-    from rftcore.cache import cache_folder
+    from rftcore.cache import cache_folder, keeping
 
     sources = b"".join(path.read_bytes() for path in sorted(HERE.glob("*.py")))
     folder = cache_folder("models") / f"toy-{hashlib.sha256(sources).hexdigest()[:16]}"
@@ -33,14 +33,15 @@ def toy() -> Path:
 
         from rft_nano.model import build_untrained
 
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder.parent) as temporary:
-            whole = build_untrained(Path(temporary) / folder.name)
-            try:
-                whole.rename(folder)  # seen whole or not at all
-            except OSError:  # another process was faster, and made the same
-                if not folder.is_dir():
-                    raise
+        with keeping(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=folder.parent) as temporary:
+                whole = build_untrained(Path(temporary) / folder.name)
+                try:
+                    whole.rename(folder)  # seen whole or not at all
+                except OSError:  # another process was faster, and made the same
+                    if not folder.is_dir():
+                        raise
     return folder
 
 
