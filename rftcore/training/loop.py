@@ -386,8 +386,9 @@ def run_phase(job: Job, phase: str, work: Callable[[Job, Path], Fitted]) -> None
     processes.wait()  # nobody may see it done before everybody has asked
     job.catalogue.hooks.rft_phase_start(phase=phase)
     fitted = work(job, job.run.path / phase)
-    written = {"model_sha256": models.fingerprint(job.run.path / phase / "model")}
-    job.run.write_json(f"{phase}.json", asdict(fitted) | written)
+    if processes.is_main():  # it alone has written the model, and knows that it is whole
+        written = {"model_sha256": models.fingerprint(job.run.path / phase / "model")}
+        job.run.write_json(f"{phase}.json", asdict(fitted) | written)
     job.run.mark_done(phase)
     processes.wait()
     job.catalogue.hooks.rft_phase_end(phase=phase, metrics=fitted.metrics)
