@@ -298,3 +298,49 @@ def test_a_reading_that_looks_late_is_measured_again(readings, breaks, monkeypat
     monkeypatch.setattr(parser, "computing", lambda _: next(first, readings[-1]))
     with pytest.raises(BrokenError, match="take more than") if breaks else nullcontext():
         parser._near_linear(None, "parse", str, lambda size: "x" * size)
+
+
+@pytest.mark.parametrize(
+    ("name", "law", "seen", "cause"),
+    [
+        ("image_of_nothing", "samples-whole", "bytes", "blamed.py line"),
+        ("key_missing", "samples-whole", "KeyError: 'text' (", "blamed.py line"),
+        ("question_blank", "samples-whole", "which is blank", "a row without question"),
+        ("images_listed", "samples-whole", "its images are [", "images as a list"),
+        ("bounds_by_key", "bounds-kept", "raised KeyError", "before it is checked"),
+        ("nothing_to_measure", "splits-named", "nothing to measure", "one split"),
+        ("nothing_to_train_on", "splits-named", "nothing to train on", "one split"),
+        ("tags_in_cot", "sft-reasons", "holds tags", "cot is stored with its"),
+        ("prompt_key", "prompt-sure", "KeyError: 'text'", "some samples do not have"),
+        ("prompt_text", "prompt-sure", "the prompt is How many", "returned by itself"),
+        ("reward_key", "rewards-outside-training", "'entri'", "the reward itself fails at"),
+        ("reward_on_answer", "rewards-total", "IndexError", "an answer that the parser reads"),
+        ("reward_as_text", "rewards-finite", "a str", "text, an array"),
+        ("group_of_strangers", "rewards-in-training", "IndexError", "what only training has"),
+        ("accuracy_none", "truth-is-correct", "does not apply", "returns None"),
+        ("tolerant", "wrong-is-not-correct", "wrong answers are correct", "a wide tolerance"),
+        ("generous", "right-is-worth-it", "in the mean", "accuracy pays a wrong answer 0.9"),
+        ("nothing_is_right", "silence-earns-least", "'' is correct", "no answer (None)"),
+        ("words_for_symbolic", "rewards-read-golds", "frac", "golds that the parser reads"),
+        ("declared_gold", "rewards-read-golds", "seven is out of range", "golds that the parser"),
+        ("raised_gold", "rewards-read-golds", "the gold 7 is not known", "golds that the parser"),
+    ],
+)
+def test_a_cause_fits_what_was_seen(name: str, law: str, seen: str, cause: str):
+    trial = trial_of(f"{BAD}/blamed.py:{name}")
+    result = trial.result(law)
+
+    assert result.state == "broken"
+    assert seen in result.seen
+    assert cause in result.cause
+
+
+@pytest.mark.parametrize("name", ["words_for_symbolic", "declared_gold", "raised_gold"])
+def test_golds_that_a_reward_cannot_read_are_no_fault_of_the_reward(name: str):
+    assert list(broken(f"{BAD}/blamed.py:{name}")) == ["rewards-read-golds"]
+
+
+def test_a_graded_wrong_answer_is_no_attack():
+    trial = trial_of(f"{BAD}/blamed.py:half_for_ending")
+
+    assert trial.result("no-tag-games").state == "ok"

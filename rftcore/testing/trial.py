@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from rftcore.errors import PluginError, closest
+from rftcore.errors import PluginError, RftError, closest
 from rftcore.plugins.guard import describe, place
 from rftcore.testing.clock import TooLong, computing_at_most, within
 from rftcore.testing.law import BrokenError, Law, NotApplicableError, NotCheckedError
@@ -187,6 +187,9 @@ def _outcome(law: Law, check: Callable[[], None]) -> Result | NotCheckedError:
             cause="a loop without an end, or work that grows much faster than what it is given",
             fix="bound the work by the length of what it is given",
         )
+    except RftError as error:
+        cause, fix = "what the message names: data, a setting or a plugin", "correct that"
+        return _broken(law, str(error), cause=cause, fix=fix)
     except Exception as error:  # a plugin may raise anything, anywhere
         at = place(error)
         return _broken(

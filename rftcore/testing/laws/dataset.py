@@ -78,7 +78,7 @@ def samples_whole(subject: Subject) -> None:
         made = error.__cause__ or error
         at = place(made)
         raise BrokenError(
-            f"{error}: {describe(made)}",
+            f"{error}: {describe(made)}" + f" ({at})" * (at not in describe(made)),
             cause=f"sample() raises{at and f' at {at}'}; often a field that some rows do not have",
             fix="repair that line, or leave the row out of size()",
         ) from error

@@ -91,11 +91,19 @@ def rewards_outside_training(subject: Subject) -> None:
     needs=CALLED,
 )
 def rewards_read_golds(subject: Subject) -> None:
-    """Of all samples that were read: their own target, two wrong answers and none at all."""
+    """Of all samples that were read: their own target, two wrong answers and none at all.
+
+    What a reward declares as `gold_fault` counts as well.
+    """
     golds: dict[str, Sample] = {}
     for sample in subject.readable:
         golds.setdefault(sample.gold, sample)
     for sample in [*golds.values()][:_GOLDS]:
+        for name in subject.terms:
+            if fault := rewards.gold_fault(_reward(subject, name), subject.value(sample)):
+                raise BrokenError(
+                    f"{_named(sample)}, gold {shown(sample.gold)}: {name} cannot use it: {fault}"
+                )
         texts = [subject.target(sample), *subject.lies(sample, 2), ""]
         readable = [text for text in texts if subject.reads(text)]
         for name in subject.terms:
