@@ -75,10 +75,14 @@ REFUSED = [
     ("sft.dataloader_prefetch_factor=2", "dataloader_num_workers"),
     ("grpo.sync_ref_model=true", "beta"),
     ("grpo.log_completions_hub_repo=org/name", "log_completions"),
-    ("grpo.generation_kwargs={temperature: 0.0}", "strictly positive"),
+    ("grpo.generation_kwargs={temperature: 0.0}", "use grpo.temperature"),
+    ("grpo.generation_kwargs={num_return_sequences: 2}", "use grpo.group_size"),
+    ("grpo.generation_kwargs={do_sample: false}", "the same text"),
+    ("grpo.generation_kwargs={no_repeat_ngram_sise: 2}", "Did you mean 'no_repeat_ngram_size'"),
+    ("sft.logging_strategy=no", "metrics.jsonl"),
     ("sft.optim=galore_adamw", "galore"),
-    ("sft.torch_compile=true sft.torch_compile_backend=no-such", "inductor"),
-    ("grpo.torch_compile=true grpo.torch_compile_mode=no-such", "no-such"),
+    ("sft.torch_compile=true & sft.torch_compile_backend=no-such", "inductor"),
+    ("grpo.torch_compile=true & grpo.torch_compile_mode=no-such", "no-such"),
     # not supported
     ("sft.load_best_model_at_end=true", "not supported: rft does not evaluate during a phase"),
     ("grpo.save_strategy=best", "'steps', 'epoch' or 'no'"),
@@ -108,9 +112,10 @@ PACKAGES = [
 @pytest.mark.parametrize(("setting", "says"), REFUSED, ids=[setting for setting, _ in REFUSED])
 def test_a_value_that_cannot_train_is_refused_with_its_origin(setting, says, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    message = refusal(*setting.split(" ") if ": " not in setting else [setting])
+    *others, last = setting.split(" & ")
+    message = refusal(*others, last)
 
-    assert f"(--set {setting.rpartition(' ')[2].partition('=')[0]})" in message
+    assert f"(--set {last.partition('=')[0]})" in message
     assert says in message
     assert "\n" not in message
 
@@ -163,6 +168,7 @@ SOUND = [
     {"loss_type": "cispo", "epsilon_high": 5.0, "scale_rewards": "batch"},
     {"cache_implementation": "static", "top_k": 50, "min_p": 0.1, "num_iterations": 2},
     {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr": 1e-6}},
+    {"generation_kwargs": {"no_repeat_ngram_size": 3}},
     {"dataloader_num_workers": 2, "dataloader_prefetch_factor": 2},
     {"adam_beta1": 0, "warmup_steps": 0.1, "save_steps": 0.5, "max_steps": 7},
 ]
@@ -336,6 +342,13 @@ def test_a_phase_without_a_step_is_refused_with_the_setting_to_change(settings, 
 
     assert says in str(caught.value)
     assert "would take no step" in str(caught.value)
+
+
+@pytest.mark.parametrize(("every", "logged"), [(5, True), (6, False), (0.5, True), (100, False)])
+def test_a_phase_whose_steps_would_not_be_logged_is_refused(every, logged):
+    made = recipe(f"sft.logging_steps={every}", "sft.max_steps=5")
+    with nullcontext() if logged else pytest.raises(RecipeError, match="takes 5 steps"):
+        fields.check_steps(made, {"sft": 40})
 
 
 def test_more_samples_than_a_split_has_are_reported(capsys):

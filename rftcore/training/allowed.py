@@ -140,6 +140,48 @@ def _not_padded(multiple: Any) -> Any:
     return multiple
 
 
+def _logged(strategy: Any) -> Any:
+    if strategy == "no":
+        raise ValueError(
+            "metrics.jsonl, and the notes on a phase that learns nothing, are made of what is "
+            "logged: use 'steps' with logging_steps, or 'epoch'"
+        )
+    return strategy
+
+
+# What `generation_kwargs` would override behind the back of a setting, and of TRL's groups.
+_GENERATION = {
+    "num_return_sequences": "group_size",
+    "max_new_tokens": "max_completion_length",
+    "max_length": "max_completion_length",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "repetition_penalty": "repetition_penalty",
+    "cache_implementation": "cache_implementation",
+}
+
+
+def _generation(given: Any) -> Any:
+    from transformers import GenerationConfig
+
+    config: Any = GenerationConfig  # untyped in transformers
+    known = set(config().to_dict())
+    for name in given if isinstance(given, dict) else ():
+        if name not in known:  # transformers would keep it and never look at it
+            raise ValueError(
+                f"{name}: transformers generates with no such option.{closest(name, known)}"
+            )
+        if name in _GENERATION:
+            raise ValueError(f"{name}: use grpo.{_GENERATION[name]}")
+        if name == "do_sample" and not given[name]:
+            raise ValueError("do_sample: false gives every completion of a group the same text")
+        if name == "num_beams" and given[name] != 1:
+            raise ValueError("num_beams: GRPO learns from samples of the policy, not from a search")
+    return given
+
+
 def _sampled(samples: int | None) -> int:
     if samples is None:
         raise ValueError("must be a number: without one the model's own limit of 20 would hold")
@@ -175,6 +217,7 @@ RULES: Mapping[str, Any] = {
     "lr_scheduler_type": AfterValidator(_by_loss),
     # what is kept
     "logging_steps": _POSITIVE,
+    "logging_strategy": AfterValidator(_logged),
     "save_steps": _POSITIVE,
     "save_total_limit": _COUNT,
     "save_strategy": AfterValidator(_not_best),
@@ -195,6 +238,7 @@ RULES: Mapping[str, Any] = {
     "min_p": _SHARE,
     "repetition_penalty": _POSITIVE,
     "num_completions_to_print": _COUNT,
+    "generation_kwargs": AfterValidator(_generation),
     # the loss of GRPO
     "beta": _NOT_NEGATIVE,
     "num_iterations": _COUNT,

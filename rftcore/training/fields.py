@@ -60,7 +60,11 @@ def check_steps(recipe: Recipe, rows: Mapping[str, int]) -> None:
     rows: how many rows each phase that is to come trains on.
     """
     configs = {phase: made(recipe, phase, Path(phase)) for phase in rows}
-    faults = [steps.none_taken(recipe, phase, configs[phase], rows[phase]) for phase in rows]
+    faults = [
+        check(recipe, phase, configs[phase], rows[phase])
+        for check in (steps.none_taken, steps.none_logged)
+        for phase in rows
+    ]
     if found := list(filter(None, faults)):
         raise RecipeError(report(found))
     for phase in rows if is_main() else ():

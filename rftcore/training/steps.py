@@ -52,6 +52,19 @@ def none_taken(recipe: Recipe, phase: str, config: Any, rows: int) -> str | None
     )
 
 
+def none_logged(recipe: Recipe, phase: str, config: Any, rows: int) -> str | None:
+    """Why no step of a phase would be logged, or None."""
+    steps, every = total(phase, config, rows), config.logging_steps
+    if getattr(config.logging_strategy, "value", config.logging_strategy) != "steps":
+        return None
+    if not steps or every < 1 or steps >= every:
+        return None
+    return (
+        f"{phase}.logging_steps = {every:g} ({recipe.origin(phase, 'logging_steps')}): the phase "
+        f"takes {steps} steps, so none would be in metrics.jsonl: use {steps} or less"
+    )
+
+
 def left_out(phase: str, config: Any, rows: int) -> str | None:
     """Which rows an epoch leaves out, if they are a notable share, or None."""
     if phase == "grpo":
