@@ -326,25 +326,36 @@ def storage_fault(error: BaseException, folder: Path) -> str:
     """
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in _STORAGE_ERRORS:
-            return seen.strerror or str(seen)
-        text = str(seen)
-        if any(mark in text for mark in _WRITER_MARKS) and _free_bytes(folder) < NEARLY_FULL:
-            return "No space left on device"
+        if reason := _storage_fault(seen, folder):
+            return reason
         seen = seen.__cause__ or seen.__context__
     return ""
 
 
+def _storage_fault(error: BaseException, folder: Path) -> str:
+    number = error.errno if isinstance(error, OSError) else _number_in(str(error))
+    file = error.filename if isinstance(error, OSError) else None
+    if file is not None and not Path(str(file)).is_relative_to(folder):
+        return ""  # a file of a plugin's or a dataset's
+    if number is not None and number in _STORAGE_ERRORS:
+        return os.strerror(number)
+    if any(mark in str(error) for mark in _TORCH_WRITER):
+        full = _free_bytes(folder) < NEARLY_FULL
+        return os.strerror(errno.ENOSPC) if full else f"torch could not write a file ({error})"
+    return ""
+
+
+def _number_in(text: str) -> int:
+    """The system's error number in a message of safetensors', or 0."""
+    found = re.search(r"\bcode: (\d+)|\bos error (\d+)", text)
+    return int(found[1] or found[2]) if found else 0
+
+
 _STORAGE_ERRORS = tuple(
-    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE", "EACCES")
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO", "ESTALE", "EACCES", "EPERM")
 )
-_WRITER_MARKS = (
-    "inline_container",
-    "PytorchStreamWriter",
-    "unexpected pos",
-    "os error",
-    "I/O error",
-)
+_TORCH_WRITER = ("inline_container", "PytorchStreamWriter", "unexpected pos")
 NEARLY_FULL = 64 * 2**20  # bytes
 
 

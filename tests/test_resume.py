@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -402,3 +403,25 @@ def test_other_versions_than_the_run_began_with_are_a_warning(halfway, tmp_path,
 
     assert "other versions than the run began with (torch 1.0, now " in capsys.readouterr().err
     assert json.loads((run / "manifest.json").read_text())["resumed"][-1]["changed_versions"]
+
+
+def test_a_disk_that_takes_no_more_is_one_message_with_the_command_that_continues(whole, tmp_path):
+    def limit():  # a file system that refuses larger files, as a full or a quota'd one does
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, resource.RLIM_INFINITY))
+
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "rftcore.cli", *map(str, arguments("toy", run))]
+    done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert "File too large. Complete checkpoints are kept" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert rft("train", "--resume", run) == 0
+
+    assert_same(run, whole("toy"))
+
+
+def test_a_checkpoint_is_a_model_to_train_from_with_the_defaults_of_its_base(halfway, tmp_path):
+    folder = halfway("toy") / "grpo" / "checkpoint-4"
+    assert start(folder, tmp_path / "run", "sft.enabled=false") == 0
+
+    assert "cache_implementation: static" in (tmp_path / "run" / "recipe.yaml").read_text()

@@ -1,5 +1,6 @@
 """A run folder survives a kill at any moment, and belongs to one process."""
 
+import errno
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rftcore.errors import RunError
-from rftcore.runs import RunFolder, default_run_dir, manifest
+from rftcore.runs import RunFolder, default_run_dir, manifest, storage_fault
 
 
 @pytest.fixture
@@ -252,3 +253,31 @@ def test_a_folder_in_the_way_of_a_file_is_an_error_of_one_line(run):
     for read in (run.read_json, run.read_jsonl):
         with pytest.raises(RunError, match="cannot be read"):
             read("a.json")
+
+
+def nested(error):
+    outer = RuntimeError("while saving")
+    outer.__cause__ = error
+    return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "full"), "No space left on device"),
+        (OSError(errno.EDQUOT, "quota", "RUN/sft/x"), "Disk quota exceeded"),
+        (nested(OSError(errno.EROFS, "read-only")), "Read-only file system"),
+        (RuntimeError('IoError(Os { code: 28, kind: StorageFull, message: "no space" })'), "No sp"),
+        (RuntimeError("I/O error: File too large (os error 27)"), "File too large"),
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos"), "torch could"),
+        (OSError(errno.EACCES, "no", "/data/of/a/plugin.json"), ""),
+        (FileNotFoundError(errno.ENOENT, "gone"), ""),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ""),
+    ],
+)
+def test_what_a_disk_does_to_a_writer_is_told_from_other_faults(error, reason, monkeypatch):
+    monkeypatch.setattr("rftcore.runs._free_bytes", lambda folder: 10**12)
+    found = storage_fault(error, Path("RUN"))
+
+    assert found.startswith(reason)
+    assert bool(found) == bool(reason)
