@@ -17,12 +17,19 @@ from rftcore.types import Prompt, PromptMaker, Sample
 
 @dataclass(frozen=True)
 class _Ask:
-    """The question, then the same few words for every sample. A class, so that it pickles."""
+    """The question, then the same few words for every sample. A class, so that it pickles.
+
+    A question of several lines keeps them: the words begin a line of their own, and do not
+    become part of the last one, which may be a choice.
+    """
 
     instruction: str
 
     def __call__(self, sample: Sample) -> Prompt:
-        return Prompt(f"{sample.question} {self.instruction}".strip(), sample.images)
+        question = sample.question
+        gap = "\n" if "\n" in question else " "
+        asked = question.rstrip(" ") if question.rstrip(" ").endswith("\n") else question + gap
+        return Prompt(f"{asked}{self.instruction}".strip(), sample.images)
 
 
 def think_then_answer(instruction: str) -> PromptMaker:

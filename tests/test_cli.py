@@ -397,8 +397,11 @@ def test_plugins_list_shows_what_is_sound_and_what_is_broken():
     assert all(row["state"] in table for row in rows.values())
 
 
-def test_tasks_list_has_each_task_with_its_summary():
-    assert rft("tasks", "list").output.split() == ["numbers", "Say", "a", "number."]
+def test_tasks_list_has_each_task_with_its_summary_and_each_broken_plugin():
+    numbers, broken = rft("tasks", "list").output.splitlines()
+
+    assert numbers.split() == ["numbers", "Say", "a", "number."]
+    assert broken.startswith("rft-counting-point  broken, its tasks are missing: rft-counting 1.0")
 
 
 def test_tasks_show_says_all_about_a_task():
@@ -472,7 +475,7 @@ def test_info_says_what_a_component_is(arguments, facts, components):
         ("twice", "of a task and of a parser: say which with --kind"),
         ("extra:nera", "Did you mean 'near'"),
         ("nera", "no reward named 'nera'"),
-        ("perception", "pip install rft-nano"),
+        ("perception", "pip install ./plugins/rft-nano"),
         ("zzzzz", "nobody offers anything named 'zzzzz'"),
         ("zzzzz", "no module named 'cubes'"),
         ("rft-counting:cubes", "no module named 'cubes'"),

@@ -125,7 +125,7 @@ def test_a_broken_first_party_plugin_does_not_give_its_name_to_a_stranger(fakes)
 def test_a_stranger_cannot_take_a_name_whose_owner_is_not_installed(fakes):
     catalogue = fakes.load({"stranger": fakes.tasks(counting=fakes.numbers)})
 
-    with pytest.raises(UnknownNameError, match="pip install rft-counting"):
+    with pytest.raises(UnknownNameError, match=r"pip install \./plugins/rft-counting"):
         catalogue.task("counting")
     assert catalogue.task("stranger:counting").name == "numbers"
 
@@ -194,7 +194,7 @@ def test_rft_plugins_refuses_what_is_not_installed(fakes, monkeypatch):
     ("name", "says"),
     [
         ("number", "Did you mean 'numbers'"),
-        ("structur", "pip install rft-structure"),
+        ("structur", "pip install ./plugins/rft-structure"),
         ("zzz", "Offered: numbers"),
         ("good:number", "Did you mean 'numbers'"),
     ],

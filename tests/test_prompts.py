@@ -39,6 +39,25 @@ def test_asking_to_think_shows_the_tags_and_asking_directly_does_not():
     assert prompts.direct("One word.")(sample()).text == "How many? One word."
 
 
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ("How many?", "How many? One word."),
+        ("How many?\n", "How many?\nOne word."),
+        ("How many?\n \n ", "How many?\n \nOne word."),
+        ("Which?\nA. one\nB. two", "Which?\nA. one\nB. two\nOne word."),
+        ("", "One word."),
+    ],
+)
+def test_the_request_begins_a_line_of_its_own_after_lines(question: str, asked: str):
+    assert prompts.direct("One word.")(sample(question=question)).text == asked
+
+
+@given(question=plain)
+def test_a_question_is_in_its_prompt_as_it_is(question: str):
+    assert prompts.direct("One word.")(sample(question=question)).text.startswith(question.strip())
+
+
 def test_makers_travel_between_processes():
     maker = prompts.think_then_answer("One word.")
 

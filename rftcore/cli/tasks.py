@@ -25,7 +25,7 @@ def tasks() -> None:
 
 @tasks.command("list")
 def list_() -> None:
-    """List the installed tasks.
+    """List the installed tasks; one that is broken, or may be in a broken plugin, says why.
 
     \b
     Example:
@@ -33,15 +33,21 @@ def list_() -> None:
     """
     catalogue = _catalogue()
     reachable = {offer.qualified: name for name, offer in catalogue.names("task")}
-    width = max(map(len, reachable.values()), default=0)
+    broken = [one for one in catalogue.failures if one.kind in (None, "task")]
+    names = [*reachable.values(), *(failure.plugin.name for failure in broken)]
+    width = max(map(len, names), default=0)
     for qualified, name in reachable.items():
         try:
             summary = catalogue.task(qualified).summary
         except RftError as error:
             summary = f"broken: {str(error).partition(chr(10))[0]}"
         click.echo(f"{name.ljust(width)}  {summary}")
-    if not reachable:
-        click.echo("No task is installed. Try `pip install rft-counting`.")
+    for failure in broken:
+        click.echo(f"{failure.plugin.name.ljust(width)}  broken, its tasks are missing: {failure}")
+    if not reachable and not broken:
+        click.echo(
+            "No task is installed. Try `pip install ./plugins/rft-counting` in a clone of rft."
+        )
 
 
 @tasks.command()

@@ -287,7 +287,7 @@ def _install_hint(kind: str, name: str, offered: Sequence[str]) -> str:
         return ""
     meant = name if name in known else closest(name, known).split("'")[1]
     owner = OWNERS[kind, meant]
-    return f" {meant!r} comes with {owner}: pip install {owner}."
+    return f" {meant!r} comes with {owner}: `pip install ./plugins/{owner}` in a clone of rft."
 
 
 def _no_origin(*path: str) -> str:
