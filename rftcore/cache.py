@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,12 +24,22 @@ def cache_folder(name: str = "") -> Path:
 def keeping(path: Path) -> Iterator[None]:
     """Around reading and writing `path`: a fault of the disk becomes a message with the path.
 
-    Raises: CacheError for an OSError, which names RFT_CACHE if the path is in the cache folder.
+    Raises: CacheError for an OSError, or one of a library in Rust, such as safetensors; it names
+    RFT_CACHE if the path is in the cache folder.
     """
     try:
         yield
-    except OSError as error:
-        raise CacheError(f"{path}: {error.strerror or error}{hint(path)}") from error
+    except CacheError:
+        raise
+    except Exception as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+        elif number:
+            reason = os.strerror(int(number[1]))
+        else:
+            raise
+        raise CacheError(f"{path}: {reason}{hint(path)}") from error
 
 
 def hint(path: str | Path) -> str:

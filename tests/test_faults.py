@@ -135,6 +135,22 @@ def test_a_folder_of_ones_own_is_not_called_the_cache_folder(tmp_path):
     assert str(caught.value) == f"{tmp_path / 'mine'}: No space left on device"
 
 
+def test_a_fault_that_a_library_reports_in_its_own_way_is_one_of_the_disk(tmp_path):
+    with pytest.raises(CacheError, match="mine: No space left on device"), keeping(Path("mine")):
+        raise ValueError("Error while serializing: I/O error: No space left (os error 28)")
+    with pytest.raises(ValueError, match="not a number"), keeping(Path("mine")):
+        raise ValueError("not a number")
+
+
+def test_a_cache_folder_that_cannot_be_written_breaks_no_law(tmp_path, monkeypatch):
+    (tmp_path / "a-file").write_text("")
+    monkeypatch.setenv("RFT_CACHE", str(tmp_path / "a-file"))
+    done = rft("plugins", "check", "counting", "--law", "pictures-open")
+
+    assert done.exit_code == 2
+    assert "RFT_CACHE" in done.stderr
+
+
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 def test_an_output_that_cannot_be_written_is_one_message():
     with FULL.open("w") as full:
@@ -151,8 +167,19 @@ def test_a_pipe_whose_reader_has_left_ends_the_command_quietly():
     assert done.stderr == ""
 
 
-def test_a_command_without_standard_output_prints_no_traceback():
-    command = f"{sys.executable} -m rftcore.cli plugins list >&-"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("plugins list >&-", 0),
+        ("plugins check counting --law options-typed 2>&-", 0),
+        ("plugins check counting --law options-typed >&- 2>&-", 0),
+        ("score counting - <&-", 2),
+        ("score counting - <&- 2>&-", 2),
+    ],
+)
+def test_a_command_whose_streams_are_closed_prints_no_traceback(command: str, code: int):
+    line = f"{sys.executable} -m rftcore.cli {command}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr

@@ -34,7 +34,7 @@ def test_a_page_that_is_opened_from_its_folder_finds_the_search(site: Path) -> N
     pages = [page for page in site.rglob("*.html") if page.name != "404.html"]
 
     assert index.startswith("var __index = ")
-    assert "a resumed run" in index
+    assert "rft train --task" in index
     for page in pages:
         [script] = re.findall(r'src="([^"]*iframe-worker\.js)"', page.read_text())
         assert (page.parent / script).is_file()

@@ -64,6 +64,7 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run, and turn what a user can fix into one message."""
+        _open_streams()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # text of models and data may not encode
                 stream.reconfigure(errors="backslashreplace")
@@ -86,6 +87,20 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             sys.exit(INTERRUPTED)
+
+
+def _open_streams() -> None:
+    """Standard streams that the caller has closed, as `>&-` does, become empty ones.
+
+    Or the next file that is opened would take their place, and get what others print.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _told(error: Exception) -> str:
@@ -128,8 +143,7 @@ def _is_output(error: OSError) -> bool:
 
 def _flush() -> None:
     """Send what was printed, while a fault of the disk behind it can still be reported."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
+    sys.stdout.flush()
 
 
 def _full() -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from rftcore.errors import PluginError, RftError, closest
+from rftcore.errors import CacheError, PluginError, RftError, closest
 from rftcore.plugins.guard import describe, place
 from rftcore.testing.clock import TooLong, computing_at_most, within
 from rftcore.testing.law import BrokenError, Law, NotApplicableError, NotCheckedError
@@ -174,6 +174,7 @@ def _outcome(law: Law, check: Callable[[], None]) -> Result | NotCheckedError:
         with within(_WAITING_S), computing_at_most(_COMPUTING_S):
             check()
     except BrokenError as breach:
+        _raise_cache_error(breach)
         return _broken(law, str(breach), breach.cause, breach.fix)
     except NotApplicableError as reason:
         return Result(law, "not applicable", str(reason))
@@ -188,9 +189,11 @@ def _outcome(law: Law, check: Callable[[], None]) -> Result | NotCheckedError:
             fix="bound the work by the length of what it is given",
         )
     except RftError as error:
+        _raise_cache_error(error)
         cause, fix = "what the message names: data, a setting or a plugin", "correct that"
         return _broken(law, str(error), cause=cause, fix=fix)
     except Exception as error:  # a plugin may raise anything, anywhere
+        _raise_cache_error(error)
         at = place(error)
         return _broken(
             law,
@@ -201,3 +204,11 @@ def _outcome(law: Law, check: Callable[[], None]) -> Result | NotCheckedError:
             fix="repair that line" if at else "report it, with `RFT_DEBUG=1`",
         )
     return Result(law, "ok")
+
+
+def _raise_cache_error(error: BaseException | None) -> None:
+    """Raise the `CacheError` that an exception comes from: a full disk is no plugin's fault."""
+    while error is not None:
+        if isinstance(error, CacheError):
+            raise error
+        error = error.__cause__ or error.__context__
