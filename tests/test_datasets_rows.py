@@ -105,6 +105,56 @@ def test_an_image_under_another_name_is_not_a_question_in_text(reader, name, pla
     assert f"Did you mean '{name}'" in text
 
 
+HIDDEN = [
+    "a.png",
+    "sub/b.JPEG",
+    ["a.png", "b.webp"],
+    {"bytes": None, "path": "a"},
+    "data:image/png",
+]
+
+
+@reader
+@pytest.mark.parametrize("value", HIDDEN, ids=str)
+def test_what_holds_an_image_is_one_whatever_its_name(reader, value, place):
+    row = {"question": "How many?", "answer": 5, "file": value}
+
+    assert ["Did you mean 'file'" in text for _, text in faults(reader, place, row)] == [True]
+    assert faults(reader, place, {**row, "file": "about image.png files"}) == []
+
+
+@reader
+@pytest.mark.parametrize("name", ["image2", "image_1", "img 3"])
+def test_an_image_in_a_numbered_field_is_not_left_out(reader, name, place):
+    [(_, text)] = faults(reader, place, {**ROW, name: "b.png"})
+
+    assert f"an image in '{name}' is not read: list all paths in 'images'" in text
+    assert faults(reader, place, {**ROW, name: None}) == []
+
+
+SPELLED = {"A.PNG": "a.png", " a.png": "a.png", "in%20it/c.png": "in it/c.png"}
+SPELLED |= {"IN IT\\c.png": "in it/c.png", "\u00e9.png": "e\u0301.png"}
+
+
+@reader
+@pytest.mark.parametrize("name", SPELLED)
+def test_a_missing_image_of_another_spelling_is_named(reader, name, tmp_path):
+    there = tmp_path / SPELLED[name]
+    there.parent.mkdir(exist_ok=True)
+    Pil.new("RGB", (4, 4), "red").save(there)
+    [(kind, text)] = faults(reader, tmp_path, {**ROW, "image": name})
+
+    assert (kind, f"There is {SPELLED[name]!a}" in text) == ("missing image", True)
+
+
+@reader
+def test_a_link_to_itself_is_a_missing_image(reader, tmp_path):
+    (tmp_path / "a.png").symlink_to("a.png")
+    [(kind, _)] = faults(reader, tmp_path, ROW)
+
+    assert kind == "missing image"
+
+
 @reader
 @pytest.mark.parametrize("other", ["How many!", "How "])
 def test_a_row_that_changes_while_it_is_in_use_is_an_error(reader, other, place):
@@ -180,6 +230,7 @@ FOREIGN = ["<video>", "<image1>", "<image_2>", "<|image_pad|>", "<|vision_start|
 FOREIGN += ["<img>", "< image >", "<|image_1|>", "<start_of_image>", "<IMG_CONTEXT>", "[IMG]"]
 FOREIGN += ["<image_soft_token>", "<fake_token_around_image>", "<|video_pad|>", "<ImageHere>"]
 FOREIGN += ["<im_patch>", "<global-img>", "<audio>", "<image_placeholder>", "</img>"]
+FOREIGN += ["<ref-object>", "<bbox>"]
 
 
 @reader
@@ -341,6 +392,7 @@ def test_both_readers_find_the_same_faults_in_a_row_of_common_fields(row):
 
 # --- forms of other trainers ------------------------------------------------------------
 
+PART = {"role": "user", "content": [{"type": "image", "image": "a.png"}]}
 USER = {"role": "user", "content": "<image>How many?"}
 TOLD = {"role": "assistant", "content": markup.write("So 5.", "5")}
 FORMS: dict[str, Row] = {
@@ -442,6 +494,12 @@ def test_the_usual_names_of_splits_get_ours(split, says, place):
         ({"messages": [USER]}, "one user turn and a `solution`"),
         ({"messages": [{"role": "user", "content": 3}], "answer": 5}, "content is not text"),
         ({"train": [ROW], "test": [ROW]}, "train, test hold rows"),
+        ({"prompt": "How many?", "answer": 5}, "Rename 'prompt' to 'question'"),
+        ({"prompt": [USER], "answer": 5}, "Rename 'prompt' to 'messages'"),
+        ({"question": [USER], "answer": 5}, "a list of turns: name the field 'messages'"),
+        ({"question": "How many?", "completion": "5"}, "Rename 'completion' to 'answer'"),
+        ({"question": "How <|im_end|> many?", "answer": 5}, "is a mark of chat turns"),
+        ({"messages": [PART], "answer": 5}, "an image inside a part is not read: list the paths"),
         ({"question": ["a", "b"], "answer": 5}, "write one object per row, not a list per column"),
     ],
 )
@@ -450,6 +508,18 @@ def test_a_fault_suggests_nothing_wrong(reader, row, says, place):
     [(_, text)] = faults(reader, place, row)
 
     assert says.replace("question", "problem" if reader == "folder" else "question") in text
+
+
+@reader
+@pytest.mark.parametrize(
+    ("between", "says"),
+    [("", "another object after the first"), (",\n", "a comma after"), ("\r", "in CR alone")],
+)
+def test_rows_that_are_not_apart_by_lines_are_named_for_what_they_are(reader, between, says, place):
+    [(kind, text)] = faults(reader, place, between.join([json.dumps(ROW)] * 3))
+
+    assert kind == "not JSON"
+    assert says in text
 
 
 @reader

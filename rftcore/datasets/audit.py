@@ -22,6 +22,7 @@ from rftcore.bars import Bar
 from rftcore.datasets.files import Row, RowFile
 from rftcore.datasets.jsonl import JsonlDataset, in_order
 from rftcore.datasets.layout import Layout
+from rftcore.datasets.pictures import near
 from rftcore.datasets.reason_rft import SOURCES, ReasonRftDataset
 from rftcore.datasets.splits import Leaks, assign, copies, grouped, groups
 from rftcore.decoding import TooLargeError, decode, pixel_hash, what_else
@@ -302,7 +303,7 @@ class _Checks:
         for path, (_, fault) in zip(row.images, looked, strict=True):
             if fault:
                 name = path.relative_to(folder).as_posix()
-                find(fault[0], f"{name}: {fault[1]}{_packed(folder, fault[0])}")
+                find(fault[0], f"{name}: {fault[1]}{_elsewhere(folder, path, fault[0])}")
         pixels = tuple(digest for digest, _ in looked)
         return pixels if all(pixels) else None
 
@@ -369,7 +370,11 @@ def _at(place: tuple[str, _File, int]) -> str:
     return f"{file.name} row {row} ({split})"
 
 
-def _packed(folder: Path, kind: str) -> str:
-    """A hint if the pictures are still in their archive."""
-    packed = sorted(folder.glob("*.zip")) if kind == "missing image" else []
+def _elsewhere(folder: Path, path: Path, kind: str) -> str:
+    """A hint if a missing image has another spelling, or is still in its archive."""
+    if kind != "missing image":
+        return ""
+    if other := near(path, folder):
+        return f". There is {other!a}: write its name so"
+    packed = sorted(folder.glob("*.zip"))
     return f". {packed[0].name} is there: unpack it" if packed else ""

@@ -15,6 +15,7 @@ _FOREIGN = re.compile(
     r"|im(?=_(?:patch|start|end)))"
     r"(?:[\s_-]*(?:\d+|pad|bos|eos|start|end|token|soft|placeholder|patch|context|here|break|global"
     r"|content|feature|newline))*[|_/\s]*>"
+    r"|<(?:ref-object|bbox)>"
     r"|\[(?:IMG|IMAGE|VIDEO)(?:_?(?:BREAK|END|\d+))?\]",
     re.IGNORECASE,
 )

@@ -1,10 +1,13 @@
 """Paths of images as rows give them: inside their folder, and lazy."""
 
+import os
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
+from urllib.parse import unquote
 
 from rftcore.decoding import Decoded
 from rftcore.errors import SampleError
@@ -49,10 +52,39 @@ def links_out(path: Path, folder: Path) -> bool:
     Looks at most parents once: a dataset has many pictures in few of them.
     """
     parent = _real(path.parent.absolute())
-    real = path.resolve() if path.is_symlink() else parent / path.name
+    real = _real(path) if path.is_symlink() else parent / path.name
     return not real.is_relative_to(_real(folder.absolute()))
 
 
 @lru_cache(maxsize=4096)
 def _real(folder: Path) -> Path:
-    return folder.resolve()
+    return Path(os.path.realpath(folder))  # `resolve` raises for a link to itself
+
+
+def near(path: Path, folder: Path) -> str:
+    """The name in `folder` of a file whose name differs from `path`'s only in spelling; else "".
+
+    In case, in the encoding of accents, in outer spaces, in "\\" for "/" or in %20 for a space.
+    """
+    name = path.relative_to(folder).as_posix()
+    for spelled in dict.fromkeys((name, name.replace("\\", "/"), unquote(name))):
+        found = folder
+        for part in spelled.split("/"):
+            exact = found / part
+            found = exact if os.path.lexists(exact) else found / _names(found).get(_bare(part), "?")
+        if found != path and found.is_file():
+            return found.relative_to(folder).as_posix()
+    return ""
+
+
+@lru_cache(maxsize=64)
+def _names(folder: Path) -> dict[str, str]:
+    """What is in a folder, by bare name."""
+    try:
+        return {_bare(path.name): path.name for path in folder.iterdir()}
+    except OSError:
+        return {}
+
+
+def _bare(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold().strip()

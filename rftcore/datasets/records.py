@@ -37,6 +37,10 @@ _USER, _ASSISTANT = ("user", "human"), ("assistant", "gpt")
 _KNOWN = {"id", "image", "images", "cot", "split", "problem", "problem_no_prompt", "question"}
 _KNOWN |= {"query", "answer", "solution", RESPONSE, *DIALOGUE}
 _IMAGE_LIKE = re.compile(r"im(a)?ge?s?|pictures?|photos?|pixels?|videos?|audios?|frames?", re.I)
+_IMAGE_FILE = re.compile(
+    r"[^\n]{1,250}\.(?:png|jpe?g|webp|bmp|gif|tiff?|heic|avif|jp2)|data:image/.*", re.I | re.S
+)
+_NUMBERED = re.compile(r"(?:im(?:a)?ge?|picture|photo)s?[_ -]?\d+", re.I)
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\s=-]{200,}")
 _SPLITS = {
@@ -44,7 +48,13 @@ _SPLITS = {
     "training": "rl, or sft where there is a cot",
 }
 _SPLITS |= dict.fromkeys(("validation", "valid", "dev", "eval"), "val")
+_TURN = ("im_start", "im_end")
 _KEEP = "--set dataset.instructions=keep leaves questions as they are"
+
+# What other trainers and label tools call a question and its answer
+_ASKS = {"question", "problem", "query", "prompt", "instruction", "input", "user", "human"}
+_ANSWERS = {"answer", "answers", "solution", "output", "completion", "response", "label", "target"}
+_ANSWERS |= {"gold", "ground_truth", "groundtruth", "gt", "gt_answer", "reference", "assistant"}
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = 60
@@ -125,7 +135,7 @@ def record(
         "id": lambda: _id(fields),
         "images": lambda: _images(fields),
         "question": lambda: _question(said.question, fields, form, strip=strip),
-        "gold": lambda: _gold(said.answer),
+        "gold": lambda: _gold(said.answer, fields),
         "cot": lambda: _cot(said.cot),
         "split": lambda: _split(fields) if form.splits else "",
     }
@@ -226,11 +236,18 @@ def _turns(form: str, turns: object, *, complete: bool) -> tuple[str, str | None
 def _text(form: str, what: str, content: object) -> str:
     """The text of a turn. Parts of it become text with a mark for each image."""
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        if any({"image", "image_url", "url", "path"} & {*_filled(part)} for part in content):
+            hint = 'list the paths in \'images\', and write {"type": "image"} in their places'
+            raise _Bad("wrong field", f"{form}: an image inside a part is not read: {hint}")
         texts = [MARK if part.get("type") == "image" else part.get("text") for part in content]
         content = "".join(texts) if all(isinstance(text, str) for text in texts) else None
     if not isinstance(content, str):
         raise _Bad("wrong field", f"{form}: {what} is not text")
     return content
+
+
+def _filled(part: Mapping[str, Any]) -> list[str]:
+    return [key for key, value in part.items() if value is not None]
 
 
 def _present(fields: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, object]:
@@ -288,6 +305,10 @@ def _images(fields: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     if len(given) > 1 and _listed(given[0]) != _listed(given[1]):
         raise _Bad("wrong field", "'image' and 'images' differ: give one of them")
+    numbered = [key for key, value in fields.items() if _NUMBERED.fullmatch(key) and value]
+    if numbered and any(map(_holds_image, (fields[key] for key in numbered))):
+        text = f"an image in {_short(numbered[0])} is not read: list all paths in 'images'"
+        raise _Bad("wrong field", text)
     names = _listed(given[0])
     for name in names:
         _check_path(name)
@@ -302,9 +323,19 @@ def _no_images(fields: Mapping[str, Any]) -> None:
         if key not in _KNOWN and isinstance(value, str | list | dict) and value
     ]
     like = [key for key in others if any(map(_IMAGE_LIKE.fullmatch, re.split(r"\W|_", key)))]
+    like += [key for key in others if _holds_image(fields[key])]
     hint = closest("image", others) or (f" Did you mean {like[0]!r}?" if like else "")
     if hint:
         raise _Bad("missing field", f"no 'image'.{hint}")
+
+
+def _holds_image(value: object) -> bool:
+    """Whether a value is the name of an image file, its bytes, or a list of them."""
+    if isinstance(value, list):
+        return bool(value) and all(map(_holds_image, value))
+    if isinstance(value, dict):
+        return {*value} == {"bytes", "path"}
+    return isinstance(value, str) and _IMAGE_FILE.fullmatch(value) is not None
 
 
 def _listed(images: Any) -> list[Any]:
@@ -348,8 +379,11 @@ def _question(text: object, fields: Mapping[str, Any], form: Form, *, strip: boo
     if not _given(text):
         raise _Bad("missing field", _no_question(fields, form))
     if not isinstance(text, str):
-        columns = "; write one object per row, not a list per column"
-        hint = columns if isinstance(text, list | dict) else ""
+        hint = "; write one object per row, not a list per column"
+        if isinstance(text, list) and text and all(map(_is_turn, text)):
+            hint = ", but a list of turns: name the field 'messages'"
+        elif not isinstance(text, list | dict):
+            hint = ""
         raise _Bad("wrong field", f"{form.question[0]} {_short(text)} is not text{hint}")
     question = placed(text, page=markup.has_tags if strip else None)
     if not question:
@@ -359,9 +393,19 @@ def _question(text: object, fields: Mapping[str, Any], form: Form, *, strip: boo
 
 def _no_question(fields: Mapping[str, Any], form: Form) -> str:
     unknown = [key for key in fields if key not in _KNOWN]
+    for key in unknown:
+        if key.lower() in _ASKS:
+            turns = isinstance(fields[key], list) and all(map(_is_turn, fields[key]))
+            wanted = "messages" if turns else form.question[0]
+            return f"no {form.question[0]!r}. Rename {key!r} to {wanted!r}"
+    unknown = [key for key in unknown if key.lower() not in _ANSWERS]
     hints = (closest(name, unknown) for name in form.question)
     found = f" The row has {_names(fields)}." if fields else ""
     return f"no {form.question[0]!r}.{next(filter(None, hints), found)}"
+
+
+def _is_turn(value: object) -> bool:
+    return isinstance(value, dict) and any({*names} <= {*value} for names in DIALOGUE.values())
 
 
 def _names(keys: Iterable[str]) -> str:
@@ -399,9 +443,11 @@ def _asks(text: str) -> bool:
     return "?" in text or "\uff1f" in text
 
 
-def _gold(answer: object) -> str:
+def _gold(answer: object, fields: Mapping[str, Any]) -> str:
     if not _given(answer):
-        raise _Bad("missing field", "no 'answer' and no 'solution'")
+        like = next((key for key in fields if key.lower() in _ANSWERS and key not in _KNOWN), "")
+        hint = f". Rename {like!r} to 'answer'" if like else ""
+        raise _Bad("missing field", f"no 'answer' and no 'solution'{hint}")
     if isinstance(answer, bool) or not isinstance(answer, str | int | float):
         raise _Bad("wrong field", f"answer {_short(answer)} is neither text nor a number")
     try:
@@ -446,6 +492,10 @@ def _marks(said: _Said, images: int) -> Iterator[Fault]:
         mark = foreign(text) if isinstance(text, str) else ""
         if not mark and name != "question" and isinstance(text, str) and MARK in text:
             yield Fault("placeholders", f"{MARK} in the {name}: it belongs into the question")
+        elif mark.strip("<|>") in _TURN:
+            yield Fault(
+                "placeholders", f"{mark!r} in the {name} is a mark of chat turns: remove it"
+            )
         elif mark:
             hint = f"write {MARK} in the question where an image belongs; videos are not read"
             yield Fault("placeholders", f"{mark!r} in the {name} is a mark of other models: {hint}")

@@ -112,15 +112,25 @@ def _spread(stream: BinaryIO, start: int, chunk: int) -> str:
     window = _Window(stream, start, chunk)
     try:
         window.peek()
-        value = window.value()
+        begin, value = window.byte, window.value()
+        end, after = window.byte, window.peek()
     except (ValueError, RecursionError):
         return ""
+    stream.seek(begin)
+    if b"\n" not in stream.read(end - begin):
+        between = stream.read(window.byte - end)
+        more = {"{": "another object", ",": "a comma"}.get(after, repr(after))
+        what = "lines end in CR alone" if b"\r" in between else f"{more} after the first object"
+        return f"not JSON lines: {what}. {_LINES}"
     rows = [key for key, of in value.items() if isinstance(of, list) and of]
     hold = f" whose keys {', '.join(rows[:5])} hold lists" if rows else ""
     return (
-        f"not JSON lines: an object over several lines{hold}. Write one array, or one object per "
-        'line; a row names its split as "split": "test", or each split has a file of its own'
+        f"not JSON lines: an object over several lines{hold}. {_LINES}; "
+        'a row names its split as "split": "test", or each split has a file of its own'
     )
+
+
+_LINES = "Write one array, or one object per line"
 
 
 # --- JSON lines ---------------------------------------------------------------
