@@ -159,6 +159,15 @@ def test_every_failure_names_file_and_line_of_the_rewards_code(broken):
     assert re.search(r"test_scoring\.py line \d+\)$", note), note
 
 
+@pytest.mark.parametrize("name", ["<string>", "<ipython-input-3>", "made up", "/no/such/file.py"])
+def test_code_that_is_in_no_file_is_named_as_well(name):
+    made = {}
+    exec(compile("def inner(): raise ValueError('no')\ndef fails(x): inner()", name, "exec"), made)
+    note = score(extra=made["fails"]).parts["extra"].note
+
+    assert note == f"ValueError: no ({name} line 1)"
+
+
 def test_failures_that_are_not_kept_are_counted():
     kept = []
     with (

@@ -56,8 +56,10 @@ def place(error: BaseException) -> str:
     theirs = [f for f in frames if not f.filename.startswith(OURS) and _TESTER not in f.filename]
     if not theirs:
         return ""
-    folder = str(Path(theirs[0].filename).parent)
-    last = [frame for frame in theirs if frame.filename.startswith(folder)][-1]
+    first = theirs[0].filename  # "<string>" and the like are in no folder
+    folder = f"{Path(first).parent}{os.sep}"
+    own = [f for f in theirs if f.filename == first or f.filename.startswith(folder)]
+    last = own[-1]
     return f"{last.filename} line {last.lineno}"
 
 
