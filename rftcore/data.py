@@ -27,6 +27,7 @@ from rftcore.types import (
     TRAINING_SPLITS,
     Dataset,
     Image,
+    Parsed,
     Parser,
     PreparedDataset,
     Prompt,
@@ -55,10 +56,12 @@ class Slice:
             sample = self.dataset.sample(self.split, index)
         except RftError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise SampleError(f"{where}: {describe(error)}") from error
         if not isinstance(sample, Sample):
             raise SampleError(f"{where}: it returned {sample!r:.60}, which is not an rft.Sample")
+        if fault := _misfit(sample):
+            raise SampleError(f"{sample.origin or where}: {fault}")
         return sample
 
     def __iter__(self) -> Iterator[Sample]:
@@ -98,16 +101,30 @@ def _called(dataset: Dataset, method: str, *args: object) -> Any:
         return getattr(dataset, method)(*args)
     except RftError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         name = f"{type(dataset).__name__}.{method}"
         raise DataError(f"{name} failed for split {args[0]!r}: {describe(error)}") from error
 
 
 def dataset_of(task: Task) -> Dataset:
-    """The task's dataset, once names are resolved."""
-    if isinstance(task.dataset, str):
-        raise RecipeError(f"dataset {task.dataset!r} of task {task.name!r} was not resolved")
-    return task.dataset
+    """The task's dataset, once names are resolved. Raises: DataError if it lists no splits."""
+    dataset = task.dataset
+    if isinstance(dataset, str):
+        raise RecipeError(f"dataset {dataset!r} of task {task.name!r} was not resolved")
+    name = f"{type(dataset).__name__}.splits"
+    try:
+        splits = dataset.splits
+    except RftError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise DataError(f"task {task.name!r}: {name} failed: {describe(error)}") from error
+    named = isinstance(splits, Sequence) and not isinstance(splits, str)
+    if not named or not splits or not all(isinstance(one, str) for one in splits):
+        raise DataError(
+            f"task {task.name!r}: {name} is {splits!r:.60}: return the names of the splits, such "
+            'as ("sft", "rl", "val")'
+        )
+    return dataset
 
 
 def parser_of(task: Task) -> Parser:
@@ -218,13 +235,13 @@ def check_sample(
     `remark` is called with the kind and the text of what an image file leaves open.
     """
     where = f"{sample.origin or sample.id}"
-    if fault := _misfit(sample):
-        raise SampleError(f"{where}: {fault}")
+    name = f"{type(parser_of(task)).__name__}.gold"
     try:
         gold = parser_of(task).gold(sample.gold)
-    except Exception as error:
-        name = type(parser_of(task)).__name__
-        raise SampleError(f"{where}: {name}.gold failed: {describe(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise SampleError(f"{where}: {name} failed: {describe(error)}") from error
+    if not isinstance(gold, Parsed):
+        raise SampleError(f"{where}: {name} returned {gold!r:.60}, which is not an rft.Parsed")
     if not gold.ok:
         raise SampleError(f"{where}: the parser cannot read gold {sample.gold!r}: {gold.refusal}")
     for fault in unusable(task, gold.value):

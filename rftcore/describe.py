@@ -13,7 +13,7 @@ from importlib import metadata
 from types import MappingProxyType
 from typing import Any
 
-from rftcore import rewards
+from rftcore import prompts, rewards
 from rftcore.data import dataset_of, parser_of, take
 from rftcore.plugins import Catalogue, Offer
 from rftcore.types import Dataset, Parser, Task, Term
@@ -99,10 +99,10 @@ def _task(task: Task) -> dict[str, Any]:
         "defaults": {section: dict(values) for section, values in task.defaults.items()},
         "sample": sample.id,
         "images": len(sample.images),
-        "prompt": task.prompt(sample).text,
+        "prompt": prompts.made(task.prompt, sample).text,
     }
     if task.direct_prompt:
-        about["direct_prompt"] = task.direct_prompt(sample).text
+        about["direct_prompt"] = prompts.made(task.direct_prompt, sample).text
     return about
 
 

@@ -13,6 +13,7 @@ from rftcore.data import Slice, take
 from rftcore.errors import RecipeError
 from rftcore.intervals import wilson
 from rftcore.models import Completion, Policy, generate, opening
+from rftcore.prompts import made
 from rftcore.scoring import Score, Scorer
 from rftcore.types import PromptMaker, Sample, SplitScore, Task
 
@@ -122,7 +123,7 @@ def split_score(
 def _answer(
     policy: Policy, maker: PromptMaker, scorer: Scorer, samples: list[Sample], max_new_tokens: int
 ) -> list[Answered]:
-    asked = [maker(sample) for sample in samples]
+    asked = [made(maker, sample) for sample in samples]
     written = generate(policy, asked, max_new_tokens)
     opened = opening(policy, asked[0])
     completions = [replace(c, text=markup.after_prompt(opened, c.text)) for c in written]

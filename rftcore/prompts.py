@@ -62,6 +62,25 @@ def sft_target(sample: Sample) -> str:
     return markup.write(sample.cot, sample.gold)
 
 
+def made(maker: PromptMaker, sample: Sample) -> Prompt:
+    """The prompt that a task makes of a sample.
+
+    Raises: SampleError naming the sample if the maker fails, or returns anything but a prompt.
+    """
+    where = sample.origin or f"sample {sample.id}"
+    try:
+        prompt = maker(sample)
+    except RftError:
+        raise
+    except (Exception, SystemExit) as error:  # a plugin's code, on data its author has not seen
+        raise SampleError(f"{where}: the task's prompt failed: {describe(error)}") from error
+    if not isinstance(prompt, Prompt) or not isinstance(prompt.text, str):
+        raise SampleError(
+            f"{where}: the task's prompt returned {prompt!r:.60}: return rft.Prompt(text, images)"
+        )
+    return prompt
+
+
 class PromptHash:
     """A hash of prompts in order: their texts, and which images each shows.
 
@@ -78,8 +97,8 @@ class PromptHash:
         Raises: SampleError naming the sample if the maker fails, or an added image does not open.
         """
         places = {image.key: place for place, image in enumerate(sample.images)}
+        prompt = made(maker, sample)
         try:
-            prompt = maker(sample)
             shown = [
                 places[image.key] if image.key in places else pixel_hash(image.open())
                 for image in prompt.images

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -183,3 +184,30 @@ def test_a_command_whose_streams_are_closed_prints_no_traceback(command: str, co
 
     assert done.returncode == code
     assert "Traceback" not in done.stderr
+
+
+BAD = Path(__file__).parent / "bad_plugins"
+sys.path.append(str(BAD))
+ODD = import_module("odd").ODD
+sys.path.remove(str(BAD))
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_a_task_that_is_wrong_in_one_thing_is_a_message_or_a_broken_law(kind, tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"completion": "<answer>5</answer>", "split": "val", "index": 5}\n')
+    laws = ("prompt-sure", "parser-round-trip", "rewards-outside-training")
+    check = [word for law in laws for word in ("--law", law)]
+    commands = {
+        "tasks show": (),
+        "tasks preview": ("--split", "val", "--count", "1", "--out", f"{tmp_path}/a.png"),
+        "score": (str(rows),),
+        "plugins check": check,
+    }
+    done = [
+        rft(*name.split(), f"{BAD}/odd.py:odd", *more, "--set", f"task_options.kind={kind}")
+        for name, more in commands.items()
+    ]
+
+    assert {type(one.exception) for one in done} <= {SystemExit, type(None)}
+    assert max(one.exit_code for one in done) in (1, 2)

@@ -70,6 +70,12 @@ class Commands(click.Group):
                 stream.reconfigure(errors="backslashreplace")
         try:
             return super().main(*args, **kwargs)
+        except SystemExit as end:
+            told = _ended_by_plugin(end)
+            if not told or os.environ.get("RFT_DEBUG"):
+                raise
+            click.echo(f"error: {told}", err=True)
+            sys.exit(2)
         except Exception as error:
             told = _told(error)
             if not told or os.environ.get("RFT_DEBUG"):
@@ -112,6 +118,17 @@ def _told(error: Exception) -> str:
     from rftcore.plugins.guard import blame
 
     return blame(error)
+
+
+def _ended_by_plugin(end: SystemExit) -> str:
+    """Which plugin has called exit() in the midst of a command of ours, as a message; else ""."""
+    import traceback
+
+    from rftcore.plugins.guard import OURS, blame
+
+    files = [frame.filename for frame in traceback.extract_tb(end.__traceback__)]
+    ours = any(file.startswith(OURS[1]) and file != __file__ for file in files)
+    return blame(end) if ours else ""
 
 
 def _disk_fault(error: OSError) -> str:

@@ -1,6 +1,8 @@
 """What goes into a factory and what must come out of it."""
 
 import inspect
+import math
+import numbers
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,11 +44,11 @@ def _annotation(parameter: inspect.Parameter) -> Any:
 
 def task_fault(task: Task) -> str:
     """What is wrong with a task's own fields, or ""; names are not looked up."""
-    if not task.rewards or task.accuracy not in task.rewards:
-        return f"accuracy={task.accuracy!r} is not one of its rewards ({', '.join(task.rewards)})"
-    for name, term in task.rewards.items():
-        if not isinstance(term, Term):
-            return f"rewards[{name!r}] is {term!r}: write rftcore.Term({name}, weight)"
+    for field in ("name", "summary", "accuracy"):
+        if not isinstance(text := getattr(task, field), str):
+            return f"its {field} is {text!r:.60}, not text"
+    if fault := _rewards_fault(task):
+        return fault
     parts: list[tuple[str, Any]] = [("parser", task.parser), ("dataset", task.dataset)]
     parts += [("reward", term.reward) for term in task.rewards.values()]
     for kind, part in parts:
@@ -55,6 +57,19 @@ def task_fault(task: Task) -> str:
     if not callable(task.prompt):
         return f"its prompt is {task.prompt!r}: it must be callable"
     return _defaults_fault(task.defaults)
+
+
+def _rewards_fault(task: Task) -> str:
+    if not isinstance(task.rewards, Mapping):
+        return f"its rewards are {task.rewards!r:.60}: write a mapping from names to rftcore.Term"
+    if not task.rewards or task.accuracy not in task.rewards:
+        return f"accuracy={task.accuracy!r} is not one of its rewards ({', '.join(task.rewards)})"
+    for name, term in task.rewards.items():
+        if not isinstance(term, Term):
+            return f"rewards[{name!r}] is {term!r}: write rftcore.Term({name}, weight)"
+        if not isinstance(term.weight, numbers.Real) or not math.isfinite(term.weight):
+            return f"the weight of rewards[{name!r}] is {term.weight!r:.60}: write a finite number"
+    return ""
 
 
 def _defaults_fault(defaults: object) -> str:

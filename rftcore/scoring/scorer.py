@@ -187,8 +187,8 @@ class Scorer:
 
     def _read_gold(self, sample: Sample) -> Any:
         try:
-            gold = self._parser.gold(sample.gold)
-        except Exception as error:
+            gold = _parsed(self._parser.gold(sample.gold))
+        except (Exception, SystemExit) as error:
             raise _parser_broke(self._parser, "gold", sample, error) from error
         if not gold.ok:
             raise SampleError(
@@ -198,8 +198,8 @@ class Scorer:
 
     def _parse(self, completion: str, sample: Sample) -> Parsed:
         try:
-            return self._parser.parse(completion)
-        except Exception as error:
+            return _parsed(self._parser.parse(completion))
+        except (Exception, SystemExit) as error:
             raise _parser_broke(self._parser, "parse", sample, error) from error
 
     # --- calling ---
@@ -428,7 +428,17 @@ def _where(sample: Sample) -> str:
     return sample.origin or f"sample {sample.id}"
 
 
-def _parser_broke(parser: Parser, method: str, sample: Sample, error: Exception) -> PluginError:
+def _parsed(made: object) -> Parsed:
+    if not isinstance(made, Parsed):
+        raise TypeError(f"it returned {made!r:.60}, which is not an rft.Parsed")
+    if made.ok and made.value is None:
+        raise TypeError("it returned an rft.Parsed with neither a value nor a refusal")
+    return made
+
+
+def _parser_broke(
+    parser: Parser, method: str, sample: Sample, error: Exception | SystemExit
+) -> PluginError:
     return PluginError(
         f"parser {type(parser).__name__}.{method} raised {describe(error)} on {_where(sample)}: "
         "a parser answers any text with a Parsed and never raises"

@@ -116,7 +116,7 @@ class Subject:
         for count, index in enumerate(self._indices(split)):
             try:
                 sample = self.dataset.sample(split, index)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise SampleUnmadeError(f"{split}[{index}]") from error
             yield index, sample
             if count >= FEW and time.thread_time() - start > seconds:

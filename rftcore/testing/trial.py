@@ -192,7 +192,7 @@ def _outcome(law: Law, check: Callable[[], None]) -> Result | NotCheckedError:
         _raise_cache_error(error)
         cause, fix = "what the message names: data, a setting or a plugin", "correct that"
         return _broken(law, str(error), cause=cause, fix=fix)
-    except Exception as error:  # a plugin may raise anything, anywhere
+    except (Exception, SystemExit) as error:  # a plugin may raise anything, anywhere
         _raise_cache_error(error)
         at = place(error)
         return _broken(
