@@ -72,6 +72,7 @@ def load(source: str | Path, *, dtype: str = "auto", device: str | None = None) 
                 "They are cut off, or are not those of its config.json: copy or save them again"
             ) from error
     _require_every_weight(source, report)
+    _require_every_embedding(source, model, processor)
     return Policy(model.to(device), processor, str(source))
 
 
@@ -109,6 +110,22 @@ def _require_every_weight(source: str | Path, report: Mapping[str, Any]) -> None
         )
 
 
+def _require_every_embedding(source: str | Path, model: Any, processor: Any) -> None:
+    """Raise `ModelError` if the tokenizer has tokens that the model has no embedding for."""
+    tokenizer = getattr(processor, "tokenizer", processor)
+    rows = model.get_input_embeddings().weight.shape[0]
+    # Some models replace their image token before they look it up, so it may be beyond.
+    replaced = {getattr(processor, f"{kind}_token", None) for kind in ("image", "video", "audio")}
+    beyond = [t for t, n in tokenizer.get_vocab().items() if n >= rows and t not in replaced]
+    if beyond:
+        raise ModelError(
+            f"the tokenizer of model {str(source)!r} has {len(beyond)} tokens, such as "
+            f"{min(beyond)!r}, for which the model has no embedding (it has {rows}): add them with "
+            "`model.resize_token_embeddings(len(tokenizer))` and save the model again, or take "
+            "the tokenizer that belongs to it"
+        )
+
+
 def load_processor(source: str | Path) -> Any:
     """The processor in a folder or of a hub name, without the weights.
 
@@ -134,6 +151,11 @@ def load_processor(source: str | Path) -> Any:
             f"{name} has no chat template, so nothing says how a question is put to it: pass an "
             "instruction-tuned model to --model, or save one with the processor "
             "(`processor.chat_template = ...; processor.save_pretrained(FOLDER)`)"
+        )
+    if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
+        raise ModelError(
+            f"the tokenizer of {name} has no vocabulary: its files, such as tokenizer.json, are "
+            "missing. Copy them from the model's origin"
         )
     if tokenizer.pad_token_id is None:
         raise ModelError(

@@ -273,13 +273,22 @@ class RunFolder:
 
     def done(self, phase: str) -> bool:
         """Whether a phase has ended."""
-        return phase in self.read_json(STATE)["done"]
+        return phase in self._done()
 
     def mark_done(self, phase: str) -> None:
         """Record that a phase has ended; call it after its last file is written."""
+        done = self._done()
+        if phase not in done:
+            self.write_json(STATE, {**self.read_json(STATE), "done": [*done, phase]})
+
+    def _done(self) -> list[str]:
         state = self.read_json(STATE)
-        if phase not in state["done"]:
-            self.write_json(STATE, {**state, "done": [*state["done"], phase]})
+        done = state.get("done") if isinstance(state, dict) else None
+        if not isinstance(done, list) or not all(isinstance(phase, str) for phase in done):
+            raise RunError(
+                f"{self.path / STATE} does not list the phases that are done: restore it"
+            )
+        return done
 
 
 class Follower(RunFolder):

@@ -236,6 +236,18 @@ def test_an_interrupt_says_how_to_go_on(stopped):
     assert "rft train --resume out" in stopped.stderr
 
 
+@pytest.mark.parametrize("how", ["--resume", "--fork"])
+def test_a_run_whose_recipe_was_edited_is_refused_with_the_settings(how, stopped, training):
+    file = Path("out/recipe.yaml")
+    file.write_text(file.read_text() + "# a comment\n")
+    assert "was edited" not in rft("train", how, "out", "--set", "grpo.beta=0.1").stderr
+    file.write_text(file.read_text().replace("seed: 1", "seed: 7"))
+
+    done = rft("train", how, "out", "--set", "grpo.beta=0.1")
+    assert done.exit_code == 2
+    assert "seed was edited. Set it back" in done.stderr
+
+
 def test_resume_goes_on_with_the_runs_own_recipe(stopped, training):
     done = rft("train", "--resume", "out", "--seed", "1", "--set", "seed=1")
 
@@ -794,7 +806,7 @@ def test_a_misspelt_trl_setting_is_refused_before_a_model_loads(tmp_path):
         "train", "--task", "counting", "--set", "sft.lerning_rate=1", "--out", tmp_path / "o"
     )
 
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "Did you mean 'learning_rate'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "o").exists()

@@ -106,6 +106,13 @@ def test_a_phase_in_which_nothing_was_learned_says_why_and_what_to_set(idle, fou
     assert findings("grpo", [{**LEARNS, **idle}, LEARNS, closing]) == []
 
 
+def test_a_phase_that_logs_no_step_is_judged_by_its_closing_line():
+    closing = {"train_loss": 0.0, "reward": 0.0, "frac_reward_zero_std": 1.0}
+
+    assert "all earned 0" in str(findings("grpo", [closing]))
+    assert findings("grpo", [LEARNS, closing]) == []
+
+
 @pytest.mark.parametrize("reward", [{"reward": math.nan}, {"reward": None}, {}])
 def test_a_phase_in_which_every_reward_failed_names_that(reward):
     line = {"loss": 0.0, "frac_reward_zero_std": 0.0, "grad_norm": 0.0, **reward}

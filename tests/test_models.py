@@ -284,3 +284,22 @@ def test_a_run_given_as_a_model_names_its_policies(tmp_path):
     (tmp_path / "sft" / "model" / "config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"it is a run, whose policies are .*sft/model"):
         models.check_source(tmp_path)
+
+
+def test_a_token_without_an_embedding_is_refused_before_it_is_looked_up(tmp_path):
+    folder = tiny_qwen2_vl(tmp_path / "model")
+    processor = models.load_processor(folder)
+    processor.tokenizer.add_tokens(["beyond"])
+    processor.tokenizer.save_pretrained(folder)
+
+    with pytest.raises(ModelError, match="'beyond', for which the model has no embedding"):
+        models.load(folder)
+
+
+def test_a_tokenizer_whose_files_are_missing_is_no_fault_of_the_template(tmp_path):
+    folder = tiny_qwen2_vl(tmp_path / "model")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+
+    with pytest.raises(ModelError, match="has no vocabulary"):
+        models.load_processor(folder)

@@ -125,6 +125,13 @@ def test_a_missing_or_damaged_file_is_an_error_that_names_it(run):
         run.read_json("sft.json")
 
 
+@pytest.mark.parametrize("state", ["[]", "{}", '{"done": 5}', '{"done": [5]}'])
+def test_a_state_that_lists_no_phases_is_an_error(state, run):
+    run.write_text("state.json", state)
+    with pytest.raises(RunError, match=r"state\.json does not list the phases"):
+        run.done("sft")
+
+
 def test_update_keeps_the_other_facts(run):
     run.update_json("manifest.json", {"data": "abc"})
 

@@ -12,6 +12,7 @@ import pytest
 from rftcore.config import load_recipe
 from rftcore.errors import RecipeError, TrainerError
 from rftcore.models import NO_ADAPTERS
+from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.training import dry_run, fields, steps
 from rftcore.training.allowed import CHOICES, DERIVED, RULES, UNSUPPORTED
 
@@ -153,6 +154,12 @@ def test_a_setting_that_does_not_fit_the_model_is_refused(setting, fits, tmp_pat
     LlamaConfig(tie_word_embeddings=True).save_pretrained(tmp_path)
     with nullcontext() if fits else pytest.raises(RecipeError, match=f"--set {setting[:8]}"):
         fields.check_model_fits(recipe(setting), tmp_path, ["sft", "grpo"])
+
+
+def test_a_model_of_text_and_vision_parts_takes_the_settings_that_fit_it(tmp_path):
+    folder = tiny_qwen2_vl(tmp_path / "model")
+
+    fields.check_model_fits(recipe("sft.learning_rate=1e-5"), folder, ["sft", "grpo"])
 
 
 def test_lora_is_refused_in_one_sentence_and_no_other_setting_is_suggested():

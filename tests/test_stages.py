@@ -173,3 +173,11 @@ def test_a_file_that_holds_no_scores_is_an_error_that_names_it(job, tmp_path):
 
     with pytest.raises(RunError, match=r"evaluation/sft\.json does not hold scores"):
         evaluated(job(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("lost", ["evaluation/sft.json", "evaluation/start.json"])
+def test_the_scores_of_a_finished_stage_that_are_gone_are_an_error(lost, job, tmp_path):
+    (evaluated(job(tmp_path / "run")).run.path / lost).unlink()
+
+    with pytest.raises(RunError, match=r"has no score of split .*restore the file"):
+        evaluated(job(tmp_path / "run"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rftcore import jsontext
-from rftcore.errors import RecipeError
+from rftcore.errors import RecipeError, RunError
 
 if TYPE_CHECKING:
     from rftcore.config import Layer, Recipe
@@ -201,7 +201,13 @@ def _policy(target: str) -> Path | None:
         return None
     run = RunFolder.open(target)
     trained = (run.path / phase / "model" for phase in ("grpo", "sft") if run.done(phase))
-    return next(trained, None)
+    newest = next(trained, None)
+    if newest and not (newest / "config.json").is_file():
+        raise RunError(
+            f"run {run.path}: its policy is not in {newest}: restore that folder, or measure "
+            "another one of the run by its path and --task"
+        )
+    return newest
 
 
 @dataclass(frozen=True)

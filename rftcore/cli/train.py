@@ -204,6 +204,7 @@ def _fork(
 
     parent = RunFolder.open(folder)
     own = (str(parent.path / RECIPE), read_recipe_file(parent.path / RECIPE))
+    _require_as_begun(parent, own)
     recipe = catalogue.located(request.recipe([own]))
     fork = Fork(parent, load_recipe(own), recipe)
     plan = Plan(recipe, catalogue.task_of(recipe), catalogue.model(recipe.model))
@@ -227,6 +228,7 @@ def _resume(
     run = RunFolder.resume(folder) if is_main() else Follower.follow(folder)
     own = (str(run.path / RECIPE), read_recipe_file(run.path / RECIPE))
     recipe = load_recipe(own)
+    _require_as_begun(run, own)
     asked = catalogue.located(load_recipe(own, *options, overrides=settings))
     changed = differences(catalogue.located(recipe), asked)
     if changed:
@@ -246,6 +248,21 @@ def _resume(
     session = {"at": now, "changed_versions": moved}
     run.update_json(MANIFEST, {"resumed": [*manifest.get("resumed", []), session]})
     return run, Plan(recipe, catalogue.task_of(recipe), catalogue.model(recipe.model))
+
+
+def _require_as_begun(run: "RunFolder", own: "Layer") -> None:
+    """Raise `RunError` if the run's recipe file was edited: what is finished was not made so."""
+    from rftcore.config import differences, load_recipe
+    from rftcore.errors import RunError
+    from rftcore.runs import MANIFEST
+
+    began = run.read_json(MANIFEST).get("recipe")
+    if began and (edited := differences(load_recipe((MANIFEST, began)), load_recipe(own))):
+        raise RunError(
+            f"{own[0]} is not the recipe that {run.path} began with (recipe in its {MANIFEST}): "
+            f"{', '.join(edited)} was edited. Set it back, and change settings in a new run, by "
+            "--fork with --set, or by --recipe"
+        )
 
 
 def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:

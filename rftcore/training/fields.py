@@ -92,7 +92,7 @@ def check_model_fits(recipe: Recipe, source: str | Path, phases: Collection[str]
             "is for mixtures of experts, and this model is none: leave it out",
         ),
         "cast_lm_head_to_fp32": (
-            not (config.tie_word_embeddings or text.tie_word_embeddings),
+            not any(getattr(part, "tie_word_embeddings", False) for part in (config, text)),
             "the model's head shares its weights with the embedding (tie_word_embeddings), and "
             "TRL casts no such head: leave it out",
         ),

@@ -128,9 +128,12 @@ class Signal(TrainerCallback):
 def findings(phase: str, lines: Sequence[Mapping[str, Any]]) -> list[str]:
     """Why a phase learned little or nothing, the most telling reason; [] if nothing shows.
 
-    lines: the numbers that were logged for its steps, as in `metrics.jsonl`.
+    lines: the numbers that were logged for its steps, as in `metrics.jsonl`. If none was, the
+    line that closes the phase has their means.
     """
-    steps = [line for line in lines if "loss" in line]
+    steps = [line for line in lines if "loss" in line] or [
+        line for line in lines if "train_loss" in line and "reward" in line
+    ]
     if phase == "grpo" and steps and all(_unknown(line.get("reward")) for line in steps):
         return [
             f"{phase}: no completion of any step could be scored, because its rewards failed, so "

@@ -322,10 +322,11 @@ def load_policy(job: Job, source: str | Path, *, dtype: str = "auto") -> models.
 
 
 def _require_as_written(job: Job, source: Path) -> None:
-    """Raise `RunError` if a finished phase's policy is not what the phase has written."""
+    """Raise `RunError` if a finished phase's policy is gone, or not what the phase has written."""
     phase = source.parent.name
     if source.parent.parent != job.run.path or not job.run.done(phase):
         return
+    _policy_of(job, phase)  # it is there
     written = job.run.read_json(f"{phase}.json").get("model_sha256")
     if written != models.fingerprint(source):
         raise RunError(
@@ -517,6 +518,16 @@ def _fit(
     return Fitted(progress.last, clock.seconds(), found)
 
 
+def _fitted(job: Job, phase: str) -> Fitted:
+    """What a finished phase recorded. Raises `RunError` if its file does not hold that."""
+    facts = job.run.read_json(f"{phase}.json")
+    try:
+        return Fitted(facts["metrics"], facts["seconds"], facts["findings"])
+    except (KeyError, TypeError) as error:
+        file = job.run.path / f"{phase}.json"
+        raise RunError(f"{file} is not what {phase} wrote: restore it from a copy") from error
+
+
 def _lines(job: Job, phase: str) -> list[dict[str, Any]]:
     """What `metrics.jsonl` holds of a phase."""
     return [line for line in job.run.read_jsonl("metrics.jsonl") if line["phase"] == phase]
@@ -594,8 +605,8 @@ def evaluate_start(job: Job) -> None:
 
 
 def evaluate_stage(job: Job, stage: str) -> None:
-    """Score the newest policy on every split, or read the scores back."""
-    _measure(job, stage, latest(job), ("reason",))
+    """Score a phase's policy on every split, or read the scores back."""
+    _measure(job, stage, job.run.path / stage / "model", ("reason",))
 
 
 def _measure(job: Job, stage: str, source: str | Path, asked: Sequence[str]) -> None:
@@ -614,6 +625,12 @@ def _measure(job: Job, stage: str, source: str | Path, asked: Sequence[str]) -> 
         accuracies = {s.split: s.accuracy for s in scores if s.accuracy is not None}
         job.catalogue.hooks.rft_phase_end(phase=phase, metrics=accuracies)
     job.scores[stage] = _scores(job, stage)
+    if lost := {*_splits(job)} - {score.split for score in job.scores[stage]}:
+        raise RunError(
+            f"{job.run.path / f'evaluation/{stage}.json'} has no score of split "
+            f"{', '.join(sorted(lost))}, though {phase} is done: restore the file from a copy, or "
+            f'take "{phase}" out of "done" in state.json to measure again'
+        )
 
 
 class _Evaluation:
@@ -761,12 +778,9 @@ def _score_notes(job: Job) -> Iterator[str]:
 
 def finish(job: Job) -> Summary:
     """Write and return the summary."""
-    seconds = {
-        phase: job.run.read_json(f"{phase}.json")["seconds"]
-        for phase in ("sft", "grpo")
-        if job.run.done(phase)
-    }
-    notes = [note for phase in seconds for note in job.run.read_json(f"{phase}.json")["findings"]]
+    fitted = {phase: _fitted(job, phase) for phase in ("sft", "grpo") if job.run.done(phase)}
+    seconds = {phase: facts.seconds for phase, facts in fitted.items()}
+    notes = [note for facts in fitted.values() for note in facts.findings]
     gained, unknown = gains(job)
     shared = job.run.read_json(MANIFEST).get("shared_images", [])
     notes += [*unknown, *_score_notes(job), *(str(data.Shared(**found)) for found in shared)]

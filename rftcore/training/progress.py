@@ -48,6 +48,7 @@ class Progress(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Open the bar where a resumed run left off."""
+        self._loss.begin(state.global_step)
         show = self._show and state.is_world_process_zero
         self._bar = Bar(state.max_steps, self.phase, "step", initial=state.global_step, show=show)
 
@@ -104,19 +105,32 @@ class _Total:
 
 
 class _MeanLoss:
-    """The mean loss over all steps of a phase: transformers divides this session's sum by all."""
+    """The mean loss over the steps of a phase: transformers divides this session's sum by all.
+
+    Left out are steps whose loss an earlier session has not logged (`logging_steps` above 1).
+    """
 
     def __init__(self, before: Sequence[Mapping[str, Any]]) -> None:
-        self._sum, self._step = 0.0, 0
+        self._sum, self._step, self._unknown = 0.0, 0, 0
         for line in before:
             self._add(line, line["step"])
+        self._before = self._sum
+
+    def begin(self, step: int) -> None:
+        """Begin a session after `step`."""
+        self._unknown += step - self._step
+        self._step = step
 
     def whole(self, numbers: dict[str, float], step: int) -> dict[str, float]:
         """The numbers with `train_loss`, if it is there, over the whole phase."""
         self._add(numbers, step)
-        if "train_loss" not in numbers or not self._step:
+        if "train_loss" not in numbers:
             return numbers
-        return {**numbers, "train_loss": self._sum / self._step}
+        # transformers' own sum has the last steps, too, if no line was logged after them
+        own = self._before + numbers["train_loss"] * step
+        total, known = self._sum if self._step == step else own, step - self._unknown
+        rest = {name: number for name, number in numbers.items() if name != "train_loss"}
+        return {**rest, "train_loss": total / known} if known else rest
 
     def _add(self, numbers: Mapping[str, Any], step: int) -> None:
         if "loss" in numbers:  # the mean since the last line
