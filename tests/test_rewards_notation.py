@@ -19,6 +19,17 @@ ROW = re.compile(r"^\|[^|\n]*\| `(.+?)` \| `(.+?)` \| ([01]) \|$", re.MULTILINE)
 DOCUMENTED = [(gold, answer, score == "1") for gold, answer, score in ROW.findall(PAGE.read_text())]
 
 SAME = [
+    ("10-20", "10 – 20"),
+    ("5-10 cm", "50-100 mm"),
+    ("$5-$10", "$5-10"),
+    ("1,000-2,000", "1000 - 2000"),
+    ("1-2, 3-4", "3-4, 1-2"),
+    ("2^3-1", "7"),
+    ("x'", "x\u2032"),
+    ("y''", r"y^{\prime\prime}"),
+    ("y'=2x", "2x = y'"),
+    (r"-0.1\overline{6}", "-1/6"),
+    (r"2.\overline9", "3"),
     ("5 cm", "5 cm"),
     ("5 cm", "5.0 cm"),
     (r"5\text{ cm}^2", r"5 \mathrm{cm}^{2}"),
@@ -402,6 +413,17 @@ SAME = [
 ]
 
 OTHER = [
+    ("10-20", "-10"),
+    ("10%-20%", "-10%"),
+    ("555-1234", "-679"),
+    ("2024-05", "2019"),
+    ("x'", "x"),
+    ("y''", "y'"),
+    ("A'B'", "AB"),
+    (r"\alpha'", r"\alpha"),
+    ("x_1'", "x_1"),
+    ("f(x)'", "f(x)"),
+    (r"0.\overline{3}", "0.3"),
     ("5m", "5"),
     ("5 m", "5 s"),
     ("x₁", "x"),
@@ -655,3 +677,18 @@ def test_a_word_is_its_letters_in_their_order(word, seed):
 
     assert same(word, word.upper()) == (word.casefold() == word.upper().casefold())
     assert same(word, mixed) == (notation.read(word)["text"] == notation.read(mixed)["text"])
+
+
+@given(
+    low=st.integers(0, 999),
+    high=st.integers(0, 999),
+    digits=st.text("0123456789", min_size=1, max_size=6),
+)
+@settings(max_examples=30)
+def test_a_range_is_its_ends_and_a_period_is_a_fraction(low, high, digits):
+    assert same(f"{low}-{high}", f"{low} \u2013 {high}")
+    assert not same(f"{low}-{high}", str(low - high))
+    assert same(
+        rf"{low}.\overline{{{digits}}}",
+        f"{int(digits) + low * (10 ** len(digits) - 1)}/{10 ** len(digits) - 1}",
+    )

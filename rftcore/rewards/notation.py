@@ -85,6 +85,9 @@ _SYMBOLS = {
     "‘’": "'",
 }
 _TABLE = str.maketrans({char: text for chars, text in _SYMBOLS.items() for char in chars})
+_PRIMES = re.compile(
+    r"(?<=[^\W\d_])(?:\u2032+|\s*\^\s*(?:\\prime(?![A-Za-z])|\{\s*(?:\\prime\s*)+\}))"
+)
 _GREEK_NAMES = (
     *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"),
     *("lambda", "mu", "nu", "xi", "", "", "rho", "", "sigma", "tau", "upsilon", "phi", "chi"),
@@ -106,6 +109,7 @@ def plain(text: str) -> str:
     text = _VULGAR.sub(_vulgar, text.replace("µ", "μ")).translate(_TABLE)
     text = unicodedata.normalize("NFKC", text)
     text = "".join(map(_ascii_digit, text))
+    text = _PRIMES.sub(lambda m: "'" * (m[0].count("prime") + m[0].count("\u2032")), text)
     return " ".join(text.split())
 
 
@@ -159,8 +163,19 @@ def _bare(text: str) -> str:
             return _unstyled(text)
 
 
+_REPEATING = re.compile(r"(?<![\w.,])(\d{1,30})?\.(\d{0,30})\\overline\s*(?:\{(\d{1,30})\}|(\d))")
+
+
+def _repeating(match: re.Match[str]) -> str:
+    r"""0.1\overline{6} as a fraction: the digits less those before the period, by 90."""
+    before, period = (match[1] or "") + match[2], match[3] or match[4]
+    top = int(before + period) - int(before or 0)
+    return rf"\frac{{{top}}}{{{int('9' * len(period)) * 10 ** len(match[2])}}}"
+
+
 def _unstyled(text: str) -> str:
     """LaTeX without what only changes how it looks: sizes, spaces, upright letters."""
+    text = _REPEATING.sub(_repeating, text)
     text = re.sub(r"\\varnothing(?![A-Za-z])|\\\{\s*\\\}", r"\\emptyset ", text)
     text = _THOUSANDS.sub(lambda m: re.sub(r"\D", "", m[0]), text)
     text = _SUBSCRIPT_TEXT.sub(r"_{\1}", _SPACE.sub(" ", _STYLE.sub(" ", text)))
@@ -187,6 +202,9 @@ _DATE = re.compile(
     r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}([/.-])\d{1,2}\1\d{4}|\d{4}([/.])\d{1,2}\2\d{1,2}"
 )
 _RATIO = re.compile(r"(\d+(?:\.\d+)?(?:\s*:\s*\d+(?:\.\d+)?)+)\s*(\S.{0,5})?")
+_RANGE_END = re.compile(
+    rf"(?P<money>(?:US|CA|AU)?\\?[{CURRENCIES}]\s*)?(?P<number>\d+(?:,\d{{3}})*(?:\.\d+)?)(?P<unit>.*)"
+)
 _NO_EXPRESSION = re.compile(r"\$|`|\\[\[\]()]|\\boxed|\?|\*\*\*")
 
 
@@ -214,7 +232,30 @@ def _numbers_in_order(text: str) -> Part | None:
     if ratio and (not ratio[2] or _is_noon(ratio[2])):
         noon = re.sub(r"[.\s]", "", ratio[2] or "").lower()
         return _row(f":{noon}", [_leaf(each) for each in re.split(r"\s*:\s*", ratio[1])])
-    return None
+    return _range(text)
+
+
+def _range(text: str) -> Part | None:
+    """10-20, 5-10 cm, $5-$10: a range, a result or a number of parts, and no difference.
+
+    A unit or currency that one end lacks is that of the other.
+    """
+    ends = [_RANGE_END.fullmatch(end) for end in re.split(r"\s*-\s*", text)]
+    found = [end for end in ends if end is not None]
+    if not 1 < len(found) == len(ends) <= _MOST_PARTS:
+        return None
+    units = [end["unit"].strip() for end in found]
+    if any(unit and unit_of(unit) is None for unit in units):
+        return None
+    money = next((end["money"] for end in found if end["money"]), "")
+    unit = next((unit for unit in reversed(units) if unit), "")
+    return _row(
+        "-",
+        [
+            _leaf(f"{end['money'] or money}{end['number']} {own or unit}")
+            for end, own in zip(found, units, strict=True)
+        ],
+    )
 
 
 def _in_any_order(text: str, depth: int) -> Part | None:
@@ -610,11 +651,18 @@ class _Writer:
                 end += 1
             self.at = end
             return self.name(text[at:end])
+        if (primes := re.compile("'+").match(text, at)) and self._is_primed(at):
+            self.at = primes.end()
+            return self.symbol(primes[0])
         if number := re.compile(_NUMBER).match(text, at):
             self.at = number.end()
             return _exact(number[0])
         self.at += 1
         return text[at]
+
+    def _is_primed(self, at: int) -> bool:
+        """Whether what ends here is no number: math-verify would drop its primes."""
+        return re.search(r"(?:[^\W\d]\d*|[)\]}])\s*$", self.text[max(0, at - 40) : at]) is not None
 
     def command(self, name: str) -> str:
         if name == r"\frac":
@@ -627,6 +675,11 @@ class _Writer:
 
     def name(self, run: str) -> str:
         low = run.casefold()
+        if primes := re.compile("'+").match(self.text, self.at):  # which math-verify drops
+            self.at = primes.end()
+            whole = len(run) > 2 and not _is_product(run)
+            first, last = ("", low) if whole else (run[:-1], low[-1])
+            return " ".join(first) + self.symbol(last + primes[0])
         if run in _GREEK:
             return rf"\{_GREEK[run]} "
         if low in _SPECIAL:
