@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +42,9 @@ class Image:
 
     @classmethod
     def from_path(cls, path: str | Path) -> Image:
-        """The image in a file; the file need not exist yet."""
+        """The image in a file, which need not exist yet. Raises `SampleError` for no path."""
+        if not isinstance(path, str | os.PathLike):
+            raise SampleError(f"the path of an image file is expected, not {path!r:.60}")
         return cls(key=str(path), read=Path(path).read_bytes)
 
     @classmethod
@@ -75,7 +78,12 @@ class Image:
 
     def _by(self, reader: Callable[[bytes], T]) -> T:
         try:
-            return reader(self.read())
+            data = self.read()
+            if not isinstance(data, bytes | bytearray | memoryview):
+                raise SampleError(
+                    f"image {self.key}: its `read` returned {data!r:.60}, not the bytes of a file"
+                )
+            return reader(bytes(data))
         except SampleError:
             raise
         except Exception as error:  # decoders of damaged data raise almost anything

@@ -306,3 +306,14 @@ def test_a_file_that_is_no_image_is_named_for_what_it_seems_to_be(data, says):
     assert says in str(caught.value)
     with pytest.raises(SampleError, match="not an image"):
         Image.from_bytes(data).size()
+
+
+@pytest.mark.parametrize(
+    "value", [None, "a.png", 3, Pil.new("RGB", (2, 2))], ids=["None", "str", "int", "PIL"]
+)
+def test_what_is_no_path_and_no_bytes_is_named(value):
+    with pytest.raises(SampleError, match="its `read` returned"):
+        Image(key="a", read=lambda: value).open()
+    if not isinstance(value, str):
+        with pytest.raises(SampleError, match="the path of an image file is expected"):
+            Image.from_path(value)
