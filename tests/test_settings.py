@@ -358,6 +358,13 @@ def test_a_phase_whose_steps_would_not_be_logged_is_refused(every, logged):
         fields.check_steps(made, {"sft": 40})
 
 
+@pytest.mark.parametrize(("warmup", "noted"), [(0, 0), (0.5, 0), (4, 0), (5, 1), (50, 1)])
+def test_a_warmup_as_long_as_the_phase_is_reported(warmup, noted, capsys):
+    fields.check_steps(recipe(f"sft.warmup_steps={warmup}", "sft.max_steps=5"), {"sft": 160})
+
+    assert ("takes 5 steps, so the learning rate only rises" in capsys.readouterr().err) == noted
+
+
 def test_more_samples_than_a_split_has_are_reported(capsys):
     fields.check_steps(recipe("sft.samples=50"), {"sft": 40})
 

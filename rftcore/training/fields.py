@@ -76,6 +76,8 @@ def check_steps(recipe: Recipe, rows: Mapping[str, int]) -> None:
                 file=sys.stderr,
                 flush=True,
             )
+        if (note := steps.warms_up_only(recipe, phase, configs[phase], rows[phase])) is not None:
+            print(f"note: {note}", file=sys.stderr, flush=True)
         if (note := steps.left_out(phase, configs[phase], rows[phase])) is not None:
             print(f"note: {note}", file=sys.stderr, flush=True)
 

@@ -65,6 +65,18 @@ def none_logged(recipe: Recipe, phase: str, config: Any, rows: int) -> str | Non
     )
 
 
+def warms_up_only(recipe: Recipe, phase: str, config: Any, rows: int) -> str | None:
+    """That the learning rate never gets to what was set, if warmup takes the whole phase."""
+    each, warmup = total(phase, config, rows), config.warmup_steps
+    if recipe.origin(phase, "max_steps") == "--smoke" or warmup < max(each, 1):
+        return None
+    return (
+        f"{phase}.warmup_steps = {warmup} ({recipe.origin(phase, 'warmup_steps')}): the phase "
+        f"takes {each} steps, so the learning rate only rises and never gets to "
+        f"{phase}.learning_rate; set fewer"
+    )
+
+
 def left_out(phase: str, config: Any, rows: int) -> str | None:
     """Which rows an epoch leaves out, if they are a notable share, or None."""
     if phase == "grpo":
