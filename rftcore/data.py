@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from rftcore.bars import Bar
+from rftcore.datasets.doubts import Doubts, alike
 from rftcore.datasets.records import half_character
 from rftcore.decoding import pixel_hash
 from rftcore.errors import DataError, RecipeError, RftError, SampleError, closest
@@ -164,7 +165,7 @@ class Checked:
     fingerprints: Mapping[str, str]
     prompt_hash: str
     shared: Sequence[Shared] = ()
-    remarks: Sequence[str] = ()  # what image files leave open, one line per kind
+    remarks: Sequence[str] = ()  # what images leave open and what is doubtful, a line per kind
 
 
 class _Remarks:
@@ -186,6 +187,34 @@ class _Remarks:
         ]
 
 
+class _Doubtful:
+    """What is doubtful about the samples: how many, by kind, and the first of each."""
+
+    def __init__(self, task: Task) -> None:
+        self._doubts = Doubts(alike(parser_of(task)))
+        self._found: dict[str, tuple[int, str]] = {}
+
+    def add(
+        self, sample: Sample, split: str, pixels: list[str], prompt: Prompt, content: bytes
+    ) -> None:
+        """Compare a sample with its prompt and with the samples before it."""
+        where = sample.origin or f"sample {sample.id!r} of {split!r}"
+        for kind, text in (
+            *self._doubts.gold(sample, pixels, where),
+            *self._doubts.id(sample, split, content),
+            *self._doubts.shown(sample, prompt),
+        ):
+            count, first = self._found.get(kind, (0, f"{where}: {text}"))
+            self._found[kind] = count + 1, first
+
+    def lines(self) -> list[str]:
+        """One line per kind."""
+        return [
+            f"{kind}: {first}" + (f" ({count} such samples, this is the first)" * (count > 1))
+            for kind, (count, first) in self._found.items()
+        ] + [text for _, text in self._doubts.all_alike()]
+
+
 def check(
     task: Task,
     slices: Sequence[Slice],
@@ -199,15 +228,16 @@ def check(
     Makes generated images first, then checks each sample: its gold is read
     by the task's parser and usable for its rewards, its images open, its
     prompt can be made, SFT samples have a chain of thought, and no sample of a
-    training split is in an evaluation split. `direct` names the splits that are
-    asked with the task's direct prompt, too. `also` is called with each sound
-    sample and its split: making samples takes time, and here all pass by.
+    training split is in an evaluation split. What is only doubtful is in `remarks`. `direct`
+    names the splits that are asked with the task's direct prompt, too. `also` is called with
+    each sound sample and its split: making samples takes time, and here all pass by.
 
     Raises: `SampleError` naming the sample's origin, `DataError` for leaks.
     """
     for part in slices:
         part.prepare()
     leaks, prompt_hash, remarks = _Leaks(), PromptHash(), _Remarks()
+    doubtful = _Doubtful(task)
     fingerprints = {}
     total = sum(len(part) for part in slices)
     with Bar(total, "checking data", "sample", show=progress) as bar:
@@ -216,15 +246,18 @@ def check(
             for sample in part:
                 pixels = check_sample(sample, task, remarks.add, needs_cot=part.split == "sft")
                 leaks.add(sample, part.split, pixels)
-                prompt_hash.add(task.prompt, sample)
+                prompt = prompt_hash.add(task.prompt, sample)
                 if task.direct_prompt is not None and part.split in direct:
                     prompt_hash.add(task.direct_prompt, sample)
-                digest.update(content(sample, pixels))
+                hashed = content(sample, pixels)
+                digest.update(hashed)
+                doubtful.add(sample, part.split, pixels, prompt, hashed)
                 if also is not None:
                     also(sample, part.split)
                 bar.update()
             fingerprints[part.split] = digest.hexdigest()
-    return Checked(fingerprints, prompt_hash.hexdigest(), leaks.shared(), remarks.lines())
+    lines = [*remarks.lines(), *doubtful.lines()]
+    return Checked(fingerprints, prompt_hash.hexdigest(), leaks.shared(), lines)
 
 
 def check_sample(
@@ -275,6 +308,10 @@ def _misfit(sample: Sample) -> str:
             return f"its {name} is {text!r:.60} ({type(text).__name__}), not text"
         if half := half_character(text):
             return f"its {name} has half a character, {half}"
+    if not sample.question.strip():
+        return f"its question {sample.question!r:.60} is empty: write what is asked"
+    if not isinstance(sample.meta, Mapping):
+        return f"its meta is {sample.meta!r:.60}, not a mapping: leave it out, or give a dict"
     if not isinstance(sample.images, tuple) or not all(isinstance(i, Image) for i in sample.images):
         return f"its images are {sample.images!r:.60}, not a tuple of rft.Image"
     return ""

@@ -91,8 +91,8 @@ class PromptHash:
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
-    def add(self, maker: PromptMaker, sample: Sample) -> None:
-        """Count the prompt that `maker` makes of `sample`.
+    def add(self, maker: PromptMaker, sample: Sample) -> Prompt:
+        """The prompt that `maker` makes of `sample`, which is counted.
 
         Raises: SampleError naming the sample if the maker fails, or an added image does not open.
         """
@@ -110,6 +110,7 @@ class PromptHash:
             where = sample.origin or f"sample {sample.id}"
             raise SampleError(f"{where}: the task's prompt failed: {describe(error)}") from error
         self._digest.update(line.encode() + b"\n")
+        return prompt
 
     def hexdigest(self) -> str:
         """The hash of all prompts so far: hex SHA-256."""

@@ -7,7 +7,7 @@ import pytest
 
 from rftcore import data, parsers, prompts, rewards
 from rftcore.errors import DataError, SampleError
-from rftcore.types import Image, Sample, Task, Term
+from rftcore.types import Image, Prompt, Sample, Task, Term
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
@@ -65,6 +65,8 @@ def checked(**splits):
         ({"cot": " "}, "`cot` is empty"),
         ({"question": "how \ud83d?"}, "its question has half a character, \\ud83d"),
         ({"gold": "3\ude00"}, "its gold has half a character"),
+        ({"question": " \n"}, "its question ' \\n' is empty"),
+        ({"meta": None}, "its meta is None, not a mapping"),
         ({"images": ["a.png"]}, "its images are ['a.png'], not a tuple of rft.Image"),
         ({"images": ("a.png",)}, "not a tuple of rft.Image"),
     ],
@@ -173,6 +175,50 @@ def test_what_image_files_leave_open_is_one_line_per_kind_with_its_first_row():
     assert len(found) == 1
     assert found[0].startswith("several frames in 2 images, the first in rows.jsonl row red: 2 fr")
     assert checked(sft=[sample("a")]).remarks == []
+
+
+DOUBTFUL = {
+    "duplicate id: rows.jsonl row 1: '1' is also": {"id": "1", "question": "and now?"},
+    "contradiction: rows.jsonl row 2: gold '4', but rows.jsonl row 1 has '3'": {
+        "question": "how many in 1?",
+        "gold": "4",
+    },
+    "options: rows.jsonl row 2: the row has 'choices' with 'dog'": {"meta": {"choices": ["dog"]}},
+}
+
+
+@pytest.mark.parametrize("said", DOUBTFUL)
+def test_what_is_doubtful_about_a_sample_is_one_line_per_kind(said):
+    changed = DOUBTFUL[said]
+    second = sample(changed.get("id", "2"), **changed)
+    [line] = checked(rl=[sample("1"), second, second]).remarks
+
+    assert line.startswith(said)
+    assert "2 such samples" in line
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "1", "question": "how many in 1?"},  # the same sample again
+        {"question": "how many in 1?", "gold": "3.0"},  # the parser reads the same
+        {"question": "A. one dog B. a cat?", "meta": {"A": "one  Dog", "B": "(B) a cat"}},
+        {"meta": {"a": 1, "b": 2, "A": "a letter alone", "options": ["a.png", "b.png"]}},
+        {"question": "one\ntwo", "meta": {"options": "['one', 'two']"}},
+    ],
+)
+def test_samples_beyond_doubt_get_no_warning(changes):
+    assert checked(rl=[sample("1"), sample(changes.get("id", "2"), **changes)]).remarks == []
+
+
+def test_one_prompt_for_different_questions_is_a_warning():
+    made = replace(task(rl=[sample("1"), sample("2")]), prompt=lambda one: Prompt("?", one.images))
+    [line] = data.check(made, [data.take(made, "rl")], progress=False).remarks
+
+    assert "the same for every sample ('?') although the questions differ" in line
+    broken = replace(made, prompt=lambda one: None)
+    with pytest.raises(SampleError, match=r"return rft\.Prompt"):
+        data.check(broken, [data.take(broken, "rl")], progress=False)
 
 
 def test_a_splits_fingerprint_is_that_of_the_check():

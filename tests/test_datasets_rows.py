@@ -17,7 +17,7 @@ from rftcore.datasets.audit import audit
 from rftcore.datasets.marks import MARK, foreign, placed
 from rftcore.datasets.records import FILE, FOLDER, record
 from rftcore.errors import RftError
-from rftcore.types import Sample, Task, Term
+from rftcore.types import Prompt, Sample, Task, Term
 
 Row = dict[str, Any]
 ROW: Row = {"question": "How many?", "answer": 5, "image": "a.png"}
@@ -61,6 +61,30 @@ def faults(reader: str, folder: Path, *rows: object) -> list[tuple[str, str]]:
 
 def content(sample: Sample) -> tuple:
     return sample.question, sample.gold, [image.key for image in sample.images], sample.cot
+
+
+# --- doubtful rows ----------------------------------------------------------------------
+
+
+@reader
+def test_a_contradiction_and_hidden_options_are_findings(reader, place):
+    other = {**ROW, "answer": 6, "options": ["6 cubes"]}
+    found = dict(faults(reader, place, ROW, other))
+
+    assert "row 2: contradiction: gold '6', but test.jsonl row 1 has '5'" in found["contradiction"]
+    assert "row 2: options: the row has 'options' with '6 cubes'" in found["options"]
+    assert faults(reader, place, ROW, {**other, "answer": 5.0, "options": None}) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "said"), [(lambda _: None, "return rft.Prompt"), (lambda _: Prompt("?"), "differ")]
+)
+def test_a_prompt_that_is_none_or_always_the_same_is_a_finding(make, said, place):
+    rows = (ROW, {**ROW, "question": "How many red?"})
+    found = audit(JsonlDataset(write(place, *rows) / "test.jsonl"), parsers.Integer(), make)
+
+    assert {one.kind for one in found.findings} == {"prompt"}
+    assert said in found.findings[0].text
 
 
 # --- nulls ------------------------------------------------------------------------------

@@ -216,6 +216,14 @@ def test_an_answer_is_shown_as_the_parser_writes_it():
     assert score("what?").answer is None
 
 
+@pytest.mark.parametrize(("value", "warned"), [(2.0, 1), (100, 1), (1.0, 0), (0.5, 0), (-1, 0)])
+def test_an_accuracy_above_one_is_warned_of_once(value, warned, capsys):
+    scorer = Scorer(task(accuracy=lambda x: value))
+    scorer.score([RIGHT, RIGHT], [SAMPLE, SAMPLE])
+
+    assert capsys.readouterr().err.count("exactly 1, so this one counts as wrong") == warned
+
+
 @pytest.mark.parametrize("show", [lambda *_: 1 / 0, lambda *_: 5])
 def test_an_answer_that_cannot_be_shown_costs_a_warning_and_no_run(show, capsys):
     class Shy(parsers.Integer):

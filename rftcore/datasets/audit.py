@@ -19,6 +19,7 @@ from typing import Any
 
 from rftcore import markup
 from rftcore.bars import Bar
+from rftcore.datasets.doubts import Doubts, alike
 from rftcore.datasets.files import Row, RowFile
 from rftcore.datasets.jsonl import JsonlDataset, in_order
 from rftcore.datasets.layout import Layout
@@ -27,7 +28,7 @@ from rftcore.datasets.reason_rft import SOURCES, ReasonRftDataset
 from rftcore.datasets.splits import Leaks, assign, copies, grouped, groups
 from rftcore.decoding import TooLargeError, decode, pixel_hash, what_else
 from rftcore.errors import DataError, RftError
-from rftcore.types import TRAINING_SPLITS, Parser, PromptMaker, Sample
+from rftcore.types import TRAINING_SPLITS, Parser, Prompt, PromptMaker, Sample
 
 MAX_PIXELS = 50_000_000  # of one picture: more is a mistake, or an attack
 BLOCK = 256  # rows whose pictures are looked at together
@@ -106,7 +107,7 @@ def audit(
     """
     from PIL import Image as pil
 
-    checks = _Checks(dataset, parser, prompt, unusable, _Images(max_pixels))
+    checks = _Checks(dataset, parser, prompt, unusable, _Images(max_pixels), Doubts(alike(parser)))
     files = {"": dataset.file} if isinstance(dataset, JsonlDataset) else dict(dataset.files)
     sizes = {role: file.path.stat().st_size for role, file in files.items()}
     bar = Bar(sum(sizes.values()) >> 10, "checking data", "kB", show=progress)
@@ -166,6 +167,7 @@ class _Checks:
     prompt: PromptMaker
     unusable: Callable[[Any], Iterable[str]]
     images: _Images
+    doubts: Doubts
     files: dict[str, _File] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     sizes: list[tuple[str, _File, Sequence[int]]] = field(default_factory=list)
@@ -184,6 +186,9 @@ class _Checks:
 
     def splits(self) -> None:
         """Check the rows against one another, split by split, training first."""
+        kept = next(iter(self.files.values()))
+        for kind, text in self.doubts.all_alike():
+            self.findings.append(Finding(kind, kept.name, kept.rows[0], text))
         met, trained = _Met(), _Met()
         for split, kept, positions in self._positions():
             self.sizes.append((split, kept, positions))
@@ -282,6 +287,9 @@ class _Checks:
         pixels = self._looked(kept.source.folder, row, find)
         for kind, text in self._reading(sample, row.record.said):
             find(kind, text)
+        if pixels is not None:
+            for kind, text in self.doubts.gold(sample, pixels, f"{kept.name} row {row.number}"):
+                find(kind, text)
         self._keep(kept, row, sample, pixels)
 
     def _keep(
@@ -323,7 +331,12 @@ class _Checks:
         if sample.cot and markup.has_tags(sample.cot):
             yield "cot", "tags inside the reasoning: SFT adds them"
         try:
-            self.prompt(sample)
+            prompt = self.prompt(sample)
+            if isinstance(prompt, Prompt) and isinstance(prompt.text, str):
+                yield from self.doubts.shown(sample, prompt)
+            else:
+                text = f"the task's prompt returned {prompt!r:.60}"
+                yield "prompt", f"{text}: return rft.Prompt(text, images)"
         except RftError as error:
             yield "prompt", str(error)
         except Exception as error:  # a plugin's code on data it has never seen

@@ -79,7 +79,7 @@ class Scorer:
         self._recipe = recipe
         self._record = record
         self._kept_in = kept_in
-        self._show_failed = False
+        self._show_failed = self._too_high = False
         self._failures = 0
         self._pending: list[Failure] = []
         if away := [name for name in self._terms if self._goes_away(name)]:
@@ -151,6 +151,7 @@ class Scorer:
         for row in rows:
             accuracy = row.parts[first]
             row.seen["correct"] = None if accuracy.value is None else accuracy.value == 1
+            self._warn_above_one(first, row)
         self._run([name for name in self._terms if name != first], rows)
         return [self._score(row) for row in rows]
 
@@ -275,6 +276,22 @@ class Scorer:
             correct=None if accuracy is None else accuracy == 1,
             answer=self._shown(row),
         )
+
+    def _warn_above_one(self, name: str, row: _Row) -> None:
+        """Warn once of an accuracy above 1: however good the answer, it is not counted as right."""
+        value = row.parts[name].value
+        if value is None or value <= 1 or self._too_high:
+            return
+        self._too_high = True
+        if processes.is_main():
+            print(
+                f"warning: reward {name!r}, the task's accuracy term, returned {value:g} on "
+                f"{_where(row.sample)}. A completion is correct only if that term is exactly 1, so "
+                "this one counts as wrong: return 1.0 for a right answer and use the term's "
+                "`weight` to make it count for more",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def _shown(self, row: _Row) -> str | None:
         """The answer as the parser writes it; as Python does, with a warning, if it cannot.
