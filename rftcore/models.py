@@ -492,6 +492,25 @@ class Completion:
     clipped: bool
 
 
+@contextmanager
+def plain_decoding(model: Any) -> Iterator[None]:
+    """Leave out what the model's folder says about decoding, but for the ids of its tokens.
+
+    `generate` takes whatever a caller does not set from there: penalties, beams, suppressed
+    tokens. Rollouts would then not follow the policy, and an evaluation not be greedy.
+    """
+    from transformers import GenerationConfig
+
+    configs: Any = GenerationConfig  # untyped in transformers
+    own = model.generation_config
+    kept = ("eos_token_id", "pad_token_id", "bos_token_id", "decoder_start_token_id")
+    model.generation_config = configs(**{name: getattr(own, name) for name in kept})
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
 def generate(policy: Policy, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Completion]:
     """One greedy completion per prompt: fixed decoding, so a score repeats."""
     import torch
@@ -499,15 +518,12 @@ def generate(policy: Policy, prompts: Sequence[Prompt], max_new_tokens: int) -> 
     inputs = encode(policy, prompts)
     was_training = policy.model.training
     policy.model.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), plain_decoding(policy.model):
         out = policy.model.generate(
             **inputs,
             do_sample=False,
             max_new_tokens=max_new_tokens,
             pad_token_id=policy.tokenizer.pad_token_id,
-            temperature=None,
-            top_p=None,
-            top_k=None,
         )
     policy.model.train(was_training)
     return [_completion(policy, row) for row in out[:, inputs["input_ids"].shape[1] :].tolist()]

@@ -140,3 +140,31 @@ def test_the_repairs_are_still_needed(folders, task):
         generated(policy, [task.prompt(s) for s in take(task, "val", 2)], "static", True)
     with pytest.raises(AttributeError, match="requires_grad_"):
         gradients(policy, task, True, [])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"repetition_penalty": 1.9},
+        {"no_repeat_ngram_size": 1},
+        {"num_beams": 3},
+        {"suppress_tokens": list(range(40, 120))},
+        {"do_sample": True, "temperature": 5.0, "top_k": 3},
+    ],
+)
+@pytest.mark.parametrize("family", ["toy", "qwen2_vl"])
+def test_what_a_model_says_about_decoding_changes_no_evaluation_and_no_rollout(
+    family, said, folders, prompts, tmp_path
+):
+    from transformers import GenerationConfig
+
+    def written(policy):
+        adapt(policy.model)
+        config = GenerationConfig(max_new_tokens=12, do_sample=False)
+        rollouts = policy.model.generate(**models.encode(policy, prompts), generation_config=config)
+        return models.generate(policy, prompts, 12), rollouts.tolist()
+
+    plain, other = (models.load(folders[family], device="cpu") for _ in range(2))
+    other.model.generation_config.update(**said)
+    assert written(plain) == written(other)
+    assert other.model.generation_config.to_dict().items() >= said.items()

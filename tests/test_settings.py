@@ -55,6 +55,9 @@ REFUSED = [
     ("grpo.temperature=0", "greater than 0"),
     ("grpo.top_p=1.5", "less than or equal to 1"),
     ("grpo.min_p=-1", "greater than or equal to 0"),
+    ("grpo.min_p=1", "less than 1"),
+    ("grpo.top_k=1", "every completion is the same"),
+    ("grpo.top_k=-1", "every completion is the same"),
     ("grpo.max_completion_length=0", "greater than or equal to 1"),
     ("grpo.max_completion_length=null", "must be a number"),
     ("grpo.learning_rate=-1e-5", "greater than 0"),
@@ -363,6 +366,14 @@ def test_a_warmup_as_long_as_the_phase_is_reported(warmup, noted, capsys):
     fields.check_steps(recipe(f"sft.warmup_steps={warmup}", "sft.max_steps=5"), {"sft": 160})
 
     assert ("takes 5 steps, so the learning rate only rises" in capsys.readouterr().err) == noted
+
+
+@pytest.mark.parametrize(("kind", "noted"), [("constant", 1), ("constant_with_warmup", 0)])
+def test_a_warmup_that_a_schedule_does_not_know_is_reported(kind, noted, capsys):
+    settings = (f"sft.lr_scheduler_type={kind}", "sft.warmup_steps=2", "sft.max_steps=5")
+    fields.check_steps(recipe(*settings), {"sft": 160})
+
+    assert ("has no effect with" in capsys.readouterr().err) == noted
 
 
 def test_more_samples_than_a_split_has_are_reported(capsys):

@@ -1,9 +1,10 @@
-"""Three repairs that a model gets before it is trained, on the instance and through public methods.
+"""Four repairs that a model gets before it is trained, on the instance and through public methods.
 
 - `enable_input_require_grads` of transformers expects embeddings to return a tensor. Some
   vision towers (Swin, which nano has) return a tuple, and activation checkpointing fails.
 - `generate` encodes images outside `forward`, where accelerate opens autocast: in another dtype
   than training does, which half of the towers refuse if the weights are bfloat16.
+- `generate` takes settings that TRL leaves open from the model's folder, such as penalties.
 - A static key-value cache takes the dtype of the first keys. Under autocast, rotary positions
   make keys float32 while values stay bfloat16, and storing the values fails.
 
@@ -22,6 +23,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import StaticCache, StaticLayer
+
+from rftcore import models
 
 
 def adapt(model: Any, *, bf16: bool = False) -> None:
@@ -92,7 +95,10 @@ def _adapt_generate(model: Any, bf16: bool) -> None:
             length = ids.shape[1] + more if more else config.max_length
             inputs["generation_config"] = config
             inputs["past_key_values"] = _casting_cache(model, length)
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+        with (
+            models.plain_decoding(model),
+            torch.autocast(model.device.type, torch.bfloat16, enabled=bf16),
+        ):
             return plain(*args, **inputs)
 
     model.generate = generate

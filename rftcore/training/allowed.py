@@ -197,6 +197,12 @@ def _not_reentrant(options: Any) -> Any:
     return options
 
 
+def _more_than_one(tokens: int) -> int:
+    if tokens == 0 or tokens > 1:
+        return tokens
+    raise ValueError("must be 2 or more, or 0 for all: with one token every completion is the same")
+
+
 _POSITIVE, _NOT_NEGATIVE = Field(gt=0), Field(ge=0)
 _SHARE, _COUNT = Field(ge=0, le=1), Field(ge=1)
 
@@ -234,8 +240,8 @@ RULES: Mapping[str, Any] = {
     "max_completion_length": [_COUNT, AfterValidator(_sampled)],
     "temperature": _POSITIVE,
     "top_p": Field(gt=0, le=1),
-    "top_k": _NOT_NEGATIVE,
-    "min_p": _SHARE,
+    "top_k": AfterValidator(_more_than_one),
+    "min_p": Field(ge=0, lt=1),
     "repetition_penalty": _POSITIVE,
     "num_completions_to_print": _COUNT,
     "generation_kwargs": AfterValidator(_generation),

@@ -76,9 +76,12 @@ def check_steps(recipe: Recipe, rows: Mapping[str, int]) -> None:
                 file=sys.stderr,
                 flush=True,
             )
-        if (note := steps.warms_up_only(recipe, phase, configs[phase], rows[phase])) is not None:
-            print(f"note: {note}", file=sys.stderr, flush=True)
-        if (note := steps.left_out(phase, configs[phase], rows[phase])) is not None:
+        notes = (
+            steps.warmup_unused(recipe, phase, configs[phase]),
+            steps.warms_up_only(recipe, phase, configs[phase], rows[phase]),
+            steps.left_out(phase, configs[phase], rows[phase]),
+        )
+        for note in filter(None, notes):
             print(f"note: {note}", file=sys.stderr, flush=True)
 
 

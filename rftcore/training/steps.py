@@ -68,12 +68,25 @@ def none_logged(recipe: Recipe, phase: str, config: Any, rows: int) -> str | Non
 def warms_up_only(recipe: Recipe, phase: str, config: Any, rows: int) -> str | None:
     """That the learning rate never gets to what was set, if warmup takes the whole phase."""
     each, warmup = total(phase, config, rows), config.warmup_steps
+    if warmup_unused(recipe, phase, config):
+        return None
     if recipe.origin(phase, "max_steps") == "--smoke" or warmup < max(each, 1):
         return None
     return (
         f"{phase}.warmup_steps = {warmup} ({recipe.origin(phase, 'warmup_steps')}): the phase "
         f"takes {each} steps, so the learning rate only rises and never gets to "
         f"{phase}.learning_rate; set fewer"
+    )
+
+
+def warmup_unused(recipe: Recipe, phase: str, config: Any) -> str | None:
+    """That a constant learning rate takes no notice of warmup_steps."""
+    kind = getattr(config.lr_scheduler_type, "value", config.lr_scheduler_type)
+    if kind != "constant" or not config.warmup_steps:
+        return None
+    return (
+        f"{phase}.warmup_steps = {config.warmup_steps} ({recipe.origin(phase, 'warmup_steps')}) "
+        f"has no effect with {phase}.lr_scheduler_type=constant; constant_with_warmup warms up"
     )
 
 
