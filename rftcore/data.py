@@ -18,11 +18,11 @@ from typing import Any
 
 from rftcore.bars import Bar
 from rftcore.datasets.doubts import Doubts, alike
-from rftcore.datasets.records import half_character
+from rftcore.datasets.records import half_character, reasoning_hint
 from rftcore.decoding import pixel_hash
 from rftcore.errors import DataError, RecipeError, RftError, SampleError, closest
 from rftcore.plugins.guard import describe
-from rftcore.prompts import PromptHash
+from rftcore.prompts import PromptHash, sft_target
 from rftcore.rewards.declare import gold_fault
 from rftcore.types import (
     TRAINING_SPLITS,
@@ -83,7 +83,7 @@ def take(task: Task, split: str, limit: int | None = None) -> Slice:
     if split not in tuple(dataset.splits):
         raise DataError(
             f"task {task.name!r} has no split {split!r}.{closest(split, dataset.splits)} "
-            f"It has: {', '.join(dataset.splits)}."
+            f"It has: {', '.join(dataset.splits)}.{_no_sft(dataset) if split == 'sft' else ''}"
         )
     size = _called(dataset, "size", split)
     if not hasattr(size, "__index__"):
@@ -94,6 +94,14 @@ def take(task: Task, split: str, limit: int | None = None) -> Slice:
     if size < 1:
         raise DataError(f"split {split!r} of task {task.name!r} has no samples to use")
     return Slice(dataset, split, size)
+
+
+def _no_sft(dataset: Dataset) -> str:
+    """Why there is no split `sft`, if the first row to train on shows it."""
+    if "rl" not in tuple(dataset.splits) or _called(dataset, "size", "rl") < 1:
+        return ""
+    hint = reasoning_hint(Slice(dataset, "rl", 1)[0].meta)
+    return f" Rows with a 'cot' can go to sft, but {hint}." if hint else ""
 
 
 def _called(dataset: Dataset, method: str, *args: object) -> Any:
@@ -203,6 +211,7 @@ class _Doubtful:
             *self._doubts.gold(sample, pixels, where),
             *self._doubts.id(sample, split, content),
             *self._doubts.shown(sample, prompt),
+            *self._doubts.reasoning(sample, split),
         ):
             count, first = self._found.get(kind, (0, f"{where}: {text}"))
             self._found[kind] = count + 1, first
@@ -279,11 +288,8 @@ def check_sample(
         raise SampleError(f"{where}: the parser cannot read gold {sample.gold!r}: {gold.refusal}")
     for fault in unusable(task, gold.value):
         raise SampleError(f"{where}: gold {sample.gold!r}: {fault}")
-    if needs_cot and not (sample.cot and sample.cot.strip()):
-        raise SampleError(
-            f"{where}: SFT needs a chain of thought, but `cot` is empty: write one, give the row "
-            "another split, or train with --set sft.enabled=false"
-        )
+    if needs_cot:
+        _check_cot(sample, where)
     pixels = []
     for image in sample.images:
         try:
@@ -296,6 +302,18 @@ def check_sample(
                 raise
             raise SampleError(f"{where}: {error}") from error
     return pixels
+
+
+def _check_cot(sample: Sample, where: str) -> None:
+    """Raise `SampleError` unless SFT can learn from the sample's chain of thought."""
+    if not (sample.cot and sample.cot.strip()):
+        hint = reasoning_hint(sample.meta)
+        raise SampleError(
+            f"{where}: SFT needs a chain of thought, but `cot` is empty: "
+            + (f"{hint}, or " if hint else "write one, ")
+            + "give the row another split, or train with --set sft.enabled=false"
+        )
+    sft_target(sample)
 
 
 def _misfit(sample: Sample) -> str:

@@ -27,6 +27,11 @@ def _tag(*names: str) -> re.Pattern[str]:
 
 
 _TAG = _tag(THINK, ANSWER)
+_FOREIGN = re.compile(
+    r"<\s*+/?\s*+(?:thinking|thoughts?|reasoning|rationale|scratchpad|conclusion)\b[^<>]*+>"
+    r"|<\|(?:begin|end)_of_(?:thought|solution|box)\|>|\[/?THINK\]",
+    re.IGNORECASE,
+)
 _UNFINISHED = re.compile(r"<\s*+/?\s*+(?P<name>[A-Za-z]*+)[^<>]*+\Z")
 
 
@@ -42,6 +47,12 @@ def write(reasoning: str, answer: str) -> str:
 def has_tags(text: str) -> bool:
     """Whether `text` holds a think or answer tag in any spelling."""
     return _TAG.search(text) is not None
+
+
+def foreign_tag(text: str) -> str:
+    """The first tag of `text` by which other formats mark reasoning, such as <thinking>; or ""."""
+    found = _FOREIGN.search(text)
+    return found[0] if found else ""
 
 
 def tags_of(text: str) -> list[str]:

@@ -48,7 +48,7 @@ def direct(instruction: str = "") -> PromptMaker:
 def sft_target(sample: Sample) -> str:
     """The completion that SFT teaches: the sample's CoT and gold in tags.
 
-    Raises: SampleError if there is no CoT, or if a piece holds tags of its own,
+    Raises: SampleError if there is no CoT, or if a piece holds tags of its own or of others,
     which would teach a completion that no parser reads.
     """
     where = sample.origin or f"sample {sample.id}"
@@ -59,6 +59,8 @@ def sft_target(sample: Sample) -> str:
             raise SampleError(
                 f"{where}: {name} holds think or answer tags, which are added here: remove them"
             )
+    if tag := markup.foreign_tag(sample.cot):
+        raise SampleError(f"{where}: cot has {tag!r:.60}, a tag of another format: remove it")
     return markup.write(sample.cot, sample.gold)
 
 

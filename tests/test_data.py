@@ -65,6 +65,9 @@ def checked(**splits):
         ({"cot": " "}, "`cot` is empty"),
         ({"question": "how \ud83d?"}, "its question has half a character, \\ud83d"),
         ({"gold": "3\ude00"}, "its gold has half a character"),
+        ({"cot": None, "meta": {"rationale": "so 3"}}, "'rationale' is not read as the reasoning"),
+        ({"cot": "<thinking>one</thinking>"}, "cot has '<thinking>', a tag of another format"),
+        ({"cot": "one <answer>"}, "cot holds think or answer tags"),
         ({"question": " \n"}, "its question ' \\n' is empty"),
         ({"meta": None}, "its meta is None, not a mapping"),
         ({"images": ["a.png"]}, "its images are ['a.png'], not a tuple of rft.Image"),
@@ -195,6 +198,15 @@ def test_what_is_doubtful_about_a_sample_is_one_line_per_kind(said):
 
     assert line.startswith(said)
     assert "2 such samples" in line
+
+
+def test_reasoning_under_another_name_is_named_where_sft_is_missing():
+    bare = sample("1", cot=None, meta={"reasoning_content": "so 3"})
+
+    assert "rename it to 'cot'" in checked(rl=[bare]).remarks[0]
+    assert checked(test=[bare]).remarks == []
+    with pytest.raises(DataError, match="'reasoning_content' is not read as the reasoning"):
+        data.take(task(rl=[bare]), "sft")
 
 
 @pytest.mark.parametrize(

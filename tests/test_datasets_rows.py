@@ -76,6 +76,40 @@ def test_a_contradiction_and_hidden_options_are_findings(reader, place):
     assert faults(reader, place, ROW, {**other, "answer": 5.0, "options": None}) == []
 
 
+NAMES_OF_REASONING = ("reasoning", "reasoning_content", "rationale", "explanation", "think", "CoT")
+
+
+@pytest.mark.parametrize("name", NAMES_OF_REASONING)
+def test_reasoning_under_another_name_is_a_hint_and_no_wrong_suggestion(name, place):
+    row = {**ROW, name: "one, two", "split": "sft"}
+    [(_, said)] = faults("file", place, row)
+    [(_, other)] = faults("file", place, {name: "one, two", "answer": 5})
+
+    assert f"{name!r} is not read as the reasoning: rename it to 'cot'" in said
+    assert "Did you mean" not in other
+    assert faults("file", place, {**row, "split": "rl"}) == []
+    assert faults("file", place, {**row, "cot": "one"}) == []
+
+
+@reader
+@pytest.mark.parametrize("tag", ["<thinking>", "</ Reasoning>", "<thought>", "<|end_of_thought|>"])
+def test_a_tag_of_another_format_in_a_cot_is_a_fault(reader, tag, place):
+    [(kind, said)] = faults(reader, place, {**ROW, "cot": f"I see {tag} 5."})
+
+    assert kind == "cot"
+    assert f"{tag!r} is a tag of another format" in said
+    assert faults(reader, place, {**ROW, "cot": "a < b, thinking > c"}) == []
+
+
+def test_reasoning_in_a_field_of_a_turn_is_a_fault(place):
+    turns = [{"role": "user", "content": "?"}]
+    turns.append({"role": "assistant", "content": "5", "reasoning_content": "one"})
+    row = {"image": "a.png", "messages": turns}
+
+    assert "'reasoning_content' of a turn is not read" in faults("file", place, row)[0][1]
+    assert faults("file", place, {**row, "cot": "one"}) == []
+
+
 @pytest.mark.parametrize(
     ("make", "said"), [(lambda _: None, "return rft.Prompt"), (lambda _: Prompt("?"), "differ")]
 )

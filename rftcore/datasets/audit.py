@@ -25,6 +25,7 @@ from rftcore.datasets.jsonl import JsonlDataset, in_order
 from rftcore.datasets.layout import Layout
 from rftcore.datasets.pictures import near
 from rftcore.datasets.reason_rft import SOURCES, ReasonRftDataset
+from rftcore.datasets.records import reasoning_hint
 from rftcore.datasets.splits import Leaks, assign, copies, grouped, groups
 from rftcore.decoding import TooLargeError, decode, pixel_hash, what_else
 from rftcore.errors import DataError, RftError
@@ -87,6 +88,7 @@ class _File:
     texts: list[bytes] = field(default_factory=list)  # a hash of question and gold
     pixels: list[tuple[str, ...] | None] = field(default_factory=list)  # None: not all known
     reasoned: list[bool] = field(default_factory=list)
+    hints: dict[int, str] = field(default_factory=dict)  # where reasoning has another name
     splits: list[str] = field(default_factory=list)  # where each row names its own
     ids: dict[str, int] = field(default_factory=dict)
 
@@ -298,6 +300,8 @@ class _Checks:
         links = kept.source.links(row) if sample else ()
         kept.links.append(links)
         kept.files.update(zip(links, row.images, strict=False))
+        if sample and not sample.cot and (hint := reasoning_hint(sample.meta)):
+            kept.hints[row.number] = hint
         kept.reasoned.append(bool(sample and sample.cot))
         text = json.dumps([sample.question, sample.gold]) if sample else ""
         kept.texts.append(hashlib.sha256(text.encode()).digest())
@@ -351,8 +355,11 @@ class _Checks:
             def find(kind: str, text: str, row: int = row) -> None:
                 self.findings.append(Finding(kind, kept.name, row, text))
 
+            hint = kept.hints.get(row, "")
             if split == "sft" and pixels is not None and not kept.reasoned[at]:
-                find("missing field", _NO_COT)
+                find("missing field", f"{_NO_COT}{f'. {hint}' if hint else ''}")
+            elif hint and split in TRAINING_SPLITS and not kept.splits[at]:
+                find("missing field", f"no 'cot': {hint}, so that the row can go to split sft")
             if pixels is None:
                 continue
             other = met.setdefault((kept.texts[at], pixels), (split, kept, row))

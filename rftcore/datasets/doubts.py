@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rftcore import spelling
-from rftcore.types import Parser, Prompt, Sample
+from rftcore.datasets.records import reasoning_hint
+from rftcore.types import TRAINING_SPLITS, Parser, Prompt, Sample
 
 _OPTIONS = {"options", "choices", "candidates", "answerchoices", "answeroptions", "mcoptions"}
 _OPTION = re.compile(r"\(?([A-H])[).]?|(?i:(?:option|choice)s?[ _-]?)\(?([A-Ha-h1-8])[).]?")
@@ -56,6 +57,11 @@ class Doubts:
                 f"{sample.id!r} is also the id of another sample of {split!r} ({first}): results "
                 "are stored and compared by id, so give each sample its own",
             )
+
+    def reasoning(self, sample: Sample, split: str) -> Iterator[tuple[str, str]]:
+        """Whether a sample of training without `cot` has its reasoning under another name."""
+        if split in TRAINING_SPLITS and not sample.cot and (hint := reasoning_hint(sample.meta)):
+            yield "no cot", hint
 
     def shown(self, sample: Sample, prompt: Prompt) -> Iterator[tuple[str, str]]:
         """Whether the sample has options that its prompt does not show."""

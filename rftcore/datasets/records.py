@@ -55,6 +55,10 @@ _KEEP = "--set dataset.instructions=keep leaves questions as they are"
 _ASKS = {"question", "problem", "query", "prompt", "instruction", "input", "user", "human"}
 _ANSWERS = {"answer", "answers", "solution", "output", "completion", "response", "label", "target"}
 _ANSWERS |= {"gold", "ground_truth", "groundtruth", "gt", "gt_answer", "reference", "assistant"}
+# What they call the reasoning before the answer
+_REASONS = {"reasoning", "reasoning_content", "rationale", "explanation", "think"}
+_REASONS |= {"thinking", "thought", "thoughts", "chain_of_thought", "chainofthought"}
+_REASONS |= {"reasoning_steps", "cot"}  # cot: in capitals
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = 60
@@ -153,6 +157,15 @@ def record(
     return Record(**parts, said=_conclusion(said.cot), meta=meta), []
 
 
+def reasoning_hint(meta: Mapping[str, Any]) -> str:
+    """Which field of a row without `cot` has the reasoning under another name, in words; or ""."""
+    for key, value in meta.items():
+        known = isinstance(key, str) and re.sub(r"[ -]", "_", key.lower()) in _REASONS
+        if known and isinstance(value, str | list) and _given(value) and value != []:
+            return f"{key!r} is not read as the reasoning: rename it to 'cot'"
+    return ""
+
+
 def _unfit(fields: dict[str, Any]) -> Iterator[Fault]:
     """Values that cannot be written again: halves of characters, NaN, very deep nesting."""
     stack: list[tuple[str, Any, int]] = [("", fields, 0)]
@@ -202,6 +215,8 @@ def _said(fields: Mapping[str, Any], form: Form) -> _Said:
     dialogue = next((each for each in DIALOGUE if fields.get(each) is not None), "")
     if dialogue and (form.agree or question is None):
         asked, told = _turns(dialogue, fields[dialogue], complete=not answers)
+        if not _given(cot) and not markup.has_tags(told or ""):
+            _refuse_hidden_reasoning(dialogue, fields[dialogue])
         if told is None:
             return _Said(asked, found, cot, (dialogue, answers[0]))
         reasoned = told if markup.has_tags(told) else cot
@@ -231,6 +246,13 @@ def _turns(form: str, turns: object, *, complete: bool) -> tuple[str, str | None
         raise _Bad("wrong field", f"{form}: turns of {found}; expected {hint}")
     texts = [_text(form, what, turn.get(what)) for turn in said]
     return texts[0], texts[1] if len(texts) == 2 else None
+
+
+def _refuse_hidden_reasoning(form: str, turns: list[dict[str, Any]]) -> None:
+    for turn in turns:
+        if found := [key for key in turn if key.lower() in _REASONS and _given(turn[key])]:
+            write = "write it as 'cot' of the row, or in <think> </think> before the answer"
+            raise _Bad("wrong field", f"{form}: {found[0]!r} of a turn is not read: {write}")
 
 
 def _text(form: str, what: str, content: object) -> str:
@@ -398,7 +420,7 @@ def _no_question(fields: Mapping[str, Any], form: Form) -> str:
             turns = isinstance(fields[key], list) and all(map(_is_turn, fields[key]))
             wanted = "messages" if turns else form.question[0]
             return f"no {form.question[0]!r}. Rename {key!r} to {wanted!r}"
-    unknown = [key for key in unknown if key.lower() not in _ANSWERS]
+    unknown = [key for key in unknown if key.lower() not in _ANSWERS | _REASONS]
     hints = (closest(name, unknown) for name in form.question)
     found = f" The row has {_names(fields)}." if fields else ""
     return f"no {form.question[0]!r}.{next(filter(None, hints), found)}"
@@ -468,9 +490,13 @@ def _cot(cot: object) -> str | None:
     if not isinstance(cot, str):
         raise _Bad("wrong field", f"cot {_short(cot)} is not text")
     try:
-        return markup.reasoning(cot) or None
+        reasoning = markup.reasoning(cot)
     except markup.NoAnswerError as reason:
         raise _Bad("cot", f"cot {_short(cot)}: {reason}") from None
+    if tag := markup.foreign_tag(reasoning):
+        remove = "remove it, or write <think> and </think> instead"
+        raise _Bad("cot", f"cot {_short(cot)}: {tag!r:.60} is a tag of another format: {remove}")
+    return reasoning or None
 
 
 def _conclusion(cot: object) -> str | None:
