@@ -5,9 +5,10 @@ nothing else. `core` reads as a person does: it takes an answer out of bold type
 a sentence that only announces it. Both are total and take linear time.
 """
 
+import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 LONGEST = 20_000  # characters; in a longer text `core` looks for nothing
 _MOST_LAYERS = 20
@@ -21,6 +22,7 @@ _MINUS = str.maketrans(dict.fromkeys("\u2212\ufe63\uff0d\u2010\u2011\u2012\u2013
 _WIDE = str.maketrans({chr(0xFF01 + at): chr(0x21 + at) for at in range(94)} | {"\u3002": "."})
 
 _PAIRS = (
+    ("```", "```"),
     *(("**", "**"), ("__", "__"), ("*", "*"), ("_", "_"), ("`", "`"), ('"', '"'), ("'", "'")),
     *(("\u201c", "\u201d"), ("$$", "$$"), ("$", "$"), (r"\[", r"\]"), (r"\(", r"\)")),
 )
@@ -28,11 +30,22 @@ _COMMAND = re.compile(
     r"\\(?:boxed|fbox|mbox|text(?:bf|it|rm|normal)?|math(?:bf|rm|it|sf))\s*+(?=\{)"
 )
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*+\{")
-_LABEL = re.compile(
-    r"[\s*_#>-]*(?:(?:so|thus|therefore|hence),?\s+)?(?:(?:the|my)\s+)?(?:(?:final|correct)\s+)?"
-    r"(?:answer|result)[\s*_]*(?::|\bis\b|=)[\s*_:]*(?P<answer>\S.*)",
-    re.IGNORECASE,
+_BOX_TOKENS = re.compile(r"<\|begin_of_box\|>((?:(?!<\|).)*+)<\|end_of_box\|>", re.DOTALL)
+_NAMED = (
+    r"[\s*_#>-]*(?:(?:so|thus|therefore|hence),?\s+)?(?:(?:the|my)\s+)?"
+    r"(?:(?:(?:final|correct)\s+)?(?:answer|result)"
+    r"|(?:final|correct|right|best)\s+(?:option|choice|letter))[\s*_]*+"
 )
+_LABEL = re.compile(_NAMED + r"(?::|\bis\b|=)[\s*_:]*(?P<answer>[^\s*_:].*)", re.IGNORECASE)
+_HEADING = re.compile(_NAMED + r"(?::|\bis\b|=)?[\s*_:]*", re.IGNORECASE)  # the answer is below
+_HASHES = re.compile(r"\s*####\s+(?P<answer>\S.*)|####(?P<number>[-+.\d]\S*)\s*")  # as in GSM8K
+_FENCE = "```"
+_LANGUAGE = re.compile(r"[A-Za-z]*\s*\n")
+_KEYS = {"answer", "final_answer", "final answer", "result"}  # of an answer as JSON
+_OPTION = re.compile(
+    r"(?:the\s+)?(?:option|choice)\s*:?\s+(?=[(\[{*_]*[A-Za-z](?![A-Za-z]))", re.IGNORECASE
+)
+_BRACED = re.compile(r"\{\s*([A-Za-z])\s*\}")
 _GROUPS = re.compile(
     r"(?P<sign>[+-]?)(?P<digits>\d{1,3}(?:(?:\\,|\{,\}| |')\d{3})+)(?P<rest>\.\d*)?"
 )
@@ -74,6 +87,9 @@ def odd(text: str) -> str:
 def core(text: str) -> str:
     """The answer itself, as a person reads it: 5 of **5**, $5$, \\boxed{5}, "The answer is 5."
 
+    Also of `#### 5`, a heading "Answer" with 5 below, a code block at the end, and of the JSON
+    {"answer": 5}; A of {A} and "Option A".
+
     What is boxed or announced as the answer several times must be the same each time.
     """
     if len(text) > LONGEST:
@@ -82,8 +98,11 @@ def core(text: str) -> str:
     for found in (_boxed(text), _announced(text)):
         different = {unmarked(one) for one in found}
         if len(different) == 1:
-            return different.pop()
-    return unmarked(text)
+            return _bare(different.pop())
+    fenced = _fenced(text)
+    inner = text if fenced is None else fenced
+    value = _json_answer(inner)
+    return _bare(unmarked(inner if value is None else value))
 
 
 def leading_letter(text: str) -> str | None:
@@ -134,8 +153,40 @@ def _without_pair(text: str) -> str:
     return text
 
 
+def _bare(text: str) -> str:
+    """The letter of "Option A" and {A}, unless there is another option."""
+    option = _OPTION.match(text)
+    if option and len(_OPTION.findall(text)) == 1:
+        text = unmarked(_without_stars(text[option.end() :]))
+    braced = _BRACED.fullmatch(text)
+    return braced[1] if braced else text
+
+
+def _fenced(text: str) -> str | None:
+    """The content of the one code block that a text ends with."""
+    parts = trimmed(text).split(_FENCE)
+    if len(parts) != 3 or parts[2]:
+        return None
+    language = _LANGUAGE.match(parts[1])
+    return parts[1][language.end() :] if language else parts[1]
+
+
+def _json_answer(text: str) -> str | None:
+    """The answer of an object such as {"answer": 5}, as it is written there."""
+    text = trimmed(text)
+    if not (text.startswith("{") and text.endswith("}")):
+        return None
+    try:
+        pairs = json.loads(text, parse_int=str, parse_float=str, object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        return None
+    found = [value for key, value in pairs if key.lower() in _KEYS]
+    return found[0] if len(found) == 1 and isinstance(found[0], str) else None
+
+
 def _boxed(text: str) -> Iterator[str]:
     """The contents of all boxes that are closed."""
+    yield from (match[1] for match in _BOX_TOKENS.finditer(text))
     at = 0
     while match := _BOX.search(text, at):
         end = _closing(text, match.end() - 1)
@@ -146,10 +197,28 @@ def _boxed(text: str) -> Iterator[str]:
 
 
 def _announced(text: str) -> Iterator[str]:
-    """What the lines that announce an answer name."""
-    for line in text.splitlines():
+    """What the lines that announce an answer name, and the line below such a heading."""
+    lines = text.splitlines()
+    for at, line in enumerate(lines):
         if match := _LABEL.fullmatch(line):
-            yield match["answer"].strip(" *_").removesuffix(".").strip(" *_")
+            yield _without_stars(match["answer"])
+        elif _HEADING.fullmatch(line):
+            if below := _paragraph(lines[at + 1 : at + 5]):
+                yield _without_stars(below)
+        elif match := _HASHES.fullmatch(line):
+            yield _without_stars(match["answer"] or match["number"])
+
+
+def _paragraph(lines: Sequence[str]) -> str:
+    """The first line that is not blank, if the next one is; else ""."""
+    first = next((at for at, line in enumerate(lines) if trimmed(line)), None)
+    if first is None or any(map(trimmed, lines[first + 1 : first + 2])):
+        return ""
+    return lines[first]
+
+
+def _without_stars(text: str) -> str:
+    return text.strip(" *_").removesuffix(".").strip(" *_")
 
 
 def _closing(text: str, start: int) -> int:

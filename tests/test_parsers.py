@@ -262,6 +262,16 @@ FORGIVEN = [
     *((r"\boxed{5} and \boxed{5}", 5), ("the answer is 5 or 6", None), ("\u201c5\u201d", 5)),
     *((r"\text{5}", 5), (r"\boxed{\text{5}}", 5), (r"\boxed{", None), ("**", None), ("", None)),
     *(("<think>a</think>**5**", 5), ("<think>5</think><answer>**6**</answer>", 6)),
+    *(("so\n#### 5", 5), ("####5", 5), ("#### 4\n#### 5", None), ("## Answer\n5", 5)),
+    *(("**Answer:**\n\n**5**\n\nBecause.", 5), ("## Answer\n5\n6", None), ("Answer:\n", None)),
+    *(("#### Answer\n5", 5), ("#### The answer is 5", 5), ("Answer: 4\n#### 5", None)),
+    *(("```\n5\n```", 5), ("It is:\n```text\n5\n```", 5), ("```5```", 5), ("```\n5", None)),
+    *(("```\n4\n```\n```\n5\n```", None), ("```\n4\n``` or 5", None), ("```\na 5\n```", None)),
+    *(('{"answer": 5}', 5), ('```json\n{"answer": "5"}\n```', 5), ('{"a": 4, "Answer": 5}', 5)),
+    *(('{"answer": 4, "answer": 5}', None), ('{"answer": [5]}', None), ('{"a": 5}', None)),
+    *(('{"answer": true}', None), ("{" * 9 + "}" * 9, None), ("{5}", None)),
+    *(("<|begin_of_box|>5<|end_of_box|>", 5), ("<|begin_of_box|>5", None)),
+    ("<|begin_of_box|>4<|end_of_box|> <|begin_of_box|>5<|end_of_box|>", None),
     *(("<think>5", None), ("<answer>5", None), ("<answer>**4**</answer><answer>5</answer>", None)),
 ]
 
@@ -283,6 +293,11 @@ def test_a_forgiving_parser_reads_what_a_person_reads(completion: str, value: in
             ("C - Mixed", "C"),
         ),
         *(("The answer is (B).", "B"), ("A dog", None), ("E. Mixed", None), ("AB", None)),
+        *(("The correct option is A.", "A"), ("Option A", "A"), ("{A}", "A"), ("Option (A)", "A")),
+        *(("Option B: a dog", "B"), ("The answer is option **C**.", "C"), ("Option", None)),
+        *(("Option A. Option B.", None), ("Option A or B", None), ("Options A", None)),
+        *(("Correct choice: D", "D"), ("## Answer\n\n(B) a dog", "B"), ("{A, B}", None)),
+        *(('{"answer": "B"}', "B"), ("The correct option is A or B.", None), ("Option dog", None)),
         *(("A. yes B. no", None), ("A: 1\nB: 2", None), ("A or B", None), ("A.B.C", None)),
     ],
 )
