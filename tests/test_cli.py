@@ -643,6 +643,9 @@ def test_eval_writes_answers_that_score_reads(measured):
 def test_eval_of_a_run_measures_its_newest_policy(phases, policy, training, measured):
     training.after = phases
     rft("train", "--task", "numbers", "--seed", "5", "--out", "out")
+    for phase in phases:
+        Path("out", phase, "model").mkdir(parents=True)
+        Path("out", phase, "model", "config.json").touch()
     done = rft("eval", "out")
 
     assert done.exit_code == 0, done.stderr
@@ -806,7 +809,7 @@ def test_a_misspelt_trl_setting_is_refused_before_a_model_loads(tmp_path):
         "train", "--task", "counting", "--set", "sft.lerning_rate=1", "--out", tmp_path / "o"
     )
 
-    assert done.exit_code == 2
+    assert done.returncode == 2
     assert "Did you mean 'learning_rate'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "o").exists()
