@@ -144,7 +144,7 @@ def unmarked(text: str) -> str:
 
 def _without_pair(text: str) -> str:
     command = _COMMAND.match(text)
-    if command and _closing(text, command.end()) == len(text) - 1:
+    if command and closing(text, command.end()) == len(text) - 1:
         return text[command.end() + 1 : -1]
     for start, end in _PAIRS:
         inside = text[len(start) : len(text) - len(end)]
@@ -189,7 +189,7 @@ def _boxed(text: str) -> Iterator[str]:
     yield from (match[1] for match in _BOX_TOKENS.finditer(text))
     at = 0
     while match := _BOX.search(text, at):
-        end = _closing(text, match.end() - 1)
+        end = closing(text, match.end() - 1)
         if end < 0:
             return
         yield text[match.end() : end]
@@ -221,7 +221,7 @@ def _without_stars(text: str) -> str:
     return text.strip(" *_").removesuffix(".").strip(" *_")
 
 
-def _closing(text: str, start: int) -> int:
+def closing(text: str, start: int) -> int:
     """Where the brace that opens at `start` closes, or -1."""
     depth = 0
     for at in range(start, len(text)):

@@ -20,6 +20,7 @@ from itertools import pairwise
 from typing import Any
 
 from rftcore.rewards.units import CURRENCIES, Unit, unit_of
+from rftcore.spelling import closing
 
 LONGEST = 400  # characters of one answer
 _DEEPEST = 12  # brackets
@@ -157,7 +158,7 @@ def _bare(text: str) -> str:
             if text.startswith(start) and text.endswith(end) and inside.strip():
                 text = inside if not (start in inside or end in inside) else text
         box = _BOXES.match(text)
-        if box and _closing(text, box.end()) == len(text) - 1:
+        if box and closing(text, box.end()) == len(text) - 1:
             text = text[box.end() + 1 : -1]
         if text == before:
             return _unstyled(text)
@@ -182,7 +183,7 @@ def _unstyled(text: str) -> str:
     for mark, bracket in _ANGLES:
         text = mark.sub(bracket, text)
     while match := _TEXT.search(text):
-        end = _closing(text, match.end() - 1)
+        end = closing(text, match.end() - 1)
         if end < 0:
             raise UnreadableError("a bracket is open")
         inside = text[match.end() : end]
@@ -348,16 +349,6 @@ def _depths(text: str) -> list[int]:
         depths.append(max(depth, 0))
         depth = max(depth, 0) + (char in "([{")
     return depths
-
-
-def _closing(text: str, start: int) -> int:
-    """Where the brace that opens at `start` closes, or -1."""
-    depth = 0
-    for at in range(start, len(text)):
-        depth += (text[at] == "{") - (text[at] == "}")
-        if depth == 0:
-            return at
-    return -1
 
 
 def _last_closing(text: str) -> int:
