@@ -248,3 +248,10 @@ if __name__ == "__main__":
 def test_isolation_needs_a_process():
     with pytest.raises(RecipeError, match=r"scoring.isolate_all = True .*scoring.workers is 0"):
         load_recipe(("test", {"task": "t", "scoring": {"workers": 0, "isolate_all": True}}))
+
+
+def test_a_batch_systems_sigterm_in_the_middle_of_a_call_fails_no_reward(scorer, wild):
+    made = scorer(extra=wild.terminated_at_work, workers=1)
+    (score,) = made.score(["5"], [Sample("a", "?", "5")])
+
+    assert (score.parts["extra"].kind, score.parts["extra"].value) == ("ok", 1.0)

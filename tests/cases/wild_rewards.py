@@ -5,6 +5,7 @@ import itertools
 import os
 import random
 import re
+import signal
 import time
 from functools import partial
 
@@ -93,3 +94,11 @@ offset = partial(offset_by, by=2)
 def looks(x):
     sizes = [len(image.read()) for image in x.sample.images]
     return RewardResult(1.0, f"{sizes} {x.sample.meta['colours']['red']}")
+
+
+@slow
+def terminated_at_work(x):
+    """What a batch system does to every process of a run, in the middle of a call."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.2)
+    return 1.0
