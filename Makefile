@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 STAMP := $(VENV)/.installed
 
-.PHONY: install train test lint docs
+.PHONY: install train test lint docs docs-outputs
 
 install: $(STAMP)
 
@@ -28,3 +28,7 @@ lint: $(STAMP)
 
 docs: $(STAMP)
 	if test -f mkdocs.yml; then NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet; fi
+
+# Write into the pages what the commands that they show print today.
+docs-outputs: $(STAMP)
+	$(BIN)/python tests/test_docs_outputs.py

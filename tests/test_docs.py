@@ -71,6 +71,8 @@ def blocks(language: str) -> list[tuple[str, str]]:
 def typed() -> list[tuple[str, str]]:
     """(page, line) of every `rft` command that a page tells the reader to type."""
     lines = [(page, line) for page, block in blocks("bash") for line in block.splitlines()]
+    shown = [(page, line) for page, block in blocks("console") for line in block.splitlines()]
+    lines += [(page, line[2:]) for page, line in shown if line.startswith("$ ")]
     return [(page, line) for page, line in lines if line.startswith("rft ")]
 
 
