@@ -211,8 +211,20 @@ def test_the_links_of_the_readme_lead_somewhere() -> None:
 
 def test_every_page_is_within_reach() -> None:
     listed = re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M)
+    pages = [page for page in PAGES if page.parent.name != "log"]
+    log = [page.name for page in PAGES if page.parent.name == "log"]
+    conclusions = (DOCS / "experiments.md").read_text()
 
-    assert sorted(listed) == sorted(str(page.relative_to(DOCS)) for page in PAGES)
+    assert sorted(listed) == sorted(str(page.relative_to(DOCS)) for page in pages)
+    assert [name for name in log if f"(log/{name}" not in conclusions] == []
+
+
+def test_every_experiment_of_the_log_has_a_status() -> None:
+    for page in DOCS.glob("log/*.md"):
+        entries = re.split(r"^## ", page.read_text(), flags=re.M)[1:]
+        bare = [entry.splitlines()[0] for entry in entries if "- **Status**: " not in entry]
+
+        assert bare == [], page.name
 
 
 @pytest.mark.parametrize(("page", "code"), blocks("python"))
