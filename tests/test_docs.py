@@ -1,5 +1,6 @@
 """The documentation keeps up: whatever a user can type, set, implement or run into is in it."""
 
+import pkgutil
 import re
 import shlex
 from collections.abc import Iterator
@@ -231,3 +232,48 @@ def test_every_experiment_of_the_log_has_a_status() -> None:
 def test_the_python_of_the_docs_runs(page: str, code: str) -> None:
     if "--8<--" not in code and "runs/RUN" not in code:
         exec(compile(f"from __future__ import annotations\n{code}", page, "exec"), {"rft": rftcore})
+
+
+def named(pattern: str) -> list[tuple[str, str]]:
+    """(page, name) of everything in backticks that matches, but for what is no longer there."""
+    pages = [README, ROOT / "CONTRIBUTING.md", *PAGES, *ROOT.glob("plugins/*/README.md")]
+    return [
+        (str(page.relative_to(ROOT)), name)
+        for page in pages
+        if page.name != "changelog.md" and page.parent.name != "log"
+        for name in re.findall(f"`({pattern})`", page.read_text())
+    ]
+
+
+def exists(name: str) -> bool:
+    """Whether a dotted name is a module or an attribute in one."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+def test_every_name_of_the_code_in_the_docs_exists() -> None:
+    names = named(r"rft(?:core|_\w+)(?:\.\w+)+")
+
+    assert names
+    assert [(page, name) for page, name in names if not exists(name)] == []
+
+
+def test_every_test_that_the_docs_name_exists() -> None:
+    tests = [file.read_text() for file in ROOT.glob("**/test_*.py") if ".venv" not in file.parts]
+    text = "\n".join(tests)
+    names = named(r"test_\w+")
+
+    assert names
+    assert [(page, name) for page, name in names if f"def {name}(" not in text] == []
+
+
+def test_every_path_that_the_docs_name_exists() -> None:
+    folders = "rftcore|plugins|docs|examples|benchmarks"
+    found = named(rf"(?:{folders})/[\w./*-]+")
+    paths = [(page, path) for page, path in found if not page.startswith("plugins/")]
+
+    assert paths
+    assert [(page, path) for page, path in paths if not any(ROOT.glob(path.rstrip("/")))] == []
