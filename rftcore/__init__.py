@@ -12,10 +12,9 @@ if TYPE_CHECKING:
     from rftcore.datasets import GeneratedDataset, JsonlDataset, ReasonRftDataset
     from rftcore.errors import RftError
     from rftcore.hookspecs import hookimpl
-    from rftcore.options import with_options_of
-    from rftcore.pictures import PictureCache
+    from rftcore.images import Image, ImageCache
+    from rftcore.plugins.options import with_options_of
     from rftcore.types import (
-        Image,
         Measure,
         Parsed,
         Prompt,
@@ -30,10 +29,10 @@ if TYPE_CHECKING:
 __all__ = [
     "GeneratedDataset",
     "Image",
+    "ImageCache",
     "JsonlDataset",
     "Measure",
     "Parsed",
-    "PictureCache",
     "Prompt",
     "ReasonRftDataset",
     "RewardInput",
@@ -54,11 +53,11 @@ _MODULES = ("parsers", "prompts", "rewards")
 _ELSEWHERE = {
     "GeneratedDataset": "rftcore.datasets",
     "JsonlDataset": "rftcore.datasets",
-    "PictureCache": "rftcore.pictures",
+    "ImageCache": "rftcore.images",
     "ReasonRftDataset": "rftcore.datasets",
     "RftError": "rftcore.errors",
     "hookimpl": "rftcore.hookspecs",
-    "with_options_of": "rftcore.options",
+    "with_options_of": "rftcore.plugins.options",
 }
 
 

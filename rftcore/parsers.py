@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from rftcore import markup, spelling
+from rftcore import spelling, tags
 from rftcore.errors import PluginError, closest
 from rftcore.types import Parsed, Parser, ParserFactory
 
@@ -54,8 +54,8 @@ def in_tags(completion: str, read: Callable[[str], Parsed], *, forgiving: bool =
     the answer, or a letter with its text: what a model writes that was not trained here.
     """
     try:
-        texts = markup.answers(completion)
-    except markup.NoAnswerError as reason:
+        texts = tags.answers(completion)
+    except tags.NoAnswerError as reason:
         return Parsed(refusal=str(reason))
     parsed = [_forgiven(text, read) if forgiving else read(text) for text in texts]
     refused = next((one for one in parsed if not one.ok), None)
@@ -243,7 +243,7 @@ class Text:
             return Parsed(refusal="there is no text")
         if spelling.has_half_a_character(text):
             return _refuse(text, "no text: it holds half a surrogate pair")
-        if markup.has_tags(text):
+        if tags.has_tags(text):
             return _refuse(text, "not an answer alone: it holds think or answer tags")
         if len(text) > self.most:
             return _refuse(text, f"longer than {self.most} characters")

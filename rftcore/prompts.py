@@ -8,10 +8,9 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from rftcore import markup
-from rftcore.decoding import pixel_hash
-from rftcore.errors import RftError, SampleError
-from rftcore.plugins.guard import describe
+from rftcore import tags
+from rftcore.errors import RftError, SampleError, describe
+from rftcore.images.decoding import pixel_hash
 from rftcore.types import Prompt, PromptMaker, Sample
 
 
@@ -37,7 +36,7 @@ def think_then_answer(instruction: str) -> PromptMaker:
 
     It must not depend on the sample: a prompt chosen by the gold answer leaks it.
     """
-    return _Ask(f"{markup.REQUEST} {instruction}".strip())
+    return _Ask(f"{tags.REQUEST} {instruction}".strip())
 
 
 def direct(instruction: str = "") -> PromptMaker:
@@ -55,13 +54,13 @@ def sft_target(sample: Sample) -> str:
     if not (sample.cot and sample.cot.strip()):
         raise SampleError(f"{where}: no reasoning (cot) to learn from; SFT needs it")
     for name, text in (("cot", sample.cot), ("gold", sample.gold)):
-        if markup.has_tags(text):
+        if tags.has_tags(text):
             raise SampleError(
                 f"{where}: {name} holds think or answer tags, which are added here: remove them"
             )
-    if tag := markup.foreign_tag(sample.cot):
+    if tag := tags.foreign_tag(sample.cot):
         raise SampleError(f"{where}: cot has {tag!r:.60}, a tag of another format: remove it")
-    return markup.write(sample.cot, sample.gold)
+    return tags.write(sample.cot, sample.gold)
 
 
 def made(maker: PromptMaker, sample: Sample) -> Prompt:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from rftcore import models
 from rftcore.config import load_recipe
-from rftcore.data import take
+from rftcore.datasets.slices import take
+from rftcore.models import policy as models
 from rftcore.prompts import sft_target
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.training.adapt import adapt

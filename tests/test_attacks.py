@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rftcore import attacks, markup, rewards
+from rftcore import rewards, tags
 from rftcore.parsers import Integer
+from rftcore.rewards import attacks
 from rftcore.types import RewardInput
 
-PROMPT = f"How many? {markup.REQUEST} Answer with one number."
+PROMPT = f"How many? {tags.REQUEST} Answer with one number."
 LIBRARY = dict(attacks.library(PROMPT, "5", [str(number) for number in range(10)]))
 # Only who knows the truth sees what is wrong with these.
 UNSEEN = {"tags/in-reasoning-untagged", "tags/before", "tags/after"}
@@ -44,11 +45,11 @@ def test_without_wrong_answers_there_is_nothing_to_hide_the_true_one_among(wrong
         "",
         "5",
         "I see 3 cubes and 2 spheres, so the answer is 5.",
-        markup.write("There are two cubes, a sphere and a cone.", "4"),
-        markup.write(
+        tags.write("There are two cubes, a sphere and a cone.", "4"),
+        tags.write(
             "One moved.", "change_size(0, large), change_color(2, red), change_size(1, small)"
         ),
-        markup.write("so " * 20, "-12.5"),
+        tags.write("so " * 20, "-12.5"),
         "<think>\nit was cut off in the mid",
         "<think>a</think>\n<answer>1",
     ],
@@ -67,6 +68,6 @@ def test_signs_of_any_text_are_kinds_in_order(text: str):
 @pytest.mark.parametrize("piece", ["7", "<answer>", "<", " ", "a, ", "\n", "or ", "(", "\u0663"])
 def test_signs_of_a_long_text_are_found_at_once(piece: str):
     start = time.process_time()
-    attacks.signs(markup.write("So.", piece * 200_000))
+    attacks.signs(tags.write("So.", piece * 200_000))
 
     assert time.process_time() - start < 20  # a hang guard; it takes a tenth of a second

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rftcore import models
 from rftcore.errors import ModelError, TrainerError
+from rftcore.models import policy as models
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.training.checkpoints import SEAL, fault_of, load_weights, newest_complete, seal, sealed
 

@@ -57,10 +57,10 @@ def training(monkeypatch):
     stand_in = Training()
     module = types.ModuleType("rftcore.training")
     module.Job, module.train = FakeJob, stand_in.train
-    evaluation = types.ModuleType("rftcore.evaluation")
+    evaluation = types.ModuleType("rftcore.evaluation.splits")
     evaluation.evaluate_split = print
     monkeypatch.setitem(sys.modules, "rftcore.training", module)
-    monkeypatch.setitem(sys.modules, "rftcore.evaluation", evaluation)
+    monkeypatch.setitem(sys.modules, "rftcore.evaluation.splits", evaluation)
     return stand_in
 
 
@@ -719,8 +719,8 @@ def test_an_evaluation_that_stops_reports_what_it_has_measured(error, code, monk
             raise error
         return SplitScore(split, "reason", 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0), []
 
-    monkeypatch.setattr("rftcore.evaluation.evaluate_split", evaluate_split)
-    monkeypatch.setattr("rftcore.models.load", lambda source: None)
+    monkeypatch.setattr("rftcore.evaluation.splits.evaluate_split", evaluate_split)
+    monkeypatch.setattr("rftcore.models.policy.load", lambda source: None)
     done = rft("eval", "nano", "--task", "numbers", "--json", "all.json")
 
     assert done.exit_code == code

@@ -5,9 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from rftcore import data, parsers, prompts, rewards
+from rftcore import parsers, prompts, rewards
+from rftcore.datasets import checks, content, slices
 from rftcore.errors import DataError, SampleError
-from rftcore.types import Image, Prompt, Sample, Task, Term
+from rftcore.images import Image
+from rftcore.training import rows
+from rftcore.types import Prompt, Sample, Task, Term
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
@@ -49,7 +52,7 @@ def task(**splits):
 
 def checked(**splits):
     made = task(**splits)
-    return data.check(made, [data.take(made, split) for split in splits], progress=False)
+    return checks.check(made, [slices.take(made, split) for split in splits], progress=False)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,7 @@ def test_a_parser_that_fails_on_a_gold_is_named_with_the_row():
 
     made = replace(task(sft=[sample("7")]), parser=Broken())
     with pytest.raises(SampleError, match=r"row 7: Broken\.gold failed: KeyError: '3'"):
-        data.check(made, [data.take(made, "sft")], progress=False)
+        checks.check(made, [slices.take(made, "sft")], progress=False)
 
 
 class Sized(Rows):
@@ -121,7 +124,7 @@ class Sized(Rows):
 def test_a_dataset_that_is_none_is_one_error(dataset, said):
     made = replace(task(), dataset=dataset)
     with pytest.raises(DataError, match=said):
-        data.check(made, [data.take(made, "rl")], progress=False)
+        checks.check(made, [slices.take(made, "rl")], progress=False)
 
 
 def test_a_training_sample_in_an_evaluation_split_is_refused():
@@ -135,11 +138,11 @@ def test_phase_2_may_see_the_samples_of_phase_1_again():
 
 def test_a_misspelt_split_gets_a_suggestion():
     with pytest.raises(DataError, match="Did you mean 'test'"):
-        data.take(task(test=[sample("1")]), "tset")
+        slices.take(task(test=[sample("1")]), "tset")
 
 
 def test_a_slice_is_the_first_samples_and_ends_where_it_says():
-    part = data.take(task(rl=[sample(str(i)) for i in range(5)]), "rl", 3)
+    part = slices.take(task(rl=[sample(str(i)) for i in range(5)]), "rl", 3)
 
     assert [s.id for s in part] == ["0", "1", "2"]
     with pytest.raises(IndexError):
@@ -147,7 +150,7 @@ def test_a_slice_is_the_first_samples_and_ends_where_it_says():
 
 
 def test_what_a_dataset_raises_is_told_with_the_sample():
-    part = data.Slice(Rows(rl=[]), "rl", 3)  # it promises more than it has
+    part = slices.Slice(Rows(rl=[]), "rl", 3)  # it promises more than it has
 
     with pytest.raises(SampleError, match="Rows failed at sample 2 of split 'rl': IndexError"):
         part[2]
@@ -155,11 +158,11 @@ def test_what_a_dataset_raises_is_told_with_the_sample():
 
 def test_rows_open_their_images_only_when_they_are_read():
     made = task(sft=[sample("0"), sample("1", images=(Image.from_path("nowhere.png"),))])
-    rows = data.Rows(data.take(made, "sft"), made.prompt, prompts.sft_target)
+    shown = rows.Rows(slices.take(made, "sft"), made.prompt, prompts.sft_target)
 
-    assert rows[0]["images"][0].size == (1, 1)
+    assert shown[0]["images"][0].size == (1, 1)
     with pytest.raises(SampleError):
-        rows[1]
+        shown[1]
 
 
 def animation(*colors):
@@ -206,7 +209,7 @@ def test_reasoning_under_another_name_is_named_where_sft_is_missing():
     assert "rename it to 'cot'" in checked(rl=[bare]).remarks[0]
     assert checked(test=[bare]).remarks == []
     with pytest.raises(DataError, match="'reasoning_content' is not read as the reasoning"):
-        data.take(task(rl=[bare]), "sft")
+        slices.take(task(rl=[bare]), "sft")
 
 
 @pytest.mark.parametrize(
@@ -225,18 +228,18 @@ def test_samples_beyond_doubt_get_no_warning(changes):
 
 def test_one_prompt_for_different_questions_is_a_warning():
     made = replace(task(rl=[sample("1"), sample("2")]), prompt=lambda one: Prompt("?", one.images))
-    [line] = data.check(made, [data.take(made, "rl")], progress=False).remarks
+    [line] = checks.check(made, [slices.take(made, "rl")], progress=False).remarks
 
     assert "the same for every sample ('?') although the questions differ" in line
     broken = replace(made, prompt=lambda one: None)
     with pytest.raises(SampleError, match=r"return rft\.Prompt"):
-        data.check(broken, [data.take(broken, "rl")], progress=False)
+        checks.check(broken, [slices.take(broken, "rl")], progress=False)
 
 
 def test_a_splits_fingerprint_is_that_of_the_check():
     made = task(val=[sample("1"), sample("2", meta={"a": 1})])
 
     assert (
-        data.fingerprint(data.take(made, "val"))
+        content.fingerprint(slices.take(made, "val"))
         == checked(val=[sample("1"), sample("2", meta={"a": 1})]).fingerprints["val"]
     )

@@ -17,13 +17,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image as Pil
 
-from rftcore import builtin, cli, data, markup, parsers, prompts, rewards
+from rftcore import builtin, cli, parsers, prompts, rewards, tags
 from rftcore.config import load_recipe
 from rftcore.datasets import JsonlDataset, ReasonRftDataset
 from rftcore.datasets.audit import audit
+from rftcore.datasets.checks import check
 from rftcore.datasets.layout import find
 from rftcore.datasets.records import record
+from rftcore.datasets.slices import take
 from rftcore.errors import DataError, RecipeError, SampleError
+from rftcore.training.rows import Rows
 from rftcore.types import Task, Term
 
 # The names in the public listing of the paper's data.
@@ -105,7 +108,7 @@ def rl(row: Row) -> Row:
 def dialogue(row: Row, *, tagged: bool = True) -> Row:
     images = row["image"] if isinstance(row["image"], list) else [row["image"]]
     text = f"Look closely. {REQUEST}\n{'<image>' * len(images)}\n{row['problem']}"
-    target = markup.write(row["cot"], row["answer"]) if tagged else row["answer"]
+    target = tags.write(row["cot"], row["answer"]) if tagged else row["answer"]
     turns = [{"role": "user", "content": text}, {"role": "assistant", "content": target}]
     return {"id": row["id"], "images": images, "messages": turns}
 
@@ -197,9 +200,9 @@ def test_the_papers_folder_has_nothing_wrong(paper, task):
 @pytest.mark.parametrize("task", FILES)
 def test_training_accepts_the_papers_folder(paper, task):
     made = task_of(dataset(paper, task))
-    parts = [data.take(made, split) for split in made.dataset.splits]
+    parts = [take(made, split) for split in made.dataset.splits]
 
-    assert set(data.check(made, parts, progress=False).fingerprints) == set(made.dataset.splits)
+    assert set(check(made, parts, progress=False).fingerprints) == set(made.dataset.splits)
 
 
 def test_a_row_becomes_a_sample(paper):
@@ -226,7 +229,7 @@ def test_a_transformation_shows_the_first_state_and_then_the_last(paper):
     [
         lambda row: row,
         lambda row: {**row, "cot": f"<think>\n{row['cot']}\n</think>"},
-        lambda row: {**row, "cot": markup.write(row["cot"], row["answer"])},
+        lambda row: {**row, "cot": tags.write(row["cot"], row["answer"])},
         lambda row: {**row, "cot": f"{row['cot']}</think><answer>{row['answer']}</answer>"},
         lambda row: {**row, "answer": f"<answer>{row['answer']}</answer>"},
         lambda row: {**row, "answer": int(row["answer"])},
@@ -246,7 +249,7 @@ def test_every_way_to_write_a_row_gives_the_same_sample(tmp_path, change):
 
     assert (sample.question, sample.gold, sample.cot) == (plain["problem"], "3", plain["cot"])
     assert sample.images[0].key == f"images/{plain['image']}"
-    assert prompts.sft_target(sample) == markup.write(plain["cot"], "3")
+    assert prompts.sft_target(sample) == tags.write(plain["cot"], "3")
 
 
 @pytest.mark.parametrize("change", [rl, lambda row: dialogue(row, tagged=False)])
@@ -357,8 +360,8 @@ def test_rows_that_an_evaluation_asks_too_can_be_left_out(folder):
     leaky, clean = task_of(dataset(folder)), task_of(dataset(folder, drop_leaks=True))
 
     with pytest.raises(DataError, match="make the splits disjoint"):
-        data.check(leaky, [data.take(leaky, s) for s in leaky.dataset.splits], progress=False)
-    data.check(clean, [data.take(clean, s) for s in clean.dataset.splits], progress=False)
+        check(leaky, [take(leaky, s) for s in leaky.dataset.splits], progress=False)
+    check(clean, [take(clean, s) for s in clean.dataset.splits], progress=False)
 
 
 # --- the questions ------------------------------------------------------------------
@@ -408,7 +411,7 @@ def test_a_row_is_a_record_or_has_faults_and_nothing_crashes(fields):
     if told:
         assert told.question.strip()
         assert told.gold == told.gold.strip() != ""
-        assert not markup.has_tags(told.gold + (told.cot or ""))
+        assert not tags.has_tags(told.gold + (told.cot or ""))
 
 
 # --- broken folders -------------------------------------------------------------------
@@ -776,8 +779,8 @@ def one_file(tmp_path):
 
 def trained_on(task: Task):
     """The checks of a run."""
-    parts = [data.take(task, split) for split in task.dataset.splits]
-    data.check(task, parts, progress=False, also=lambda sample, _: prompts.sft_target(sample))
+    parts = [take(task, split) for split in task.dataset.splits]
+    check(task, parts, progress=False, also=lambda sample, _: prompts.sft_target(sample))
 
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
@@ -838,7 +841,7 @@ def test_time_shows_how_fast_pictures_and_rows_come(rft, paper):
 
 def test_a_row_is_decoded_once_however_often_a_group_asks_for_it(paper, monkeypatch):
     made = task_of(dataset(paper))
-    rows = data.Rows(data.take(made, "rl"), made.prompt)
+    rows = Rows(take(made, "rl"), made.prompt)
     opened = []
     read = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path) or read(path))

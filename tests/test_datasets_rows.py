@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image as Pil
 
-from rftcore import builtin, cli, config, markup, parsers, prompts, rewards
+from rftcore import builtin, cli, config, parsers, prompts, rewards, tags
 from rftcore.datasets import JsonlDataset, ReasonRftDataset
 from rftcore.datasets.audit import audit
 from rftcore.datasets.marks import MARK, foreign, placed
@@ -452,7 +452,7 @@ def test_both_readers_find_the_same_faults_in_a_row_of_common_fields(row):
 
 PART = {"role": "user", "content": [{"type": "image", "image": "a.png"}]}
 USER = {"role": "user", "content": "<image>How many?"}
-TOLD = {"role": "assistant", "content": markup.write("So 5.", "5")}
+TOLD = {"role": "assistant", "content": tags.write("So 5.", "5")}
 FORMS: dict[str, Row] = {
     "paper": {"problem": "How many?", "solution": "<answer> 5 </answer>"},
     "query and solution": {"query": "<image>How many?", "solution": "5"},

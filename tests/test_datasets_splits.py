@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image as Pil
 
-from rftcore import data, parsers, prompts, rewards
-from rftcore.datasets import JsonlDataset, ReasonRftDataset
+from rftcore import parsers, prompts, rewards
+from rftcore.datasets import JsonlDataset, ReasonRftDataset, checks, slices
 from rftcore.datasets.audit import audit
 from rftcore.datasets.splits import assign, copies, groups
 from rftcore.errors import DataError
@@ -232,7 +232,7 @@ def task(dataset) -> Task:
 
 def checked(dataset) -> list[str]:
     made = task(dataset)
-    found = data.check(made, [data.take(made, s) for s in dataset.splits], progress=False)
+    found = checks.check(made, [slices.take(made, s) for s in dataset.splits], progress=False)
     return list(map(str, found.shared))
 
 
@@ -305,14 +305,14 @@ def test_a_gold_that_no_reward_can_use_is_a_fault_by_row(tmp_path):
         dataset,
         made.parser,
         PROMPT,
-        unusable=lambda gold: data.unusable(made, gold),
+        unusable=lambda gold: checks.unusable(made, gold),
         progress=False,
     )
 
     [finding] = map(str, report.findings)
     assert finding == "rows.jsonl row 2: gold: '1': reward 'even' cannot use it: it is odd"
     with pytest.raises(DataError, match=r"row 2: gold '1': reward 'even' cannot use it: it is odd"):
-        data.check(made, [data.take(made, "rl")], progress=False)
+        checks.check(made, [slices.take(made, "rl")], progress=False)
 
 
 @pytest.mark.parametrize("split", ["rl", "sft", "test"])

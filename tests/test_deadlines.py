@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from rftcore.deadlines import Late, deadline
+from rftcore.scoring.deadlines import Late, deadline
 
 
 class Outer(BaseException):

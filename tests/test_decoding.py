@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pil
 
-from rftcore import Image, decoding
+from rftcore import Image
 from rftcore.errors import SampleError
+from rftcore.images import decoding
 
 HALF = 128  # alpha of a half-transparent pixel
 

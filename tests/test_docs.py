@@ -14,13 +14,13 @@ import rftcore
 from rftcore import errors, hookspecs
 from rftcore.cli import main
 from rftcore.config import (
-    SECTIONS,
     Recipe,
     RewardOverride,
     differences,
     load_recipe,
     read_recipe_file,
 )
+from rftcore.config.recipe import SECTIONS
 from rftcore.testing import LAWS, Law
 from rftcore.training.allowed import DERIVED, UNSUPPORTED
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from rftcore.cli import main
-from rftcore.plugins import doctor
+from rftcore.plugins.doctor import report as doctor
 
 SOUND = """
 import rftcore as rft

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rftcore import parsers, rewards
-from rftcore.evaluation import Answered, evaluate_split, split_score
-from rftcore.intervals import paired, wilson
-from rftcore.models import Completion
-from rftcore.notes import failure_note, score_notes
+from rftcore.evaluation.intervals import paired, wilson
+from rftcore.evaluation.notes import failure_note, score_notes
+from rftcore.evaluation.splits import Answered, evaluate_split, split_score
+from rftcore.evaluation.tables import Summary, gain, score_table
+from rftcore.images import Image
+from rftcore.models.policy import Completion
 from rftcore.scoring import Scorer
-from rftcore.summary import Summary, gain, score_table
-from rftcore.types import Image, Prompt, Sample, SplitScore, Task, Term
+from rftcore.types import Prompt, Sample, SplitScore, Task, Term
 
 counts = st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -132,12 +133,12 @@ class Shown:
 
 def test_answers_travel_between_processes_without_the_pictures(monkeypatch):
     travel = lambda mine: [pickle.loads(pickle.dumps(mine))]  # noqa: E731
-    monkeypatch.setattr("rftcore.processes.everyones", travel)
+    monkeypatch.setattr("rftcore.distributed.all_gather", travel)
     said = [Completion("<answer>5</answer>", 1, clipped=False)]
     monkeypatch.setattr(
-        "rftcore.evaluation.generate", lambda policy, prompts, most: said * len(prompts)
+        "rftcore.evaluation.splits.generate", lambda policy, prompts, most: said * len(prompts)
     )
-    monkeypatch.setattr("rftcore.evaluation.opening", lambda policy, prompt: "")
+    monkeypatch.setattr("rftcore.evaluation.splits.opening", lambda policy, prompt: "")
     terms = {"accuracy": Term(rewards.exact)}
     task = Task("t", Shown(), lambda s: Prompt(s.question, s.images), parsers.Integer(), terms)
     with Scorer(task) as scorer:
@@ -149,7 +150,7 @@ def test_answers_travel_between_processes_without_the_pictures(monkeypatch):
 
 def test_a_think_tag_that_the_template_opens_is_scored_and_kept(monkeypatch):
     said = [Completion("a</think><answer>5</answer>", 9, clipped=False)]
-    monkeypatch.setattr("rftcore.evaluation.generate", lambda policy, prompts, n: said)
+    monkeypatch.setattr("rftcore.evaluation.splits.generate", lambda policy, prompts, n: said)
     ask = lambda turns, **options: turns[0]["content"][-1]["text"] + "<|a|><think>\n"  # noqa: E731
     policy = SimpleNamespace(processor=SimpleNamespace(apply_chat_template=ask))
     terms = {"accuracy": Term(rewards.exact), "format": Term(rewards.tags)}

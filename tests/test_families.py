@@ -3,9 +3,10 @@
 import pytest
 from PIL import Image as pil
 
-from rftcore import models
+from rftcore.images import Image
+from rftcore.models import policy as models
 from rftcore.testing.families import tiny_qwen2_vl
-from rftcore.types import Image, Prompt
+from rftcore.types import Prompt
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from rftcore import cli
 from rftcore.cache import keeping
 from rftcore.cli import main
 from rftcore.errors import CacheError
-from rftcore.pictures import PictureCache
+from rftcore.images import ImageCache
 
 FULL = Path("/dev/full")
 RFT = (sys.executable, "-m", "rftcore.cli")
@@ -122,7 +122,7 @@ def test_a_cache_folder_that_is_a_file_is_named_with_its_variable(tmp_path, monk
     file = tmp_path / "a-file"
     file.write_text("")
     monkeypatch.setenv("RFT_CACHE", str(file))
-    cache = PictureCache("dots", content=str, draw=lambda _: b"\x89PNG\r\n\x1a\n")
+    cache = ImageCache("dots", content=str, draw=lambda _: b"\x89PNG\r\n\x1a\n")
 
     for use in (partial(cache.get, 1), cache.image(1).read, partial(cache.draw_all, [1])):
         with pytest.raises(CacheError, match=rf"Not a directory\. .*RFT_CACHE={file}"):

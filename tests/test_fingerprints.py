@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from PIL import Image as Pil
 
-from rftcore import data, parsers, prompts, rewards
-from rftcore.datasets import JsonlDataset, ReasonRftDataset
+from rftcore import parsers, prompts, rewards
+from rftcore.datasets import JsonlDataset, ReasonRftDataset, checks, slices
 from rftcore.errors import DataError, RunError, SampleError
+from rftcore.images import Image
+from rftcore.pipeline import loop
 from rftcore.runs import MANIFEST
-from rftcore.training import loop
-from rftcore.types import Image, Prompt, Sample, Task, Term
+from rftcore.types import Prompt, Sample, Task, Term
 
 ROWS = [
     {"id": str(n), "question": f"How many {n}?", "answer": n, "image": f"im/{n}.png", "cot": "So."}
@@ -61,9 +62,9 @@ def task(dataset, prompt=None, **fields) -> Task:
     return Task("t", dataset, prompt, parsers.Integer(), terms, **fields)
 
 
-def checked(made: Task, **options) -> data.Checked:
-    parts = [data.take(made, split) for split in made.dataset.splits]
-    return data.check(made, parts, progress=False, **options)
+def checked(made: Task, **options) -> checks.Checked:
+    parts = [slices.take(made, split) for split in made.dataset.splits]
+    return checks.check(made, parts, progress=False, **options)
 
 
 def fingerprint(dataset) -> str:
@@ -270,7 +271,7 @@ def test_a_run_whose_data_or_prompt_has_changed_does_not_go_on(change, found, mo
     made, folder = task(Samples(tuple(ASKED))), Folder()
     began = checked(made)
     folder.facts = {"data": dict(began.fingerprints), "prompt_hash": began.prompt_hash}
-    monkeypatch.setattr(loop, "slices", lambda job: [data.take(job.task, "test")])
+    monkeypatch.setattr(loop, "slices", lambda job: [slices.take(job.task, "test")])
     monkeypatch.setattr(loop, "_checked", lambda job, parts: checked(job.task))
     job = type("Job", (), {"task": change(made), "run": folder, "recipe": Recipe("t")})()
 

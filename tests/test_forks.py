@@ -9,7 +9,7 @@ import pytest
 
 from rftcore.config import load_recipe
 from rftcore.errors import RecipeError, RunError
-from rftcore.forks import Fork
+from rftcore.pipeline.forks import Fork
 from rftcore.runs import RunFolder
 
 BASE = ("base", {"task": "counting"})

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from rftcore import jsontext
 from rftcore.errors import RunError
+from rftcore.rescore.stored import write_rows
 from rftcore.runs import RunFolder
-from rftcore.stored import write_rows
 
 anything = st.text(st.characters(exclude_categories=()))  # halves of surrogate pairs too
 values = st.recursive(

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from rftcore import prompts
 from rftcore.config import load_recipe
 from rftcore.errors import DataError, ModelError, RecipeError
-from rftcore.models import Context
+from rftcore.models.policy import Context
 from rftcore.parsers import Integer
+from rftcore.pipeline.loop import Job, check_vision, preflight
 from rftcore.runs import RunFolder
 from rftcore.training.lengths import Targets, exceeded
-from rftcore.training.loop import Job, check_vision, preflight
 from rftcore.types import Prompt, Sample, Task, Term
 
 sizes = st.lists(st.integers(1, 50), min_size=1, max_size=9)
@@ -35,7 +35,7 @@ def found(words, *, sft=None, grpo=None, evaluation=512):
     return {".".join(limit.setting): (limit, limit.fault(recipe)) for limit in limits}
 
 
-TAGS = len(prompts.markup.write("", "3").split())
+TAGS = len(prompts.tags.write("", "3").split())
 
 
 @given(words=sizes, off=st.integers(-1, 1))
@@ -149,21 +149,21 @@ def test_a_model_without_a_processor_is_refused_before_the_data(job, tmp_path):
 
 
 def test_a_task_without_images_leaves_the_vision_check_out_with_one_line(job, capsys, monkeypatch):
-    monkeypatch.setattr("rftcore.models.load", lambda *_: pytest.fail("a model loaded"))
+    monkeypatch.setattr("rftcore.models.policy.load", lambda *_: pytest.fail("a model loaded"))
     check_vision(job())
 
     assert capsys.readouterr().out == "no sample has an image: the vision check is left out\n"
 
 
 def test_prompts_longer_than_the_context_stop_the_run_with_their_row(job, monkeypatch):
-    monkeypatch.setattr("rftcore.models.context", lambda *_: Context(8, 8))
+    monkeypatch.setattr("rftcore.models.policy.context", lambda *_: Context(8, 8))
 
     with pytest.raises(DataError, match=r"10 of 10 prompts of split sft.*\n.*split rl.*\n.*val"):
         preflight(job())
 
 
 def test_a_context_too_short_for_prompt_and_completion_is_a_warning(job, capsys, monkeypatch):
-    monkeypatch.setattr("rftcore.models.context", lambda *_: Context(305, 305))
+    monkeypatch.setattr("rftcore.models.policy.context", lambda *_: Context(305, 305))
     preflight(job("evaluation.max_new_tokens=100"))
 
     (said,) = capsys.readouterr().err.splitlines()

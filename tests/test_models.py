@@ -8,12 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from rftcore import models, prompts
+from rftcore import prompts
 from rftcore.errors import ModelError
-from rftcore.processor_check import ProcessorCheck
+from rftcore.images import Image
+from rftcore.models import policy as models
+from rftcore.models.processor_check import ProcessorCheck
 from rftcore.testing import families
 from rftcore.testing.families import tiny_qwen2_vl
-from rftcore.types import Image, Prompt, Sample
+from rftcore.types import Prompt, Sample
 
 pytest.importorskip("rft_nano")
 
@@ -70,7 +72,7 @@ def test_the_trainer_shows_the_policy_the_tokens_that_evaluation_shows(policy):
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
     collate = DataCollatorForVisionLanguageModeling(policy.processor, completion_only_loss=True)
-    target = prompts.markup.write("one, two", "2")
+    target = prompts.tags.write("one, two", "2")
     row = {
         "prompt": [{"role": "user", "content": PROMPTS[0].text}],
         "completion": [{"role": "assistant", "content": target}],
@@ -82,7 +84,7 @@ def test_the_trainer_shows_the_policy_the_tokens_that_evaluation_shows(policy):
     assert trained["pixel_values"].equal(shown["pixel_values"])
 
 
-@pytest.mark.parametrize("text", ["2", "one, two\n\nthree", prompts.markup.write("one", "3")])
+@pytest.mark.parametrize("text", ["2", "one, two\n\nthree", prompts.tags.write("one", "3")])
 def test_tokens_can_be_counted_without_the_weights(policy, folder, text):
     processor, prompt = models.load_processor(folder), PROMPTS[0]
     end = {policy.tokenizer.eos_token_id}

@@ -16,8 +16,9 @@ import pytest
 from click.testing import CliRunner
 from packaging.requirements import Requirement
 
-from rftcore import data, prompts
+from rftcore import prompts
 from rftcore.cli import main
+from rftcore.datasets import checks, slices
 from rftcore.errors import PluginError
 from rftcore.scaffold import (
     KINDS,
@@ -135,8 +136,8 @@ def tasks(packages, fakes, monkeypatch, tmp_path) -> Iterator:
 
 def test_a_task_has_sound_samples_with_as_many_images_as_asked(tasks):
     for task, images in tasks.values():
-        parts = [data.take(task, split, 12) for split in task.dataset.splits]
-        data.check(task, parts, progress=False)
+        parts = [slices.take(task, split, 12) for split in task.dataset.splits]
+        checks.check(task, parts, progress=False)
 
         assert {len(sample.images) for part in parts for sample in part} == {images}
         assert [s for s in task.dataset.splits if s.startswith("ood-")]
@@ -144,7 +145,7 @@ def test_a_task_has_sound_samples_with_as_many_images_as_asked(tasks):
 
 def test_what_sft_teaches_earns_every_reward_of_a_task(tasks):
     for task, _ in tasks.values():
-        samples = list(data.take(task, "sft", 12))
+        samples = list(slices.take(task, "sft", 12))
         scores = Scorer(task).score([prompts.sft_target(s) for s in samples], samples)
 
         assert {score.total for score in scores} == {sum(t.weight for t in task.rewards.values())}

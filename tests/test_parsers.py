@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rftcore import markup, parsers
+from rftcore import parsers, tags
 from rftcore.errors import PluginError
 from rftcore.types import Parser
 
@@ -70,7 +70,7 @@ def test_nothing_in_the_reasoning_passes_for_an_answer(
 ):
     value = data.draw(GOLDS[parser])
 
-    assert parser.parse(markup.write(reasoning, parser.show(value))).value == value
+    assert parser.parse(tags.write(reasoning, parser.show(value))).value == value
 
 
 @given(reasoning=texts, inside=st.integers())
@@ -227,9 +227,9 @@ def test_texts_that_look_the_same_are_the_same(other: str):
 
 @given(blank=st.lists(st.sampled_from([*" \n\u200b\ufeff\xa0"])).map("".join))
 def test_form_needs_content_that_can_be_seen_and_nothing_else_that_can(blank: str):
-    assert markup.is_well_formed(f"{blank}<think>a</think>{blank}<answer>5</answer>{blank}")
-    assert not markup.is_well_formed(f"<think>{blank}</think><answer>5</answer>")
-    assert not markup.is_well_formed(f"<think>a</think><answer>{blank}</answer>")
+    assert tags.is_well_formed(f"{blank}<think>a</think>{blank}<answer>5</answer>{blank}")
+    assert not tags.is_well_formed(f"<think>{blank}</think><answer>5</answer>")
+    assert not tags.is_well_formed(f"<think>a</think><answer>{blank}</answer>")
 
 
 def test_a_minus_sign_is_a_minus_sign():
@@ -501,16 +501,14 @@ def test_options_that_make_no_sense_are_refused(make):
     ],
 )
 def test_a_prompt_opens_the_tag_that_it_ends_in(prompt: str, opening: str):
-    assert markup.opened(prompt) == opening
+    assert tags.opened(prompt) == opening
 
 
-@given(reasoning=texts.filter(lambda text: text.strip() and not markup.has_tags(text)))
+@given(reasoning=texts.filter(lambda text: text.strip() and not tags.has_tags(text)))
 def test_a_completion_after_an_opened_tag_is_well_formed_whoever_opened_it(reasoning: str):
-    whole = markup.write(reasoning, "5")
+    whole = tags.write(reasoning, "5")
     tag, _, rest = whole.partition("\n")
 
-    assert markup.is_well_formed(markup.after_prompt(tag + "\n", rest)) == markup.is_well_formed(
-        whole
-    )
-    assert markup.after_prompt(tag, whole) == whole
-    assert markup.after_prompt("", rest) == rest
+    assert tags.is_well_formed(tags.after_prompt(tag + "\n", rest)) == tags.is_well_formed(whole)
+    assert tags.after_prompt(tag, whole) == whole
+    assert tags.after_prompt("", rest) == rest

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from rftcore.errors import DataError
-from rftcore.pictures import PictureCache, cache
-from rftcore.pictures.files import PNG
+from rftcore.images import ImageCache, cache
+from rftcore.images.files import PNG
 from rftcore.plugins.files import from_file
 
 THINGS = [b"one", b"two", b"three", b"four"]
@@ -23,15 +23,15 @@ draw = partial(operator.concat, PNG)  # no picture, but it begins like one
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> PictureCache[bytes]:
-    return PictureCache("things", bytes.hex, draw, directory=tmp_path)
+def store(tmp_path: Path) -> ImageCache[bytes]:
+    return ImageCache("things", bytes.hex, draw, directory=tmp_path)
 
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def _counting(store: PictureCache[bytes]) -> tuple[PictureCache[bytes], list[bytes]]:
+def _counting(store: ImageCache[bytes]) -> tuple[ImageCache[bytes], list[bytes]]:
     """The same folder, and a list of what is drawn in this process, in order."""
     seen: list[bytes] = []
     return replace(store, draw=lambda thing: seen.append(thing) or draw(thing)), seen
@@ -113,8 +113,8 @@ def test_bytes_that_are_no_png_are_refused(store):
 SLOW = """
 import os, time
 from pathlib import Path
-from rftcore.pictures import PictureCache
-from rftcore.pictures.files import PNG
+from rftcore.images import ImageCache
+from rftcore.images.files import PNG
 
 def draw(thing):
     if thing % 10 == 9 and "STUCK" in os.environ:
@@ -123,7 +123,7 @@ def draw(thing):
     return PNG + bytes([thing])
 
 if __name__ == "__main__":
-    PictureCache("things", str, draw).draw_all(range(40), workers=2)
+    ImageCache("things", str, draw).draw_all(range(40), workers=2)
 """
 
 
@@ -240,7 +240,7 @@ def test_by_code_a_change_of_the_module_draws_anew_and_a_comment_does_not(tmp_pa
     for name, head in (("one", "x = 1\n"), ("two", after)):
         (tmp_path / f"{name}.py").write_text(head + body)
         there = from_file(f"{tmp_path / name}.py:draw").factory
-        paths.append(PictureCache("p", str, there, directory=tmp_path, by_code=True).path(1))
+        paths.append(ImageCache("p", str, there, directory=tmp_path, by_code=True).path(1))
 
     assert (paths[0] == paths[1]) is same
 
@@ -255,7 +255,7 @@ def test_an_edit_while_a_run_draws_does_not_pass_old_pictures_off_as_new(tmp_pat
     file = tmp_path / "edited.py"
     file.write_text("x = 1\ndef draw(thing):\n    return thing\n")
     there = from_file(f"{file}:draw").factory
-    store = PictureCache("p", str, there, directory=tmp_path, by_code=True)
+    store = ImageCache("p", str, there, directory=tmp_path, by_code=True)
     file.write_text("x = 2\ndef draw(thing):\n    return thing\n")
 
     assert store.path(1) != replace(store).path(1)

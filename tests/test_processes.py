@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rftcore import processes
+from rftcore import distributed
 from rftcore.errors import RunError
 from rftcore.runs import Follower, RunFolder
 
@@ -28,16 +28,16 @@ def test_the_shares_are_everything_once(size, world):
         shares = []
         for rank in range(world):
             patch.setenv("RANK", str(rank))
-            shares += processes.share(size)
+            shares += distributed.shard(size)
 
     assert sorted(shares) == list(range(size))
 
 
 def test_alone_there_is_nobody_to_wait_for_or_gather_from():
-    processes.wait()
+    distributed.barrier()
 
-    assert processes.is_main()
-    assert processes.gather(["a", "b"], 2) == ["a", "b"]
+    assert distributed.is_main()
+    assert distributed.gather(["a", "b"], 2) == ["a", "b"]
 
 
 def test_a_follower_reads_and_writes_nothing(tmp_path):
@@ -59,7 +59,7 @@ def test_a_follower_without_a_leader_gives_up(tmp_path):
 
 
 def test_only_the_main_process_draws(be, capsys):
-    from rftcore.bars import Bar
+    from rftcore.progress import Bar
 
     for rank in (0, 1):
         be(rank, 2)
@@ -72,7 +72,7 @@ def test_only_the_main_process_draws(be, capsys):
 def test_a_worker_ends_when_its_parent_is_killed():
     code = """
 import multiprocessing, os, signal, time
-from rftcore.processes import leave_with_parent
+from rftcore.distributed import leave_with_parent
 def work():
     leave_with_parent()
     os.kill(os.getppid(), signal.SIGKILL)
@@ -93,4 +93,4 @@ time.sleep(60)
 def test_a_number_of_processes_that_is_none_is_refused_by_name(name, text, monkeypatch):
     monkeypatch.setenv(name, text)
     with pytest.raises(RunError, match=f"environment variable {name}={text!r}"):
-        processes.rank() if name == "RANK" else processes.world_size()
+        distributed.rank() if name == "RANK" else distributed.world_size()

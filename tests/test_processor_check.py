@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rftcore import models, prompts
-from rftcore.data import Rows, Slice
+from rftcore import prompts
+from rftcore.datasets.slices import Slice
 from rftcore.errors import DataError, ModelError, SampleError
-from rftcore.processor_check import ProcessorCheck
+from rftcore.images import Image
+from rftcore.models import policy as models
+from rftcore.models.processor_check import ProcessorCheck
 from rftcore.testing.families import tiny_qwen2_vl
-from rftcore.types import Image, Prompt, Sample
+from rftcore.training.rows import Rows
+from rftcore.types import Prompt, Sample
 
 ROW = "rows.jsonl row 7"
 

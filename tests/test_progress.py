@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from rftcore.training.progress import Progress
+from rftcore.training.callbacks import Progress
 
 LOSSES = [8.0, 7.0, 3.0, 2.0, 1.0]
 

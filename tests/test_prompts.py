@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rftcore import markup, parsers, prompts
+from rftcore import parsers, prompts, tags
 from rftcore.errors import SampleError
-from rftcore.types import Image, Sample
+from rftcore.images import Image
+from rftcore.types import Sample
 
-plain = st.text(min_size=1).filter(lambda text: text.strip() and not markup.has_tags(text))
+plain = st.text(min_size=1).filter(lambda text: text.strip() and not tags.has_tags(text))
 
 
 def sample(**changes) -> Sample:
@@ -35,7 +36,7 @@ def test_images_are_handed_on_in_order():
 def test_asking_to_think_shows_the_tags_and_asking_directly_does_not():
     asked = prompts.think_then_answer("One word.")(sample()).text
 
-    assert asked == f"How many? {markup.REQUEST} One word."
+    assert asked == f"How many? {tags.REQUEST} One word."
     assert prompts.direct("One word.")(sample()).text == "How many? One word."
 
 
@@ -68,7 +69,7 @@ def test_makers_travel_between_processes():
 def test_what_sft_teaches_is_well_formed_and_reads_as_the_gold(cot: str, gold: int):
     target = prompts.sft_target(sample(cot=cot, gold=str(gold)))
 
-    assert markup.is_well_formed(target)
+    assert tags.is_well_formed(target)
     assert parsers.Integer().parse(target).value == gold
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from rftcore import builtin, cli, rewards
 from rftcore.config import dump_recipe, load_recipe
-from rftcore.data import take
+from rftcore.datasets.slices import take
 from rftcore.plugins import Catalogue
 from rftcore.runs import RunFolder
 from rftcore.scoring import Scorer

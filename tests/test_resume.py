@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from rftcore import cli
 from rftcore.runs import RunFolder
 from rftcore.testing.families import tiny_qwen2_vl
+from rftcore.training.callbacks import Progress
 from rftcore.training.checkpoints import SEAL
-from rftcore.training.progress import Progress
 
 pytest.importorskip("rft_nano")
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rftcore import markup, parsers, rewards
+from rftcore import parsers, rewards, tags
 from rftcore.errors import PluginError, SampleError
 from rftcore.types import RewardInput, Sample
 
@@ -44,7 +44,7 @@ def test_a_reward_repeats_itself_within_its_range(name, reward, answer, gold, co
 @every_reward(without=NOT_FOR_THE_ANSWER)
 @given(gold=finite, reasoning=texts.filter(lambda text: text.strip() and "<" not in text))
 def test_the_truth_earns_the_most(name, reward, gold, reasoning):
-    completion = markup.write(reasoning, parsers.Number().show(gold))
+    completion = tags.write(reasoning, parsers.Number().show(gold))
 
     assert reward(RewardInput(gold, gold, completion)) == 1
 

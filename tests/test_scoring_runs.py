@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rftcore import parsers, processes, rewards
+from rftcore import distributed, parsers, rewards
 from rftcore.errors import RewardError, SampleError
 from rftcore.runs import RunFolder
 from rftcore.scoring import Scorer
@@ -156,7 +156,7 @@ def fails_on(bad):
 def in_two_processes(monkeypatch, works, **options):
     """Score each batch in a process of its own, in one step; how each of them ended."""
     together = Processes(len(works))
-    monkeypatch.setattr(processes, "everyones", together.everyones)
+    monkeypatch.setattr(distributed, "everyones", together.everyones)
     recorded = []
 
     def scoring(texts, sample):

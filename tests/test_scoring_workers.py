@@ -13,9 +13,10 @@ import pytest
 from rftcore import parsers, rewards
 from rftcore.config import load_recipe
 from rftcore.errors import PluginError, RecipeError, RewardError, SampleError
+from rftcore.images import Image
 from rftcore.plugins import Catalogue
 from rftcore.scoring import Scorer
-from rftcore.types import Image, Sample, Task, Term
+from rftcore.types import Sample, Task, Term
 
 CASES = Path(__file__).parent / "cases"
 SAMPLE = Sample("a", "How many?", "5", origin="rows.jsonl row 3")

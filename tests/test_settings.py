@@ -11,7 +11,7 @@ import pytest
 
 from rftcore.config import load_recipe
 from rftcore.errors import RecipeError, TrainerError
-from rftcore.models import NO_ADAPTERS
+from rftcore.models.policy import NO_ADAPTERS
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.training import dry_run, fields, steps
 from rftcore.training.allowed import CHOICES, DERIVED, RULES, UNSUPPORTED

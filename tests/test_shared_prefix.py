@@ -15,18 +15,19 @@ from hypothesis import strategies as st
 from PIL import Image as pil
 from trl.trainer.utils import add_fused_lm_head
 
-from rftcore import models
 from rftcore.config import load_recipe
 from rftcore.errors import ModelError
+from rftcore.images import Image
+from rftcore.models import policy as models
 from rftcore.parsers import Integer
 from rftcore.scoring import Score
+from rftcore.training.callbacks import Progress, hush, quiet
 from rftcore.training.grpo import grpo_trainer
-from rftcore.training.progress import Progress, hush, quiet
 from rftcore.training.shared_prefix import Sharing, share_prefix
+from rftcore.training.shared_prefix.images import equal_images
 from rftcore.training.shared_prefix.packing import fill, lay_out
-from rftcore.training.shared_prefix.pictures import equal_images
 from rftcore.training.shared_prefix.sharing import TOLERANCES
-from rftcore.types import Image, Parsed, Prompt, Sample, Task
+from rftcore.types import Parsed, Prompt, Sample, Task
 
 PAD, END, IMAGE, VOCABULARY = 0, 1, 2, 48
 TEXT = {

@@ -7,11 +7,11 @@ import pytest
 
 from rftcore.config import load_recipe
 from rftcore.errors import RunError
-from rftcore.evaluation import evaluate_split
-from rftcore.models import Completion
+from rftcore.evaluation.splits import evaluate_split
+from rftcore.models.policy import Completion
+from rftcore.pipeline import loop
+from rftcore.rescore.stored import write_rows
 from rftcore.runs import RunFolder
-from rftcore.stored import write_rows
-from rftcore.training import loop
 from rftcore.types import Prompt, Term
 
 
@@ -33,9 +33,10 @@ def job(monkeypatch, fakes):
     recipe = load_recipe(("test", {"task": "numbers", "scoring": {"error_budget": 99}}))
     said = lambda text: Completion(text if text.isdigit() else "2", 1, clipped=False)  # noqa: E731
     monkeypatch.setattr(
-        "rftcore.evaluation.generate", lambda policy, prompts, most: [said(p.text) for p in prompts]
+        "rftcore.evaluation.splits.generate",
+        lambda policy, prompts, most: [said(p.text) for p in prompts],
     )
-    monkeypatch.setattr("rftcore.evaluation.opening", lambda policy, prompt: "")
+    monkeypatch.setattr("rftcore.evaluation.splits.opening", lambda policy, prompt: "")
     monkeypatch.setattr(loop, "load_policy", lambda job, source: None)
     hooks = types.SimpleNamespace(
         rft_phase_start=lambda **_: None, rft_phase_end=lambda **_: None, rft_run_end=lambda **_: 0
@@ -113,7 +114,7 @@ def test_only_the_missing_splits_are_measured_again(job, tmp_path):
 def test_the_zero_shot_row_is_read_forgivingly_and_every_other_strictly(job, tmp_path, monkeypatch):
     bold = [Completion("**2**", 1, clipped=False)]
     monkeypatch.setattr(
-        "rftcore.evaluation.generate", lambda policy, prompts, n: bold * len(prompts)
+        "rftcore.evaluation.splits.generate", lambda policy, prompts, n: bold * len(prompts)
     )
     done = evaluated(job(tmp_path / "run"))
 
@@ -138,7 +139,7 @@ def test_both_prompts_of_the_zero_shot_row_are_kept(job, tmp_path):
 
 def test_a_finished_stage_loads_no_model(job, tmp_path, monkeypatch):
     evaluated(job(tmp_path / "run"))
-    monkeypatch.setattr("rftcore.evaluation.opening", lambda policy, prompt: "")
+    monkeypatch.setattr("rftcore.evaluation.splits.opening", lambda policy, prompt: "")
     monkeypatch.setattr(loop, "load_policy", lambda *_: pytest.fail("loaded"))
 
     assert list(evaluated(job(tmp_path / "run")).scores) == ["start", "sft"]

@@ -14,8 +14,7 @@ from PIL import Image as Pil
 
 from rftcore import builtin, cli
 from rftcore.errors import PluginError
-from rftcore.models import Completion
-from rftcore.suites import (
+from rftcore.evaluation.suites import (
     MOST_FAILURES,
     evaluate_suite,
     fingerprints,
@@ -23,8 +22,10 @@ from rftcore.suites import (
     measures_of,
     swapped,
 )
-from rftcore.summary import suite_table
-from rftcore.types import Image, Measure, MeasureScore, Sample, Suite, SuiteScore
+from rftcore.evaluation.tables import suite_table
+from rftcore.images import Image
+from rftcore.models.policy import Completion
+from rftcore.types import Measure, MeasureScore, Sample, Suite, SuiteScore
 
 
 def picture(key):
@@ -93,7 +94,7 @@ def staring(policy, prompts, max_new_tokens):
 def score(model, *samples, of=None, **suite):
     measure = Measure(samples, of) if of else Measure(samples)
     tiny = Suite("tiny", lambda: {"colour": measure}, **suite)
-    with mock.patch("rftcore.suites.generate", model):
+    with mock.patch("rftcore.evaluation.suites.generate", model):
         return evaluate_suite(None, tiny, measures_of(tiny), progress=False)[0]
 
 
@@ -125,7 +126,7 @@ def test_a_score_is_a_share_of_all_parts_within_its_interval(parts):
 
 def test_a_suite_asked_only_once_has_no_blind_column():
     tiny = Suite("tiny", lambda: {"colour": Measure([shown(g, g) for g in "ab"])})
-    with mock.patch("rftcore.suites.generate", seeing):
+    with mock.patch("rftcore.evaluation.suites.generate", seeing):
         found, _ = evaluate_suite(None, tiny, measures_of(tiny), blind=False, progress=False)
 
     assert (found.measures["colour"].value, found.blind) == (1, {})
@@ -133,7 +134,7 @@ def test_a_suite_asked_only_once_has_no_blind_column():
 
 def test_what_was_said_travels_between_processes_without_the_pictures(monkeypatch):
     travel = lambda mine: [pickle.loads(pickle.dumps(mine))]  # noqa: E731
-    monkeypatch.setattr("rftcore.processes.everyones", travel)
+    monkeypatch.setattr("rftcore.distributed.all_gather", travel)
     found = score(seeing, *(shown(colour, colour) for colour in "abc"))  # nobody can pickle these
 
     assert found.measures["colour"].value == 1
@@ -359,8 +360,8 @@ def test_eval_of_a_run_asks_a_suite_of_its_newest_policy(done, toy, tmp_path):
 
 
 def test_of_several_processes_only_the_main_one_speaks(toy, monkeypatch, tmp_path):
-    monkeypatch.setattr("rftcore.processes.is_main", lambda: False)
-    monkeypatch.setattr("rftcore.processes.wait", lambda: None)
+    monkeypatch.setattr("rftcore.distributed.is_main", lambda: False)
+    monkeypatch.setattr("rftcore.distributed.barrier", lambda: None)
     done = rft("eval", toy, "--suite", "tiny", "--limit", 1, "--json", "out.json")
 
     assert (done.exit_code, done.stdout) == (0, "")
@@ -385,7 +386,7 @@ def test_of_several_processes_only_the_main_one_speaks(toy, monkeypatch, tmp_pat
     ],
 )
 def test_eval_refuses_what_does_not_fit_a_suite_before_a_model_loads(arguments, says, monkeypatch):
-    monkeypatch.setattr("rftcore.models.load", lambda *_: pytest.fail("a model loaded"))
+    monkeypatch.setattr("rftcore.models.policy.load", lambda *_: pytest.fail("a model loaded"))
     done = rft("eval", "empty", *arguments)
 
     assert done.exit_code == 2
@@ -393,7 +394,7 @@ def test_eval_refuses_what_does_not_fit_a_suite_before_a_model_loads(arguments, 
 
 
 def test_a_question_of_a_suite_that_spells_a_special_token_is_refused(toy, monkeypatch):
-    monkeypatch.setattr("rftcore.models.load", lambda *_: pytest.fail("a model loaded"))
+    monkeypatch.setattr("rftcore.models.policy.load", lambda *_: pytest.fail("a model loaded"))
     done = rft("eval", toy, "--suite", "marked")
 
     assert done.exit_code == 2

@@ -7,6 +7,7 @@ import pytest
 
 from rftcore.config import load_recipe, model_defaults
 from rftcore.errors import RecipeError, RunError
+from rftcore.pipeline.loop import kept, latest
 from rftcore.runs import RunFolder
 from rftcore.scoring import Outcome, Score
 from rftcore.training.checkpoints import pass_on_defaults
@@ -17,7 +18,6 @@ from rftcore.training.grpo import (
     completion_text,
     reward_function,
 )
-from rftcore.training.loop import kept, latest
 from rftcore.types import Parsed, Sample
 
 

@@ -18,7 +18,7 @@ def trainer(tmp_path_factory):
     from rft_nano.model import build_untrained
     from trl import GRPOTrainer
 
-    from rftcore import models
+    from rftcore.models import policy as models
     from rftcore.training.fields import grpo_config
 
     folder = tmp_path_factory.mktemp("toy")

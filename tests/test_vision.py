@@ -4,12 +4,15 @@ import io
 
 import pytest
 
-from rftcore import models, prompts, vision
+from rftcore import prompts
 from rftcore.errors import VisionError
-from rftcore.processor_check import ProcessorCheck
+from rftcore.images import Image
+from rftcore.models import policy as models
+from rftcore.models import vision
+from rftcore.models.processor_check import ProcessorCheck
 from rftcore.testing import families
 from rftcore.testing.families import tiny_qwen2_vl
-from rftcore.types import Image, Prompt, Sample
+from rftcore.types import Prompt, Sample
 
 COLORS = ("red", "blue", "lime", "black")
 SIZES = ((56, 56), (112, 56), (56, 112), (84, 140))

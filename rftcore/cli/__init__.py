@@ -124,7 +124,8 @@ def _ended_by_plugin(end: SystemExit) -> str:
     """Which plugin has called exit() in the midst of a command of ours, as a message; else ""."""
     import traceback
 
-    from rftcore.plugins.guard import OURS, blame
+    from rftcore.errors import OURS
+    from rftcore.plugins.guard import blame
 
     files = [frame.filename for frame in traceback.extract_tb(end.__traceback__)]
     ours = any(file.startswith(OURS[1]) and file != __file__ for file in files)
@@ -134,7 +135,7 @@ def _ended_by_plugin(end: SystemExit) -> str:
 def _disk_fault(error: OSError) -> str:
     """What a file could not be, by its path; without one, the folders that have no room."""
     from rftcore.cache import hint
-    from rftcore.plugins.guard import describe
+    from rftcore.errors import describe
 
     reason = error.strerror or str(error) or type(error).__name__
     if isinstance(error.filename, str | bytes) and error.filename:

@@ -44,7 +44,7 @@ def check(
       rft plugins check counting
       rft plugins check counting --law no-answer-lists --seed 1
     """
-    from rftcore.bars import Bar
+    from rftcore.progress import Bar
     from rftcore.testing import LAWS, Settings, Trial
     from rftcore.testing.trial import law_named
 

@@ -18,8 +18,8 @@ from rftcore.cli.tables import table
 from rftcore.errors import DataError
 
 if TYPE_CHECKING:
-    from rftcore.data import Slice
     from rftcore.datasets.audit import Finding, Report
+    from rftcore.datasets.slices import Slice
     from rftcore.types import Task
 
 SHOWN = 10  # faults of one kind in one file
@@ -63,9 +63,10 @@ def check(
       rft data check FOLDER --task counting --set dataset.test=mine.json --json
       rft data check cubes.jsonl --task counting
     """
-    from rftcore.data import parser_of, unusable
     from rftcore.datasets import JsonlDataset, ReasonRftDataset
     from rftcore.datasets.audit import audit
+    from rftcore.datasets.checks import unusable
+    from rftcore.datasets.slices import parser_of
 
     if not path.exists():
         raise DataError(f"{path}: there is no such folder or file")
@@ -100,7 +101,7 @@ def time_(task: str, split: str, count: int, settings: tuple[str, ...]) -> None:
     Example:
       rft data time --task counting --count 200
     """
-    from rftcore.data import take
+    from rftcore.datasets.slices import take
 
     with _empty_cache():
         made = _task(task, {}, settings)
@@ -184,7 +185,7 @@ def _empty_cache() -> Iterator[None]:
 
 def _timings(task: "Task", part: "Slice", pictures: int) -> Iterator[tuple[str, int, float]]:
     """What was done, how often, and the seconds it took."""
-    from rftcore.data import Rows
+    from rftcore.training.rows import Rows
 
     if pictures:
         yield "pictures, first time", pictures, _seconds(lambda: _open(part))

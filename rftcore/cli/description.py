@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rftcore.describe import Description
+    from rftcore.plugins.describe import Description
 
 # By kind: how a recipe sets an option.
 SET = {

@@ -16,7 +16,7 @@ from rftcore.errors import RecipeError, RunError
 
 if TYPE_CHECKING:
     from rftcore.config import Layer, Recipe
-    from rftcore.evaluation import Answered
+    from rftcore.evaluation.splits import Answered
     from rftcore.types import SplitScore, Task
 
 SHARED = ("model", "seed", "scoring")  # of a run's recipe: what is not about its task
@@ -125,7 +125,7 @@ def _evaluate_splits(
     paths: Paths,
 ) -> None:
     from rftcore.config import check_splits, evaluated_splits, load_recipe, model_defaults
-    from rftcore.data import dataset_of
+    from rftcore.datasets.slices import dataset_of
     from rftcore.plugins import Catalogue
 
     own, options = _own(run_or_model, task), _options(run_or_model, task, splits)
@@ -230,10 +230,10 @@ def _measure(
     prompt: str,
     parser: str,
 ) -> Found:
-    from rftcore.evaluation import evaluate_split, prompt_of
-    from rftcore.models import load
+    from rftcore.evaluation.splits import evaluate_split, prompt_of
+    from rftcore.models.policy import load
     from rftcore.scoring import Failure, Scorer
-    from rftcore.training.progress import hush
+    from rftcore.training.callbacks import hush
 
     prompt_of(task, prompt)  # refuses before a model loads, as does the scorer
     settings = recipe.evaluation
@@ -272,8 +272,9 @@ def _measure(
 
 def _fingerprints(task: "Task", recipe: "Recipe", splits: Sequence[str]) -> dict[str, str]:
     """What was measured on, as a run's manifest has it; empty but in the main process."""
-    from rftcore.data import fingerprint, take
-    from rftcore.processes import is_main
+    from rftcore.datasets.content import fingerprint
+    from rftcore.datasets.slices import take
+    from rftcore.distributed import is_main
 
     samples = recipe.evaluation.samples
     measured = splits if is_main() else ()
@@ -281,7 +282,7 @@ def _fingerprints(task: "Task", recipe: "Recipe", splits: Sequence[str]) -> dict
 
 
 def _tell(found: Found, recipe: "Recipe", source: str, label: str, paths: Paths) -> None:
-    from rftcore.summary import asked_as, score_table
+    from rftcore.evaluation.tables import asked_as, score_table
 
     scores = [score for score, _ in found.splits]
     notes = list(_notes(found, recipe.evaluation.max_new_tokens, label, paths))
@@ -318,7 +319,7 @@ def _changed(run: str, data: Mapping[str, str], recipe: "Recipe") -> list[str]:
 
 
 def _notes(found: Found, most_tokens: int, label: str, paths: Paths) -> Iterator[str]:
-    from rftcore.notes import Measured, failure_note, score_notes
+    from rftcore.evaluation.notes import Measured, failure_note, score_notes
 
     def reason(measured: Measured) -> str:
         answered = next(said for score, said in found.splits if score is measured.score)
@@ -341,8 +342,8 @@ def _say(
     table: str, report: Mapping[str, Any], answers: Sequence[Mapping[str, Any]], paths: Paths
 ) -> None:
     """Print the table and write the files, once."""
-    from rftcore.processes import is_main
-    from rftcore.stored import write_rows
+    from rftcore.distributed import is_main
+    from rftcore.rescore.stored import write_rows
 
     if not is_main():
         return
@@ -383,14 +384,14 @@ def _evaluate_suite(
     target: str, name: str, options: Mapping[str, Any], limit: int | None, paths: Paths
 ) -> None:
     from rftcore import prompts
-    from rftcore.models import load, pixel_budget
+    from rftcore.distributed import main_first
+    from rftcore.evaluation.suites import evaluate_suite, fingerprints, measures_of
+    from rftcore.evaluation.tables import suite_table
+    from rftcore.models.policy import load, pixel_budget
+    from rftcore.models.processor_check import ProcessorCheck
     from rftcore.plugins import Catalogue
-    from rftcore.processes import main_first
-    from rftcore.processor_check import ProcessorCheck
     from rftcore.runs import provenance
-    from rftcore.suites import evaluate_suite, fingerprints, measures_of
-    from rftcore.summary import suite_table
-    from rftcore.training.progress import hush
+    from rftcore.training.callbacks import hush
 
     catalogue = Catalogue.load()
     suite = catalogue.make("suite", name, options, origin=_set_by, path=("suite_options",))

@@ -13,7 +13,7 @@ from rftcore.plugins.offers import KINDS
 
 if TYPE_CHECKING:
     from rftcore.plugins import Row
-    from rftcore.plugins.doctor import Checkup
+    from rftcore.plugins.doctor.report import Checkup
 
 
 @click.group()
@@ -58,8 +58,8 @@ def info(name: str, kind: str | None, as_json: bool) -> None:
       rft plugins info integer --kind parser --json
     """
     from rftcore.cli.description import text_of
-    from rftcore.describe import describe
     from rftcore.plugins import Catalogue
+    from rftcore.plugins.describe import describe
 
     catalogue = Catalogue.load()
     offer = catalogue.find(kind, name) if kind else catalogue.find_any(name)
@@ -81,7 +81,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     Example:
       rft plugins doctor
     """
-    from rftcore.plugins.doctor import examine
+    from rftcore.plugins.doctor.report import examine
 
     checkups = examine()
     if as_json:

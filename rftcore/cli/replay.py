@@ -11,7 +11,7 @@ from rftcore import jsontext
 from rftcore.cli.tables import table
 
 if TYPE_CHECKING:
-    from rftcore.replay import Change, Replay
+    from rftcore.rescore.replay import Change, Replay
 
 DRIFTED = 1  # exit code if a value is not what it was
 EXAMPLES = 3  # of each term, in text
@@ -31,7 +31,7 @@ def replay(ctx: click.Context, run: Path, as_json: bool) -> None:
       rft replay runs/counting-nano-s0-20260131-235959
     """
     from rftcore.plugins import Catalogue
-    from rftcore.replay import replay as score_again
+    from rftcore.rescore.replay import replay as score_again
     from rftcore.runs import RunFolder
 
     found = score_again(RunFolder.open(run), Catalogue.load())
@@ -44,7 +44,7 @@ def replay(ctx: click.Context, run: Path, as_json: bool) -> None:
 
 
 def _text(found: "Replay") -> Iterator[str]:
-    from rftcore.notes import failure_note
+    from rftcore.evaluation.notes import failure_note
 
     yield f"{found.rollouts} rollouts, scored again"
     rows = [(name, str(n), str(found.changed[name])) for name, n in found.compared.items()]

@@ -13,8 +13,8 @@ from rftcore.cli.tables import printable, table
 from rftcore.errors import DataError
 
 if TYPE_CHECKING:
+    from rftcore.rescore.stored import Stored
     from rftcore.scoring import Failure, Outcome, Score
-    from rftcore.stored import Stored
     from rftcore.types import Task
 
 FAILED = 1  # exit code if a reward could not be computed
@@ -57,8 +57,8 @@ def score(
     """
     from rftcore.config import load_recipe
     from rftcore.plugins import Catalogue
+    from rftcore.rescore.stored import groups, lengths, read_rows
     from rftcore.scoring import Scorer
-    from rftcore.stored import groups, lengths, read_rows
 
     recipe = load_recipe(("TASK", {"task": task}), overrides=settings)
     made = Catalogue.load().task_of(recipe)

@@ -64,7 +64,7 @@ def show(task: str, settings: tuple[str, ...]) -> None:
       rft tasks show counting --set dataset.path=FOLDER
     """
     from rftcore.cli.description import text_of
-    from rftcore.describe import describe
+    from rftcore.plugins.describe import describe
 
     catalogue = _catalogue()
     made = _made(catalogue, task, settings) if settings else None
@@ -86,7 +86,7 @@ def preview(task: str, split: str, count: int, out: Path, settings: tuple[str, .
       rft tasks preview counting --set dataset.path=FOLDER --out grid.png
     """
     from rftcore.cli.preview import grid
-    from rftcore.data import take
+    from rftcore.datasets.slices import take
 
     part = take(_made(_catalogue(), task, settings), split, count)
     if out.suffix.lower() != ".png":

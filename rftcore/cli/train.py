@@ -15,7 +15,7 @@ from rftcore.types import TASK_SECTIONS
 
 if TYPE_CHECKING:
     from rftcore.config import Layer, Recipe
-    from rftcore.forks import Fork
+    from rftcore.pipeline.forks import Fork
     from rftcore.plugins import Catalogue
     from rftcore.runs import RunFolder
     from rftcore.types import Task
@@ -175,7 +175,7 @@ def _start(
     plan: Plan, catalogue: "Catalogue", out: Path | None, smoke: bool, fork: "Fork | None" = None
 ) -> "RunFolder":
     from rftcore.config import dump_recipe
-    from rftcore.processes import is_main, world_size
+    from rftcore.distributed import is_main, world_size
     from rftcore.runs import Follower, RunFolder, default_run_dir, manifest
 
     recipe = plan.recipe
@@ -198,8 +198,8 @@ def _fork(
 ) -> tuple["RunFolder", Plan]:
     """A new run with the recipe of another, changed, and with what that one has finished."""
     from rftcore.config import check_splits, load_recipe, read_recipe_file
-    from rftcore.forks import Fork
-    from rftcore.processes import is_main
+    from rftcore.distributed import is_main
+    from rftcore.pipeline.forks import Fork
     from rftcore.runs import RECIPE, RunFolder
 
     parent = RunFolder.open(folder)
@@ -222,7 +222,7 @@ def _resume(
 ) -> tuple["RunFolder", Plan]:
     """The run and its own recipe. A setting may be repeated, not changed."""
     from rftcore.config import differences, load_recipe, read_recipe_file
-    from rftcore.processes import is_main
+    from rftcore.distributed import is_main
     from rftcore.runs import MANIFEST, RECIPE, Follower, RunFolder, changed_versions
 
     run = RunFolder.resume(folder) if is_main() else Follower.follow(folder)
@@ -266,7 +266,7 @@ def _require_as_begun(run: "RunFolder", own: "Layer") -> None:
 
 
 def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
-    from rftcore.processes import is_main
+    from rftcore.distributed import is_main
     from rftcore.signals import EXIT_CODE, StopRequest, Terminated, on_sigterm
 
     if is_main():
@@ -274,8 +274,8 @@ def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
     stop = StopRequest()
     with run, on_sigterm(stop):
         try:
-            from rftcore.evaluation import evaluate_split
-            from rftcore.training import Job, train
+            from rftcore.evaluation.splits import evaluate_split
+            from rftcore.pipeline.loop import Job, train
 
             summary = train(
                 Job(
@@ -303,7 +303,7 @@ def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
 
 def _after_sft(recipe: "Recipe", run: "RunFolder") -> str:
     """How to go on from a finished SFT if GRPO has failed, or ""."""
-    from rftcore.processes import launcher
+    from rftcore.distributed import launcher
 
     if not run.path.exists() or not run.done("sft") or run.done("grpo") or not recipe.grpo.enabled:
         return ""
@@ -317,7 +317,7 @@ def _after_sft(recipe: "Recipe", run: "RunFolder") -> str:
 
 def _leave(run: "RunFolder", what: str, code: int) -> NoReturn:
     """Print, on rank 0, the command that continues the run; exit."""
-    from rftcore.processes import is_main, launcher
+    from rftcore.distributed import is_main, launcher
 
     if is_main():
         click.echo(f"\n{what}; continue with: {launcher()} train --resume {run.path}", err=True)
@@ -326,6 +326,6 @@ def _leave(run: "RunFolder", what: str, code: int) -> NoReturn:
 
 
 def _splits(task: "Task") -> tuple[str, ...]:
-    from rftcore.data import dataset_of
+    from rftcore.datasets.slices import dataset_of
 
     return dataset_of(task).splits

@@ -17,18 +17,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rftcore import markup
-from rftcore.bars import Bar
+from rftcore import tags
 from rftcore.datasets.doubts import Doubts, alike
 from rftcore.datasets.files import Row, RowFile
+from rftcore.datasets.image_paths import near
 from rftcore.datasets.jsonl import JsonlDataset, in_order
 from rftcore.datasets.layout import Layout
-from rftcore.datasets.pictures import near
 from rftcore.datasets.reason_rft import SOURCES, ReasonRftDataset
 from rftcore.datasets.records import reasoning_hint
 from rftcore.datasets.splits import Leaks, assign, copies, grouped, groups
-from rftcore.decoding import TooLargeError, decode, pixel_hash, what_else
 from rftcore.errors import DataError, RftError
+from rftcore.images.decoding import TooLargeError, decode, pixel_hash, what_else
+from rftcore.progress import Bar
 from rftcore.types import TRAINING_SPLITS, Parser, Prompt, PromptMaker, Sample
 
 MAX_PIXELS = 50_000_000  # of one picture: more is a mistake, or an attack
@@ -332,7 +332,7 @@ class _Checks:
             answer = self.parser.gold(said)
             if answer.value != gold.value:
                 yield "cot", f"the reasoning ends with the answer {said!r}, not {sample.gold!r}"
-        if sample.cot and markup.has_tags(sample.cot):
+        if sample.cot and tags.has_tags(sample.cot):
             yield "cot", "tags inside the reasoning: SFT adds them"
         try:
             prompt = self.prompt(sample)

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from rftcore.datasets import streams
-from rftcore.datasets.pictures import RowImage, links_out
+from rftcore.datasets.image_paths import RowImage, links_out
 from rftcore.datasets.records import FOLDER, Fault, Form, Record, record
 from rftcore.datasets.splits import identity
 from rftcore.errors import DataError, SampleError

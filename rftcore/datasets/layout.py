@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rftcore.datasets.pictures import leaves, links_out
+from rftcore.datasets.image_paths import leaves, links_out
 from rftcore.errors import DataError
 
 SUFFIXES = (".json", ".jsonl")

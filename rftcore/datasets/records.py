@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from rftcore import markup
+from rftcore import tags
+from rftcore.datasets.image_paths import leaves
 from rftcore.datasets.marks import MARK, foreign, placed
-from rftcore.datasets.pictures import leaves
 from rftcore.datasets.streams import Twice
 from rftcore.errors import closest
 from rftcore.types import OOD_PREFIX, STANDARD_SPLITS
@@ -215,18 +215,18 @@ def _said(fields: Mapping[str, Any], form: Form) -> _Said:
     dialogue = next((each for each in DIALOGUE if fields.get(each) is not None), "")
     if dialogue and (form.agree or question is None):
         asked, told = _turns(dialogue, fields[dialogue], complete=not answers)
-        if not _given(cot) and not markup.has_tags(told or ""):
+        if not _given(cot) and not tags.has_tags(told or ""):
             _refuse_hidden_reasoning(dialogue, fields[dialogue])
         if told is None:
             return _Said(asked, found, cot, (dialogue, answers[0]))
-        reasoned = told if markup.has_tags(told) else cot
+        reasoned = told if tags.has_tags(told) else cot
         return _Said(asked, told, reasoned, (dialogue, *answers))
     plain = [each for each in answers if each != RESPONSE]
     if form.agree and len({_plain(fields[each]) for each in plain}) > 1:
         one, two = (_short(fields[each]) for each in plain[:2])
         raise _Bad("gold", f"answer {one} and solution {two} differ")
     response = fields.get(RESPONSE) if name == "query" else None
-    if not _given(cot) and isinstance(response, str) and markup.has_tags(response):
+    if not _given(cot) and isinstance(response, str) and tags.has_tags(response):
         cot = response
     used = plain if form.agree and plain else answers[:1]
     return _Said(question, found, cot, (name, *used, *((RESPONSE,) if response else ())))
@@ -287,8 +287,8 @@ def _given(value: object) -> bool:
 def _plain(answer: object) -> str:
     text = answer if isinstance(answer, str) else _short(answer)
     try:
-        return markup.answers(text)[-1].strip()
-    except markup.NoAnswerError:
+        return tags.answers(text)[-1].strip()
+    except tags.NoAnswerError:
         return text.strip()
 
 
@@ -407,7 +407,7 @@ def _question(text: object, fields: Mapping[str, Any], form: Form, *, strip: boo
         elif not isinstance(text, list | dict):
             hint = ""
         raise _Bad("wrong field", f"{form.question[0]} {_short(text)} is not text{hint}")
-    question = placed(text, page=markup.has_tags if strip else None)
+    question = placed(text, page=tags.has_tags if strip else None)
     if not question:
         raise _Bad("missing field", f"the question {_short(text)} is empty")
     return _without_request(question) if strip else question
@@ -446,12 +446,12 @@ _SENTENCES = re.compile(
 
 def _without_request(text: str) -> str:
     """The text without its sentences that name think or answer tags."""
-    if not markup.has_tags(text):
+    if not tags.has_tags(text):
         return text
     parts = ["", *_SENTENCES.split(text)]  # each sentence after the space before it
     pairs = list(zip(parts[::2], parts[1::2], strict=True))
-    kept = "".join(s + sentence for s, sentence in pairs if not markup.has_tags(sentence)).strip()
-    cut = [sentence for _, sentence in pairs if markup.has_tags(sentence)]
+    kept = "".join(s + sentence for s, sentence in pairs if not tags.has_tags(sentence)).strip()
+    cut = [sentence for _, sentence in pairs if tags.has_tags(sentence)]
     if not kept:
         every = "every sentence of it names think or answer tags, and such sentences are left out"
         raise _Bad("missing field", f"the question {_short(text)} is empty: {every}. {_KEEP}")
@@ -473,8 +473,8 @@ def _gold(answer: object, fields: Mapping[str, Any]) -> str:
     if isinstance(answer, bool) or not isinstance(answer, str | int | float):
         raise _Bad("wrong field", f"answer {_short(answer)} is neither text nor a number")
     try:
-        found = {text.strip() for text in markup.answers(str(answer))}
-    except markup.NoAnswerError as reason:
+        found = {text.strip() for text in tags.answers(str(answer))}
+    except tags.NoAnswerError as reason:
         raise _Bad("gold", f"answer {_short(answer)}: {reason}") from None
     if len(found) > 1:
         raise _Bad("gold", f"answer {_short(answer)} has answer blocks with different contents")
@@ -490,21 +490,21 @@ def _cot(cot: object) -> str | None:
     if not isinstance(cot, str):
         raise _Bad("wrong field", f"cot {_short(cot)} is not text")
     try:
-        reasoning = markup.reasoning(cot)
-    except markup.NoAnswerError as reason:
+        reasoning = tags.reasoning(cot)
+    except tags.NoAnswerError as reason:
         raise _Bad("cot", f"cot {_short(cot)}: {reason}") from None
-    if tag := markup.foreign_tag(reasoning):
+    if tag := tags.foreign_tag(reasoning):
         remove = "remove it, or write <think> and </think> instead"
         raise _Bad("cot", f"cot {_short(cot)}: {tag!r:.60} is a tag of another format: {remove}")
     return reasoning or None
 
 
 def _conclusion(cot: object) -> str | None:
-    if not isinstance(cot, str) or not markup.has_tags(cot):
+    if not isinstance(cot, str) or not tags.has_tags(cot):
         return None
     try:
-        return markup.answers(cot)[-1].strip()
-    except markup.NoAnswerError:
+        return tags.answers(cot)[-1].strip()
+    except tags.NoAnswerError:
         return None
 
 

@@ -1,6 +1,5 @@
 """Between rft and a plugin's code: whatever that raises is told with the plugin's name."""
 
-import importlib
 import os
 import textwrap
 import traceback
@@ -8,17 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rftcore.errors import PluginError, RftError
+from rftcore.errors import OURS, PluginError, RftError, describe
 from rftcore.plugins.offers import Plugin
 
-# What stands between us and a plugin's code in a traceback.
-OURS = (
-    "<frozen",
-    f"{Path(__file__).parents[1]}{os.sep}",
-    f"{Path(importlib.__file__).parent}{os.sep}",
-)
 _CODE: dict[str, Plugin] = {}  # what loaded plugins are written in, by file or folder
-_TESTER = f"{os.sep}hypothesis{os.sep}"  # calls plugins for the laws
 
 
 @contextmanager
@@ -35,32 +27,6 @@ def guard(plugin: Plugin, what: str, *, wrap_all: bool = False) -> Iterator[None
         if isinstance(error, RftError) and not wrap_all:
             raise
         raise PluginError(f"{what} of {plugin} failed: {describe(error)}") from error
-
-
-def describe(error: BaseException) -> str:
-    """Kind and message of an error on one line, and the line of the plugin's that led to it."""
-    text = textwrap.shorten(str(error), 300)
-    if isinstance(error, RftError):
-        return text
-    at = place(error)
-    named = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return f"{named} ({at})" if at else named
-
-
-def place(error: BaseException) -> str:
-    """File and line where the plugin's own code was last, "" if it was not at work.
-
-    Its own code is that of the folder whose code we called first.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [f for f in frames if not f.filename.startswith(OURS) and _TESTER not in f.filename]
-    if not theirs:
-        return ""
-    first = theirs[0].filename  # "<string>" and the like are in no folder
-    folder = f"{Path(first).parent}{os.sep}"
-    own = [f for f in theirs if f.filename == first or f.filename.startswith(folder)]
-    last = own[-1]
-    return f"{last.filename} line {last.lineno}"
 
 
 def wrote(plugin: Plugin, file: str | None) -> None:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from rftcore import hookspecs
-from rftcore.errors import PluginError, closest
-from rftcore.plugins.guard import describe, guard, wrote
+from rftcore.distributed import is_main
+from rftcore.errors import PluginError, closest, describe
+from rftcore.plugins.guard import guard, wrote
 from rftcore.plugins.offers import CORE, GROUP, KINDS, Failure, Offer, Plugin
-from rftcore.processes import is_main
 
 if TYPE_CHECKING:
     import click

@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from rftcore import markup
 from rftcore.errors import PluginError
 from rftcore.rewards.declare import reward
+from rftcore.tags import ANSWER, THINK, is_well_formed
 from rftcore.types import Reward, RewardInput
 
-CAPTIONED = ("summary", "caption", markup.THINK, markup.ANSWER)
+CAPTIONED = ("summary", "caption", THINK, ANSWER)
 
 _TAG = re.compile(r"<[^<>]*+>")
 _MARKER = re.compile(
@@ -27,7 +27,7 @@ def tags(x: RewardInput) -> float:
     Source: arXiv:2503.20752, format reward. Departures: white space around
     the blocks is free; empty, nested and repeated blocks earn nothing.
     """
-    return float(x.completion is not None and markup.is_well_formed(x.completion))
+    return float(x.completion is not None and is_well_formed(x.completion))
 
 
 @reward(uses=("completion",))
@@ -36,7 +36,7 @@ def caption_tags(x: RewardInput) -> float:
 
     Source: arXiv:2503.20752, format reward of the caption variant; departures as in `tags`.
     """
-    return float(x.completion is not None and markup.is_well_formed(x.completion, CAPTIONED))
+    return float(x.completion is not None and is_well_formed(x.completion, CAPTIONED))
 
 
 def steps(enough: int = 3) -> Reward:

@@ -21,8 +21,8 @@ from typing import Any
 from weakref import WeakSet
 
 from rftcore.errors import PluginError
-from rftcore.scoring.blueprints import Blueprint
 from rftcore.scoring.outcomes import Called, Outcome
+from rftcore.scoring.specs import Blueprint
 from rftcore.scoring.worker import serve
 
 GRACE_S = 0.5  # of a worker to interrupt a late call by itself

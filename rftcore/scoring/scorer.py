@@ -11,15 +11,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from rftcore import errors, parsers, processes, rewards
-from rftcore.deadlines import can_interrupt
-from rftcore.errors import PluginError, RewardError, RftError, SampleError, closest
-from rftcore.plugins.guard import describe
-from rftcore.scoring.blueprints import Blueprint
+from rftcore import distributed, errors, parsers, rewards
+from rftcore.errors import PluginError, RewardError, RftError, SampleError, closest, describe
 from rftcore.scoring.calling import call
+from rftcore.scoring.deadlines import can_interrupt
 from rftcore.scoring.outcomes import Called, Failure, Outcome, Score
-from rftcore.scoring.parcels import pack
 from rftcore.scoring.pool import Call, Pool, default_workers
+from rftcore.scoring.specs import Blueprint
+from rftcore.scoring.wire import pack
 from rftcore.types import Parsed, Parser, Reward, RewardInput, Sample, Task, Term
 
 if TYPE_CHECKING:
@@ -170,7 +169,7 @@ class Scorer:
             fault = error
         mine = _Report(_told(fault), self._failures, tuple(self._pending))
         self._pending.clear()
-        reports = processes.everyones(mine)
+        reports = distributed.all_gather(mine)
         for failure in (failure for report in reports for failure in report.pending):
             if self._record is not None:
                 self._record(failure)
@@ -283,7 +282,7 @@ class Scorer:
         if value is None or value <= 1 or self._too_high:
             return
         self._too_high = True
-        if processes.is_main():
+        if distributed.is_main():
             print(
                 f"warning: reward {name!r}, the task's accuracy term, returned {value:g} on "
                 f"{_where(row.sample)}. A completion is correct only if that term is exactly 1, so "
@@ -308,7 +307,7 @@ class Scorer:
             fault = f"returned {type(text).__name__}, not text,"
         except Exception as error:
             fault = f"raised {describe(error)}"
-        if not self._show_failed and processes.is_main():
+        if not self._show_failed and distributed.is_main():
             print(
                 f"warning: parser {type(self._parser).__name__}.show {fault} on the answer of "
                 f"{_where(row.sample)}: such answers are stored as Python writes them. Repair "

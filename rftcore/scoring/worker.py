@@ -7,12 +7,12 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rftcore.plugins.guard import describe
-from rftcore.processes import leave_with_parent
-from rftcore.scoring.blueprints import Blueprint
+from rftcore.distributed import leave_with_parent
+from rftcore.errors import describe
 from rftcore.scoring.calling import call
 from rftcore.scoring.outcomes import Called, Outcome
-from rftcore.scoring.parcels import unpack
+from rftcore.scoring.specs import Blueprint
+from rftcore.scoring.wire import unpack
 from rftcore.types import Reward
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ RecursionError on 1,200 brackets.
 import re
 from collections.abc import Iterator, Sequence
 
-from rftcore import markup
+from rftcore import tags
 
 DEPTHS = (2_000, 60_000)
 _OPENING = ("[", '{"a":', "(", "<think>")  # tried at both depths
@@ -70,5 +70,5 @@ def within(gold: str) -> Iterator[tuple[str, str]]:
 def completions(name: str, text: str) -> Iterator[tuple[str, str]]:
     """Completions that hold a text: alone, as the answer, and in an answer that never ends."""
     yield name, text
-    yield f"{name} as the answer", markup.write("So.", text)
+    yield f"{name} as the answer", tags.write("So.", text)
     yield f"{name} in an open answer", f"<think>So.</think><answer>{text}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rftcore import markup
+from rftcore import tags
 from rftcore.errors import PluginError
 
 try:
@@ -85,7 +85,7 @@ def reasonings(subject: Subject) -> st.SearchStrategy[str]:
 
 def attempts(subject: Subject) -> st.SearchStrategy[Pair]:
     """A completion and the sample it is an answer to."""
-    written = st.builds(markup.write, reasonings(subject), answers(subject))
+    written = st.builds(tags.write, reasonings(subject), answers(subject))
     completions = st.one_of(written, texts(subject))
     return st.tuples(completions, st.sampled_from(subject.scorable))
 

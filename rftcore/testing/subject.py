@@ -16,11 +16,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from rftcore import attacks, markup, prompts, rewards
+from rftcore import prompts, rewards, tags
 from rftcore.config import Layer, Recipe, load_recipe
-from rftcore.data import dataset_of, parser_of
+from rftcore.datasets.slices import dataset_of, parser_of
 from rftcore.errors import PluginError, SampleError
 from rftcore.plugins import Catalogue, Offer
+from rftcore.rewards import attacks
 from rftcore.scoring import Score
 from rftcore.testing.clock import TooLong, computing_at_most
 from rftcore.testing.digests import canonical, digest
@@ -255,7 +256,7 @@ class Subject:
         try:
             return prompts.sft_target(sample)
         except SampleError:
-            return markup.write(PLAIN, sample.gold)
+            return tags.write(PLAIN, sample.gold)
 
     @cached_property
     def targets(self) -> list[str]:

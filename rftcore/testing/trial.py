@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from rftcore.errors import CacheError, PluginError, RftError, closest
-from rftcore.plugins.guard import describe, place
+from rftcore.errors import CacheError, PluginError, RftError, closest, describe, place
 from rftcore.testing.clock import TooLong, computing_at_most, within
 from rftcore.testing.law import BrokenError, Law, NotApplicableError, NotCheckedError
 from rftcore.testing.laws import LAWS

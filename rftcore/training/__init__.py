@@ -1,5 +1,1 @@
-"""The loop of two phases, and the one place that knows TRL."""
-
-from rftcore.training.loop import Job, train
-
-__all__ = ["Job", "train"]
+"""SFT and GRPO: the one place that knows TRL."""

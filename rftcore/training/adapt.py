@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import StaticCache, StaticLayer
 
-from rftcore import models
+from rftcore.models import policy as models
 
 
 def adapt(model: Any, *, bf16: bool = False) -> None:

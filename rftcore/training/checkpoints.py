@@ -31,9 +31,10 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from rftcore import models, processes
+from rftcore import distributed
 from rftcore.config import MODEL_RECIPE
 from rftcore.errors import TrainerError
+from rftcore.models import policy as models
 
 SEAL = "sealed.json"
 # What a resumed phase needs beside the weights, by a part of the file's path (its name
@@ -71,14 +72,14 @@ class Checkpoints(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Seal the checkpoint of this step, once every process has written its part."""
-        processes.wait()
-        if processes.is_main():
+        distributed.barrier()
+        if distributed.is_main():
             path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             pass_on_defaults(self._base, path)
             seal(path, step=state.global_step, seconds=self._seconds())
             if self._keep:
                 self._delete_old(path.parent)
-        processes.wait()
+        distributed.barrier()
 
     def _delete_old(self, folder: Path) -> None:
         for path in sealed(folder)[self._keep :]:
@@ -88,7 +89,7 @@ class Checkpoints(TrainerCallback):
 
 def pass_on_defaults(base: str | Path, policy: Path) -> None:
     """Let the policy ask for what its base asked for, should someone train or measure it alone."""
-    if processes.is_main() and (file := Path(base) / MODEL_RECIPE).is_file():
+    if distributed.is_main() and (file := Path(base) / MODEL_RECIPE).is_file():
         shutil.copyfile(file, policy / MODEL_RECIPE)
 
 
@@ -103,7 +104,7 @@ def seal(path: Path, *, step: int, seconds: float) -> None:
     facts = {
         "step": step,
         "seconds": seconds,
-        "world_size": processes.world_size(),
+        "world_size": distributed.world_size(),
         "files": files,
     }
     half = path / f".{SEAL}.tmp"
@@ -128,9 +129,9 @@ def newest_complete(folder: Path) -> Checkpoint | None:
     Rank 0 decides, for every rank.
     """
     found = None
-    if processes.is_main():
+    if distributed.is_main():
         found = _newest_complete(folder)
-    return processes.everyones(found)[0]
+    return distributed.all_gather(found)[0]
 
 
 def _newest_complete(folder: Path) -> Checkpoint | None:

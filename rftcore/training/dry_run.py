@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rftcore.processes import world_size
+from rftcore.distributed import world_size
 from rftcore.training.adapt import adapt
 
 # What a dry run leaves out: what reaches outside, what takes long, and what only the

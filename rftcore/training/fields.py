@@ -17,10 +17,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rftcore import models
 from rftcore.config import GrpoRecipe, Recipe, SftRecipe, fault, report, settings_faults
+from rftcore.distributed import is_main, world_size
 from rftcore.errors import RecipeError, TrainerError, one_line
-from rftcore.processes import is_main, world_size
+from rftcore.models import policy as models
 from rftcore.training import dry_run, steps
 from rftcore.training.allowed import (
     DERIVED,

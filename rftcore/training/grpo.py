@@ -23,14 +23,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rftcore import attacks, markup
+from rftcore import tags
 from rftcore.config import Recipe
-from rftcore.data import Rows, Slice, take
-from rftcore.models import Policy, freeze, opening
+from rftcore.datasets.slices import Slice, take
+from rftcore.models.policy import Policy, freeze, opening
+from rftcore.rewards import attacks
 from rftcore.scoring import Outcome, Score, Scorer
 from rftcore.training.adapt import adapt
 from rftcore.training.fields import grpo_config
-from rftcore.training.rows import as_dataset
+from rftcore.training.rows import Rows, as_dataset
 from rftcore.training.shared_prefix import SharedPrompts
 from rftcore.training.unscored import check_unscored
 from rftcore.types import Sample, Task
@@ -94,7 +95,7 @@ def reward_function(
         **_: Any,
     ) -> list[float | None]:
         step = trainer_state.global_step + 1 if trainer_state is not None else 1
-        texts = [markup.after_prompt(opened, completion_text(c)) for c in completions]
+        texts = [tags.after_prompt(opened, completion_text(c)) for c in completions]
         tokens = None if completion_ids is None else [len(ids) for ids in completion_ids]
         start = time.perf_counter()
         with scorer.together():  # the other processes wait for us in TRL's next collective
@@ -163,7 +164,7 @@ def _term_metrics(name: str, parts: Sequence[Outcome]) -> Iterator[tuple[str, fl
 def _rollout(
     row: int, sample: Sample, text: str, tokens: int | None, score: Score
 ) -> dict[str, Any]:
-    """What is kept of a rollout: enough to score it again (`rftcore.replay`)."""
+    """What is kept of a rollout: enough to score it again (`rftcore.rescore.replay`)."""
     return {
         "row": row,
         "id": sample.id,

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from rftcore import processes
+from rftcore import distributed
 from rftcore.errors import TrainerError
 from rftcore.signals import StopRequest
 
@@ -57,7 +57,7 @@ class Finite(TrainerCallback):
                 raise self.error(text, state.global_step)
 
     def _require(self, finite: bool, what: str, step: int) -> None:
-        if not all(processes.everyones(finite)):
+        if not all(distributed.all_gather(finite)):
             raise self.error(what, step)
 
     def error(self, what: str, step: int) -> TrainerError:
@@ -99,7 +99,7 @@ class Stopping(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Agree with the other ranks, then save and stop."""
-        requested = any(processes.everyones(self._request.received))
+        requested = any(distributed.all_gather(self._request.received))
         if requested and state.global_step % self._every == 0:
             self.stopped = state.global_step < state.max_steps
             control.should_save = control.should_training_stop = self.stopped

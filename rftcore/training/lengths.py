@@ -14,7 +14,7 @@ from typing import Any
 from rftcore import prompts
 from rftcore.config import Recipe
 from rftcore.errors import RecipeError
-from rftcore.processor_check import Length
+from rftcore.models.processor_check import Length
 from rftcore.types import Sample
 
 

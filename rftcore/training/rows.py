@@ -1,11 +1,48 @@
-"""Our lazy rows as the dataset class that TRL insists on."""
+"""Samples as the rows that TRL's trainers read, made on access."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from rftcore.data import Rows
+from rftcore.datasets.slices import Slice
+from rftcore.types import Prompt, PromptMaker, Sample
+
+
+class Rows:
+    """Rows for a trainer: a map-style dataset over a slice, images opened on access.
+
+    Each row holds the prompt as chat messages, its images in order and the
+    sample's index in the slice (`row`), by which a reward finds the sample.
+    """
+
+    def __init__(
+        self, part: Slice, prompt: PromptMaker, target: Callable[[Sample], str] | None = None
+    ) -> None:
+        self.part = part
+        self._prompt = prompt
+        self._target = target
+        # GRPO asks for each row G times in a run: one decode is enough
+        self._cached = lru_cache(maxsize=64)(self._make)
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return dict(self._cached(index))
+
+    def _make(self, index: int) -> Mapping[str, Any]:
+        sample = self.part[index]
+        prompt: Prompt = self._prompt(sample)
+        row: dict[str, Any] = {
+            "prompt": [{"role": "user", "content": prompt.text}],
+            "images": [image.open() for image in prompt.images],
+            "row": index,
+        }
+        if self._target is not None:
+            row["completion"] = [{"role": "assistant", "content": self._target(sample)}]
+        return row
 
 
 def as_dataset(rows: Rows) -> Any:

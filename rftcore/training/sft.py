@@ -10,11 +10,11 @@ from typing import Any
 
 from rftcore import prompts
 from rftcore.config import Recipe
-from rftcore.data import Rows, take
-from rftcore.models import Policy, freeze
+from rftcore.datasets.slices import take
+from rftcore.models.policy import Policy, freeze
 from rftcore.training.adapt import adapt
 from rftcore.training.fields import sft_config
-from rftcore.training.rows import as_dataset
+from rftcore.training.rows import Rows, as_dataset
 from rftcore.types import Task
 
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from rftcore.config import Recipe
-from rftcore.processes import world_size
+from rftcore.distributed import world_size
 
 SPLITS = {"sft": "sft", "grpo": "rl"}  # what a phase trains on
 NOTABLE = 0.1  # share of a split that an epoch leaves out

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sound_task import task
 
-from rftcore import markup
+from rftcore import tags
 from rftcore.parsers import Integer, in_tags
 from rftcore.types import Parsed
 
@@ -99,7 +99,7 @@ def parser_one_answer():
 class Lenient(Reader):
     def parse(self, completion):
         _, opened, answer = completion.rpartition("</think>\n<answer>")
-        if opened and not markup.has_tags(answer):
+        if opened and not tags.has_tags(answer):
             return self.gold(answer.partition("<")[0])
         return super().parse(completion)
 

@@ -24,7 +24,7 @@ from rft_scenes import (
     seen_from,
 )
 
-from rftcore.pictures import cache
+from rftcore.images import cache
 
 TINY = RenderSettings(width=16, height=16, samples=1)
 SCENES = [sample_scene(seed, objects=1 + seed) for seed in range(4)]

@@ -14,7 +14,7 @@ from rft_structure.drawing import FIGURES, draw
 from rft_structure.labels import FONT, Box, Label, box_of, place, strokes
 from rft_structure.layout import Drawing
 
-from rftcore.pictures import cache
+from rftcore.images import cache
 
 DATA = structure(picture=96).dataset
 FULL = structure().dataset

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from rftcore import markup
+from rftcore import tags
 from rftcore.errors import SampleError
 from rftcore.testing.digests import shown
 from rftcore.testing.law import BrokenError, NotApplicableError, NotCheckedError, law
@@ -177,7 +177,7 @@ def accuracy_ignores_reasoning(subject: Subject) -> None:
 
     def check(row: tuple[str, Sample]) -> None:
         reasoning, sample = row
-        text = markup.write(reasoning, sample.gold)
+        text = tags.write(reasoning, sample.gold)
         if any(not score.correct for _, score in subject.scored_of([text], sample)):
             raise BrokenError(f"{shown(text)} is not correct, and its answer is the gold")
 
@@ -190,8 +190,8 @@ def _named(sample: Sample) -> str:
 
 def _wrong(subject: Subject, sample: Sample) -> list[str]:
     """Wrong answers after this sample's own reasoning, as far as it has some."""
-    reasoning = sample.cot if sample.cot and not markup.has_tags(sample.cot) else "I look."
-    return [markup.write(reasoning, gold) for gold in subject.others(sample)[:4]]
+    reasoning = sample.cot if sample.cot and not tags.has_tags(sample.cot) else "I look."
+    return [tags.write(reasoning, gold) for gold in subject.others(sample)[:4]]
 
 
 def _means(subject: Subject) -> tuple[float, float, float]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from rftcore import markup
+from rftcore import tags
 from rftcore.rewards import uses
 from rftcore.scoring import Score
 from rftcore.testing.digests import shown
@@ -164,7 +164,7 @@ def _alone(subject: Subject, sample: Sample, attack: Score) -> Score | None:
         return None
     for wrong in subject.others(sample):
         if subject.golds[wrong] == attack.parsed.value:
-            rows = subject.scored_of([markup.write(PLAIN, wrong)], sample)
+            rows = subject.scored_of([tags.write(PLAIN, wrong)], sample)
             return rows[0][1] if rows else None
     return None
 

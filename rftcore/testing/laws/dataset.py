@@ -7,14 +7,15 @@ from dataclasses import replace
 from itertools import combinations
 from statistics import median
 
-from rftcore import markup
-from rftcore.data import dataset_of
-from rftcore.plugins.guard import describe, place
+from rftcore import tags
+from rftcore.datasets.slices import dataset_of
+from rftcore.errors import describe, place
+from rftcore.images import Image
 from rftcore.testing.clock import computing
 from rftcore.testing.digests import canonical, difference, shown
 from rftcore.testing.law import BrokenError, NotApplicableError, law
 from rftcore.testing.subject import SampleUnmadeError, Subject
-from rftcore.types import OOD_PREFIX, STANDARD_SPLITS, TRAINING_SPLITS, Image, Sample
+from rftcore.types import OOD_PREFIX, STANDARD_SPLITS, TRAINING_SPLITS, Sample
 
 WHOLE = ("samples-whole",)
 SAFE = 0.75  # share of one answer from which guessing it passes for skill
@@ -184,7 +185,7 @@ def samples_travel(subject: Subject) -> None:
     "Making a sample is quick: its pictures are drawn when somebody looks.",
     why="Splits are checked and counted before training; drawing all of it would take hours.",
     cause="the picture is drawn in sample(), not in the function that the image is given",
-    fix="rft.Image(key, read=partial(draw, ...)), or rft.PictureCache",
+    fix="rft.Image(key, read=partial(draw, ...)), or rft.ImageCache",
     needs=WHOLE,
 )
 def samples_lazy(subject: Subject) -> None:
@@ -316,7 +317,7 @@ def sft_reasons(subject: Subject) -> None:
                 fix="write cot as plain text; rows without one belong in rl",
             )
         for name, text in (("cot", sample.cot), ("gold", sample.gold)):
-            if markup.has_tags(text):
+            if tags.has_tags(text):
                 raise BrokenError(
                     f"{name} of {_named(sample)} holds tags: {shown(text)}",
                     cause=f"{name} is stored with its think or answer tags",

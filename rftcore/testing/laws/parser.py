@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from math import inf
 
-from rftcore import attacks, markup
-from rftcore.plugins.guard import describe
+from rftcore import tags
+from rftcore.errors import describe
+from rftcore.rewards import attacks
 from rftcore.testing.clock import TooLong, computing, within
 from rftcore.testing.digests import canonical, shown
 from rftcore.testing.hostile import completions, hostile
@@ -210,7 +211,7 @@ def parser_ignores_reasoning(subject: Subject) -> None:
 
     def check(row: tuple[str, Sample]) -> None:
         reasoning, sample = row
-        _means(subject, markup.write(reasoning, sample.gold), sample)
+        _means(subject, tags.write(reasoning, sample.gold), sample)
 
     for_all(subject, st.tuples(reasonings(subject), one_of(subject.scorable)), check)
 
@@ -427,7 +428,7 @@ def _means(subject: Subject, text: str, sample: Sample) -> None:
 
 
 def _no_member(subject: Subject, listed: str, members: list[str]) -> None:
-    text = markup.write("So.", listed)
+    text = tags.write("So.", listed)
     parsed = subject.read(text)
     for member in members:
         value = subject.golds.get(member, subject.parser.gold(member).value)

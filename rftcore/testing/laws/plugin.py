@@ -1,6 +1,6 @@
 """Laws of a plugin: finding it costs nothing and changes nothing; its factory is pure."""
 
-from rftcore.data import dataset_of
+from rftcore.datasets.slices import dataset_of
 from rftcore.testing.digests import difference, shown
 from rftcore.testing.law import BrokenError, law
 from rftcore.testing.subject import Subject

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rftcore.config import load_recipe, model_defaults
-from rftcore.errors import RftError
-from rftcore.plugins.guard import describe
+from rftcore.errors import RftError, describe
 from rftcore.testing.digests import shown
 from rftcore.testing.law import BrokenError, NotApplicableError, law
 from rftcore.testing.subject import Subject

@@ -8,9 +8,9 @@ from contextlib import suppress
 from itertools import product
 from typing import Any
 
-from rftcore import attacks, markup, rewards
-from rftcore.errors import PluginError, SampleError
-from rftcore.plugins.guard import describe, place
+from rftcore import rewards, tags
+from rftcore.errors import PluginError, SampleError, describe, place
+from rftcore.rewards import attacks
 from rftcore.testing.clock import TooLong, least, within
 from rftcore.testing.digests import canonical, shown
 from rftcore.testing.law import BrokenError, NotApplicableError, NotCheckedError, law
@@ -480,7 +480,7 @@ def _in_training(subject: Subject, sample: Sample, group: list[str], step: int) 
 def _in_order(subject: Subject, gold: str, samples: list[Sample], salt: str) -> list[Any]:
     """In a task made anew and with reasoning of its own, so that no cache knows it."""
     unique = "".join(random.sample("abcdefghijklmnopqrstuvwxyz", 12))
-    text = markup.write(f"I looked, {salt} {unique}.", gold)
+    text = tags.write(f"I looked, {salt} {unique}.", gold)
     scorer = scorer_of(subject.again())
     return [row_of(scorer, text, sample) for sample in samples]
 
@@ -510,7 +510,7 @@ def _closer(subject: Subject, name: str, sample: Sample, near: int, far: int) ->
     read = [subject.read(text, "gold") for text in texts]
     if not all(parsed is not None and parsed.ok for parsed in read):
         return  # outside what the parser reads
-    completions = [markup.write(PLAIN, text) for text in texts]
+    completions = [tags.write(PLAIN, text) for text in texts]
     if not all(map(subject.reads, completions)):
         return
     one, two = (_number(_called(subject, name, text, sample)) for text in completions)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rftcore.training.shared_prefix.errors import NotShared
-from rftcore.training.shared_prefix.pictures import Pictures
+from rftcore.training.shared_prefix.images import Pictures
 
 MASKED = ("sdpa", "eager")  # attention that takes any mask; flash kernels take none
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from rftcore.training.shared_prefix.pictures import Pictures
+from rftcore.training.shared_prefix.images import Pictures
 
 Group = list[int]  # rows of the batch
 

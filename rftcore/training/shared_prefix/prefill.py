@@ -18,7 +18,7 @@ from transformers import Cache
 
 from rftcore.training.shared_prefix.errors import NotShared
 from rftcore.training.shared_prefix.groups import group_rows
-from rftcore.training.shared_prefix.pictures import read_pictures
+from rftcore.training.shared_prefix.images import read_pictures
 from rftcore.training.shared_prefix.scoring import refuse_unknown
 
 KNOWN = {

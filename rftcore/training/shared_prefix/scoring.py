@@ -17,8 +17,8 @@ from torch import Tensor
 from rftcore.training.shared_prefix.errors import NotShared
 from rftcore.training.shared_prefix.family import attention_of, positions, understand
 from rftcore.training.shared_prefix.groups import Group, group_rows
+from rftcore.training.shared_prefix.images import read_pictures
 from rftcore.training.shared_prefix.packing import Packing, lay_out
-from rftcore.training.shared_prefix.pictures import read_pictures
 
 KNOWN = {
     *("input_ids", "attention_mask", "labels", "mm_token_type_ids", "pixel_values"),

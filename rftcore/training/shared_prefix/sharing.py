@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rftcore import processes
+from rftcore import distributed
 from rftcore.errors import ModelError
 from rftcore.training.shared_prefix.errors import NotShared
 from rftcore.training.shared_prefix.family import draws, working_dtype
-from rftcore.training.shared_prefix.pictures import encode_once
+from rftcore.training.shared_prefix.images import encode_once
 from rftcore.training.shared_prefix.prefill import SharedPrefill, is_prefill
 from rftcore.training.shared_prefix.scoring import SharedScoring, is_scoring
 
@@ -152,7 +152,7 @@ class Sharing:
         text = f"grpo.shared_prefix: the group's prompt is not shared for {name}: {reason}"
         if self._insist:
             raise ModelError(f"{text}. `--set grpo.shared_prefix=auto` goes on in the plain form")
-        if reason not in self._said and processes.is_main():
+        if reason not in self._said and distributed.is_main():
             print(f"warning: {text}", file=sys.stderr, flush=True)
         self._said.add(reason)
 

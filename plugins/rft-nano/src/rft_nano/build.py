@@ -35,9 +35,9 @@ from rft_nano.suites import perception as perception_suite
 from rft_nano.suites import words as words_suite
 from rft_nano.team import Team
 from rft_nano.words import BIGGEST_NUMBER, NUMBERS, PLURALS
-from rftcore.models import Policy
-from rftcore.processes import leave_with_parent
-from rftcore.suites import evaluate_suite, measures_of
+from rftcore.distributed import leave_with_parent
+from rftcore.evaluation.suites import evaluate_suite, measures_of
+from rftcore.models.policy import Policy
 
 MUON_LR, ADAM_LR = 2e-3, 1.5e-3
 LOOKING_LR, READING_LR = 2.0, 0.4  # times these: the tower alone, whatever has the decoder in it

@@ -16,7 +16,8 @@ from rft_nano.practice import Request, changes, numbers, scenes, texts
 from rft_nano.practice import diagrams as drawn
 from rft_nano.things import ATTRIBUTES, Thing
 from rftcore.errors import PluginError
-from rftcore.types import Image, Measure, Sample, Suite
+from rftcore.images import Image
+from rftcore.types import Measure, Sample, Suite
 
 if TYPE_CHECKING:
     from rft_nano.corpus.diagrams import Diagram

@@ -9,14 +9,14 @@ from pathlib import Path
 from rft_scenes import scene as scenes
 from rft_scenes.rendering import DEFAULT, RenderSettings, limit_threads, render
 from rft_scenes.scene import Scene
-from rftcore.pictures import PictureCache
+from rftcore.images import ImageCache
 
 
 def scene_pictures(
     settings: RenderSettings = DEFAULT, directory: Path | None = None
-) -> PictureCache[Scene]:
+) -> ImageCache[Scene]:
     """The folder `scenes` in the cache folder, or a directory as it is; one core a worker."""
-    return PictureCache(
+    return ImageCache(
         "scenes",
         partial(_content, settings),
         partial(_render, settings),

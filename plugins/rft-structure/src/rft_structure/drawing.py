@@ -14,7 +14,7 @@ from typing import Any
 
 from rft_structure import labels
 from rft_structure.layout import Drawing
-from rftcore.pictures import PictureCache
+from rftcore.images import ImageCache
 
 VERSION = 1  # of the pen: bump it when any pixel changes
 INK, VALUE, FAINT = "#111111", "#0b3d91", "#777777"
@@ -55,7 +55,7 @@ def _content(drawing: Drawing) -> str:
     return f"{VERSION}|{drawing.digest()}"
 
 
-FIGURES = PictureCache("figures", _content, draw)  # each drawn once, then found on disk
+FIGURES = ImageCache("figures", _content, draw)  # each drawn once, then found on disk
 
 
 class _Pen:

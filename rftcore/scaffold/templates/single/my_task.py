@@ -26,7 +26,7 @@ def draw(shapes: tuple[tuple[int, int, str, int], ...]) -> bytes:
     return png.getvalue()
 
 
-PICTURES = rft.PictureCache("my-task", str, draw, by_code=True)
+PICTURES = rft.ImageCache("my-task", str, draw, by_code=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from rft_nano.corpus.streams import Diagrams, Mixed, Pairs, Scenes
 if TYPE_CHECKING:
     from rft_scenes import Scene
 
-    from rftcore.pictures import PictureCache
+    from rftcore.images import ImageCache
 
 SMALL_CHANGE = 0.03  # of scale: where there are three sizes, they stay apart
 
@@ -53,7 +53,7 @@ class Library:
     diagrams: Corpus[Diagram]
 
     @classmethod
-    def make(cls, folder: Path, sizes: Sizes, cache: PictureCache[Scene]) -> None:
+    def make(cls, folder: Path, sizes: Sizes, cache: ImageCache[Scene]) -> None:
         """Draw and pack what is missing or of another size; a stop loses one part at most."""
         if not is_saved(folder / "scenes", sizes.scenes):
             scenes.build(sizes.scenes, cache, folder / "scenes")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rft_transformation.generator import Change as Drawn
     from rft_transformation.generator import Start
 
-    from rftcore.pictures import PictureCache
+    from rftcore.images import ImageCache
 
 View = Literal["centre", "left", "right"]
 ENDS = 3  # second pictures of every first
@@ -154,7 +154,7 @@ def _seen(scene: Scene) -> list[Seen]:
     return sorted(rows, key=lambda s: s.thing.u)
 
 
-def build(count: int, cache: PictureCache[Scene], folder: Path, part: str = "train") -> None:
+def build(count: int, cache: ImageCache[Scene], folder: Path, part: str = "train") -> None:
     """Draw what is missing and pack `count` starts with their ends."""
     drawn = [draw(index, part) for index in range(count)]
     scenes = [scene for start, ends in drawn for scene in scenes_of(start, ends)]

@@ -14,7 +14,7 @@ from rft_nano.things import Thing
 if TYPE_CHECKING:
     from rft_scenes import Object, Scene
 
-    from rftcore.pictures import PictureCache
+    from rftcore.images import ImageCache
 
 SHAPES_SEED, VEHICLES_SEED, HELD_OUT_SEED = 5_000_000, 6_000_000, 7_000_000
 HELD_OUT_VEHICLES = 500_000  # after the held-out shapes
@@ -72,7 +72,7 @@ def thing_of(thing: Object, u: float, v: float) -> Thing:
     return Thing(thing.size, thing.color, thing.material, thing.shape, u, v)
 
 
-def build(count: int, cache: PictureCache[Scene], folder: Path) -> None:
+def build(count: int, cache: ImageCache[Scene], folder: Path) -> None:
     """Draw what is missing and pack `count` scenes."""
     chosen = [scene(index) for index in range(count)]
     cache.draw_all(chosen, "rendering scenes")

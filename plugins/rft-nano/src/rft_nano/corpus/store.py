@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from rft_nano.model import IMAGE_SIZE
-from rftcore.decoding import decode
+from rftcore.images.decoding import decode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -44,4 +44,4 @@ def draw(shapes: tuple[Shape, ...]) -> bytes:
 # Draws a picture when it is first looked at and keeps it, by the text that says what is on it.
 # `by_code`: a change in this module draws all anew. For pictures that take long, leave it out and
 # put a version into the text, for instance by "version 1: {}".format.
-PICTURES = rft.PictureCache("my-task", str, draw, by_code=True)
+PICTURES = rft.ImageCache("my-task", str, draw, by_code=True)

@@ -1,0 +1,49 @@
+"""The recipe of a run: its settings, how they are read, and their faults."""
+
+from rftcore.config.faults import (
+    check_settings,
+    check_splits,
+    checked,
+    fault,
+    report,
+    settings_faults,
+)
+from rftcore.config.loading import (
+    MODEL_RECIPE,
+    dump_recipe,
+    load_recipe,
+    model_defaults,
+    parse_override,
+    read_recipe_file,
+)
+from rftcore.config.recipe import (
+    GrpoRecipe,
+    Layer,
+    Recipe,
+    RewardOverride,
+    SftRecipe,
+    differences,
+    evaluated_splits,
+)
+
+__all__ = [
+    "MODEL_RECIPE",
+    "GrpoRecipe",
+    "Layer",
+    "Recipe",
+    "RewardOverride",
+    "SftRecipe",
+    "check_settings",
+    "check_splits",
+    "checked",
+    "differences",
+    "dump_recipe",
+    "evaluated_splits",
+    "fault",
+    "load_recipe",
+    "model_defaults",
+    "parse_override",
+    "read_recipe_file",
+    "report",
+    "settings_faults",
+]

@@ -1,0 +1,218 @@
+"""The recipe: every setting of a run, its default and its rule, as one frozen object."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
+
+from rftcore.types import OOD_PREFIX
+
+Path_ = tuple[str, ...]
+Layer = tuple[str, Mapping[str, Any]]
+Frozen = Literal["vision", "projector"]
+Count = Annotated[int, Field(ge=1)]
+
+FORBID = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants")
+ALLOW = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants")
+
+
+class RewardOverride(BaseModel):
+    """Changes one reward term of the task, or adds one (then `use` is needed)."""
+
+    model_config = FORBID
+
+    use: str | None = Field(None, description="name of an offered reward")
+    weight: float | None = Field(None, description="weight in the total; 0 only measures")
+    options: dict[str, Any] = Field({}, description="options of the reward's factory")
+
+
+class SftRecipe(BaseModel):
+    """Phase 1. Any other field of TRL's `SFTConfig` can stand here too."""
+
+    model_config = ALLOW
+
+    enabled: bool = True
+    samples: Count | None = Field(None, description="how many of split sft; null: all")
+    batch_size: int = Field(16, ge=1, description="samples per optimiser step")
+    micro_batch: Count | None = Field(None, description="samples per forward; null: batch_size")
+    freeze: list[Frozen] = Field(["vision"], description="parts that do not train")
+    check_lengths: bool = Field(True, description="whether the policy may write what SFT teaches")
+
+    @field_validator("micro_batch")
+    @classmethod
+    def divides_the_batch(cls, size: int | None, info: ValidationInfo) -> int | None:
+        whole = info.data.get("batch_size")
+        if size and whole and whole % size:
+            raise ValueError(f"must divide batch_size={whole}; try {_divisor(whole, size)}")
+        return size
+
+
+class GrpoRecipe(BaseModel):
+    """Phase 2. Any other field of TRL's `GRPOConfig` can stand here too."""
+
+    model_config = ALLOW
+
+    enabled: bool = True
+    prompts_per_step: int = Field(14, ge=1, description="prompts per optimiser step (P)")
+    group_size: int = Field(8, description="completions per prompt (G)")
+    micro_batch: Count | None = Field(None, description="completions per forward; null: P x G")
+    samples: Count | None = Field(None, description="how many of split rl; null: all")
+    freeze: list[Frozen] = Field([], description="parts that do not train")
+    shared_prefix: Literal["auto", "on", "off"] = Field(
+        "auto", description="read a group's prompt once; on: an error where that cannot be"
+    )
+
+    @field_validator("group_size")
+    @classmethod
+    def has_something_to_compare(cls, size: int) -> int:
+        if size < 2:
+            raise ValueError(
+                "an advantage is a reward relative to its group: use 2 or more (8 in the paper)"
+            )
+        return size
+
+    @field_validator("micro_batch")
+    @classmethod
+    def divides_the_step(cls, size: int | None, info: ValidationInfo) -> int | None:
+        prompts, group = info.data.get("prompts_per_step"), info.data.get("group_size")
+        if not (size and prompts and group):
+            return size
+        if prompts * group % size:
+            whole = prompts * group
+            raise ValueError(
+                f"must divide prompts_per_step={prompts} x group_size={group} = {whole}; "
+                f"try {_divisor(whole, size)}"
+            )
+        if size % group and group % size:
+            raise ValueError(f"must be a multiple or a divisor of group_size={group}; try {group}")
+        return size
+
+
+class PolicyRecipe(BaseModel):
+    """The weights in training. Computation runs in bfloat16 on a GPU all the same (autocast)."""
+
+    model_config = FORBID
+
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the trained weights; bfloat16 loses small steps"
+    )
+
+
+class EvaluationRecipe(BaseModel):
+    """What is measured, and how. Decoding is greedy."""
+
+    model_config = FORBID
+
+    splits: list[str] | None = Field(None, description="null: val, test and every ood-*")
+    samples: dict[str, Count] = Field({}, description="at most so many samples, per split")
+    batch_size: int = Field(64, ge=1)
+    max_new_tokens: int = Field(512, ge=1)
+    zero_shot: bool = Field(True, description="also measure the model before training")
+    after_each_phase: bool = Field(True, description="false: only at the end")
+
+
+class VisionRecipe(BaseModel):
+    """The check that the image reaches the log-probabilities, before step 1."""
+
+    model_config = FORBID
+
+    enabled: bool = True
+    samples: int = Field(8, ge=2)
+    min_shift: float = Field(1e-3, gt=0, description="mean |shift|, nats per answer")
+
+
+class ScoringRecipe(BaseModel):
+    """How much failure of reward functions a run tolerates."""
+
+    model_config = FORBID
+
+    error_budget: int = Field(10, ge=0, description="failed reward calls before the run stops")
+    timeout_s: float = Field(2.0, gt=0, description="deadline of one reward call")
+    workers: int | None = Field(
+        None,
+        ge=0,
+        le=1024,
+        description="processes for slow rewards; null: one per core, at most 8; 0: none",
+    )
+    isolate_all: bool = Field(False, description="call every reward in a process that may be lost")
+
+    @field_validator("isolate_all")
+    @classmethod
+    def needs_a_worker(cls, isolate_all: bool, info: ValidationInfo) -> bool:
+        if isolate_all and info.data.get("workers") == 0:
+            raise ValueError("needs processes to isolate rewards in, but scoring.workers is 0")
+        return isolate_all
+
+
+class Recipe(BaseModel):
+    """One run, resolved. Defaults are the paper's; a model folder may bring its own."""
+
+    model_config = FORBID
+
+    task: str
+    model: str = "nano"
+    seed: int = Field(0, ge=0, lt=2**32)
+    task_options: dict[str, Any] = Field({}, description="options of the task's factory")
+    dataset: dict[str, Any] = Field(
+        {}, description="{path: FOLDER or FILE, **options} or {use: NAME, **options}"
+    )
+    rewards: dict[str, RewardOverride] = {}
+    policy: PolicyRecipe = PolicyRecipe()
+    sft: SftRecipe = SftRecipe()
+    grpo: GrpoRecipe = GrpoRecipe()
+    evaluation: EvaluationRecipe = EvaluationRecipe()
+    vision_check: VisionRecipe = VisionRecipe()
+    scoring: ScoringRecipe = ScoringRecipe()
+
+    _origins: dict[Path_, str] = PrivateAttr(default_factory=dict)
+
+    def origin(self, *path: str) -> str:
+        """Where a setting came from: "recipe.yaml line 7", "--set seed", or "default"."""
+        return origin_of(self._origins, path)
+
+
+SECTIONS = tuple(
+    name
+    for name, field in Recipe.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+)
+
+
+def evaluated_splits(recipe: Recipe, splits: Sequence[str]) -> tuple[str, ...]:
+    """The splits to evaluate: those the recipe names, else val, test and every ood-*."""
+    if recipe.evaluation.splits is not None:
+        return tuple(dict.fromkeys(recipe.evaluation.splits))
+    return tuple(s for s in splits if s in ("val", "test") or s.startswith(OOD_PREFIX))
+
+
+def differences(one: Recipe, other: Recipe) -> list[str]:
+    """The dotted names of the settings in which two recipes differ."""
+    left, right = dict(leaves(one.model_dump())), dict(leaves(other.model_dump()))
+    missing = object()
+    return sorted(
+        ".".join(path)
+        for path in {*left, *right}
+        if left.get(path, missing) != right.get(path, missing)
+    )
+
+
+def leaves(mapping: Mapping[str, Any], path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
+    """Every setting below a mapping, with its path."""
+    for key, value in mapping.items():
+        at = (*path, str(key))
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, at)
+        else:
+            yield at, value
+
+
+def origin_of(origins: Mapping[Path_, str], path: Path_) -> str:
+    """Where a setting, or else what is around it or below it, came from."""
+    for length in range(len(path), 0, -1):
+        if path[:length] in origins:
+            return origins[path[:length]]
+    return next((o for at, o in origins.items() if at[: len(path)] == path), "default")
+
+
+def _divisor(whole: int, near: int) -> int:
+    return max(d for d in range(1, near + 1) if whole % d == 0)

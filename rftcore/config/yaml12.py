@@ -1,0 +1,77 @@
+"""YAML 1.2's scalars over PyYAML, and the line of every setting.
+
+In YAML 1.1, which PyYAML reads, 1e-4 is a string, `no` is false and 010 is 8.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from rftcore.errors import RecipeError, one_line
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's scalars: in 1.1, 1e-4 is a string, `no` is false and 010 is 8."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the strings that `_Loader` would read as something else."""
+
+
+_SCALARS = {
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    "int": (r"[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
+    "float": (
+        r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
+        r"|[-+]?\.(inf|Inf)|\.(nan|NaN)",
+        list("-+0123456789."),
+    ),
+}
+for _yaml in (_Loader, _Dumper):
+    _yaml.yaml_implicit_resolvers = {}
+    for _tag, (_pattern, _first) in _SCALARS.items():
+        _yaml.add_implicit_resolver(
+            f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), _first
+        )
+
+
+def parse(text: str, origin: str) -> tuple[yaml.Node | None, Any]:
+    """The one YAML document in `text`: its nodes, which know their lines, and its value."""
+    try:
+        loader = _Loader(text)
+        node: yaml.Node | None = loader.get_single_node()
+        value = None if node is None else loader.construct_document(node)
+        json.dumps(value, default=str, ensure_ascii=False).encode()  # what the checks go through
+        return node, value
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise RecipeError(f"{origin}{line}: not YAML: {problem}") from error
+    except Exception as error:  # PyYAML's readers of tags and Python's of numbers raise anything
+        raise RecipeError(f"{origin}: no recipe can hold this value: {one_line(error)}") from error
+
+
+def lines_of(
+    node: yaml.Node | None, path: tuple[str, ...], origin: str
+) -> Iterator[tuple[tuple[str, ...], int]]:
+    """The line of every setting below `node`. Raises `RecipeError` for one that is set twice."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[str] = set()
+    for key, value in node.value:
+        at, line = (*path, str(key.value)), key.start_mark.line + 1
+        if key.value in seen:
+            raise RecipeError(f"{origin} line {line}: {'.'.join(at)} is set twice")
+        seen.add(key.value)
+        yield at, line
+        yield from lines_of(value, at, origin)
+
+
+def dump(value: Mapping[str, Any]) -> str:
+    """The value as YAML; `parse` reads it back unchanged."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False)

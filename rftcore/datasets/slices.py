@@ -1,0 +1,140 @@
+"""Parts of a task's splits, and what a dataset must return, checked at each call.
+
+Samples are made when they are asked for; a fault of a dataset names its class and split.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rftcore.datasets.records import half_character, reasoning_hint
+from rftcore.errors import DataError, RecipeError, RftError, SampleError, closest, describe
+from rftcore.images import Image
+from rftcore.types import Dataset, Parser, PreparedDataset, Sample, Task
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The first `size` samples of a split: what a phase uses of it."""
+
+    dataset: Dataset
+    split: str
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < self.size:
+            raise IndexError(index)
+        where = f"{type(self.dataset).__name__} failed at sample {index} of split {self.split!r}"
+        try:
+            sample = self.dataset.sample(self.split, index)
+        except RftError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise SampleError(f"{where}: {describe(error)}") from error
+        if not isinstance(sample, Sample):
+            raise SampleError(f"{where}: it returned {sample!r:.60}, which is not an rft.Sample")
+        if fault := _misfit(sample):
+            raise SampleError(f"{sample.origin or where}: {fault}")
+        return sample
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[index] for index in range(self.size))
+
+    def prepare(self) -> None:
+        """Make the images of all samples now, if the dataset knows how to."""
+        if isinstance(self.dataset, PreparedDataset):
+            _called(self.dataset, "prepare", self.split, range(self.size))
+
+
+def take(task: Task, split: str, limit: int | None = None) -> Slice:
+    """The first `limit` samples of `split`, or all of them.
+
+    Raises: `DataError` if the split is unknown or empty.
+    """
+    dataset = dataset_of(task)
+    if split not in tuple(dataset.splits):
+        raise DataError(
+            f"task {task.name!r} has no split {split!r}.{closest(split, dataset.splits)} "
+            f"It has: {', '.join(dataset.splits)}.{_no_sft(dataset) if split == 'sft' else ''}"
+        )
+    size = _called(dataset, "size", split)
+    if not hasattr(size, "__index__"):
+        name = f"{type(dataset).__name__}.size({split!r})"
+        raise DataError(f"{name} is {size!r:.60}: return a whole number")
+    size = operator.index(size)
+    size = size if limit is None else min(limit, size)
+    if size < 1:
+        raise DataError(f"split {split!r} of task {task.name!r} has no samples to use")
+    return Slice(dataset, split, size)
+
+
+def dataset_of(task: Task) -> Dataset:
+    """The task's dataset, once names are resolved. Raises: DataError if it lists no splits."""
+    dataset = task.dataset
+    if isinstance(dataset, str):
+        raise RecipeError(f"dataset {dataset!r} of task {task.name!r} was not resolved")
+    name = f"{type(dataset).__name__}.splits"
+    try:
+        splits = dataset.splits
+    except RftError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise DataError(f"task {task.name!r}: {name} failed: {describe(error)}") from error
+    named = isinstance(splits, Sequence) and not isinstance(splits, str)
+    if not named or not splits or not all(isinstance(one, str) for one in splits):
+        raise DataError(
+            f"task {task.name!r}: {name} is {splits!r:.60}: return the names of the splits, such "
+            'as ("sft", "rl", "val")'
+        )
+    return dataset
+
+
+def parser_of(task: Task) -> Parser:
+    """The task's parser, once names are resolved."""
+    if isinstance(task.parser, str):
+        raise RecipeError(f"parser {task.parser!r} of task {task.name!r} was not resolved")
+    return task.parser
+
+
+def _no_sft(dataset: Dataset) -> str:
+    """Why there is no split `sft`, if the first row to train on shows it."""
+    if "rl" not in tuple(dataset.splits) or _called(dataset, "size", "rl") < 1:
+        return ""
+    hint = reasoning_hint(Slice(dataset, "rl", 1)[0].meta)
+    return f" Rows with a 'cot' can go to sft, but {hint}." if hint else ""
+
+
+def _called(dataset: Dataset, method: str, *args: object) -> Any:
+    """What a method of a dataset returns. Raises: DataError naming it if it fails."""
+    try:
+        return getattr(dataset, method)(*args)
+    except RftError:
+        raise
+    except (Exception, SystemExit) as error:
+        name = f"{type(dataset).__name__}.{method}"
+        raise DataError(f"{name} failed for split {args[0]!r}: {describe(error)}") from error
+
+
+def _misfit(sample: Sample) -> str:
+    """Which field of a sample is not what it is declared as, or cannot be written; else ""."""
+    for name in ("id", "question", "gold", "cot"):
+        text = getattr(sample, name)
+        if text is None and name == "cot":
+            continue
+        if not isinstance(text, str):
+            return f"its {name} is {text!r:.60} ({type(text).__name__}), not text"
+        if half := half_character(text):
+            return f"its {name} has half a character, {half}"
+    if not sample.question.strip():
+        return f"its question {sample.question!r:.60} is empty: write what is asked"
+    if not isinstance(sample.meta, Mapping):
+        return f"its meta is {sample.meta!r:.60}, not a mapping: leave it out, or give a dict"
+    if not isinstance(sample.images, tuple) or not all(isinstance(i, Image) for i in sample.images):
+        return f"its images are {sample.images!r:.60}, not a tuple of rft.Image"
+    return ""

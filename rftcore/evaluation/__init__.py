@@ -1,0 +1,1 @@
+"""Scores of a policy: on the splits of a task and on suites of questions, with intervals."""

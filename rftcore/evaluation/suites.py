@@ -1,0 +1,216 @@
+"""Measure a model on a suite: fixed questions and greedy answers, whatever the task.
+
+What can be asked with pictures is asked a second time with those of another
+sample. A model that does not look answers both alike: what it gets right it has
+guessed, or knows from the words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rftcore import distributed, prompts
+from rftcore.datasets.content import content
+from rftcore.errors import PluginError, RftError, describe
+from rftcore.evaluation.intervals import wilson
+from rftcore.models.policy import Policy, generate
+from rftcore.progress import Bar
+from rftcore.types import SUITE_RESERVED, Measure, MeasureScore, Sample, Suite, SuiteScore
+
+Parts = tuple[int, int]  # of one answer: how many are right, how many there are
+MOST_FAILURES = 10  # of the score of a measure, in one process, before the next ends it
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model said to one question of the measure `key`, and how much of it is right.
+
+    With `swapped` the sample has the pictures of another. `failure` is why the score of the
+    measure failed, if it did: then `parts` is None.
+    """
+
+    key: str
+    swapped: bool
+    sample: Sample
+    completion: str
+    parts: Parts | None
+    failure: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """A JSON-ready line."""
+        right, of = self.parts or (None, None)
+        return {
+            "measure": self.key,
+            "pictures": "swapped" if self.swapped else "own",
+            "id": self.sample.id,
+            "question": self.sample.question,
+            "gold": self.sample.gold,
+            "completion": self.completion,
+            "right": right,
+            "of": of,
+            "failure": self.failure,
+        }
+
+
+def measures_of(suite: Suite, limit: int | None = None) -> dict[str, Measure]:
+    """A suite's measures by key, each with its first `limit` samples.
+
+    Raises: `PluginError` if the suite cannot make them, or one measures nothing.
+    """
+    with distributed.main_first(), _telling(suite, "making its measures"):
+        made = dict(suite.measures())
+        taken = {key: replace(each, samples=each.samples[:limit]) for key, each in made.items()}
+    if not taken:
+        raise PluginError(f"suite {suite.name!r} has no measures")
+    for key, measure in taken.items():
+        if key in SUITE_RESERVED:
+            raise PluginError(
+                f"suite {suite.name!r} has a measure {key!r}, but its report says something else "
+                "under that key: choose another"
+            )
+        if not measure.samples:
+            raise PluginError(f"suite {suite.name!r}: measure {key!r} has no samples")
+    return taken
+
+
+def evaluate_suite(
+    policy: Policy,
+    suite: Suite,
+    measures: Mapping[str, Measure],
+    *,
+    blind: bool = True,
+    progress: bool = True,
+) -> tuple[SuiteScore, list[Said]]:
+    """Greedy completions for all samples of `measures`, scored, and what they say.
+
+    With their own pictures and then, with `blind`, with those of another sample.
+    An answer whose score fails is counted beside. Raises: `PluginError` for more than
+    `MOST_FAILURES` of a measure.
+    """
+    seen, unseen, everything = {}, {}, []
+    for key, measure in measures.items():
+        said = _asked(policy, suite, key, measure, progress=progress)
+        seen[key] = _score(said)
+        everything += said
+        if blind and (other := swapped(measure.samples)):
+            elsewhere = replace(measure, samples=other)
+            said = _asked(policy, suite, key, elsewhere, swapped=True, progress=progress)
+            unseen[key] = _score(said)
+            everything += said
+    return SuiteScore(seen, unseen), everything
+
+
+def swapped(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples with the pictures of others, as many, none of them their own.
+
+    Where there is one, the other sample has another gold. Pictures go half way round the
+    samples in the order of their golds, so that each is shown once, unless most samples
+    have one gold, or samples share pictures. A sample without pictures, or for which there
+    are no others, is left out.
+    """
+    found: dict[int, Sample] = {}
+    for number in {len(sample.images) for sample in samples} - {0}:
+        same = [i for i, sample in enumerate(samples) if len(sample.images) == number]
+        ring = sorted(same, key=lambda i: samples[i].gold)
+        for place, i in enumerate(ring):
+            at = (place + len(ring) // 2) % len(ring)
+            if other := _stranger(samples[i], (samples[j] for j in ring[at:] + ring[:at])):
+                found[i] = replace(samples[i], images=other.images)
+    return [found[i] for i in sorted(found)]
+
+
+def _stranger(sample: Sample, others: Iterable[Sample]) -> Sample | None:
+    """The first with other pictures and another gold, else the first with other pictures."""
+    first = None
+    for other in others:
+        if set(other.images).isdisjoint(sample.images):
+            if other.gold != sample.gold:
+                return other
+            first = first or other
+    return first
+
+
+def measure_score(parts: Sequence[Parts | None]) -> MeasureScore:
+    """Sum up the answers to one measure; None is an answer whose score failed."""
+    known = [each for each in parts if each is not None]
+    failed = len(parts) - len(known)
+    if not known:
+        return MeasureScore(None, None, None, 0, failed)
+    right, n = sum(right for right, _ in known), sum(of for _, of in known)
+    return MeasureScore(right / n, *wilson(right, n), n, failed)
+
+
+def fingerprints(measures: Mapping[str, Measure]) -> dict[str, str]:
+    """By key the hash of the samples, images by pixels: suites that agree in it asked the same."""
+    hashes = {k: [content(s) for s in m.samples] for k, m in measures.items()}
+    return {k: hashlib.sha256(b"".join(v)).hexdigest() for k, v in hashes.items()}
+
+
+def _asked(
+    policy: Policy,
+    suite: Suite,
+    key: str,
+    measure: Measure,
+    *,
+    swapped: bool = False,
+    progress: bool,
+) -> list[Said]:
+    samples, ask = measure.samples, prompts.direct()
+    mine = distributed.shard(len(samples))
+    label = f"evaluating {key}" + (", pictures swapped" if swapped else "")
+    # without the samples: pictures need not travel
+    said: list[tuple[str, Parts | None, str]] = []
+    with Bar(len(mine), label, "sample", show=progress) as bar:
+        for start in range(0, len(mine), suite.batch_size):
+            batch = [samples[i] for i in mine[start : start + suite.batch_size]]
+            written = generate(policy, [ask(sample) for sample in batch], suite.max_new_tokens)
+            for sample, completion in zip(batch, written, strict=True):
+                parts, failure = _scored(suite, measure, sample, completion.text)
+                said.append((completion.text, parts, failure))
+                if sum(parts is None for _, parts, _ in said) > MOST_FAILURES:
+                    raise PluginError(
+                        f"{failure}. More than {MOST_FAILURES} answers to measure {key!r} could "
+                        "not be scored: repair its score"
+                    )
+            share = measure_score([parts for _, parts, _ in said]).value
+            bar.update(len(batch), right="-" if share is None else f"{share:.1%}")
+    together = zip(samples, distributed.gather(said, len(samples)), strict=True)
+    return [Said(key, swapped, sample, *one) for sample, one in together]
+
+
+def _score(said: Sequence[Said]) -> MeasureScore:
+    return measure_score([each.parts for each in said])
+
+
+def _scored(
+    suite: Suite, measure: Measure, sample: Sample, completion: str
+) -> tuple[Parts | None, str]:
+    """How much of an answer is right, or None and why that is not known."""
+    try:
+        return _parts(suite, measure, sample, completion), ""
+    except PluginError as error:
+        return None, str(error)
+
+
+def _parts(suite: Suite, measure: Measure, sample: Sample, completion: str) -> Parts:
+    with _telling(suite, f"the score of sample {sample.id!r}"):
+        right, of = map(operator.index, measure.score(completion, sample.gold))
+        if not (0 <= right <= of and of >= 1):
+            raise ValueError(f"({right}, {of}) is not how many parts are right, of at least one")
+    return right, of
+
+
+@contextmanager
+def _telling(suite: Suite, what: str) -> Iterator[None]:
+    """Turn what a suite's code raises into an error that names the suite."""
+    try:
+        yield
+    except RftError:
+        raise
+    except Exception as error:
+        raise PluginError(f"suite {suite.name!r}: {what} failed: {describe(error)}") from error

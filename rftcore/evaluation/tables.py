@@ -1,0 +1,150 @@
+"""The table a run ends with, from its evaluation scores alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rftcore.evaluation.intervals import paired
+from rftcore.progress import clock
+from rftcore.types import Gain, MeasureScore, SplitScore, SuiteScore
+
+NO_NUMBER = "—"  # measured, and nothing could be scored; "-" is not measured
+STAGES = {"start": "zero-shot", "sft": "after SFT", "grpo": "after GRPO"}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run bought: scores by stage, and where everything was written.
+
+    notes: what a reader of the table must know, such as a phase that learned nothing.
+    """
+
+    run_dir: Path
+    scores: Mapping[str, Sequence[SplitScore]] = field(default_factory=dict)
+    gains: Sequence[Gain] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    def table(self) -> str:
+        """Stages by splits, each cell an accuracy with its 95 % interval; then what each gained."""
+        rows = [(row_name(stage, scores), scores) for stage, scores in self.scores.items()]
+        if any(scores for _, scores in rows):
+            lines = [score_table(rows, self.gains)]
+        else:
+            lines = ["no accuracy: evaluation.splits names no split"]
+        if self.seconds:
+            spent = ", ".join(f"{phase} {clock(s)}" for phase, s in self.seconds.items())
+            lines.append(f"time: {spent}")
+        lines += [f"note: {note}" for note in self.notes]
+        return "\n".join([*lines, f"run: {self.run_dir}"])
+
+
+def gain(
+    split: str, since: str, stage: str, right: Sequence[tuple[bool | None, bool | None]]
+) -> Gain:
+    """Sum up what one stage changed. right: for each question, before and after.
+
+    A question that was not scored in both (None) has no part in it.
+    """
+    known = [pair for pair in right if None not in pair]
+    if not known:
+        return Gain(split, since, stage, 0, None, None, None)
+    won = sum(bool(after and not before) for before, after in known)
+    lost = sum(bool(before and not after) for before, after in known)
+    low, high = paired(won, lost, len(known))
+    return Gain(split, since, stage, len(known), (won - lost) / len(known), low, high)
+
+
+def score_table(
+    rows: Sequence[tuple[str, Sequence[SplitScore]]], gains: Sequence[Gain] = ()
+) -> str:
+    """Plain-text table in percent: a column per split, a row per name, a row per step between.
+
+    A cell that rests on fewer than the n samples of its column shows on how many.
+    """
+    sizes: dict[str, int] = {}
+    for score in (score for _, scores in rows for score in scores):
+        sizes[score.split] = max(sizes.get(score.split, 0), score.n + score.unscored)
+    header = ["accuracy %", *(f"{split} (n={n})" for split, n in sizes.items())]
+    scored = [
+        [name, *_row(sizes, {s.split: _cell(s, sizes[s.split]) for s in scores})]
+        for name, scores in rows
+    ]
+    steps: dict[str, dict[str, str]] = {}
+    for each in gains:
+        since, stage = (STAGES.get(s, s).removeprefix("after ") for s in (each.since, each.stage))
+        steps.setdefault(f"{since} to {stage}", {})[each.split] = _change(
+            each, sizes.get(each.split, each.n)
+        )
+    gained = [[name, *_row(sizes, changes)] for name, changes in steps.items()]
+    return _aligned([header], scored, gained)
+
+
+def suite_table(score: SuiteScore) -> str:
+    """Plain-text table in percent: a row per key, with its own pictures and with others."""
+    header = ["%", "right", "pictures swapped"]
+    rows = [
+        [key, _measured(right), _measured(score.blind[key]) if key in score.blind else "-"]
+        for key, right in score.measures.items()
+    ]
+    return _aligned([header], rows)
+
+
+def _row(splits: Iterable[str], found: Mapping[str, str]) -> list[str]:
+    return [found.get(split, "-") for split in splits]
+
+
+def row_name(stage: str, scores: Sequence[SplitScore]) -> str:
+    """The name of a stage's row, with how it was asked and read if not as in training."""
+    return asked_as(STAGES.get(stage, stage), scores)
+
+
+def asked_as(name: str, scores: Sequence[SplitScore]) -> str:
+    """The name of a row, with how it was asked and read if not as in training."""
+    asked = [f"{score.prompt} prompt" for score in scores if score.prompt != "reason"]
+    read = [f"{score.parser} parser" for score in scores if score.parser != "strict"]
+    unlike = ", ".join(dict.fromkeys(asked + read))
+    return f"{name} ({unlike})" if unlike else name
+
+
+def _cell(score: SplitScore, size: int) -> str:
+    if score.accuracy is None or score.low is None or score.high is None:
+        shown = NO_NUMBER
+    else:
+        shown = _share(score.accuracy, score.low, score.high)
+    if score.unscored:
+        shown += f", {score.unscored} not scored"
+    return shown + (f", n={score.n}" if score.n + score.unscored != size else "")
+
+
+def _measured(score: MeasureScore) -> str:
+    if score.value is None or score.low is None or score.high is None:
+        return f"{NO_NUMBER}, {score.failed} not scored"
+    shown = f"{_share(score.value, score.low, score.high)}, n={score.n}"
+    return shown + (f", {score.failed} not scored" if score.failed else "")
+
+
+def _share(value: float, low: float, high: float) -> str:
+    return f"{value:.1%} [{low:.1%}, {high:.1%}]".replace("%", "")
+
+
+def _change(gain: Gain, size: int) -> str:
+    if gain.change is None:
+        return NO_NUMBER
+    shown = f"{gain.change:+.1%} [{gain.low:+.1%}, {gain.high:+.1%}]".replace("%", "")
+    return shown + (f", n={gain.n}" if gain.n != size else "")
+
+
+def _aligned(*blocks: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need, and a rule between blocks."""
+    columns = zip(*(row for block in blocks for row in block), strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    rule = "  ".join("-" * width for width in widths)
+    lines: list[str] = []
+    for block in filter(None, blocks):
+        lines += [rule] * bool(lines)
+        for row in block:
+            lines.append("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,130 @@
+"""One folder of pictures: which file a thing has, and how what is missing gets drawn."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from rftcore.cache import cache_folder
+from rftcore.images.files import is_png, sweep, write
+from rftcore.images.image import Image
+
+FEW = 16  # not worth starting workers for
+
+Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True)
+class ImageCache(Generic[Thing]):
+    """A folder of PNG files, one per thing that `draw` can draw.
+
+    `folder` is its name in the cache folder; a `directory` is used as it is instead.
+    `content` tells, as text, everything that decides a picture's pixels: change the text,
+    for instance by a version in it, and all pictures are drawn anew. `draw` gives the bytes of
+    a PNG, and `in_worker` runs once in each worker process, before its first picture. Workers
+    and pickled samples need functions of an installed module, or partials of such; what only
+    this process knows, it draws itself. `by_code` counts the module of `draw` as content, without
+    its comments, as it is when the cache is made: right while you write a task, wasteful where
+    a picture takes long to draw.
+    """
+
+    folder: str
+    content: Callable[[Thing], str]
+    draw: Callable[[Thing], bytes]
+    in_worker: Callable[[], object] | None = None
+    directory: Path | None = None
+    by_code: bool = False
+    _code: str = field(default="", init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.by_code:  # now, not at the first picture: the file may be edited meanwhile
+            object.__setattr__(self, "_code", _syntax(self.draw))
+
+    def path(self, thing: Thing) -> Path:
+        """Where the picture is or will be: `k[:2]/k.png`, k hashes its content. Draws nothing."""
+        key = self._key(thing)
+        return self._place() / key[:2] / f"{key}.png"
+
+    def get(self, thing: Thing) -> Path:
+        """The picture's file, drawn now if it is absent or broken."""
+        path = self.path(thing)
+        if not is_png(path):
+            write(path, self.draw(thing))
+        return path
+
+    def image(self, thing: Thing) -> Image:
+        """The picture for a `Sample`, drawn when someone looks; its key is what it shows."""
+        return Image(key=self._key(thing), read=partial(self._read, thing))
+
+    def draw_all(
+        self, things: Sequence[Thing], label: str = "drawing", *, workers: int | None = None
+    ) -> list[Path]:
+        """Every picture's file, in order; what is there already is not drawn again.
+
+        `label` stands before the progress. `workers`: processes to start (default: one per
+        core; 0 or 1: none). A killed call keeps what it finished; the next one goes on there.
+        Raises: DataError when a worker dies, and whatever `draw` raises.
+        """
+        paths = [self.path(thing) for thing in things]
+        wanted = dict(zip(paths, things, strict=True))
+        missing = [(path, thing) for path, thing in wanted.items() if not is_png(path)]
+        if missing:
+            sweep(self._place())
+            self._draw(missing, label, _cores() if workers is None else workers)
+        return paths
+
+    def _draw(self, jobs: Sequence[tuple[Path, Thing]], label: str, workers: int) -> None:
+        from rftcore.progress import Bar
+
+        with Bar(len(jobs), label, "picture") as bar:
+            if workers > 1 and len(jobs) > FEW and _travels(self.draw):
+                from rftcore.images.workers import draw_in_processes  # slow to import
+
+                draw_in_processes(self.draw, jobs, workers, self.in_worker, bar.update)
+                return
+            for path, thing in jobs:
+                write(path, self.draw(thing))
+                bar.update()
+
+    def _key(self, thing: Thing) -> str:
+        return hashlib.sha256((self.content(thing) + self._code).encode()).hexdigest()
+
+    def _place(self) -> Path:
+        return self.directory or cache_folder(self.folder)
+
+    def _read(self, thing: Thing) -> bytes:
+        return self.get(thing).read_bytes()
+
+
+def _syntax(draw: Any) -> str:
+    """What the module of a function says, the same for the same code however it is laid out."""
+    try:
+        source = Path(_function(draw).__code__.co_filename).read_bytes()
+    except (AttributeError, OSError):  # compiled, or typed in: no file to read
+        return ""
+    return hashlib.sha256(ast.dump(ast.parse(source)).encode()).hexdigest()
+
+
+def _function(draw: Any) -> Any:
+    while isinstance(draw, partial):
+        draw = draw.func
+    return draw
+
+
+def _travels(draw: Any) -> bool:
+    """Whether a new process finds the function: no lambda, nor one of a task's bare file."""
+    draw = _function(draw)
+    module = (getattr(draw, "__module__", None) or "builtins").partition(".")[0]
+    known = module == "__main__" or any(f.find_spec(module, None) for f in sys.meta_path)
+    return known and "<" not in getattr(draw, "__qualname__", "")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

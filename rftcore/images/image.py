@@ -1,0 +1,85 @@
+"""An image that is read, or made, when its pixels are needed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from rftcore.errors import SampleError
+from rftcore.images.decoding import Decoded, decode, size_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture that is read, or made, only when someone looks at it.
+
+    `key` identifies the pixels without decoding them: a file's path, or the
+    content key of a generated scene. `read` gives the encoded bytes (PNG,
+    JPEG, ...); it is called in whatever process needs the pixels.
+    """
+
+    key: str
+    read: Callable[[], bytes] = field(compare=False, repr=False)
+
+    @classmethod
+    def from_path(cls, path: str | Path) -> Image:
+        """The image in a file, which need not exist yet. Raises `SampleError` for no path."""
+        if not isinstance(path, str | os.PathLike):
+            raise SampleError(f"the path of an image file is expected, not {path!r:.60}")
+        return cls(key=str(path), read=Path(path).read_bytes)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Image:
+        """An image already in memory. Raises `SampleError` for anything but bytes."""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise SampleError(f"the bytes of an image file are expected, not {data!r:.60}")
+        data = bytes(data)
+        return cls(key=hashlib.sha256(data).hexdigest(), read=lambda: data)
+
+    def open(self) -> PilImage:
+        """Decode to RGB: upright, on white (`rftcore.images.decoding`).
+
+        Raises: `SampleError` naming the image if that fails.
+        """
+        return self.decode().image
+
+    def decode(self) -> Decoded:
+        """What `open` returns, and what the file leaves open about it.
+
+        Raises: `SampleError` naming the image if that fails.
+        """
+        return self._by(decode)
+
+    def size(self) -> tuple[int, int]:
+        """Width and height of what `open` returns, without decoding the pixels.
+
+        Raises: `SampleError` naming the image if that fails.
+        """
+        return self._by(size_of)
+
+    def _by(self, reader: Callable[[bytes], T]) -> T:
+        try:
+            data = self.read()
+            if not isinstance(data, bytes | bytearray | memoryview):
+                raise SampleError(
+                    f"image {self.key}: its `read` returned {data!r:.60}, not the bytes of a file"
+                )
+            return reader(bytes(data))
+        except SampleError:
+            raise
+        except Exception as error:  # decoders of damaged data raise almost anything
+            raise SampleError(f"image {self.key}: {_fault(error)}") from error
+
+
+def _fault(error: Exception) -> str:
+    """In words a reader can use: Pillow would name a buffer, the system the path again."""
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

@@ -1,0 +1,1 @@
+"""Models: loaded, shown prompts and images, and checked before they train."""

@@ -1,0 +1,170 @@
+"""What a sample becomes for a policy's processor, checked row by row before weights load.
+
+A question may spell a special token and break the turn in two, an image may have sides
+that the processor refuses, a prompt may be longer than the model's context. Each is found
+here with the processor alone, in training and in `rft eval`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from rftcore import tags
+from rftcore.errors import DataError, ModelError, SampleError
+from rftcore.images import Image
+from rftcore.models import policy as models
+from rftcore.models.vision import blank, check_placeholder
+from rftcore.types import Prompt, PromptMaker, Sample
+
+TAGS = tags.tags_of(tags.write("", ""))
+
+
+class Length(NamedTuple):
+    """Tokens, and the row that takes them."""
+
+    tokens: int
+    origin: str
+
+
+@dataclass
+class Shown:
+    """What was seen of one split: how long its prompts are, and the first row of each kind."""
+
+    prompts: list[Length] = field(default_factory=list)
+    images: int = 0  # rows that have any
+    with_images: str = ""
+    without_images: str = ""
+
+
+class ProcessorCheck:
+    """Checks samples as they go by; keeps how long their prompts are, in tokens.
+
+    Raises: `ModelError` for a processor that cannot show and read a task's samples.
+    """
+
+    def __init__(self, source: str | Path, prompt: PromptMaker) -> None:
+        self.processor = models.load_processor(source)
+        self.context = models.context(source, self.processor)
+        self.splits: dict[str, Shown] = {}
+        self._source, self._prompt = str(source), prompt
+        self._specials = models.special_tokens(self.processor)
+        self._image_tokens: dict[tuple[int, int], int] = {}
+        self._counts: set[int] = {0}  # of images, for which the template has been checked
+        if special := [tag for tag in TAGS if self._special_in(tag)]:
+            raise ModelError(
+                f"the tokenizer of {self._source} treats {special[0]} as a special token, which "
+                "decoding leaves out, so no answer could be read: add it to the tokenizer with "
+                "special=False"
+            )
+
+    def see(self, sample: Sample, split: str) -> int:
+        """Check one sample. Returns how many tokens its prompt is, those of images included.
+
+        Raises: `SampleError` naming the row; `ModelError` for a template that fails, and
+        `VisionError` for one that leaves images out.
+        """
+        where, prompt = sample.origin or sample.id, self._prompt(sample)
+        self.refuse_special(sample)
+        shown = self.splits.setdefault(split, Shown())
+        if prompt.images:
+            shown.images, shown.with_images = shown.images + 1, shown.with_images or where
+        else:
+            shown.without_images = shown.without_images or where
+        tokens = self._tokens(prompt, where)
+        shown.prompts.append(Length(tokens, where))
+        return tokens
+
+    def refuse_special(self, sample: Sample) -> None:
+        """Raise `SampleError` if a text of the sample, or its prompt, spells a special token."""
+        where, prompt = sample.origin or sample.id, self._prompt(sample)
+        for name, text in (
+            ("question", sample.question),
+            ("cot", sample.cot or ""),
+            ("gold", sample.gold),
+            ("task's prompt", prompt.text),
+        ):
+            if token := self._special_in(text):
+                raise SampleError(f"{where}: {self._fault(name, token)}")
+
+    def refuse_long(self) -> None:
+        """Raise `DataError` if a prompt alone is longer than the model's context."""
+        faults = []
+        for split, shown in self.splits.items():
+            over = [one for one in shown.prompts if one.tokens > (self.context.most or one.tokens)]
+            if over:
+                longest = max(over)
+                faults.append(
+                    f"{len(over)} of {len(shown.prompts)} prompts of split {split} are longer than "
+                    f"the {self.context.most} tokens that {self._source} reads: the longest, "
+                    f"{longest.origin}, takes {longest.tokens}, images included. Shorten these "
+                    "rows, or leave them out"
+                )
+        if faults:
+            raise DataError("\n".join(faults))
+
+    def crowded(self, split: str, setting: str, tokens: int) -> Iterator[str]:
+        """A warning if prompts of `split` leave no room for `tokens` more in the context."""
+        prompts, context = self.splits[split].prompts, self.context.surely
+        over = [one for one in prompts if context and one.tokens + tokens > context]
+        if over:
+            longest = max(over)
+            yield (
+                f"{len(over)} of {len(prompts)} prompts of split {split} and {setting} = {tokens} "
+                f"are together longer than the {context} tokens that {self._source} is made for: "
+                f"the longest prompt, {longest.origin}, takes {longest.tokens}. Shorten these "
+                f"rows, or lower {setting}"
+            )
+
+    def refuse_mixture(self, split: str) -> None:
+        """Raise `DataError` if rows with and without images are in one split."""
+        shown = self.splits.get(split, Shown())
+        if shown.with_images and shown.without_images:
+            raise DataError(
+                f"split {split} has rows with and without images, which GRPO cannot train "
+                f"together: {shown.with_images} has images, {shown.without_images} has none "
+                f"({shown.images} of {len(shown.prompts)} rows have any). Leave out the one kind, "
+                "or train each in a run of its own"
+            )
+
+    def _special_in(self, text: str) -> str:
+        """A special token or placeholder that `text` would be read as, or ""."""
+        marks = (mark for mark in models.placeholders(self.processor) if mark in text)
+        ids = models.text_ids(self.processor, text)
+        return next((self._specials[i] for i in ids if i in self._specials), next(marks, ""))
+
+    def _fault(self, name: str, token: str) -> str:
+        if token in models.placeholders(self.processor):
+            return (
+                f"the {name} contains {token!r}, where this model puts an image: remove it, since "
+                "rft itself puts the images, in order, before the text"
+            )
+        return (
+            f"the {name} contains {token!r}, a special token of {self._source}, which would break "
+            "the turn in two or be lost in decoding: remove it or spell it differently"
+        )
+
+    def _tokens(self, prompt: Prompt, where: str) -> int:
+        if (count := len(prompt.images)) not in self._counts:
+            check_placeholder(self.processor, self._source, count)
+            self._counts.add(count)
+        text = models.text_tokens(self.processor, models.render(self.processor, prompt))
+        return text + sum(self._extra(image, where) for image in prompt.images)
+
+    def _extra(self, image: Image, where: str) -> int:
+        """How many tokens an image takes besides its placeholder; by its size alone."""
+        size = image.size()
+        if size not in self._image_tokens:
+            shown = Prompt("", (blank(size),))
+            text = models.render(self.processor, shown)
+            try:
+                inputs = models.process(self.processor, [text], [[blank(size).open()]])
+            except ModelError as error:
+                raise SampleError(
+                    f"{where}: image of {size[0]} x {size[1]} pixels: {error}"
+                ) from error
+            whole = int(inputs["input_ids"].shape[1])
+            self._image_tokens[size] = whole - models.text_tokens(self.processor, text)
+        return self._image_tokens[size]

@@ -1,0 +1,1 @@
+"""From names and settings to a checked plan, and the phases of a run."""

@@ -1,0 +1,184 @@
+"""What there is to know about one component, for a person and for a program.
+
+`rft tasks show` and `rft plugins info` say the same, because both ask here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import metadata
+from types import MappingProxyType
+from typing import Any
+
+from rftcore import prompts, rewards
+from rftcore.datasets.slices import dataset_of, parser_of, take
+from rftcore.plugins import Catalogue, Offer
+from rftcore.types import Dataset, Parser, Task, Term
+
+
+@dataclass(frozen=True)
+class Option:
+    """One thing that can be set; `default` is None if it must be."""
+
+    name: str
+    type: str
+    default: str | None
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.type}" + ("" if self.default is None else f" = {self.default}")
+
+
+@dataclass(frozen=True)
+class Description:
+    """A component, without what depends on its kind, which is in `details`.
+
+    `file` and `line` say where its factory is written; "" and 0 if nobody can tell. `details`
+    holds texts, numbers, lists and mappings alone, by the names that `rft plugins info` prints.
+    """
+
+    kind: str
+    name: str
+    qualified: str
+    summary: str
+    distribution: str
+    version: str
+    licence: str
+    file: str
+    line: int
+    options: tuple[Option, ...]
+    any_option: bool
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def describe(
+    catalogue: Catalogue, offer: Offer, name: str, made: Task | None = None
+) -> Description:
+    """Everything about a component; it is made with its defaults, unless an option has none.
+
+    `name` is what reaches it; `made` is a task that is made already, with options. Models and
+    suites are not made: that may take long.
+    Raises: RftError if it cannot be made.
+    """
+    file, line = _source(offer.factory)
+    details: Mapping[str, Any] = {}
+    summary = _first_line(offer.factory)
+    needs = [p for p in offer.options.values() if p.default is p.empty]
+    if offer.kind in DETAILS and (made or not needs):
+        one = made or (
+            catalogue.task(name) if offer.kind == "task" else catalogue.make(offer.kind, name)
+        )
+        details = DETAILS[offer.kind](one)
+        summary = getattr(one, "summary", "") or summary
+    return Description(
+        kind=offer.kind,
+        name=offer.name,
+        qualified=offer.qualified,
+        summary=summary,
+        distribution=offer.plugin.distribution,
+        version=offer.plugin.version,
+        licence=_licence(offer.plugin.distribution),
+        file=file,
+        line=line,
+        options=tuple(_option(parameter) for parameter in offer.options.values()),
+        any_option=offer.takes_any_option,
+        details=details,
+    )
+
+
+def _task(task: Task) -> dict[str, Any]:
+    dataset = dataset_of(task)
+    sample = take(task, dataset.splits[0])[0]
+    about = {
+        **_dataset(dataset),
+        "rewards": {name: _term(term) for name, term in task.rewards.items()},
+        "accuracy": task.accuracy,
+        **_parser(parser_of(task)),
+        "defaults": {section: dict(values) for section, values in task.defaults.items()},
+        "sample": sample.id,
+        "images": len(sample.images),
+        "prompt": prompts.made(task.prompt, sample).text,
+    }
+    if task.direct_prompt:
+        about["direct_prompt"] = prompts.made(task.direct_prompt, sample).text
+    return about
+
+
+def _dataset(dataset: Dataset) -> dict[str, Any]:
+    return {"splits": {split: dataset.size(split) for split in dataset.splits}}
+
+
+def _parser(parser: Parser) -> dict[str, Any]:
+    """Its docstring is the grammar: what an answer looks like."""
+    return {"parser": str(parser), "grammar": _doc(type(parser))}
+
+
+def _term(term: Term) -> dict[str, Any]:
+    return {"weight": term.weight, "required": term.required, **_reward(term.reward)}
+
+
+def _reward(reward: Any) -> dict[str, Any]:
+    doc = _doc(_function(reward))
+    return {
+        "reward": getattr(_function(reward), "__name__", "") or str(reward),
+        "meaning": doc.partition("\n\n")[0],
+        "returns": _section(doc, "Returns:"),
+        "uses": sorted(rewards.uses(reward)),
+    }
+
+
+DETAILS: Mapping[str, Callable[[Any], dict[str, Any]]] = MappingProxyType(
+    {"task": _task, "dataset": _dataset, "parser": _parser, "reward": _reward}
+)
+
+
+def _option(parameter: inspect.Parameter) -> Option:
+    typed = "" if parameter.annotation is parameter.empty else parameter.annotation
+    text = typed if isinstance(typed, str) else inspect.formatannotation(typed)
+    default = None if parameter.default is parameter.empty else repr(parameter.default)
+    return Option(parameter.name, text.replace("NoneType", "None") or "any", default)
+
+
+def _source(factory: Any) -> tuple[str, int]:
+    function = inspect.unwrap(_function(factory))
+    try:
+        return inspect.getsourcefile(function) or "", inspect.getsourcelines(function)[1]
+    except (OSError, TypeError):  # made by exec, or in C
+        return "", 0
+
+
+def _function(thing: Any) -> Any:
+    """What a partial fills in; a thing that is called like a function is as good as its class."""
+    while isinstance(thing, partial):
+        thing = thing.func
+    return thing if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing)
+
+
+def _doc(thing: Any) -> str:
+    return inspect.getdoc(thing) or ""
+
+
+def _first_line(factory: Any) -> str:
+    return _doc(_function(factory)).partition("\n")[0]
+
+
+def _section(doc: str, head: str) -> str:
+    """The paragraph of a docstring that `head` begins, on one line."""
+    _, found, rest = doc.partition(head)
+    lines: list[str] = []
+    for line in rest.splitlines() if found else []:
+        if lines and (not line.strip() or line.partition(" ")[0].endswith(":")):
+            break
+        lines.append(line.strip())
+    return " ".join(lines)
+
+
+def _licence(distribution: str) -> str:
+    try:
+        facts = metadata.metadata(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+    fields = ("License-Expression", "License")
+    return next((facts[field] for field in fields if field in facts), "none given")

@@ -1,0 +1,1 @@
+"""Scores of completions that exist already: in a file, or in the rollouts of a run."""

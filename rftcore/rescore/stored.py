@@ -1,0 +1,165 @@
+"""Stored completions, one JSON object per line or an array of them, ready to be scored.
+
+A row has a `completion`, and either the `gold` answer, text or a number (with a `question`, if
+a reward needs it), or a `split` with the `index` or `id` of the task's own sample, whose images
+and facts a reward may need. It may have `tokens`, the completion's length, and
+`group`: rows of one group are one another's siblings. Other keys mean nothing here, so
+the answers that an evaluation writes are rows as they are. As in the readers of datasets, null
+is absent and a byte order mark is not part of the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rftcore import jsontext
+from rftcore.datasets.slices import dataset_of, take
+from rftcore.errors import DataError
+from rftcore.types import Sample, Task
+
+TEXTS = ("completion", "question", "split")
+BOM = "\ufeff"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One row; `number` counts lines from 1."""
+
+    number: int
+    completion: str
+    sample: Sample
+    tokens: int | None = None
+    group: Any = None
+
+
+def write_rows(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The text of a file with these rows, one per line."""
+    return "".join(map(jsontext.line, rows))
+
+
+def read_rows(lines: Iterable[str], name: str, task: Task) -> list[Stored]:
+    """Read what a file called `name` holds. Raises `DataError` that names the row at fault."""
+    reader = _Reader(task)
+    rows = [
+        _row(value, number, f"{name} row {number}", reader)
+        for number, value in _values("".join(lines).removeprefix(BOM), name)
+    ]
+    if not rows:
+        raise DataError(
+            f"{name} has no rows: write one JSON object per line, with a completion each"
+        )
+    return rows
+
+
+def _values(text: str, name: str) -> Iterator[tuple[int, Any]]:
+    """What is in each row, with its number, from 1: an element of an array, or a line."""
+    if text.lstrip().startswith("["):
+        with suppress(ValueError):  # else it is not one array, and a line is at fault
+            yield from enumerate(jsontext.loads(text), 1)
+            return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                value = jsontext.loads(line)
+            except ValueError as error:
+                raise DataError(f"{name} row {number} is not JSON: {error}") from error
+            yield number, value
+
+
+def lengths(rows: Sequence[Stored], name: str) -> list[int] | None:
+    """The tokens of every row, or None if no row has them. Raises `DataError` if only some do."""
+    known = [row.tokens for row in rows if row.tokens is not None]
+    if known and len(known) < len(rows):
+        silent = next(row.number for row in rows if row.tokens is None)
+        raise DataError(
+            f"{name} row {silent} has no `tokens`, but others have: give it in every row or in none"
+        )
+    return known or None
+
+
+def groups(rows: Sequence[Stored]) -> list[int] | None:
+    """A number per row, equal within a group, or None if no row has one; one without is alone."""
+    if all(row.group is None for row in rows):
+        return None
+    names = [("group", str(row.group)) if row.group is not None else row.number for row in rows]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return [numbers[name] for name in names]
+
+
+def _row(value: Any, number: int, place: str, reader: _Reader) -> Stored:
+    if not isinstance(value, dict):
+        raise DataError(f"{place} is {type(value).__name__}: write a JSON object")
+    row = {key: each for key, each in value.items() if each is not None}
+    _check(row, place)
+    sample = reader.sample(row, place)
+    return Stored(number, row["completion"], sample, row.get("tokens"), row.get("group"))
+
+
+def _check(row: Mapping[str, Any], place: str) -> None:
+    """Raise `DataError` unless a row has what it needs, as text and whole numbers."""
+    if "completion" not in row or not ("gold" in row or "split" in row):
+        missing = "completion" if "completion" not in row else "gold"
+        other = " or `split` with `index` or `id`" if missing == "gold" else ""
+        raise DataError(f"{place} has no `{missing}`{other}. It has {', '.join(row) or 'nothing'}")
+    for key in TEXTS:
+        if not isinstance(row.get(key, ""), str):
+            raise DataError(f"{place}: `{key}` is {_short(row[key])}, but it must be text")
+    gold = row.get("gold", "")
+    if isinstance(gold, bool) or not isinstance(gold, str | int | float):
+        raise DataError(f"{place}: `gold` is {_short(gold)}, but it must be text or a number")
+    for key in ("index", "tokens"):
+        value = row.get(key)
+        if value is not None and (type(value) is not int or value < 0):
+            raise DataError(
+                f"{place}: `{key}` is {_short(value)}, but it must be a whole number, from 0"
+            )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:60] + "..."
+
+
+class _Reader:
+    """Finds the samples that rows refer to."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._ids: dict[str, dict[str, int]] = {}
+
+    def sample(self, row: Mapping[str, Any], place: str) -> Sample:
+        if "gold" in row:
+            name = str(row.get("id", place))
+            return Sample(name, row.get("question", ""), str(row["gold"]), origin=place)
+        return replace(self._own(row, place), origin=place)
+
+    def _own(self, row: Mapping[str, Any], place: str) -> Sample:
+        try:
+            part = take(self._task, row["split"])
+        except DataError as error:
+            raise DataError(f"{place}: {error}") from error
+        index = row.get("index")
+        if index is None:
+            index = self._index(row, place)
+        if index >= len(part):
+            raise DataError(
+                f"{place}: index {index} is out of range: split {row['split']!r} has samples 0 to "
+                f"{len(part) - 1}"
+            )
+        return part[index]
+
+    def _index(self, row: Mapping[str, Any], place: str) -> int:
+        split = row["split"]
+        if "id" not in row:
+            raise DataError(f"{place} names a split but no sample: give its `index` or its `id`")
+        if split not in self._ids:
+            dataset = dataset_of(self._task)
+            found = (dataset.sample(split, at).id for at in range(dataset.size(split)))
+            self._ids[split] = {name: at for at, name in enumerate(found)}
+        try:
+            return self._ids[split][str(row["id"])]
+        except KeyError:
+            raise DataError(f"{place}: split {split!r} has no sample {row['id']!r}") from None
