@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from rftcore.scoring.deadlines import Late, deadline
+from rftcore.scoring.deadlines import DeadlineExceeded, deadline
 
 
 class Outer(BaseException):
@@ -19,7 +19,7 @@ def spin():
 
 def one_after_another():
     """What a law does: calls with deadlines of their own, one of which is late."""
-    with suppress(Late), deadline(0.05):
+    with suppress(DeadlineExceeded), deadline(0.05):
         spin()
     spin()
 
@@ -30,12 +30,12 @@ def test_a_deadline_around_another_goes_on_and_keeps_its_own_name():
 
 
 def test_a_swallowed_alarm_rings_at_the_end_of_the_block():
-    with pytest.raises(Late), deadline(0.05), suppress(BaseException):
+    with pytest.raises(DeadlineExceeded), deadline(0.05), suppress(BaseException):
         spin()
 
 
 def test_waiting_is_not_computing():
     with deadline(0.1, computing=True):
         time.sleep(0.3)
-    with pytest.raises(Late), deadline(0.1, computing=True):
+    with pytest.raises(DeadlineExceeded), deadline(0.1, computing=True):
         spin()

@@ -172,7 +172,7 @@ def test_failures_that_are_not_kept_are_counted():
     kept = []
     with (
         Scorer(task(extra=raises), error_budget=999, record=kept.append) as scorer,
-        scorer.together(),
+        scorer.collective(),
     ):
         scorer.score(["5"] * 130, [SAMPLE] * 130)
 

@@ -39,7 +39,7 @@ def steps(scorer, number):
     """What GRPO does with a scorer, step after step; the scores of all steps."""
     scores = []
     for step in range(1, number + 1):
-        with scorer.together():
+        with scorer.collective():
             texts = ["5", "6"]
             scores += scorer.score(texts, [SAMPLE] * 2, step=step, groups=[0, 0], tokens=[1, 1])
     return scores
@@ -110,13 +110,13 @@ def test_the_record_of_failures_does_not_grow_for_ever(tmp_path):
 
 
 class Processes:
-    """Threads that stand in for processes: `everyones` waits for all of them."""
+    """Threads that stand in for processes: `all_gather` waits for all of them."""
 
     def __init__(self, number):
         self._items = [None] * number
         self._barrier = threading.Barrier(number, timeout=30)
 
-    def everyones(self, mine):
+    def all_gather(self, mine):
         self._items[int(threading.current_thread().name)] = mine
         self._barrier.wait()
         items = list(self._items)
@@ -156,7 +156,7 @@ def fails_on(bad):
 def in_two_processes(monkeypatch, works, **options):
     """Score each batch in a process of its own, in one step; how each of them ended."""
     together = Processes(len(works))
-    monkeypatch.setattr(distributed, "everyones", together.everyones)
+    monkeypatch.setattr(distributed, "all_gather", together.all_gather)
     recorded = []
 
     def scoring(texts, sample):
@@ -164,7 +164,7 @@ def in_two_processes(monkeypatch, works, **options):
         scorer = Scorer(task(extra=fails_on({6})), workers=0, record=record, **options)
 
         def work():
-            with scorer.together():
+            with scorer.collective():
                 return len(scorer.score(texts, [sample] * len(texts)))
 
         return work
@@ -188,7 +188,7 @@ def test_a_process_past_the_budget_stops_the_others_with_its_reason(monkeypatch)
 
     assert isinstance(second, RewardError)
     assert isinstance(first, RewardError)
-    assert "process 1 of 2 stopped: reward 'extra' failed on rows.jsonl row 3" in str(first)
+    assert "rank 1 of 2 stopped: reward 'extra' failed on rows.jsonl row 3" in str(first)
     assert len(recorded) == 3
 
 
@@ -196,7 +196,7 @@ def test_the_budget_is_of_all_processes(monkeypatch):
     ends, _ = in_two_processes(monkeypatch, [(["6", "6"], SAMPLE), (["6"], SAMPLE)], error_budget=2)
 
     assert [str(end) for end in ends] == [str(ends[0])] * 2
-    assert "3 reward calls failed in 2 processes and scoring.error_budget is 2" in str(ends[0])
+    assert "3 reward calls failed on 2 ranks and scoring.error_budget is 2" in str(ends[0])
     assert "reward 'extra' on rows.jsonl row 3: ValueError: no 6" in str(ends[0])
 
 
@@ -205,7 +205,7 @@ def test_bad_data_of_one_process_stops_all(monkeypatch):
     (first, second), _ = in_two_processes(monkeypatch, [(["5"], SAMPLE), (["5"], bad)])
 
     assert (type(first), type(second)) == (SampleError, SampleError)
-    assert str(first) == f"process 1 of 2 stopped: {second}"
+    assert str(first) == f"rank 1 of 2 stopped: {second}"
 
 
 TWO = """
@@ -225,7 +225,7 @@ terms = {"accuracy": Term(rewards.exact), "extra": Term(fails)}
 scorer = Scorer(Task("t", "none", str, parsers.Integer(), terms), error_budget=1)
 try:
     for step in range(9):
-        with scorer.together():
+        with scorer.collective():
             scorer.score(["5"], [Sample("a", "?", "5")], step=step)
 except RftError as error:
     print(step, error)
@@ -249,5 +249,5 @@ def test_two_processes_of_one_run_stop_at_the_same_step():
     ]
     first, second = (one.communicate(timeout=600)[0] for one in started)
 
-    assert first.startswith("1 process 1 of 2 stopped: reward 'extra' failed on sample a")
+    assert first.startswith("1 rank 1 of 2 stopped: reward 'extra' failed on sample a")
     assert second.startswith("1 reward 'extra' failed on sample a: ValueError: only here")

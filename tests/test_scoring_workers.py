@@ -140,7 +140,7 @@ def test_outside_the_main_thread_a_call_still_ends(wild, scorer):
 
 def test_a_slow_reward_that_no_worker_can_make_is_refused_at_once(scorer):
     broken = rewards.reward(slow=True)(lambda x: 1.0)
-    with pytest.raises(PluginError, match=r"'extra' has to run in a worker.*no name to be imp"):
+    with pytest.raises(PluginError, match=r"'extra' must run in a worker.*cannot be pickled"):
         scorer(extra=broken)
     assert scorer(extra=broken, workers=0).score(["5"], [SAMPLE])[0].total == 2
 
@@ -204,7 +204,7 @@ def test_an_answer_that_cannot_travel_names_the_reward(wild, scorer):
         def parse(self, completion):
             return super().parse(completion).__class__(lambda: 5)
 
-    with pytest.raises(PluginError, match=r"'extra' .* rows.jsonl row 3 cannot be sent"):
+    with pytest.raises(PluginError, match=r"'extra' .* rows.jsonl row 3 cannot be pickled"):
         scorer(extra=wild.right, parser=Odd()).score(["5"], [SAMPLE])
 
 

@@ -72,7 +72,7 @@ def score(
         Scorer.of(
             made, recipe, failures.append, error_budget=budget, forgiving=forgiving
         ) as scorer,
-        scorer.together(),
+        scorer.collective(),
     ):
         texts, samples = [row.completion for row in rows], [row.sample for row in rows]
         scores = scorer.score(texts, samples, step=step, groups=groups(rows), tokens=tokens)

@@ -66,7 +66,7 @@ def evaluate_split(
     answered: list[Answered] = []
     label = f"evaluating {split}" + (f" ({prompt} prompt)" if prompt != "reason" else "")
     size = len(distributed.shard(len(part)))
-    with scorer.together(), Bar(size, label, "sample", show=progress) as bar:
+    with scorer.collective(), Bar(size, label, "sample", show=progress) as bar:
         for samples in _batches(part, batch_size):
             answered += _answer(policy, maker, scorer, samples, max_new_tokens)
             bar.update(len(samples), accuracy=_so_far(answered))

@@ -163,7 +163,7 @@ def _scores(batch: Sequence[Line], step: int, part: Slice, scorer: Scorer) -> li
             "the task's data is another now"
         )
     tokens = [line["tokens"] for line in batch if line.get("tokens") is not None]
-    with scorer.together():
+    with scorer.collective():
         return scorer.score(
             [line["completion"] for line in batch],
             [part[row] for row in rows],

@@ -1,13 +1,14 @@
 """Run a task's rewards over a batch of completions; type every failure.
 
 Each completion is parsed once. A wrong answer is a score; an exception, a
-timeout, a lost process or a value that is no number is a failure with a name,
+timeout, a killed process or a value that is not a number is a typed failure,
 never 0.0. Failures are counted and recorded, and past a budget they stop the
-run, in all of its processes.
+run on all ranks.
 
 `outcomes` holds the values; `calling` makes one call with a deadline in this
-process; `blueprints` and `parcels` say what a worker is told, `worker` is what
-it does, `pool` hands calls out; `scorer` puts a batch together.
+process; `specs` and `wire` are the messages to a worker process, `worker` is its
+main function, `pool` distributes the calls; `scorer` scores a batch, and
+`collective` holds the error budget of all ranks.
 """
 
 from rftcore.scoring.outcomes import Failure, Outcome, Score

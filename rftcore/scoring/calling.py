@@ -1,4 +1,4 @@
-"""One reward call in this process, with a deadline where the system can keep one."""
+"""One reward call in this process, with a deadline where the system has a timer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import traceback
 from dataclasses import replace
 
 from rftcore.errors import SampleError, describe, place
-from rftcore.scoring.deadlines import Late, deadline
+from rftcore.scoring.deadlines import DeadlineExceeded, deadline
 from rftcore.scoring.outcomes import Called, Outcome, outcome_of
 from rftcore.types import Reward, RewardInput
 
@@ -17,7 +17,7 @@ TRACEBACK_KEPT = 4000  # characters, of its end
 
 
 def call(function: Reward, x: RewardInput, timeout_s: float) -> Called:
-    """Call a reward; whatever it does but end the process has a name."""
+    """Call a reward; whatever it does, except ending the process, becomes an `Outcome`."""
     start = time.perf_counter()
     called = _call(function, x, timeout_s)
     seconds = time.perf_counter() - start
@@ -29,11 +29,11 @@ def _call(function: Reward, x: RewardInput, timeout_s: float) -> Called:
         with deadline(timeout_s):
             output = function(x)
         return _returned(function, output)
-    except Late as error:
+    except DeadlineExceeded as error:
         at = place(error)
         note = f"no result within {timeout_s:g} s" + (f" ({at})" if at else "")
         return Called(Outcome("timeout", note=note), _traceback(error))
-    except TimeoutError as error:  # a deadline of the reward's own
+    except TimeoutError as error:  # the reward's own deadline
         return Called(Outcome("timeout", note=describe(error)), _traceback(error))
     except SampleError as error:
         return Called(Outcome("error", note=str(error)), bad_data=str(error), cause=error)
@@ -42,16 +42,16 @@ def _call(function: Reward, x: RewardInput, timeout_s: float) -> Called:
 
 
 def _returned(function: Reward, output: object) -> Called:
-    """What a reward's return value comes to; a bad one names where the reward is defined."""
+    """The outcome of a return value; for a bad one the note has where the reward is defined."""
     try:
         return Called(outcome_of(output))
     except (TypeError, ValueError) as error:
-        note = f"{describe(error)}{_written(function)}"
+        note = f"{describe(error)}{_defined_in(function)}"
         return Called(Outcome("error", note=note), _traceback(error), cause=error)
 
 
-def _written(function: Reward) -> str:
-    """Where a reward is defined, for what it returned; "" if Python cannot find out."""
+def _defined_in(function: Reward) -> str:
+    """Where a reward is defined; "" if Python does not know."""
     plain: object = inspect.unwrap(function)
     while isinstance(plain, functools.partial):
         plain = plain.func
@@ -60,7 +60,7 @@ def _written(function: Reward) -> str:
 
 
 def _traceback(error: BaseException) -> str:
-    """The end of the traceback, without our own frame at its top."""
+    """The end of the traceback, without the frame of this module."""
     ours = error.__traceback__
     below = ours.tb_next if ours is not None else None
     lines = traceback.format_exception(type(error), error, below or ours)

@@ -1,4 +1,4 @@
-"""An end to calls that may never end, even inside a runaway regular expression."""
+"""Deadlines for calls that may never return, even inside a runaway regular expression."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Late(BaseException):
-    """The deadline passed. Not an Exception, so that a plugin cannot swallow it by mistake."""
+class DeadlineExceeded(BaseException):
+    """The deadline passed. Not an `Exception`, so that `except Exception` does not catch it."""
 
 
 def can_interrupt() -> bool:
-    """Whether a deadline holds here: in the main thread of a system with interval timers."""
+    """Whether a deadline works here: in the main thread of a system with interval timers."""
     return threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
 
 
 @contextmanager
 def deadline(
-    seconds: float, late: type[BaseException] = Late, *, computing: bool = False
+    seconds: float, late: type[BaseException] = DeadlineExceeded, *, computing: bool = False
 ) -> Iterator[None]:
     """Raise `late` in the block after `seconds`; where `can_interrupt` is false, do nothing.
 
-    `computing` counts the processor's seconds, to which waiting and a busy machine add nothing.
-    A deadline around this one waits for the end of the block, and then has the time it had
-    left; give it a `late` of its own, or what it raises is taken for this one's.
+    computing: count CPU seconds, which exclude waiting and other processes.
+
+    Deadlines nest: an outer one is paused during the block and resumes with the time it had
+    left. Give the inner one its own `late`, so that the two can be told apart.
     """
     if not can_interrupt():
         yield
@@ -48,7 +49,7 @@ def deadline(
     left, interval = signal.setitimer(timer, seconds)
     try:
         yield
-        if rang:  # a bare "except:" swallowed the alarm
+        if rang:  # a bare "except:" has caught the exception
             raise late
     finally:
         try:

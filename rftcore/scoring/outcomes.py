@@ -1,4 +1,4 @@
-"""What a reward call, and the scoring of a completion, can come to."""
+"""The results of a reward call and of scoring a completion."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rftcore.types import Parsed, RewardResult
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one reward said about one completion; `value` only if `kind` is "ok".
+    """The result of one reward call; `value` is a number only if `kind` is "ok".
 
-    `seconds` is how long the call took.
+    `seconds` is the duration of the call.
     """
 
     kind: Literal["ok", "n/a", "error", "timeout"]
@@ -33,10 +33,9 @@ class Outcome:
 class Score:
     """One completion's result.
 
-    `total` is the weighted sum of the parts that apply; None if a required
-    part failed or none applies: such a row must not move the policy.
-    `correct` is whether the task's accuracy part is exactly 1; None if that part has no
-    value, because it failed or does not apply: not known is not wrong. `answer` is the
+    `total` is the weighted sum of the terms that apply; None if a required term failed or
+    none applies, and then the completion gets no advantage. `correct` is whether the task's
+    accuracy term is exactly 1; None if that term failed or does not apply. `answer` is the
     parsed value as the parser's `show` writes it, None if there is none.
     """
 
@@ -54,10 +53,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Failure:
-    """A call that failed, as the run folder keeps it: which reward, on what, and why.
+    """A failed reward call as the run folder keeps it.
 
-    `at` is the completion's place in its batch, `step` the optimiser step. Completion
-    and traceback are cut to what a person reads. `more` failures followed in the batch and
+    `at` is the index of the completion in its batch, `step` the optimizer step. Completion
+    and traceback are truncated. `more` counts the failures after this one in the batch that
     are not kept.
     """
 
@@ -72,13 +71,18 @@ class Failure:
     step: int | None = None
     more: int = 0
 
+    @property
+    def where(self) -> str:
+        """The sample, for messages."""
+        return self.origin or f"sample {self.sample}"
+
 
 @dataclass(frozen=True)
 class Called:
-    """One call: its outcome, and for a failure what a person needs to fix it.
+    """The outcome of one call, with what is needed to fix a failure.
 
-    `bad_data` is the message of a `SampleError`: the sample is at fault, not the reward.
-    `cause` stays in the process of the call.
+    `bad_data` is the message of a `SampleError`: the sample is wrong, not the reward.
+    `cause` is not sent between processes.
     """
 
     outcome: Outcome
@@ -88,7 +92,7 @@ class Called:
 
 
 def outcome_of(output: object) -> Outcome:
-    """Check what a reward returned. Raises TypeError or ValueError if it is no number."""
+    """Check what a reward returned. Raises TypeError or ValueError if it is not a finite number."""
     if output is None:
         return Outcome("n/a")
     value, note = (output.value, output.note) if isinstance(output, RewardResult) else (output, "")

@@ -1,10 +1,10 @@
 """Worker processes that call rewards and can be killed.
 
-A worker interrupts a late call by its own timer, as the main thread does. Code
-that never returns to Python does not hear that timer: then the worker is killed
-`GRACE_S` later, with all that it has started. A worker that is gone is a failure
-of the call it was busy with, and the next call gets a new one. Processes are
-spawned, not forked: the parent may hold threads or a model.
+A worker interrupts a call past its deadline by its own timer, as the main thread does.
+Code that does not return to Python never handles that timer's signal: then the worker is
+killed `GRACE_S` later, with all that it has started. If a worker ends, the call that it
+was running has failed, and the next call gets a new worker. Processes are spawned, not
+forked, since the parent may hold threads or a model.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from weakref import WeakSet
 
 from rftcore.errors import PluginError
 from rftcore.scoring.outcomes import Called, Outcome
-from rftcore.scoring.specs import Blueprint
+from rftcore.scoring.specs import RewardSpecs
 from rftcore.scoring.worker import serve
 
-GRACE_S = 0.5  # of a worker to interrupt a late call by itself
-START_S = 120.0  # of a worker to import what its rewards need
+GRACE_S = 0.5  # for a worker to interrupt a call by its own timer
+START_S = 120.0  # for a worker to import what its rewards need
 MOST_BY_DEFAULT = 8
 
-Call = tuple[str, bytes]  # the term, and the parcel for it
+Call = tuple[str, bytes]  # the term, and its packed input
 
 
 def default_workers() -> int:
-    """One per core that this process may use, its share of them if several run here."""
+    """One per core that this process may use, divided by the ranks on this machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return max(1, min(MOST_BY_DEFAULT, (cores or 1) // here))
@@ -42,8 +42,8 @@ def default_workers() -> int:
 class Pool:
     """At most `workers` processes, started when there is work for them."""
 
-    def __init__(self, blueprint: Blueprint, *, workers: int, timeout_s: float) -> None:
-        self._blueprint = blueprint
+    def __init__(self, specs: RewardSpecs, *, workers: int, timeout_s: float) -> None:
+        self._specs = specs
         self._most = workers
         self._timeout_s = timeout_s
         self._workers: list[_Worker] = []
@@ -54,19 +54,19 @@ class Pool:
         if self._unmade is None:
             self._grow(1)
             while self._unmade is None:
-                list(self._answers())
+                list(self._receive())
         for name in names:
             if name in self._unmade:
                 raise PluginError(
-                    f"reward {name!r} has to run in a worker process (it declares itself slow, "
-                    "scoring.isolate_all is set, or this is not the main thread), but none can "
-                    f"make it: {self._unmade[name]}. Write it as a function of a module, or let a "
-                    "plugin offer it; scoring.workers=0 runs it here, where nothing can end a "
-                    "call that C code or another thread makes"
+                    f"reward {name!r} must run in a worker process (it declares itself slow, "
+                    "scoring.isolate_all is set, or this is not the main thread), but a worker "
+                    f"cannot make it: {self._unmade[name]}. Write it as a function of a module, or "
+                    "let a plugin offer it; scoring.workers=0 runs it in this process, where a "
+                    "call into C code or another thread cannot be interrupted"
                 )
 
     def run(self, calls: Sequence[Call]) -> Iterator[tuple[int, Called]]:
-        """Every call's place and result, as they come; closing this early ends what is busy.
+        """The index and result of each call, as they finish; closing this early ends busy workers.
 
         Raises: PluginError if no worker can be started.
         """
@@ -74,8 +74,8 @@ class Pool:
         try:
             while waiting or self._busy():
                 self._grow(len(waiting) + len(self._busy()))
-                self._hand_out(waiting)
-                yield from self._answers()
+                self._send_waiting(waiting)
+                yield from self._receive()
         finally:
             for worker in self._busy():
                 worker.end()
@@ -92,16 +92,16 @@ class Pool:
 
     def _grow(self, wanted: int) -> None:
         while len(self._workers) < min(wanted, self._most):
-            self._workers.append(_Worker(self._blueprint, self._timeout_s))
+            self._workers.append(_Worker(self._specs, self._timeout_s))
 
-    def _hand_out(self, waiting: deque[tuple[int, Call]]) -> None:
+    def _send_waiting(self, waiting: deque[tuple[int, Call]]) -> None:
         for worker in self._workers:
-            if worker.idle and waiting and worker.ask(*waiting[0]):
+            if worker.idle and waiting and worker.send(*waiting[0]):
                 waiting.popleft()
         self._forget()
 
-    def _answers(self) -> Iterator[tuple[int, Called]]:
-        """Wait for the next message or deadline, and hand over what is finished."""
+    def _receive(self) -> Iterator[tuple[int, Called]]:
+        """Wait for the next message or deadline; the calls that are finished."""
         from multiprocessing.connection import wait
 
         active = [worker for worker in self._workers if not worker.idle]
@@ -109,7 +109,7 @@ class Pool:
         wait([worker.pipe for worker in active], timeout=max(0.0, first - time.monotonic()))
         for worker in active:
             job = worker.job
-            message = worker.hear()
+            message = worker.receive()
             if isinstance(message, Called) and job is not None:
                 yield job, message
             elif isinstance(message, Mapping):
@@ -123,41 +123,41 @@ class Pool:
 class _Worker:
     """One process: starting, then idle, or busy with a `job`; its state ends at `until`."""
 
-    def __init__(self, blueprint: Blueprint, timeout_s: float) -> None:
+    def __init__(self, specs: RewardSpecs, timeout_s: float) -> None:
         import multiprocessing
 
         _end_at_exit()
         context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
+        self.pipe, child_end = context.Pipe()
         self.job: int | None = None
         self.ended = False
         self._started = False
         self._timeout_s = timeout_s
-        self._asked = time.monotonic()
-        self.until = self._asked + START_S
-        self._process = context.Process(target=serve, args=(theirs, blueprint, timeout_s))
+        self._sent_at = time.monotonic()
+        self.until = self._sent_at + START_S
+        self._process = context.Process(target=serve, args=(child_end, specs, timeout_s))
         self._process.start()
-        theirs.close()  # or its end would never be seen
+        child_end.close()  # else the pipe would never signal that the process has ended
         _RUNNING.add(self)
 
     @property
     def idle(self) -> bool:
-        """Whether it waits for a call."""
+        """Whether it is ready for a call."""
         return self._started and self.job is None and not self.ended
 
-    def ask(self, job: int, call: Call) -> bool:
-        """Hand a call over; false if the process has ended since the last one."""
+    def send(self, job: int, call: Call) -> bool:
+        """Send a call; false if the process has ended since the last one."""
         try:
             self.pipe.send(call)
         except OSError:
             self.end()
             return False
-        self.job, self._asked = job, time.monotonic()
-        self.until = self._asked + self._timeout_s + GRACE_S
+        self.job, self._sent_at = job, time.monotonic()
+        self.until = self._sent_at + self._timeout_s + GRACE_S
         return True
 
-    def hear(self) -> Any:
-        """What it says: a `Called`, or what it cannot make; None if nothing yet.
+    def receive(self) -> Any:
+        """Its message: a `Called`, or which rewards it cannot make; None if there is none yet.
 
         Raises: PluginError if it does not start.
         """
@@ -174,12 +174,12 @@ class _Worker:
         return self._lost(note, "timeout")
 
     def _lost(self, note: str, kind: Any) -> Called:
-        seconds = time.monotonic() - self._asked
+        seconds = time.monotonic() - self._sent_at
         if not self._started:
             raise PluginError(
                 f"a worker process for rewards did not start: it ended with {self._code()} after "
                 f"{seconds:.0f} s. Was it killed, does a plugin's import end it, or has a script "
-                'no `if __name__ == "__main__":` guard? scoring.workers=0 does without'
+                'no `if __name__ == "__main__":` guard? scoring.workers=0 uses no workers'
             )
         self.end()
         return Called(replace(Outcome(kind, note=note), seconds=seconds))
@@ -194,12 +194,12 @@ class _Worker:
     def end(self, *, kill: bool = True) -> None:
         """End the process and what it has started."""
         self.job, self.ended = None, True
-        if not kill:  # it is going by itself: its exit code says why
+        if not kill:  # it has ended or is ending: keep its own exit code
             self._process.join(1)
         pid = self._process.pid
         if self._process.exitcode is None:
             if pid is not None and hasattr(os, "killpg"):
-                with suppress(OSError):  # it leads no group before it has started
+                with suppress(OSError):  # it has no process group before it has started
                     os.killpg(pid, signal.SIGKILL)
             self._process.kill()
             self._process.join()
@@ -212,10 +212,10 @@ _prepared = False
 
 
 def _end_at_exit() -> None:
-    """Before multiprocessing's own way out, which waits for processes that wait for us."""
+    """End the workers before multiprocessing's own exit handler, which would wait for them."""
     global _prepared
     if not _prepared:
-        import multiprocessing.util  # noqa: F401 -- registers its way out, which then comes later
+        import multiprocessing.util  # noqa: F401 -- registers its handler, which then runs later
 
         atexit.register(_end_all)
         if hasattr(os, "register_at_fork"):  # a forked child must not end its parent's workers

@@ -1,23 +1,23 @@
-"""A batch of completions, scored: parse once, run the terms, weigh, count failures."""
+"""Score a batch of completions: parse once, run the terms, weigh them, count failures."""
 
 from __future__ import annotations
 
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from rftcore import distributed, errors, parsers, rewards
-from rftcore.errors import PluginError, RewardError, RftError, SampleError, closest, describe
+from rftcore import distributed, parsers, rewards
+from rftcore.errors import PluginError, SampleError, closest, describe
 from rftcore.scoring.calling import call
+from rftcore.scoring.collective import ErrorBudget
 from rftcore.scoring.deadlines import can_interrupt
 from rftcore.scoring.outcomes import Called, Failure, Outcome, Score
 from rftcore.scoring.pool import Call, Pool, default_workers
-from rftcore.scoring.specs import Blueprint
+from rftcore.scoring.specs import RewardSpecs
 from rftcore.scoring.wire import pack
 from rftcore.types import Parsed, Parser, Reward, RewardInput, Sample, Task, Term
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 COMPLETION_KEPT = 2000  # characters, in the record of a failure
-PENDING = 100  # failures that wait to be recorded: of a batch where all fail, the first tell why
 
 
 class Scorer:
@@ -38,12 +37,12 @@ class Scorer:
     With `workers=0` every call is made here. `error_budget` is how many calls may fail
     before the next one stops the run. `recipe` says how a worker makes the task again;
     without it, only rewards that can be imported can go there. `record` is given every
-    failure, of all processes, when a block `together` ends; `kept_in` names where it keeps
+    failure, of all ranks, when a block `collective` ends; `kept_in` names where it keeps
     them, for messages. `forgiving` reads answers as `rftcore.parsers.forgiving` does: for a
     model that was not trained on the task.
 
-    Raises: PluginError for a task that cannot be scored, and for a reward that should
-    go to a worker and cannot.
+    Raises: PluginError for a task that cannot be scored, and for a reward that must run in a
+    worker but cannot be made there.
     """
 
     def __init__(
@@ -72,17 +71,14 @@ class Scorer:
                 f"{closest(task.accuracy, task.rewards)} Offered: {', '.join(task.rewards)}"
             )
         self._timeout_s = timeout_s
-        self._error_budget = error_budget
         self._workers = default_workers() if workers is None else workers
         self._isolate = isolate_all
         self._recipe = recipe
-        self._record = record
-        self._kept_in = kept_in
+        self._budget = ErrorBudget(error_budget, record, kept_in)
+        self.collective = self._budget.collective
         self._show_failed = self._too_high = False
-        self._failures = 0
-        self._pending: list[Failure] = []
-        if away := [name for name in self._terms if self._goes_away(name)]:
-            self._pool.check(away)
+        if isolated := [name for name in self._terms if self._runs_in_worker(name)]:
+            self._pool.check(isolated)
 
     @classmethod
     def of(
@@ -145,45 +141,22 @@ class Scorer:
         for at, (completion, sample) in enumerate(zip(completions, samples, strict=True)):
             own = {name: None if every is None else every[at] for name, every in known.items()}
             rows.append(self._read(at, completion, sample, {**own, "step": step}))
-        first = self._task.accuracy  # the others may ask whether the answer is right
+        first = self._task.accuracy  # the other terms may use whether the answer is correct
         self._run([first], rows)
         for row in rows:
             accuracy = row.parts[first]
-            row.seen["correct"] = None if accuracy.value is None else accuracy.value == 1
+            row.inputs["correct"] = None if accuracy.value is None else accuracy.value == 1
             self._warn_above_one(first, row)
         self._run([name for name in self._terms if name != first], rows)
         return [self._score(row) for row in rows]
-
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Leave the block in all processes of a run alike: an error of one ends every one.
-
-        Call it in each of them, around scoring and nothing that waits for the others.
-        Afterwards the failures of all have been recorded, and the error budget is
-        held against their sum.
-        """
-        fault: Exception | None = None
-        try:
-            yield
-        except Exception as error:
-            fault = error
-        mine = _Report(_told(fault), self._failures, tuple(self._pending))
-        self._pending.clear()
-        reports = distributed.all_gather(mine)
-        for failure in (failure for report in reports for failure in report.pending):
-            if self._record is not None:
-                self._record(failure)
-        if fault is not None:
-            raise fault
-        self._agree(reports)
 
     # --- reading ---
 
     def _read(self, at: int, completion: str, sample: Sample, known: Mapping[str, Any]) -> _Row:
         gold = self._read_gold(sample)
         parsed = self._parse(completion, sample)
-        seen = {**known, "completion": completion, "sample": sample, "correct": None}
-        return _Row(at, completion, sample, gold, parsed, seen)
+        inputs = {**known, "completion": completion, "sample": sample, "correct": None}
+        return _Row(at, completion, sample, gold, parsed, inputs)
 
     def _read_gold(self, sample: Sample) -> Any:
         try:
@@ -206,27 +179,27 @@ class Scorer:
 
     @cached_property
     def _pool(self) -> Pool:
-        blueprint = Blueprint.of(self._task, self._recipe)
-        return Pool(blueprint, workers=self._workers, timeout_s=self._timeout_s)
+        specs = RewardSpecs.of(self._task, self._recipe)
+        return Pool(specs, workers=self._workers, timeout_s=self._timeout_s)
 
-    def _goes_away(self, name: str) -> bool:
-        """Whether a worker makes the calls of a term."""
+    def _runs_in_worker(self, name: str) -> bool:
+        """Whether the calls of a term run in a worker process."""
         slow = rewards.is_slow(self._terms[name][1])
         return self._workers > 0 and (self._isolate or slow or not can_interrupt())
 
     def _run(self, names: Sequence[str], rows: Sequence[_Row]) -> None:
         """Call the terms of these names for every row."""
-        away = [name for name in names if self._goes_away(name)]
+        isolated = [name for name in names if self._runs_in_worker(name)]
         for row in rows:
             for name in names:
-                if name not in away:
+                if name not in isolated:
                     function = self._terms[name][1]
                     called = call(function, row.input(function), self._timeout_s)
                     self._note(name, row, called)
-        if away:
-            self._run_away(away, rows)
+        if isolated:
+            self._run_in_workers(isolated, rows)
 
-    def _run_away(self, names: Collection[str], rows: Sequence[_Row]) -> None:
+    def _run_in_workers(self, names: Collection[str], rows: Sequence[_Row]) -> None:
         self._pool.check(names)
         jobs = [(name, row) for row in rows for name in names]
         for at, called in self._pool.run([self._packed(name, row) for name, row in jobs]):
@@ -237,31 +210,20 @@ class Scorer:
             return name, pack(row.input(self._terms[name][1]))
         except Exception as error:
             raise PluginError(
-                f"reward {name!r} runs in a worker process, but what it reads of "
-                f"{_where(row.sample)} cannot be sent there: {describe(error)}. Parsed answers "
-                "and samples must pickle; scoring.workers=0 calls it here"
+                f"reward {name!r} runs in a worker process, but its input for "
+                f"{_where(row.sample)} cannot be pickled: {describe(error)}. Parsed answers "
+                "and samples must pickle; scoring.workers=0 runs it in this process"
             ) from error
 
     def _note(self, name: str, row: _Row, called: Called) -> None:
         """Keep an outcome; count and remember it if it is a failure."""
-        if called.bad_data:  # the data's fault: no budget makes it right
+        if called.bad_data:  # the sample is wrong, not the reward: no budget applies
             raise SampleError(
                 f"{_where(row.sample)}: reward {name!r}: {called.bad_data}"
             ) from called.cause
-        outcome = row.parts[name] = called.outcome
-        if not outcome.failed:
-            return
-        self._failures += 1
-        if len(self._pending) < PENDING:
-            self._pending.append(_failure(name, row, called))
-        else:
-            self._pending[-1] = replace(self._pending[-1], more=self._pending[-1].more + 1)
-        if self._failures > self._error_budget:
-            raise RewardError(
-                f"reward {name!r} failed on {_where(row.sample)}: {outcome.note}. That is failure "
-                f"{self._failures} and scoring.error_budget is {self._error_budget}: repair the "
-                f"reward, or raise the budget{self._tracebacks()}"
-            ) from called.cause
+        row.parts[name] = called.outcome
+        if called.outcome.failed:
+            self._budget.add(_failure(name, row, called), called.cause)
 
     # --- summing up ---
 
@@ -277,7 +239,7 @@ class Scorer:
         )
 
     def _warn_above_one(self, name: str, row: _Row) -> None:
-        """Warn once of an accuracy above 1: however good the answer, it is not counted as right."""
+        """Warn once if the accuracy term is above 1: such an answer does not count as correct."""
         value = row.parts[name].value
         if value is None or value <= 1 or self._too_high:
             return
@@ -293,9 +255,10 @@ class Scorer:
             )
 
     def _shown(self, row: _Row) -> str | None:
-        """The answer as the parser writes it; as Python does, with a warning, if it cannot.
+        """The answer as `parser.show` writes it.
 
-        A run of hours is not lost because an answer cannot be displayed.
+        If `show` fails, the answer as `repr` writes it, with one warning: a display of an
+        answer is no reason to end a run of hours.
         """
         value = row.parsed.value
         if not row.parsed.ok or value is None:
@@ -310,8 +273,8 @@ class Scorer:
         if not self._show_failed and distributed.is_main():
             print(
                 f"warning: parser {type(self._parser).__name__}.show {fault} on the answer of "
-                f"{_where(row.sample)}: such answers are stored as Python writes them. Repair "
-                "`show`; `rft plugins check` has a law for it",
+                f"{_where(row.sample)}: such answers are stored as `repr` writes them. Repair "
+                "`show`; `rft plugins check` tests it",
                 file=sys.stderr,
                 flush=True,
             )
@@ -329,59 +292,24 @@ class Scorer:
         ]
         return math.fsum(values) if values else None
 
-    def _agree(self, reports: Sequence[_Report]) -> None:
-        """Raise what another process has raised, or that all together failed too often."""
-        for rank, report in enumerate(reports):
-            if report.fault is not None:
-                kind, text = report.fault
-                error = getattr(errors, kind, RewardError)
-                raise error(f"process {rank} of {len(reports)} stopped: {text}")
-        count = sum(report.failures for report in reports)
-        if count > self._error_budget:
-            last = [report.pending[-1] for report in reports if report.pending]
-            said = "; ".join(f"reward {f.reward!r} on {_place(f)}: {f.note}" for f in last)
-            raise RewardError(
-                f"{count} reward calls failed in {len(reports)} processes and "
-                f"scoring.error_budget is {self._error_budget}, last {said}. Repair the reward, "
-                f"or raise the budget{self._tracebacks()}"
-            )
-
-    def _tracebacks(self) -> str:
-        return f". Tracebacks: {self._kept_in}" if self._kept_in else ""
-
 
 @dataclass
 class _Row:
-    """One completion on its way to a score; `seen` is what a reward may declare that it uses."""
+    """One completion and its outcomes so far; `inputs` holds what a reward may declare it uses."""
 
     at: int
     completion: str
     sample: Sample
     gold: Any
     parsed: Parsed
-    seen: dict[str, Any]
+    inputs: dict[str, Any]
     parts: dict[str, Outcome] = field(default_factory=dict)
 
     def input(self, function: Reward) -> RewardInput:
-        """What this reward is shown."""
-        wanted = {name: self.seen[name] for name in rewards.uses(function)}
+        """The arguments that this reward declared."""
+        wanted = {name: self.inputs[name] for name in rewards.uses(function)}
         answer = self.parsed.value if self.parsed.ok else None
         return RewardInput(answer=answer, gold=self.gold, **wanted)
-
-
-@dataclass(frozen=True)
-class _Report:
-    """What one process tells the others: its error's kind and text, and what failed."""
-
-    fault: tuple[str, str] | None
-    failures: int
-    pending: tuple[Failure, ...]
-
-
-def _told(fault: Exception | None) -> tuple[str, str] | None:
-    if fault is None:
-        return None
-    return type(fault).__name__, str(fault) if isinstance(fault, RftError) else describe(fault)
 
 
 def _failure(name: str, row: _Row, called: Called) -> Failure:
@@ -394,25 +322,19 @@ def _failure(name: str, row: _Row, called: Called) -> Failure:
         origin=row.sample.origin,
         completion=row.completion[:COMPLETION_KEPT],
         at=row.at,
-        step=row.seen["step"],
+        step=row.inputs["step"],
     )
-
-
-def _place(failure: Failure) -> str:
-    return failure.origin or f"sample {failure.sample}"
 
 
 def _resolved_parser(task: Task) -> Parser:
     if isinstance(task.parser, str):
-        raise PluginError(f"task {task.name}: parser {task.parser!r} is a name, not yet a parser")
+        raise PluginError(f"task {task.name}: parser {task.parser!r} was not resolved")
     return task.parser
 
 
 def _resolved_reward(task: Task, name: str, term: Term) -> Reward:
     if isinstance(term.reward, str) or not callable(term.reward):
-        raise PluginError(
-            f"task {task.name}: reward {name!r} is {term.reward!r}, not yet a function"
-        )
+        raise PluginError(f"task {task.name}: reward {name!r} is {term.reward!r}, not a function")
     if not math.isfinite(term.weight):
         raise PluginError(f"task {task.name}: reward {name!r} has weight {term.weight}")
     return term.reward
@@ -421,7 +343,7 @@ def _resolved_reward(task: Task, name: str, term: Term) -> Reward:
 def _siblings(
     values: Sequence[Value] | None, groups: Sequence[int] | None
 ) -> Sequence[tuple[Value, ...]] | None:
-    """For each value those of the others of its group, in order; None if unknown."""
+    """For each value the other values of its group, in order; None if groups are unknown."""
     if values is None or groups is None:
         return None
     members: defaultdict[int, list[int]] = defaultdict(list)
@@ -448,7 +370,7 @@ def _parsed(made: object) -> Parsed:
     if not isinstance(made, Parsed):
         raise TypeError(f"it returned {made!r:.60}, which is not an rft.Parsed")
     if made.ok and made.value is None:
-        raise TypeError("it returned an rft.Parsed with neither a value nor a refusal")
+        raise TypeError("it returned an rft.Parsed with neither a value nor a parse error")
     return made
 
 
@@ -457,5 +379,5 @@ def _parser_broke(
 ) -> PluginError:
     return PluginError(
         f"parser {type(parser).__name__}.{method} raised {describe(error)} on {_where(sample)}: "
-        "a parser answers any text with a Parsed and never raises"
+        "a parser returns an rft.Parsed for any text and never raises"
     )

@@ -1,7 +1,7 @@
-"""How a worker process makes the rewards of a task: from names and options.
+"""Specifications from which a worker process makes the rewards of a task.
 
-The first way is the recipe: the worker loads the plugins and makes the task as
-this process did, so closures and tasks in a file work too. The second is the
+First from the recipe: the worker loads the plugins and makes the task as this
+process did, so closures and tasks in a file work too. Otherwise from the pickled
 name of a function in a module that can be imported, with its options if it is a
 `functools.partial`.
 """
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Blueprint:
-    """Picklable. `recipe` is JSON; `named` holds a pickled name per term, or why it has none."""
+class RewardSpecs:
+    """Picklable. `recipe` is JSON; `named` has per term a pickled reward, or why it cannot be."""
 
     recipe: str | None
     named: Mapping[str, bytes | str]
 
     @classmethod
-    def of(cls, task: Task, recipe: Recipe | None) -> Blueprint:
-        """What a worker has to be told to make the rewards of a task."""
+    def of(cls, task: Task, recipe: Recipe | None) -> RewardSpecs:
+        """The specifications of a task's rewards."""
         named = {name: _name(term.reward) for name, term in task.rewards.items()}
         return cls(recipe.model_dump_json() if recipe else None, named)
 
@@ -57,7 +57,7 @@ def _name(reward: Reward | str) -> bytes | str:
     try:
         return pickle.dumps(reward)
     except Exception as error:  # a lambda, a closure, an object that holds a file ...
-        return f"it has no name to be imported by: {describe(error)}"
+        return f"it cannot be pickled: {describe(error)}"
 
 
 def _loaded(pickled: bytes | str) -> Reward:

@@ -1,9 +1,8 @@
-"""What a reward may look at, as bytes that another process can open.
+"""The input of a reward, packed for another process.
 
-Values travel as pickles. A picture in a file travels as the file's path; any
-other is read here and travels as its encoded bytes, because the function that
-makes it may be a closure. So a reward that runs in a worker should declare
-`sample` only if it needs it.
+Values are pickled. An image in a file is sent as the file's path; any other image is
+read here and sent as its encoded bytes, because the function that makes it may be a
+closure. So a reward that runs in a worker should declare `sample` only if it needs it.
 """
 
 import io
@@ -19,15 +18,15 @@ from rftcore.types import RewardInput
 
 
 def pack(x: RewardInput) -> bytes:
-    """Raises whatever pickle raises for a value that cannot travel."""
-    parcel = io.BytesIO()
-    _Packer(parcel).dump(x)
-    return parcel.getvalue()
+    """The input as bytes. Raises whatever pickle raises for a value that cannot be pickled."""
+    packed = io.BytesIO()
+    _Packer(packed).dump(x)
+    return packed.getvalue()
 
 
-def unpack(parcel: bytes) -> RewardInput:
-    """What `pack` was given; its pictures can be opened."""
-    x: RewardInput = pickle.loads(parcel)
+def unpack(packed: bytes) -> RewardInput:
+    """The input that was packed; its images can be opened."""
+    x: RewardInput = pickle.loads(packed)
     return x
 
 
@@ -45,7 +44,7 @@ def _owner(image: Image) -> object:
 
 
 def _read(image: Image) -> tuple[bytes, str]:
-    """Its bytes, or why it has none: that is told only if the reward looks at it."""
+    """Its bytes, or a fault, which is raised only if the reward opens the image."""
     try:
         return image.read(), ""
     except Exception as error:
@@ -53,7 +52,7 @@ def _read(image: Image) -> tuple[bytes, str]:
 
 
 def _frozen(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
-    return MappingProxyType(mapping)  # whose type pickle cannot find by its name
+    return MappingProxyType(mapping)  # pickle cannot find the type by its name
 
 
 def _image(key: str, data: bytes, fault: str) -> Image:

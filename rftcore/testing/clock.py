@@ -8,7 +8,7 @@ from rftcore.scoring.deadlines import deadline
 
 
 class TooLong(BaseException):
-    """A call took longer than a law gives it: not `Late`, which is a reward's own deadline."""
+    """A call took longer than its law allows; `DeadlineExceeded` is a reward's own deadline."""
 
 
 def within(seconds: float) -> AbstractContextManager[None]:

@@ -98,7 +98,7 @@ def reward_function(
         texts = [tags.after_prompt(opened, completion_text(c)) for c in completions]
         tokens = None if completion_ids is None else [len(ids) for ids in completion_ids]
         start = time.perf_counter()
-        with scorer.together():  # the other processes wait for us in TRL's next collective
+        with scorer.collective():  # the other processes wait for us in TRL's next collective
             samples = [part[index] for index in row]
             scores = scorer.score(texts, samples, step=step, groups=row, tokens=tokens)
         if log_metric is not None:
