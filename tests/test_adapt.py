@@ -10,7 +10,10 @@ import torch
 
 from rftcore.config import load_recipe
 from rftcore.datasets.slices import take
-from rftcore.models import policy as models
+from rftcore.models.completions import generate
+from rftcore.models.encoding import encode
+from rftcore.models.loading import load_model
+from rftcore.models.policy import freeze
 from rftcore.prompts import sft_target
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.training.adapt import adapt
@@ -46,7 +49,7 @@ FAMILIES = pytest.mark.parametrize("family", ["nano", "toy", "qwen2_vl"])
 
 @pytest.fixture
 def policy(folders, family):
-    policy = models.load(folders[family], device="cpu")
+    policy = load_model(folders[family], device="cpu")
     adapt(policy.model)
     return policy
 
@@ -59,7 +62,7 @@ def prompts(task):
 def generated(policy, prompts, cache, autocast):
     """Greedy tokens, with autocast inside `forward`, where accelerate puts it."""
     plain = type(policy.model).forward
-    inputs = models.encode(policy, prompts)
+    inputs = encode(policy, prompts)
 
     @functools.wraps(plain)  # `generate` reads its signature
     def forward(self, *args, **kwargs):
@@ -81,13 +84,13 @@ def test_a_static_cache_writes_what_a_growing_one_writes(policy, prompts, autoca
     assert torch.equal(static, dynamic)
 
 
-def gradients(policy, task, checkpointing, freeze):
+def gradients(policy, task, checkpointing, frozen):
     """Loss and gradients of one batch."""
     for parameter in policy.model.parameters():
         parameter.requires_grad_(True)
-    models.freeze(policy, freeze)
+    freeze(policy, frozen)
     samples = list(take(task, "sft", 3))
-    inputs = models.encode(
+    inputs = encode(
         policy, [task.prompt(sample) for sample in samples], [sft_target(s) for s in samples]
     )
     if checkpointing:
@@ -117,7 +120,7 @@ def moved(folder, task, dtype, tmp_path):
     settings = {"learning_rate": 1e-6, "max_steps": 4, "bf16": True, "freeze": [], "batch_size": 4}
     steady = {"lr_scheduler_type": "constant", "use_cpu": True, "save_strategy": "no"}
     recipe = load_recipe(("test", {"task": "squares", "sft": {**settings, **steady}}))
-    policy = models.load(folder, dtype=dtype, device="cpu")
+    policy = load_model(folder, dtype=dtype, device="cpu")
     before = [p.detach().clone() for p in policy.model.parameters()]
     sft_trainer(policy, task, recipe, tmp_path, []).train()
     pairs = list(zip(before, policy.model.parameters(), strict=True))
@@ -134,7 +137,7 @@ def test_small_steps_reach_float32_weights_and_are_lost_in_bfloat16(folders, tas
 
 def test_the_repairs_are_still_needed(folders, task):
     """If this fails, transformers has repaired it: delete the repair in training/adapt.py."""
-    policy = models.load(folders["toy"], device="cpu")
+    policy = load_model(folders["toy"], device="cpu")
 
     with pytest.raises(RuntimeError, match="index_copy_"):
         generated(policy, [task.prompt(s) for s in take(task, "val", 2)], "static", True)
@@ -161,10 +164,10 @@ def test_what_a_model_says_about_decoding_changes_no_evaluation_and_no_rollout(
     def written(policy):
         adapt(policy.model)
         config = GenerationConfig(max_new_tokens=12, do_sample=False)
-        rollouts = policy.model.generate(**models.encode(policy, prompts), generation_config=config)
-        return models.generate(policy, prompts, 12), rollouts.tolist()
+        rollouts = policy.model.generate(**encode(policy, prompts), generation_config=config)
+        return generate(policy, prompts, 12), rollouts.tolist()
 
-    plain, other = (models.load(folders[family], device="cpu") for _ in range(2))
+    plain, other = (load_model(folders[family], device="cpu") for _ in range(2))
     other.model.generation_config.update(**said)
     assert written(plain) == written(other)
     assert other.model.generation_config.to_dict().items() >= said.items()

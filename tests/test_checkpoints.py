@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rftcore.errors import ModelError, TrainerError
-from rftcore.models import policy as models
+from rftcore.models.loading import load_model
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.training.checkpoints import SEAL, fault_of, load_weights, newest_complete, seal, sealed
 
@@ -142,7 +142,7 @@ def test_a_model_whose_weights_are_not_those_of_its_config_is_an_error(
     edit, found, folder, tmp_path
 ):
     with pytest.raises(ModelError, match=found):
-        models.load(edited(folder, tmp_path / "edited", edit))
+        load_model(edited(folder, tmp_path / "edited", edit))
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.001, 0.5, 0.99])
@@ -152,16 +152,16 @@ def test_weights_that_are_cut_off_are_an_error(keep, folder, tmp_path):
     (copy / "model.safetensors").write_bytes(content[: int(len(content) * keep)])
 
     with pytest.raises(ModelError, match=r"cannot be read|could not be loaded"):
-        models.load(copy)
+        load_model(copy)
 
 
 def test_weights_are_loaded_in_place_and_whole(folder, tmp_path):
-    policy = models.load(folder, device="cpu")
+    policy = load_model(folder, device="cpu")
     other = tiny_qwen2_vl(tmp_path / "other", seed=1)
     kept = policy.model.get_input_embeddings().weight
     load_weights(policy.model, other)
 
-    loaded = models.load(other, device="cpu").model.state_dict()
+    loaded = load_model(other, device="cpu").model.state_dict()
     assert all(value.equal(loaded[name]) for name, value in policy.model.state_dict().items())
     assert kept is policy.model.get_input_embeddings().weight
 
@@ -169,7 +169,7 @@ def test_weights_are_loaded_in_place_and_whole(folder, tmp_path):
 def test_weights_of_another_model_are_refused(folder, tmp_path):
     from rft_nano.model import build_untrained
 
-    policy = models.load(folder, device="cpu")
+    policy = load_model(folder, device="cpu")
     with pytest.raises(TrainerError, match="another model"):
         load_weights(policy.model, build_untrained(tmp_path / "toy"))
 

@@ -1,7 +1,6 @@
 """The command line: names and settings in, a job or one clear line out."""
 
 import json
-import logging
 import subprocess
 import sys
 import types
@@ -390,25 +389,6 @@ def test_a_plugin_adds_a_command_and_one_that_fails_hurts_nobody():
     assert "ZeroDivisionError" in rft("plugins", "list").output
 
 
-@pytest.mark.parametrize("nested", [False, True])
-def test_what_rft_logs_is_a_line_each_and_the_logger_stays_as_it_was(nested, world, fakes):
-    logger = logging.getLogger("rftcore")
-    before = logger.level, list(logger.handlers)
-
-    @click.command()
-    def chat():
-        if nested:
-            cli.main(["hello"], standalone_mode=False)
-        logger.warning("late, by 50 %")
-        logging.getLogger("rftcore.module").info("%s of %s", 1, 2)
-        logger.debug("not shown")
-
-    world("chatty", fakes.plugin(rft_commands=[chat]))
-
-    assert rft("chat").stderr == "warning: late, by 50 %\nnote: 1 of 2\n"
-    assert (logger.level, logger.handlers) == before
-
-
 def test_help_loads_no_plugin(monkeypatch):
     monkeypatch.setattr("rftcore.plugins.Catalogue.load", lambda: pytest.fail("plugins loaded"))
 
@@ -740,7 +720,7 @@ def test_an_evaluation_that_stops_reports_what_it_has_measured(error, code, monk
         return SplitScore(split, "reason", 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0), []
 
     monkeypatch.setattr("rftcore.evaluation.splits.evaluate_split", evaluate_split)
-    monkeypatch.setattr("rftcore.models.policy.load", lambda source: None)
+    monkeypatch.setattr("rftcore.models.loading.load_model", lambda source: None)
     done = rft("eval", "nano", "--task", "numbers", "--json", "all.json")
 
     assert done.exit_code == code

@@ -14,7 +14,7 @@ from rftcore.evaluation.notes import failure_note, score_notes
 from rftcore.evaluation.splits import Answered, evaluate_split, split_score
 from rftcore.evaluation.tables import Summary, gain, score_table
 from rftcore.images import Image
-from rftcore.models.policy import Completion
+from rftcore.models.completions import Completion
 from rftcore.scoring import Scorer
 from rftcore.types import Prompt, Sample, SplitScore, Task, Term
 

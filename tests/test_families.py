@@ -4,7 +4,8 @@ import pytest
 from PIL import Image as pil
 
 from rftcore.images import Image
-from rftcore.models import policy as models
+from rftcore.models.encoding import apply_processor, render
+from rftcore.models.loading import load_processor
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.types import Prompt
 
@@ -31,11 +32,11 @@ def test_tiny_qwen2_vl_loads_in_plain_transformers_with_the_real_classes(folder)
 
 
 def test_tiny_qwen2_vl_reads_more_tokens_from_a_larger_image(folder, tmp_path):
-    processor = models.load_processor(folder)
+    processor = load_processor(folder)
     sizes = [(28, 28), (56, 28), (56, 56), (84, 56)]
     shown = [Prompt("?", (photo(tmp_path, *size),)) for size in sizes]
-    texts = [models.render(processor, prompt) for prompt in shown]
-    made = [models.process(processor, [texts[0]], [[p.images[0].open()]]) for p in shown]
+    texts = [render(processor, prompt) for prompt in shown]
+    made = [apply_processor(processor, [texts[0]], [[p.images[0].open()]]) for p in shown]
     counts = [each["input_ids"].shape[1] for each in made]
 
     assert [count - counts[0] for count in counts] == [0, 1, 3, 5]
@@ -43,6 +44,6 @@ def test_tiny_qwen2_vl_reads_more_tokens_from_a_larger_image(folder, tmp_path):
 
 @pytest.mark.parametrize("text", ["How many cubes?", "é 😀\n\ttabs", "<think>a</think> 1,300"])
 def test_the_small_tokenizer_spells_any_text(folder, text):
-    tokenizer = models.load_processor(folder).tokenizer
+    tokenizer = load_processor(folder).tokenizer
 
     assert tokenizer.decode(tokenizer(text, add_special_tokens=False).input_ids) == text

@@ -7,12 +7,19 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rftcore import prompts
 from rftcore.errors import ModelError
 from rftcore.images import Image
-from rftcore.models import policy as models
+from rftcore.models.completions import generate
+from rftcore.models.encoding import encode, opens_think, render, reply_tokens
+from rftcore.models.loading import MODEL_PACKAGES, check_source, load_model, load_processor
+from rftcore.models.logprobs import CHUNK, answer_logprobs
+from rftcore.models.policy import Policy, freeze
 from rftcore.models.processor_check import ProcessorCheck
+from rftcore.models.template_check import template_faults
 from rftcore.testing import families
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.types import Prompt, Sample
@@ -41,28 +48,53 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def policy(folder):
-    return models.load(folder, device="cpu")
+    return load_model(folder, device="cpu")
 
 
 def test_a_log_probability_counts_the_answer_and_nothing_else(policy):
-    import torch
-
     prompt, target = PROMPTS[0], "4 red cubes"
-    ids = models.encode(policy, [prompt], [target])
-    start = models.encode(policy, [prompt])["input_ids"].shape[1]
+    ids = encode(policy, [prompt], [target])
+    start = encode(policy, [prompt])["input_ids"].shape[1]
     with torch.inference_mode():
         logits = policy.model.eval()(**ids).logits[0].log_softmax(-1)
     tokens = ids["input_ids"][0]
     by_hand = sum(logits[i - 1, tokens[i]].item() for i in range(start, len(tokens)))
 
     # padding by a longer neighbour must not change it
-    batch = models.answer_logprobs(policy, [prompt, PROMPTS[1]], [target, target + " and more"])
+    batch = answer_logprobs(policy, [prompt, PROMPTS[1]], [target, target + " and more"])
     assert batch[0].item() == pytest.approx(by_hand, abs=1e-3)
 
 
+class Largest(TorchDispatchMode):
+    """The shapes of all tensors that are as wide as the vocabulary, by dtype."""
+
+    def __init__(self, vocabulary):
+        super().__init__()
+        self.vocabulary, self.rows = vocabulary, {}
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        result = operator(*args, **kwargs or {})
+        for each in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(each, torch.Tensor) and each.shape[-1:] == (self.vocabulary,):
+                rows = self.rows.get(each.dtype, 0)
+                self.rows[each.dtype] = max(rows, each.numel() // self.vocabulary)
+        return result
+
+
+def test_log_probabilities_need_logits_of_the_answer_alone_and_few_of_them_in_float32(folder):
+    policy = load_model(folder, dtype="bfloat16", device="cpu")
+    answer = "4 red cubes " * 30
+    count = len(policy.tokenizer(answer, add_special_tokens=False)["input_ids"])
+    with Largest(policy.model.get_output_embeddings().weight.shape[0]) as seen:
+        answer_logprobs(policy, PROMPTS[:1], [answer])
+
+    assert CHUNK < count < seen.rows[torch.bfloat16] < count + 5  # the end of the turn as well
+    assert seen.rows[torch.float32] == CHUNK
+
+
 def test_greedy_decoding_repeats_and_ignores_its_neighbours(policy):
-    alone = models.generate(policy, PROMPTS[:1], 8)
-    together = models.generate(policy, PROMPTS, 8)
+    alone = generate(policy, PROMPTS[:1], 8)
+    together = generate(policy, PROMPTS, 8)
 
     assert alone[0] == together[0]
     assert together[0].clipped == (together[0].tokens == 8)
@@ -78,7 +110,7 @@ def test_the_trainer_shows_the_policy_the_tokens_that_evaluation_shows(policy):
         "completion": [{"role": "assistant", "content": target}],
         "images": [image.open() for image in PROMPTS[0].images],
     }
-    trained, shown = collate([row]), models.encode(policy, PROMPTS[:1], [target])
+    trained, shown = collate([row]), encode(policy, PROMPTS[:1], [target])
 
     assert trained["input_ids"].tolist() == shown["input_ids"].tolist()
     assert trained["pixel_values"].equal(shown["pixel_values"])
@@ -86,19 +118,19 @@ def test_the_trainer_shows_the_policy_the_tokens_that_evaluation_shows(policy):
 
 @pytest.mark.parametrize("text", ["2", "one, two\n\nthree", prompts.tags.write("one", "3")])
 def test_tokens_can_be_counted_without_the_weights(policy, folder, text):
-    processor, prompt = models.load_processor(folder), PROMPTS[0]
+    processor, prompt = load_processor(folder), PROMPTS[0]
     end = {policy.tokenizer.eos_token_id}
-    ids = models.encode(policy, [prompt], [text])["input_ids"][0].tolist()
+    ids = encode(policy, [prompt], [text])["input_ids"][0].tolist()
     last = max(at for at, token in enumerate(ids) if token in end)  # a line break may follow
     whole = ProcessorCheck(folder, lambda s: prompt).see(Sample("s", "?", "1"), "rl")
-    whole += models.reply_tokens(processor, text)
+    whole += reply_tokens(processor, text)
 
     assert whole == last + 1
 
 
 def test_freezing_the_vision_tower_leaves_the_rest_trainable(policy):
-    whole = models.freeze(policy, [])
-    rest = models.freeze(policy, ["vision"])
+    whole = freeze(policy, [])
+    rest = freeze(policy, ["vision"])
 
     assert 0 < rest < whole
     tower = [p for n, p in policy.model.named_parameters() if "vision_tower" in n]
@@ -106,15 +138,15 @@ def test_freezing_the_vision_tower_leaves_the_rest_trainable(policy):
 
 
 def test_freezing_what_is_not_there_is_an_error(policy):
-    bare = models.Policy(SimpleNamespace(named_parameters=list), policy.processor, "bare")
+    bare = Policy(SimpleNamespace(named_parameters=list), policy.processor, "bare")
     with pytest.raises(ModelError, match="no part of that name"):
-        models.freeze(bare, ["projector"])
+        freeze(bare, ["projector"])
 
 
 @pytest.mark.parametrize("source", ["./no/such/folder", "/no/such/folder"])
 def test_a_folder_without_a_model_is_refused_by_name(source):
     with pytest.raises(ModelError, match="no config"):
-        models.load(source)
+        load_model(source)
 
 
 @pytest.fixture
@@ -173,10 +205,10 @@ def test_a_template_that_fails_is_one_error(copy):
     (copy / "chat_template.jinja").write_text("{{ raise_exception('roles must alternate') }}")
 
     with pytest.raises(ModelError, match="chat template of LlavaProcessor failed: roles must"):
-        models.render(models.load_processor(copy), PROMPTS[0])
+        render(load_processor(copy), PROMPTS[0])
 
 
-@pytest.mark.parametrize("package", models.MODEL_PACKAGES)
+@pytest.mark.parametrize("package", MODEL_PACKAGES)
 def test_a_missing_package_is_named_with_the_extra_that_has_it(folder, package, monkeypatch):
     from transformers import AutoProcessor
 
@@ -191,7 +223,7 @@ def test_a_missing_package_is_named_with_the_extra_that_has_it(folder, package, 
     with pytest.raises(
         ModelError, match=r"pip install 'rftcore\[models\]' .or pip install tor"
     ) as e:
-        models.load_processor(folder)
+        load_processor(folder)
     assert "the ones that match your environment. Install what" in str(e.value)
 
 
@@ -202,16 +234,16 @@ def test_a_name_on_the_hub_without_a_network_is_one_error(monkeypatch):
     with pytest.raises(
         ModelError, match="model 'no-one/no-model' could not be loaded: We couldn't connect"
     ):
-        models.load_processor("no-one/no-model")
+        load_processor("no-one/no-model")
 
 
 @pytest.mark.parametrize(("end", "opens"), [("", False), ("<think>\n", True), ("<think>", True)])
 def test_a_template_that_opens_the_reasoning_is_recognized(copy, end, opens):
     file = copy / "chat_template.jinja"
     file.write_text(file.read_text().replace("<|assistant|>", "<|assistant|>" + end))
-    processor = models.load_processor(copy)
+    processor = load_processor(copy)
 
-    assert models.opens_think(processor, PROMPTS[0]) == opens
+    assert opens_think(processor, PROMPTS[0]) == opens
 
 
 def qwen(folder, change=str):
@@ -220,7 +252,7 @@ def qwen(folder, change=str):
 
 
 def faults(folder):
-    return list(models.template_faults(folder, models.load_processor(folder)))
+    return list(template_faults(folder, load_processor(folder)))
 
 
 def test_sound_templates_have_no_faults(folder, tmp_path):
@@ -263,7 +295,7 @@ def test_a_tokenizer_that_adds_tokens_of_its_own_is_a_fault(tmp_path):
     from tokenizers.processors import TemplateProcessing
 
     folder = qwen(tmp_path)
-    processor = models.load_processor(folder)
+    processor = load_processor(folder)
     start = processor.tokenizer.convert_tokens_to_ids("<|endoftext|>")
     processor.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", start)]
@@ -278,24 +310,24 @@ def test_an_adapter_is_refused_with_what_to_do_whether_or_not_a_model_is_beside_
     for name in ("adapter_model.safetensors", "config.json"):
         (tmp_path / name).write_text("{}")
         with pytest.raises(ModelError, match=r"is an adapter\. .* merge_and_unload"):
-            models.check_source(tmp_path)
+            check_source(tmp_path)
 
 
 def test_a_run_given_as_a_model_names_its_policies(tmp_path):
     (tmp_path / "sft" / "model").mkdir(parents=True)
     (tmp_path / "sft" / "model" / "config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"it is a run, whose policies are .*sft/model"):
-        models.check_source(tmp_path)
+        check_source(tmp_path)
 
 
 def test_a_token_without_an_embedding_is_refused_before_it_is_looked_up(tmp_path):
     folder = tiny_qwen2_vl(tmp_path / "model")
-    processor = models.load_processor(folder)
+    processor = load_processor(folder)
     processor.tokenizer.add_tokens(["beyond"])
     processor.tokenizer.save_pretrained(folder)
 
     with pytest.raises(ModelError, match="'beyond', for which the model has no embedding"):
-        models.load(folder)
+        load_model(folder)
 
 
 def test_a_tokenizer_whose_files_are_missing_is_no_fault_of_the_template(tmp_path):
@@ -304,4 +336,4 @@ def test_a_tokenizer_whose_files_are_missing_is_no_fault_of_the_template(tmp_pat
         (folder / name).unlink()
 
     with pytest.raises(ModelError, match="has no vocabulary"):
-        models.load_processor(folder)
+        load_processor(folder)

@@ -13,7 +13,9 @@ from rftcore import prompts
 from rftcore.datasets.slices import Slice
 from rftcore.errors import DataError, ModelError, SampleError
 from rftcore.images import Image
-from rftcore.models import policy as models
+from rftcore.models.completions import generate
+from rftcore.models.encoding import apply_processor, placeholders, render, special_tokens
+from rftcore.models.loading import Context, load_model, load_processor
 from rftcore.models.processor_check import ProcessorCheck
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.training.rows import Rows
@@ -56,16 +58,16 @@ def test_a_prompt_is_counted_as_the_policy_reads_it(check, sizes, question):
     sample = row(*sizes, question=question)
     prompt = prompts.think_then_answer("Answer with a number.")(sample)
     images = [[image.open() for image in prompt.images]]
-    read = models.process(check.processor, [models.render(check.processor, prompt)], images)
+    read = apply_processor(check.processor, [render(check.processor, prompt)], images)
 
     assert check.see(sample, "rl") == read["input_ids"].shape[1]
 
 
 @pytest.mark.parametrize("field", ["question", "cot", "gold"])
 def test_every_special_token_is_refused_in_every_text_by_row(check, field):
-    specials = models.special_tokens(check.processor).values()
+    specials = special_tokens(check.processor).values()
     assert len(specials) > 5
-    for token in {*specials, *models.placeholders(check.processor)}:
+    for token in {*specials, *placeholders(check.processor)}:
         sample = replace(row(cot="One."), **{field: f"a {token}b"})
         with pytest.raises(SampleError, match=rf"^{ROW}: the {field} contains ") as caught:
             check.see(sample, "sft")
@@ -80,7 +82,7 @@ def test_text_that_is_no_special_token_passes(check, text):
 
 
 def test_a_special_token_that_the_task_itself_writes_is_refused(folder, check):
-    token = models.placeholders(check.processor)[0]
+    token = placeholders(check.processor)[0]
     other = ProcessorCheck(folder, lambda s: Prompt(f"{token}{s.question}", s.images))
 
     with pytest.raises(SampleError, match=f"{ROW}: the task's prompt contains '.*puts an image"):
@@ -92,7 +94,7 @@ def test_sides_that_the_processor_refuses_are_named_with_its_rule(tmp_path):
 
     assert check.see(row((1, 200)), "rl")
     with pytest.raises(
-        SampleError, match=rf"{ROW}: image of 2 x 500 pixels: Qwen2VLProcessor refu"
+        SampleError, match=rf"{ROW}: image of 2 x 500 pixels: Qwen2VLProcessor cann"
     ):
         check.see(row((2, 500)), "rl")
     with pytest.raises(SampleError, match="ratio must be smaller than 200, got 250"):
@@ -110,10 +112,10 @@ def lengths(check, *words):
 @given(words=st.lists(st.integers(0, 40), min_size=1, max_size=5), off=st.integers(-1, 1))
 def test_a_prompt_longer_than_the_context_is_refused_with_its_row(check, words, off):
     seen, tokens = lengths(check, *words)
-    seen.context = models.Context(1, max(tokens) + off)
+    seen.context = Context(1, max(tokens) + off)
     if off >= 0:
         return seen.refuse_long()
-    over = [n for n in tokens if n > seen.context.most]
+    over = [n for n in tokens if n > seen.context.largest]
     with pytest.raises(DataError, match=rf"^{len(over)} of {len(words)} prompts of split rl") as e:
         seen.refuse_long()
     assert f"row of {max(words)}, takes {max(tokens)}" in str(e.value)
@@ -123,7 +125,7 @@ def test_a_prompt_longer_than_the_context_is_refused_with_its_row(check, words, 
 @given(words=st.lists(st.integers(0, 40), min_size=1, max_size=5), off=st.integers(-1, 1))
 def test_a_warning_is_given_exactly_if_a_completion_may_not_fit(check, words, off):
     seen, tokens = lengths(check, *words)
-    seen.context = models.Context(max(tokens) + 8 + off, None)
+    seen.context = Context(max(tokens) + 8 + off, None)
     said = list(seen.crowded("rl", "grpo.max_completion_length", 8))
 
     assert len(said) == (off < 0)
@@ -144,7 +146,7 @@ def test_a_split_with_and_without_images_is_refused_with_a_row_of_each(check, mi
 
 def test_a_tokenizer_that_would_drop_the_tags_is_refused(tmp_path):
     folder = tiny_qwen2_vl(tmp_path / "model")
-    processor = models.load_processor(folder)
+    processor = load_processor(folder)
     processor.tokenizer.add_special_tokens({"additional_special_tokens": ["</answer>"]})
     processor.save_pretrained(folder)
 
@@ -169,7 +171,7 @@ def test_rows_with_and_without_images_train_and_answer_as_each_does_alone(folder
     import torch
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-    policy = models.load(folder, device="cpu")
+    policy = load_model(folder, device="cpu")
     collate = DataCollatorForVisionLanguageModeling(policy.processor, completion_only_loss=True)
     samples = [row((56, 56)), row(), row((28, 56), (84, 28), (56, 56))]
     part = Slice(SimpleNamespace(sample=lambda _, at: samples[at]), "sft", len(samples))
@@ -183,5 +185,5 @@ def test_rows_with_and_without_images_train_and_answer_as_each_does_alone(folder
 
     assert summed(0, 1, 2) == pytest.approx(sum(map(summed, range(3))), rel=1e-4)
     asked = [prompts.direct()(sample) for sample in samples]
-    alone = [models.generate(policy, [prompt], 4)[0] for prompt in asked]
-    assert models.generate(policy, asked, 4) == alone
+    alone = [generate(policy, [prompt], 4)[0] for prompt in asked]
+    assert generate(policy, asked, 4) == alone

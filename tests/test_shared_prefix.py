@@ -18,7 +18,7 @@ from trl.trainer.utils import add_fused_lm_head
 from rftcore.config import load_recipe
 from rftcore.errors import ModelError
 from rftcore.images import Image
-from rftcore.models import policy as models
+from rftcore.models.loading import load_model
 from rftcore.parsers import Integer
 from rftcore.scoring import Score
 from rftcore.training.callbacks import Progress, hush, quiet
@@ -411,7 +411,7 @@ def window(both, inputs):
         (window, "do not see the whole text: full_attention, sliding_attention"),
     ],
 )
-def test_what_cannot_be_shared_is_refused_or_left_plain_and_said_once(spoil, said, logged):
+def test_what_cannot_be_shared_is_refused_or_left_plain_and_said_once(spoil, said, capsys):
     both, inputs = pair("llava"), batch("llava", [*GROUP, GROUP[0]])
     spoil(both, inputs)
     with pytest.raises(ModelError, match=said):
@@ -420,7 +420,7 @@ def test_what_cannot_be_shared_is_refused_or_left_plain_and_said_once(spoil, sai
     both.sharing._insist = False
     both.sharing._plain = lambda **given: given
     assert both.shared(**inputs) == both.shared(**inputs) == inputs
-    assert logged.text.count(said) == 1
+    assert capsys.readouterr().err.count(said) == 1
 
 
 def test_a_call_for_logits_passes_as_it_is():
@@ -456,14 +456,14 @@ def write(model):
     ],
 )
 def test_a_model_that_disagrees_goes_on_in_the_plain_form_and_says_so(
-    call, fault, monkeypatch, logged
+    call, fault, monkeypatch, capsys
 ):
     module, name, broken = fault
     monkeypatch.setattr(f"rftcore.training.shared_prefix.{module}.{name}", broken)
     both = pair("llava", insist=False, checked=False)
 
     assert torch.equal(call(both.shared), call(both.plain))
-    assert "differs from the plain form" in logged.text
+    assert "differs from the plain form" in capsys.readouterr().err
     assert both.sharing.metrics()["shared_prefix/on"] == 0
     assert torch.equal(call(both.shared), call(both.plain))
     with pytest.raises(ModelError, match="differs from the plain form"):
@@ -562,7 +562,7 @@ def trained(folder, setting):
     )
     logged, written = [], []
     trainer = grpo_trainer(
-        models.load(nano.toy()),
+        load_model(nano.toy()),
         task,
         load_recipe(("test", recipe)),
         folder,

@@ -8,7 +8,7 @@ import pytest
 from rftcore.config import load_recipe
 from rftcore.errors import RunError
 from rftcore.evaluation.splits import evaluate_split
-from rftcore.models.policy import Completion
+from rftcore.models.completions import Completion
 from rftcore.pipeline import loop
 from rftcore.rescore.stored import write_rows
 from rftcore.runs import RunFolder

@@ -24,7 +24,7 @@ from rftcore.evaluation.suites import (
 )
 from rftcore.evaluation.tables import suite_table
 from rftcore.images import Image
-from rftcore.models.policy import Completion
+from rftcore.models.completions import Completion
 from rftcore.types import Measure, MeasureScore, Sample, Suite, SuiteScore
 
 
@@ -386,7 +386,9 @@ def test_of_several_processes_only_the_main_one_speaks(toy, monkeypatch, tmp_pat
     ],
 )
 def test_eval_refuses_what_does_not_fit_a_suite_before_a_model_loads(arguments, says, monkeypatch):
-    monkeypatch.setattr("rftcore.models.policy.load", lambda *_: pytest.fail("a model loaded"))
+    monkeypatch.setattr(
+        "rftcore.models.loading.load_model", lambda *_: pytest.fail("a model loaded")
+    )
     done = rft("eval", "empty", *arguments)
 
     assert done.exit_code == 2
@@ -394,7 +396,9 @@ def test_eval_refuses_what_does_not_fit_a_suite_before_a_model_loads(arguments, 
 
 
 def test_a_question_of_a_suite_that_spells_a_special_token_is_refused(toy, monkeypatch):
-    monkeypatch.setattr("rftcore.models.policy.load", lambda *_: pytest.fail("a model loaded"))
+    monkeypatch.setattr(
+        "rftcore.models.loading.load_model", lambda *_: pytest.fail("a model loaded")
+    )
     done = rft("eval", toy, "--suite", "marked")
 
     assert done.exit_code == 2

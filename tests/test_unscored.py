@@ -18,11 +18,11 @@ def trainer(tmp_path_factory):
     from rft_nano.model import build_untrained
     from trl import GRPOTrainer
 
-    from rftcore.models import policy as models
+    from rftcore.models.loading import load_model
     from rftcore.training.fields import grpo_config
 
     folder = tmp_path_factory.mktemp("toy")
-    policy = models.load(build_untrained(folder, seed=1), device="cpu")
+    policy = load_model(build_untrained(folder, seed=1), device="cpu")
     recipe = load_recipe(("test", {"task": "t", "grpo": {"prompts_per_step": 1, "group_size": 4}}))
     return GRPOTrainer(
         model=policy.model,

@@ -7,8 +7,8 @@ import pytest
 from rftcore import prompts
 from rftcore.errors import VisionError
 from rftcore.images import Image
-from rftcore.models import policy as models
 from rftcore.models import vision
+from rftcore.models.loading import load_model
 from rftcore.models.processor_check import ProcessorCheck
 from rftcore.testing import families
 from rftcore.testing.families import tiny_qwen2_vl
@@ -57,7 +57,7 @@ def folder(request, tmp_path_factory):
 
 @pytest.fixture
 def policy(folder):
-    return models.load(folder, device="cpu")
+    return load_model(folder, device="cpu")
 
 
 def check(policy, prompts):

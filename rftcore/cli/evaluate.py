@@ -231,7 +231,7 @@ def _measure(
     parser: str,
 ) -> Found:
     from rftcore.evaluation.splits import evaluate_split, prompt_of
-    from rftcore.models.policy import load
+    from rftcore.models.loading import load_model
     from rftcore.scoring import Failure, Scorer
     from rftcore.training.callbacks import hush
 
@@ -246,7 +246,7 @@ def _measure(
 
     with Scorer.of(task, recipe, record, forgiving=parser == "forgiving") as scorer:
         hush()
-        policy = load(source)
+        policy = load_model(source)
         for at in splits:
             try:
                 one = evaluate_split(
@@ -387,7 +387,8 @@ def _evaluate_suite(
     from rftcore.distributed import main_first
     from rftcore.evaluation.suites import evaluate_suite, fingerprints, measures_of
     from rftcore.evaluation.tables import suite_table
-    from rftcore.models.policy import load, pixel_budget
+    from rftcore.models.loading import load_model
+    from rftcore.models.policy import pixel_budget
     from rftcore.models.processor_check import ProcessorCheck
     from rftcore.plugins import Catalogue
     from rftcore.runs import provenance
@@ -404,7 +405,7 @@ def _evaluate_suite(
         for sample in measure.samples:
             check.refuse_special(sample)
     hush()
-    policy = load(source)
+    policy = load_model(source)
     score, said = evaluate_suite(policy, suite, measures)
     about = {
         "model": str(source),

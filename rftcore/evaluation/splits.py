@@ -11,7 +11,9 @@ from rftcore import distributed, tags
 from rftcore.datasets.slices import Slice, take
 from rftcore.errors import RecipeError
 from rftcore.evaluation.intervals import wilson
-from rftcore.models.policy import Completion, Policy, generate, opening
+from rftcore.models.completions import Completion, generate
+from rftcore.models.encoding import opening
+from rftcore.models.policy import Policy
 from rftcore.progress import Bar
 from rftcore.prompts import made
 from rftcore.scoring import Score, Scorer

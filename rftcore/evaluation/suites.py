@@ -18,7 +18,8 @@ from rftcore import distributed, prompts
 from rftcore.datasets.content import content
 from rftcore.errors import PluginError, RftError, describe
 from rftcore.evaluation.intervals import wilson
-from rftcore.models.policy import Policy, generate
+from rftcore.models.completions import generate
+from rftcore.models.policy import Policy
 from rftcore.progress import Bar
 from rftcore.types import SUITE_RESERVED, Measure, MeasureScore, Sample, Suite, SuiteScore
 

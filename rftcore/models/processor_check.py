@@ -15,7 +15,15 @@ from typing import NamedTuple
 from rftcore import tags
 from rftcore.errors import DataError, ModelError, SampleError
 from rftcore.images import Image
-from rftcore.models import policy as models
+from rftcore.models.encoding import (
+    apply_processor,
+    placeholders,
+    render,
+    special_tokens,
+    text_ids,
+    text_tokens,
+)
+from rftcore.models.loading import load_processor, read_context
 from rftcore.models.vision import blank, check_placeholder
 from rftcore.types import Prompt, PromptMaker, Sample
 
@@ -46,11 +54,11 @@ class ProcessorCheck:
     """
 
     def __init__(self, source: str | Path, prompt: PromptMaker) -> None:
-        self.processor = models.load_processor(source)
-        self.context = models.context(source, self.processor)
+        self.processor = load_processor(source)
+        self.context = read_context(source, self.processor)
         self.splits: dict[str, Shown] = {}
         self._source, self._prompt = str(source), prompt
-        self._specials = models.special_tokens(self.processor)
+        self._specials = special_tokens(self.processor)
         self._image_tokens: dict[tuple[int, int], int] = {}
         self._counts: set[int] = {0}  # of images, for which the template has been checked
         if special := [tag for tag in TAGS if self._special_in(tag)]:
@@ -91,14 +99,14 @@ class ProcessorCheck:
 
     def refuse_long(self) -> None:
         """Raise `DataError` if a prompt alone is longer than the model's context."""
-        faults = []
+        faults, most = [], self.context.largest
         for split, shown in self.splits.items():
-            over = [one for one in shown.prompts if one.tokens > (self.context.most or one.tokens)]
+            over = [one for one in shown.prompts if most and one.tokens > most]
             if over:
                 longest = max(over)
                 faults.append(
                     f"{len(over)} of {len(shown.prompts)} prompts of split {split} are longer than "
-                    f"the {self.context.most} tokens that {self._source} reads: the longest, "
+                    f"the {most} tokens that {self._source} reads: the longest, "
                     f"{longest.origin}, takes {longest.tokens}, images included. Shorten these "
                     "rows, or leave them out"
                 )
@@ -107,7 +115,7 @@ class ProcessorCheck:
 
     def crowded(self, split: str, setting: str, tokens: int) -> Iterator[str]:
         """A warning if prompts of `split` leave no room for `tokens` more in the context."""
-        prompts, context = self.splits[split].prompts, self.context.surely
+        prompts, context = self.splits[split].prompts, self.context.smallest
         over = [one for one in prompts if context and one.tokens + tokens > context]
         if over:
             longest = max(over)
@@ -131,12 +139,12 @@ class ProcessorCheck:
 
     def _special_in(self, text: str) -> str:
         """A special token or placeholder that `text` would be read as, or ""."""
-        marks = (mark for mark in models.placeholders(self.processor) if mark in text)
-        ids = models.text_ids(self.processor, text)
+        marks = (mark for mark in placeholders(self.processor) if mark in text)
+        ids = text_ids(self.processor, text)
         return next((self._specials[i] for i in ids if i in self._specials), next(marks, ""))
 
     def _fault(self, name: str, token: str) -> str:
-        if token in models.placeholders(self.processor):
+        if token in placeholders(self.processor):
             return (
                 f"the {name} contains {token!r}, where this model puts an image: remove it, since "
                 "rft itself puts the images, in order, before the text"
@@ -150,7 +158,7 @@ class ProcessorCheck:
         if (count := len(prompt.images)) not in self._counts:
             check_placeholder(self.processor, self._source, count)
             self._counts.add(count)
-        text = models.text_tokens(self.processor, models.render(self.processor, prompt))
+        text = text_tokens(self.processor, render(self.processor, prompt))
         return text + sum(self._extra(image, where) for image in prompt.images)
 
     def _extra(self, image: Image, where: str) -> int:
@@ -158,13 +166,13 @@ class ProcessorCheck:
         size = image.size()
         if size not in self._image_tokens:
             shown = Prompt("", (blank(size),))
-            text = models.render(self.processor, shown)
+            text = render(self.processor, shown)
             try:
-                inputs = models.process(self.processor, [text], [[blank(size).open()]])
+                inputs = apply_processor(self.processor, [text], [[blank(size).open()]])
             except ModelError as error:
                 raise SampleError(
                     f"{where}: image of {size[0]} x {size[1]} pixels: {error}"
                 ) from error
             whole = int(inputs["input_ids"].shape[1])
-            self._image_tokens[size] = whole - models.text_tokens(self.processor, text)
+            self._image_tokens[size] = whole - text_tokens(self.processor, text)
         return self._image_tokens[size]

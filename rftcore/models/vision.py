@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rftcore.errors import ModelError, VisionError
 from rftcore.images import Image
-from rftcore.models.policy import Policy, answer_logprobs, encode, process, render
+from rftcore.models.encoding import apply_processor, encode, render
+from rftcore.models.logprobs import answer_logprobs
+from rftcore.models.policy import Policy
 from rftcore.types import Prompt, Sample
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def check_placeholder(processor: Any, source: str, count: int = 1) -> None:
     missing, refused = text == without, ""
     try:
         opened = [image.open() for image in images]
-        ids = process(processor, [text], [opened])["input_ids"][0].tolist()
+        ids = apply_processor(processor, [text], [opened])["input_ids"][0].tolist()
     except ModelError as error:
         refused = f" ({error})"
     else:  # a processor may put images into a text without a place for them

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -26,9 +26,12 @@ from rftcore.datasets.slices import Slice, dataset_of, take
 from rftcore.errors import RecipeError, RftError, RunError, TrainerError
 from rftcore.evaluation.notes import Measured, failure_note, score_notes
 from rftcore.evaluation.tables import Summary, gain, row_name
-from rftcore.models import policy as models
 from rftcore.models import vision
+from rftcore.models.encoding import opens_think, reply_tokens
+from rftcore.models.loading import check_source, fingerprint, load_model
+from rftcore.models.policy import Policy, pixel_budget
 from rftcore.models.processor_check import ProcessorCheck
+from rftcore.models.template_check import template_faults
 from rftcore.plugins import Catalogue
 from rftcore.rescore.stored import write_rows
 from rftcore.runs import MANIFEST, RunFolder, storage_fault
@@ -55,8 +58,6 @@ from rftcore.training.fields import (
 from rftcore.training.lengths import Limit, Targets, exceeded, refuse_cut_prompts
 from rftcore.training.steps import SPLITS
 from rftcore.types import Gain, Sample, SplitScore, Task
-
-logger = logging.getLogger(__name__)
 
 Result = tuple[SplitScore, Sequence[Any]]  # the score, and what was answered
 Evaluate = Callable[..., Result]
@@ -126,7 +127,7 @@ def preflight(job: Job) -> None:
     check_steps(recipe, {phase: len(_part(job, phase)) for phase in SPLITS if _to_come(job, phase)})
     sft = sft_config(recipe, job.run.path / "sft") if recipe.sft.enabled else None
     grpo = grpo_config(recipe, job.run.path / "grpo") if recipe.grpo.enabled else None
-    models.check_source(job.model)
+    check_source(job.model)
     check_model_fits(recipe, job.model, [phase for phase in SPLITS if _to_come(job, phase)])
     with distributed.main_first():
         _same_model(job)
@@ -143,7 +144,7 @@ def _same_model(job: Job) -> None:
 
     Raises: `RunError` if its files have changed since the run began.
     """
-    now = models.fingerprint(job.model)
+    now = fingerprint(job.model)
     before = job.run.read_json(MANIFEST).get("model_sha256")
     if before is None and distributed.is_main():
         job.run.update_json(MANIFEST, {"model_sha256": now})
@@ -163,7 +164,7 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
     check = ProcessorCheck(job.model, job.task.prompt)
     targets = None
     if recipe.sft.enabled and (recipe.sft.check_lengths or sft.max_length):
-        targets = Targets(lambda text: models.reply_tokens(check.processor, text))
+        targets = Targets(lambda text: reply_tokens(check.processor, text))
 
     def also(sample: Sample, split: str) -> None:
         tokens = check.see(sample, split)
@@ -175,9 +176,9 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
     if recipe.grpo.enabled:
         check.refuse_mixture("rl")
     check.refuse_long()
-    faults = models.template_faults(job.model, check.processor)
+    faults = template_faults(job.model, check.processor)
     for warning in (*faults, *_crowded(job, check, grpo)):
-        logger.warning(warning)
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
     if targets:
         refuse_cut_prompts(targets, recipe, sft.max_length)
     if targets and recipe.sft.check_lengths:
@@ -185,7 +186,7 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
         _refuse_or_warn(list(found), recipe)
         job.run.update_json(MANIFEST, {"sft_targets": targets.facts()})
     for warning in (*map(str, checked.shared), *checked.remarks):
-        logger.warning(warning)
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
     job.run.update_json(
         MANIFEST,
         {
@@ -216,7 +217,7 @@ def _same_data(job: Job) -> None:
     began = job.run.read_json(MANIFEST)
     if _task_file(job) != began.get("task_file"):
         text = f"{job.recipe.task} has changed since {job.run.path} began"
-        logger.warning("%s: its rewards or parser may differ", text)
+        print(f"warning: {text}: its rewards or parser may differ", file=sys.stderr, flush=True)
     now = _checked(job, slices(job))
     before, after = began.get("data", {}), dict(now.fingerprints)
     changed = [split for split in after if after[split] != before.get(split)]
@@ -278,12 +279,12 @@ def _crowded(job: Job, check: ProcessorCheck, grpo: Any) -> Iterator[str]:
 
 def _opens_think(job: Job, check: ProcessorCheck, sample: Sample) -> bool:
     """Whether completions begin inside the reasoning; a line if they do."""
-    found = models.opens_think(check.processor, job.task.prompt(sample))
+    found = opens_think(check.processor, job.task.prompt(sample))
     if found:
-        logger.info(
-            "the chat template of %s ends a prompt in <think>: completions begin inside the "
-            "reasoning, and are scored and kept with that tag in front",
-            job.model,
+        print(
+            f"the chat template of {job.model} ends a prompt in <think>: completions begin inside "
+            "the reasoning, and are scored and kept with that tag in front",
+            flush=True,
         )
     return found
 
@@ -295,7 +296,7 @@ def _refuse_or_warn(exceeded: Sequence[Limit], recipe: Recipe) -> None:
         off = "--set sft.check_lengths=false goes on all the same"
         raise RecipeError("\n".join((*hopeless, off)))
     for limit in exceeded:
-        logger.warning(limit.fault(recipe))
+        print(f"warning: {limit.fault(recipe)}", file=sys.stderr, flush=True)
 
 
 def slices(job: Job) -> list[Slice]:
@@ -318,13 +319,13 @@ def _to_come(job: Job, phase: str) -> bool:
     return getattr(job.recipe, phase).enabled and not job.run.done(phase)
 
 
-def load_policy(job: Job, source: str | Path, *, dtype: str = "auto") -> models.Policy:
+def load_policy(job: Job, source: str | Path, *, dtype: str = "auto") -> Policy:
     """The policy in `source`, with randomness seeded as the recipe says."""
     from transformers import set_seed
 
     set_seed(job.recipe.seed)
     _require_as_written(job, Path(source))
-    return models.load(source, dtype=dtype)
+    return load_model(source, dtype=dtype)
 
 
 def _require_as_written(job: Job, source: Path) -> None:
@@ -334,7 +335,7 @@ def _require_as_written(job: Job, source: Path) -> None:
         return
     _policy_of(job, phase)  # it is there
     written = job.run.read_json(f"{phase}.json").get("model_sha256")
-    if written != models.fingerprint(source):
+    if written != fingerprint(source):
         raise RunError(
             f"{source} is not what {phase} wrote (model_sha256 in {phase}.json): restore it from "
             f"a copy, or train again in a new run"
@@ -369,7 +370,7 @@ def check_vision(job: Job) -> None:
     samples = vision.choose(slices(job), settings.samples)
     if not samples:
         if distributed.is_main():
-            logger.info("no sample has an image: the vision check is left out")
+            print("no sample has an image: the vision check is left out", flush=True)
         return
     policy = load_policy(job, job.model)
     shift = vision.check_vision(
@@ -379,9 +380,7 @@ def check_vision(job: Job) -> None:
         settings.min_shift,
     )
     facts = {"mean_shift_nats": shift, "samples": len(samples)}
-    job.run.update_json(
-        MANIFEST, {"vision_check": facts, "pixel_budget": models.pixel_budget(policy)}
-    )
+    job.run.update_json(MANIFEST, {"vision_check": facts, "pixel_budget": pixel_budget(policy)})
     job.run.mark_done("vision_check")
     distributed.barrier()
 
@@ -394,7 +393,7 @@ def run_phase(job: Job, phase: str, work: Callable[[Job, Path], Fitted]) -> None
     job.catalogue.hooks.rft_phase_start(phase=phase)
     fitted = work(job, job.run.path / phase)
     if distributed.is_main():  # it alone has written the model, and knows that it is whole
-        written = {"model_sha256": models.fingerprint(job.run.path / phase / "model")}
+        written = {"model_sha256": fingerprint(job.run.path / phase / "model")}
         job.run.write_json(f"{phase}.json", asdict(fitted) | written)
     job.run.mark_done(phase)
     distributed.barrier()
@@ -465,7 +464,7 @@ def _fit(
     job: Job,
     phase: str,
     folder: Path,
-    policy: models.Policy,
+    policy: Policy,
     trainer_of: Callable[[list[Any]], Any],
 ) -> Fitted:
     """Train from the last complete checkpoint, if any, and save the policy."""
@@ -491,10 +490,11 @@ def _fit(
         _warn_of_processes(checkpoint)
         trainer.add_callback(Weights(checkpoint, trainer))
     if trainer.args.save_only_model and distributed.is_main():
-        logger.warning(
-            "%s.save_only_model leaves out what training continues from: "
+        print(
+            f"warning: {phase}.save_only_model leaves out what training continues from: "
             "an interrupted phase will start over",
-            phase,
+            file=sys.stderr,
+            flush=True,
         )
     before = checksums(policy.model)
     distributed.barrier()
@@ -542,12 +542,11 @@ def _warn_of_processes(checkpoint: Checkpoint) -> None:
     """Say that random numbers will differ if the run had another number of processes."""
     before, now = checkpoint.world_size, distributed.world_size()
     if before != now and distributed.is_main():
-        logger.warning(
-            "%s was written by %s processes and %s continue: "
+        print(
+            f"warning: {checkpoint.path} was written by {before} processes and {now} continue: "
             "the random numbers, and so the results, differ from those of an uninterrupted run",
-            checkpoint.path,
-            before,
-            now,
+            file=sys.stderr,
+            flush=True,
         )
 
 
@@ -697,7 +696,7 @@ class _Evaluation:
         self._job.run.keep_jsonl(FAILURES, lambda line: not about.items() <= line.items())
 
     @cached_property
-    def _policy(self) -> models.Policy:
+    def _policy(self) -> Policy:
         return load_policy(self._job, self._source)
 
     @cached_property
@@ -725,7 +724,7 @@ def _splits(job: Job) -> tuple[str, ...]:
     return evaluated_splits(job.recipe, dataset_of(job.task).splits)
 
 
-def _score(job: Job, policy: models.Policy, scorer: Scorer, split: str, prompt: str) -> Result:
+def _score(job: Job, policy: Policy, scorer: Scorer, split: str, prompt: str) -> Result:
     settings = job.recipe.evaluation
     return job.evaluate(
         policy,

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import StaticCache, StaticLayer
 
-from rftcore.models import policy as models
+from rftcore.models.completions import plain_decoding
 
 
 def adapt(model: Any, *, bf16: bool = False) -> None:
@@ -96,7 +96,7 @@ def _adapt_generate(model: Any, bf16: bool) -> None:
             inputs["generation_config"] = config
             inputs["past_key_values"] = _casting_cache(model, length)
         with (
-            models.plain_decoding(model),
+            plain_decoding(model),
             torch.autocast(model.device.type, torch.bfloat16, enabled=bf16),
         ):
             return plain(*args, **inputs)

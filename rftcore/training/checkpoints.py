@@ -21,6 +21,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,9 +34,7 @@ from transformers import TrainerCallback
 from rftcore import distributed
 from rftcore.config import MODEL_RECIPE
 from rftcore.errors import TrainerError
-from rftcore.models import policy as models
-
-logger = logging.getLogger(__name__)
+from rftcore.models.loading import load_model
 
 SEAL = "sealed.json"
 # What a resumed phase needs beside the weights, by a part of the file's path (its name
@@ -147,7 +146,7 @@ def _newest_complete(folder: Path) -> Checkpoint | None:
         rejected.append(f"{path}: {fault}")
     instead = f"continuing from {found.path.name}" if found else "the phase starts over"
     for fault in rejected:
-        logger.warning("checkpoint not used, %s; %s", fault, instead)
+        print(f"warning: checkpoint not used, {fault}; {instead}", file=sys.stderr, flush=True)
     return found
 
 
@@ -194,7 +193,7 @@ def load_weights(model: Any, checkpoint: Path) -> None:
     Raises: `ModelError` for missing or unexpected weights, `TrainerError` if those of the
     checkpoint are not those of the model.
     """
-    saved = models.load(checkpoint, dtype=str(model.dtype).removeprefix("torch."), device="cpu")
+    saved = load_model(checkpoint, dtype=str(model.dtype).removeprefix("torch."), device="cpu")
     own, loaded = model.state_dict(), saved.model.state_dict()
     if own.keys() != loaded.keys():
         apart = sorted(own.keys() ^ loaded.keys())

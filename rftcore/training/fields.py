@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import logging
+import sys
 import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 from rftcore.config import GrpoRecipe, Recipe, SftRecipe, fault, report, settings_faults
 from rftcore.distributed import is_main, world_size
 from rftcore.errors import RecipeError, TrainerError, one_line
-from rftcore.models import policy as models
+from rftcore.models.loading import NO_ADAPTERS, model_config
 from rftcore.training import dry_run, steps
 from rftcore.training.allowed import (
     DERIVED,
@@ -30,8 +30,6 @@ from rftcore.training.allowed import (
     is_adapter_setting,
 )
 from rftcore.training.dry_run import trl_config
-
-logger = logging.getLogger(__name__)
 
 CONFIGS: Mapping[str, type[SftRecipe | GrpoRecipe]] = {
     "sft": SftRecipe,
@@ -73,22 +71,25 @@ def check_steps(recipe: Recipe, rows: Mapping[str, int]) -> None:
         asked = getattr(recipe, phase).samples or 0
         if asked > rows[phase]:
             what = f"{phase}.samples = {asked} ({recipe.origin(phase, 'samples')})"
-            split = steps.SPLITS[phase]
-            logger.info("%s: split %s has %s, and all are used", what, split, rows[phase])
+            print(
+                f"note: {what}: split {steps.SPLITS[phase]} has {rows[phase]}, and all are used",
+                file=sys.stderr,
+                flush=True,
+            )
         notes = (
             steps.warmup_unused(recipe, phase, configs[phase]),
             steps.warms_up_only(recipe, phase, configs[phase], rows[phase]),
             steps.left_out(phase, configs[phase], rows[phase]),
         )
         for note in filter(None, notes):
-            logger.info(note)
+            print(f"note: {note}", file=sys.stderr, flush=True)
 
 
 def check_model_fits(recipe: Recipe, source: str | Path, phases: Collection[str]) -> None:
     """Raise `RecipeError` if a setting of phases that are to come does not fit the model."""
     faults = []
     settings = {phase: extras(getattr(recipe, phase)) for phase in phases}
-    config = models.configuration(source)
+    config = model_config(source)
     text = config.get_text_config()
     rules = {
         "router_aux_loss_coef": (
@@ -119,7 +120,7 @@ def _adapter_faults(recipe: Recipe) -> Iterator[str]:
     ]
     if found:
         names = ", ".join(f"{name} ({origin})" for name, origin in found)
-        yield f"{names}: {models.NO_ADAPTERS}"
+        yield f"{names}: {NO_ADAPTERS}"
 
 
 def _name_faults(recipe: Recipe, section: str) -> Iterator[str]:

@@ -26,7 +26,8 @@ from typing import Any
 from rftcore import tags
 from rftcore.config import Recipe
 from rftcore.datasets.slices import Slice, take
-from rftcore.models.policy import Policy, freeze, opening
+from rftcore.models.encoding import opening
+from rftcore.models.policy import Policy, freeze
 from rftcore.rewards import attacks
 from rftcore.scoring import Outcome, Score, Scorer
 from rftcore.training.adapt import adapt

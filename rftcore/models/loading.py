@@ -1,0 +1,265 @@
+"""Load a model and its processor, whole or not at all, and without the weights what can be.
+
+transformers fills in weights that are missing and drops those that are left over. Here either is
+a `ModelError`, as is a processor that rft cannot show images and questions to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rftcore.errors import ModelError, RftError
+from rftcore.models.encoding import sentence
+from rftcore.models.policy import Policy, tokenizer_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, ProcessorMixin
+
+MODEL_PACKAGES = ("torchvision", "num2words")  # of the extra `models`: some processors need them
+LENGTH_WARNING = "sequence-length-is-longer-than-the-specified-maximum"  # of transformers
+NO_ADAPTERS = (
+    "rft trains whole weights; LoRA and other adapters are not supported yet. "
+    "Merge an adapter into its base with peft's merge_and_unload before you train or measure it"
+)
+
+
+def load_model(source: str | Path, *, dtype: str = "auto", device: str | None = None) -> Policy:
+    """Load the model and processor in a folder or of a hub name; every weight must be there.
+
+    dtype: of the weights, by torch's name. "auto" is for reading and generating: bfloat16 on an
+    accelerator that computes in it, else float32. Training needs float32: half precision has
+    no room for small steps.
+    Raises: `ModelError` for missing, unexpected or damaged weights and files.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForImageTextToText
+
+    device = device or best_device()
+    dtype = _reading_dtype(device) if dtype == "auto" else dtype
+    processor = load_processor(source)
+    models: Any = AutoModelForImageTextToText  # untyped in transformers
+    with _loading(source):
+        try:
+            model, report = models.from_pretrained(
+                source, dtype=getattr(torch, dtype), output_loading_info=True
+            )
+        except (SafetensorError, RuntimeError) as error:
+            raise ModelError(
+                f"the weights of model {str(source)!r} cannot be read: {sentence(error)}. "
+                "They are cut off, or are not those of its config.json: copy or save them again"
+            ) from error
+    _require_every_weight(source, report)
+    _require_every_embedding(source, model, processor)
+    return Policy(model.to(device), processor, str(source))
+
+
+def _reading_dtype(device: str) -> str:
+    import torch
+
+    fast = device.startswith("cuda") and torch.cuda.is_bf16_supported()
+    return "bfloat16" if fast else "float32"
+
+
+def best_device() -> str:
+    """This process's accelerator, else the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    return "cpu"
+
+
+# Old checkpoints hold these; they are computed, not learned.
+_COMPUTED = ("rotary_emb.inv_freq", "position_ids")
+
+
+def _require_every_weight(source: str | Path, report: Mapping[str, Any]) -> None:
+    """Raise `ModelError` if a weight was missing, left over or of another shape.
+
+    transformers fills in a missing one at random and drops one that is left over,
+    so the model would not be the one that was saved.
+    """
+    found = {
+        "missing": sorted(report["missing_keys"]),
+        "unexpected": sorted(k for k in report["unexpected_keys"] if not k.endswith(_COMPUTED)),
+        "of another shape": sorted(str(key[0]) for key in report["mismatched_keys"]),
+    }
+    faults = [
+        f"{len(keys)} {what} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+        for what, keys in found.items()
+        if keys
+    ]
+    if faults:
+        raise ModelError(
+            f"the weights of model {str(source)!r} are not those of its config.json: "
+            f"{'; '.join(faults)}. Check that its folder holds one whole model"
+        )
+
+
+def _require_every_embedding(source: str | Path, model: Any, processor: Any) -> None:
+    """Raise `ModelError` if the tokenizer has tokens that the model has no embedding for."""
+    tokenizer = tokenizer_of(processor)
+    rows = model.get_input_embeddings().weight.shape[0]
+    # Some models replace their image token before they look it up, so it may be beyond.
+    replaced = {getattr(processor, f"{kind}_token", None) for kind in ("image", "video", "audio")}
+    beyond = [t for t, n in tokenizer.get_vocab().items() if n >= rows and t not in replaced]
+    if beyond:
+        raise ModelError(
+            f"the tokenizer of model {str(source)!r} has {len(beyond)} tokens, such as "
+            f"{min(beyond)!r}, for which the model has no embedding (it has {rows}): add them with "
+            "`model.resize_token_embeddings(len(tokenizer))` and save the model again, or take "
+            "the tokenizer that belongs to it"
+        )
+
+
+def load_processor(source: str | Path) -> ProcessorMixin:
+    """Load the processor in a folder or of a hub name, without the weights.
+
+    Raises: `ModelError` for what is missing: files, a package, the image processor, a chat
+    template, a pad token.
+    """
+    from transformers import AutoProcessor
+
+    processors: Any = AutoProcessor  # untyped in transformers
+    check_source(source)
+    with _loading(source):
+        processor: ProcessorMixin = processors.from_pretrained(source, padding_side="left")
+    name = f"model {str(source)!r}"
+    if not hasattr(processor, "image_processor"):
+        raise ModelError(
+            f"{name} has no image processor: rft trains vision-language models only. "
+            "Pass one to --model."
+        )
+    tokenizer = tokenizer_of(processor)
+    if not (getattr(processor, "chat_template", None) or tokenizer.chat_template):
+        raise ModelError(
+            f"{name} has no chat template, which formats questions: pass an "
+            "instruction-tuned model to --model, or save one with the processor "
+            "(`processor.chat_template = ...; processor.save_pretrained(FOLDER)`)"
+        )
+    if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
+        raise ModelError(
+            f"the tokenizer of {name} has no vocabulary: its files, such as tokenizer.json, are "
+            "missing. Copy them from the model's origin"
+        )
+    if tokenizer.pad_token_id is None:
+        raise ModelError(
+            f"the tokenizer of {name} has no pad token, which batches need: set one and save it "
+            "(`processor.tokenizer.pad_token = ...; processor.save_pretrained(FOLDER)`)"
+        )
+    # its warning about its own limit would be shown once; `ProcessorCheck` counts every row
+    getattr(tokenizer, "deprecation_warnings", {})[LENGTH_WARNING] = True
+    return processor
+
+
+@contextmanager
+def _loading(source: str | Path) -> Iterator[None]:
+    """Turn what transformers raises into a `ModelError`."""
+    try:
+        yield
+    except RftError:
+        raise
+    except Exception as error:  # damaged files raise almost anything, KeyError to SafetensorError
+        text = sentence(error)
+        kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+        raise ModelError(
+            f"model {str(source)!r} could not be loaded: {kind}{text}. {_remedy(error, text)}"
+        ) from error
+
+
+def _remedy(error: Exception, text: str) -> str:
+    """What to do about an exception of transformers whose text is `text`."""
+    missing = [name for name in MODEL_PACKAGES if name in text.lower()]
+    if missing:
+        return (
+            f"Install what its processor needs: pip install 'rftcore[models]' (or pip install "
+            f"{' '.join(MODEL_PACKAGES)})"
+        )
+    if "image processor" in text:
+        return (
+            "rft trains vision-language models only: pass one to --model, with the files of its "
+            "processor beside the weights."
+        )
+    if not isinstance(error, OSError):
+        return (
+            "A file of it may be damaged or from another version of transformers: copy or "
+            "download it again. RFT_DEBUG=1 shows the traceback."
+        )
+    return (
+        "`--model` takes an offered name (`rft plugins list`), a folder that `save_pretrained` "
+        "wrote, or ORG/NAME on the hub."
+    )
+
+
+def check_source(source: str | Path) -> None:
+    """Raise `ModelError` if `source` is a folder path that holds no model, or an adapter."""
+    path = Path(source)
+    if (path / "adapter_config.json").is_file():
+        raise ModelError(f"model folder {str(source)!r} is an adapter. {NO_ADAPTERS}")
+    looks_local = path.is_absolute() or str(source).startswith((".", "~")) or path.exists()
+    if looks_local and not (path / "config.json").is_file():
+        inside = sorted(str(file.parent) for file in path.glob("*/model/config.json"))
+        hint = f": it is a run, whose policies are {' and '.join(inside)}" if inside else ""
+        raise ModelError(f"model folder {str(source)!r} has no config.json{hint}")
+
+
+class Context(NamedTuple):
+    """How many tokens prompt and completion may have together.
+
+    The smallest and the largest of the limits in the configuration and the tokenizer, which may
+    differ; None if there is none.
+    """
+
+    smallest: int | None
+    largest: int | None
+
+
+def model_config(source: str | Path) -> PreTrainedConfig:
+    """The configuration of the model in a folder or of a hub name, without its weights.
+
+    Raises: `ModelError` if it cannot be read.
+    """
+    from transformers import AutoConfig
+
+    with _loading(source):
+        config: PreTrainedConfig = AutoConfig.from_pretrained(source)
+    return config
+
+
+def read_context(source: str | Path, processor: Any) -> Context:
+    """The context of the model in a folder or of a hub name, without its weights.
+
+    Raises: `ModelError` if its configuration cannot be read.
+    """
+    config = model_config(source).get_text_config()
+    tokenizer = tokenizer_of(processor)
+    limits = (getattr(config, "max_position_embeddings", None), tokenizer.model_max_length)
+    # a tokenizer without a limit has a number far beyond any
+    known = [int(limit) for limit in limits if limit and limit < 10**9]
+    return Context(min(known, default=None), max(known, default=None))
+
+
+PARTS_OF_A_MODEL = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt", ".py")
+
+
+def fingerprint(source: str | Path) -> str | None:
+    """SHA-256 of the files in a model's folder that decide what it computes; None for a hub name.
+
+    It covers names and contents, and not where the folder is.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        return None
+    whole = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.suffix in PARTS_OF_A_MODEL and file.is_file() and not file.name.startswith("."):
+            with file.open("rb") as handle:
+                content = hashlib.file_digest(handle, "sha256").hexdigest()
+            whole.update(f"{file.name} {content}\n".encode())
+    return whole.hexdigest()
