@@ -24,19 +24,18 @@ RFT = Path(sys.executable).with_name("rft")
 
 @dataclass
 class FakeJob:
-    """What `rftcore.training.Job` takes."""
+    """What `rftcore.pipeline.loop.Job` takes."""
 
     task: Any
     recipe: Any
     model: Any
     run: Any
     catalogue: Any
-    evaluate: Any
     stop: Any = None
 
 
 class Training:
-    """Stands in for the package that loads torch: remembers its job and does as told."""
+    """Stands in for the module that loads torch: remembers its job and does as told."""
 
     def __init__(self):
         self.job = None
@@ -55,12 +54,9 @@ class Training:
 @pytest.fixture
 def training(monkeypatch):
     stand_in = Training()
-    module = types.ModuleType("rftcore.training")
+    module = types.ModuleType("rftcore.pipeline.loop")
     module.Job, module.train = FakeJob, stand_in.train
-    evaluation = types.ModuleType("rftcore.evaluation.splits")
-    evaluation.evaluate_split = print
-    monkeypatch.setitem(sys.modules, "rftcore.training", module)
-    monkeypatch.setitem(sys.modules, "rftcore.evaluation.splits", evaluation)
+    monkeypatch.setitem(sys.modules, "rftcore.pipeline.loop", module)
     return stand_in
 
 

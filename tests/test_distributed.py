@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rftcore import distributed
 from rftcore.errors import RunError
-from rftcore.runs import Follower, RunFolder
+from rftcore.runs import RunFolder
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_alone_there_is_nobody_to_wait_for_or_gather_from():
 
 def test_a_follower_reads_and_writes_nothing(tmp_path):
     with RunFolder.create(tmp_path / "run", {"seed": 3}) as run:
-        follower = Follower.follow(run.path)
+        follower = RunFolder.follow(run.path)
         with follower:
             follower.write_json("summary.json", {})
             follower.append_jsonl("metrics.jsonl", {})
@@ -54,8 +54,8 @@ def test_a_follower_reads_and_writes_nothing(tmp_path):
 
 
 def test_a_follower_without_a_leader_gives_up(tmp_path):
-    with pytest.raises(RunError, match="no run folder"):
-        Follower.follow(tmp_path / "run", patience_s=0)
+    with pytest.raises(RunError, match="rank 0 did not create the run folder"):
+        RunFolder.follow(tmp_path / "run", patience_s=0)
 
 
 def test_only_the_main_process_draws(be, capsys):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from rftcore import runs
 
 ROOT = Path(__file__).parents[1]
 RFT = Path(sys.executable).with_name("rft")
@@ -35,6 +38,25 @@ def finished(folder):
     }
 
 
+def assert_listed(folder):
+    """The docstring of `rftcore.runs` lists all files of a run, and no others."""
+    lines = re.findall(r"^    (\S+(?:  \S+\.\w+)?)  ", runs.__doc__, re.M)
+    listed = [name for line in lines for name in line.split()]
+    words = {"PHASE": "(sft|grpo)", "STAGE": r"\w+(-\w+)?", "SPLIT": r"[\w-]+", "STEP": r"\d+"}
+    patterns = {
+        name: re.sub("|".join(words), lambda found: words[found[0]], name)
+        + (".+" if name.endswith("/") else "")
+        for name in listed
+    }
+    files = [str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file()]
+    files.remove(".lock")
+
+    assert [f for f in files if not any(re.fullmatch(p, f) for p in patterns.values())] == []
+    unseen = {n for n, p in patterns.items() if not any(re.fullmatch(p, f) for f in files)}
+    assert unseen <= {"failures.jsonl"}
+    assert len(listed) == 14
+
+
 def untimed(run):
     """Without what measures the machine, and a check that every session makes anew."""
     no = ("time", "per_second", "shared_prefix/difference")
@@ -55,6 +77,7 @@ def test_a_task_trains_and_reports_from_end_to_end(task, tmp_path):
     assert "SFT to GRPO" in done.stdout
     assert str(out) in done.stdout
     assert list(finished(out)["summary"]["scores"]) == ["start", "sft", "grpo"]
+    assert_listed(out)
 
 
 def test_two_processes_share_one_run_and_one_evaluation(tmp_path):

@@ -15,7 +15,6 @@ from rftcore.datasets import JsonlDataset, ReasonRftDataset, checks, slices
 from rftcore.errors import DataError, RunError, SampleError
 from rftcore.images import Image
 from rftcore.pipeline import loop
-from rftcore.runs import MANIFEST
 from rftcore.types import Prompt, Sample, Task, Term
 
 ROWS = [
@@ -254,8 +253,7 @@ class Folder:
     def __init__(self):
         self.facts = {}
 
-    def read_json(self, name):
-        assert name == MANIFEST
+    def manifest(self):
         return self.facts
 
 

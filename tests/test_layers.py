@@ -1,6 +1,7 @@
 """Each module imports only from the rows above it."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,8 +17,8 @@ ROOT = Path(rftcore.__file__).parent
 ROWS = (
     ("errors",),
     ("jsontext", "signals", "spelling"),
-    ("cache", "distributed", "runs", "tags"),
-    ("progress",),
+    ("cache", "distributed", "tags"),
+    ("progress", "runs"),
     ("images",),
     ("types",),
     ("config", "hookspecs", "parsers", "prompts", "rewards"),
@@ -126,6 +127,36 @@ def test_starting_up_loads_nothing_slow(code):
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "loaded:"
+
+
+def texts(tree: ast.Module) -> Iterator[str]:
+    """Every string in the code, but for docstrings."""
+    bodies = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docs = {id(n.body[0].value) for n in ast.walk(tree) if isinstance(n, bodies) and is_doc(n)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
+def is_doc(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> bool:
+    return bool(node.body) and isinstance(node.body[0], ast.Expr) and bool(ast.get_docstring(node))
+
+
+RUN_FILES = re.compile(
+    r"\b(recipe|state|manifest|summary|metrics|rollouts|failures)\.(yaml|jsonl?|txt)|evaluation/"
+)
+
+
+def test_only_the_run_folder_contains_the_names_of_its_files():
+    found = {
+        (str(file.relative_to(ROOT)), text)
+        for file in FILES
+        if module_of(file) != "runs"
+        for text in texts(parsed(file))
+        if RUN_FILES.search(text)
+    }
+
+    assert found == set()
 
 
 def test_hypothesis_is_imported_by_the_laws_alone():

@@ -97,7 +97,7 @@ def job(tmp_path):
         overrides = ["task=t", "grpo.max_completion_length=300", *STEPS, *settings]
         recipe = load_recipe(overrides=overrides)
         task = Task("t", Rows(), prompt, Integer(), rewards)
-        return Job(task, recipe, rft_nano.WEIGHTS, run, None, print, progress=False)
+        return Job(task, recipe, rft_nano.WEIGHTS, run, None, progress=False)
 
     return make
 

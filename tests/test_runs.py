@@ -242,7 +242,7 @@ def test_a_full_disk_is_an_error_of_one_line_and_the_old_file_stays(write, run, 
     before, plain = (run.path / "a.json").read_bytes(), Path.open
     full = lambda path, mode="r", **kwargs: plain(Path("/dev/full"), mode.strip("+"), **kwargs)  # noqa: E731
     monkeypatch.setattr(Path, "open", full)
-    monkeypatch.setattr("rftcore.runs._drop_torn_line", lambda file: None)
+    monkeypatch.setattr("rftcore.runs.files._drop_torn_line", lambda file: None)
 
     with pytest.raises(RunError, match=r"a\.json cannot be written: No space left on device"):
         getattr(run, write)("a.json", {"new": 1})
@@ -283,7 +283,7 @@ def nested(error):
     ],
 )
 def test_what_a_disk_does_to_a_writer_is_told_from_other_faults(error, reason, monkeypatch):
-    monkeypatch.setattr("rftcore.runs._free_bytes", lambda folder: 10**12)
+    monkeypatch.setattr("rftcore.runs.faults._free_bytes", lambda folder: 10**12)
     found = storage_fault(error, Path("RUN"))
 
     assert found.startswith(reason)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rftcore import jsontext
-from rftcore.errors import RecipeError, RunError
+from rftcore.errors import RecipeError
 
 if TYPE_CHECKING:
     from rftcore.config import Layer, Recipe
@@ -162,11 +162,11 @@ def _own(target: str, task: str | None) -> "list[Layer]":
     the run's own task alone.
     """
     from rftcore.config import read_recipe_file
-    from rftcore.runs import RECIPE
+    from rftcore.runs import RECIPE, RunFolder
 
     if not _is_run(target):
         return []
-    own = read_recipe_file(Path(target) / RECIPE)
+    own = read_recipe_file(RunFolder(target).recipe_file)
     if task in (None, own["task"]):
         return [(f"{target}/{RECIPE}", own)]
     kept = {key: own[key] for key in SHARED if key in own}
@@ -199,15 +199,7 @@ def _policy(target: str) -> Path | None:
 
     if not _is_run(target):
         return None
-    run = RunFolder.open(target)
-    trained = (run.path / phase / "model" for phase in ("grpo", "sft") if run.done(phase))
-    newest = next(trained, None)
-    if newest and not (newest / "config.json").is_file():
-        raise RunError(
-            f"run {run.path}: its policy is not in {newest}: restore that folder, or measure "
-            "another one of the run by its path and --task"
-        )
-    return newest
+    return RunFolder.open(target).newest_policy()
 
 
 @dataclass(frozen=True)
@@ -306,10 +298,11 @@ def _tell(found: Found, recipe: "Recipe", source: str, label: str, paths: Paths)
 def _changed(run: str, data: Mapping[str, str], recipe: "Recipe") -> list[str]:
     """The splits that were as many samples when the run began, and other ones."""
     from rftcore.config import read_recipe_file
-    from rftcore.runs import MANIFEST, RECIPE, RunFolder
+    from rftcore.runs import RunFolder
 
-    began = RunFolder.open(run).read_json(MANIFEST).get("data", {})
-    then = read_recipe_file(Path(run) / RECIPE)["evaluation"]["samples"]
+    folder = RunFolder.open(run)
+    began = folder.manifest().get("data", {})
+    then = read_recipe_file(folder.recipe_file)["evaluation"]["samples"]
     now = recipe.evaluation.samples
     return [
         split
@@ -430,9 +423,11 @@ def _evaluate_suite(
 def _model_of(target: str) -> str:
     """The name of the model that a run began with, or `target` itself."""
     from rftcore.config import read_recipe_file
-    from rftcore.runs import RECIPE
+    from rftcore.runs import RunFolder
 
-    return str(read_recipe_file(Path(target) / RECIPE)["model"]) if _is_run(target) else target
+    if not _is_run(target):
+        return target
+    return str(read_recipe_file(RunFolder(target).recipe_file)["model"])
 
 
 def _set_by(*path: str) -> str:

@@ -64,5 +64,7 @@ def _text(found: "Replay") -> Iterator[str]:
 
 
 def _line(change: "Change") -> str:
-    where = f"rollouts.jsonl line {change.line} (step {change.step}, sample {change.sample})"
+    from rftcore.runs import ROLLOUTS
+
+    where = f"{ROLLOUTS} line {change.line} (step {change.step}, sample {change.sample})"
     return f"{where}: {change.term} was {change.before!r}, is {change.now!r}"

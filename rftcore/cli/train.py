@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,14 +174,12 @@ def _start(
     plan: Plan, catalogue: "Catalogue", out: Path | None, smoke: bool, fork: "Fork | None" = None
 ) -> "RunFolder":
     from rftcore.config import dump_recipe
-    from rftcore.distributed import is_main, world_size
-    from rftcore.runs import Follower, RunFolder, default_run_dir, manifest
+    from rftcore.distributed import world_size
+    from rftcore.runs import RunFolder, default_run_dir, manifest
 
     recipe = plan.recipe
     if out is None and world_size() > 1:
         raise RecipeError("several processes need one folder: say which with --out DIR")
-    if out is not None and not is_main():
-        return Follower.follow(out)
     name = f"smoke-{recipe.task}" if smoke else recipe.task
     facts = manifest(
         recipe.model_dump(mode="json"), plugins=catalogue.distributions(), model=str(plan.model)
@@ -200,10 +197,10 @@ def _fork(
     from rftcore.config import check_splits, load_recipe, read_recipe_file
     from rftcore.distributed import is_main
     from rftcore.pipeline.forks import Fork
-    from rftcore.runs import RECIPE, RunFolder
+    from rftcore.runs import RunFolder
 
     parent = RunFolder.open(folder)
-    own = (str(parent.path / RECIPE), read_recipe_file(parent.path / RECIPE))
+    own = (str(parent.recipe_file), read_recipe_file(parent.recipe_file))
     _require_as_begun(parent, own)
     recipe = catalogue.located(request.recipe([own]))
     fork = Fork(parent, load_recipe(own), recipe)
@@ -223,10 +220,10 @@ def _resume(
     """The run and its own recipe. A setting may be repeated, not changed."""
     from rftcore.config import differences, load_recipe, read_recipe_file
     from rftcore.distributed import is_main
-    from rftcore.runs import MANIFEST, RECIPE, Follower, RunFolder, changed_versions
+    from rftcore.runs import RunFolder, changed_versions, now
 
-    run = RunFolder.resume(folder) if is_main() else Follower.follow(folder)
-    own = (str(run.path / RECIPE), read_recipe_file(run.path / RECIPE))
+    run = RunFolder.resume(folder)
+    own = (str(run.recipe_file), read_recipe_file(run.recipe_file))
     recipe = load_recipe(own)
     _require_as_begun(run, own)
     asked = catalogue.located(load_recipe(own, *options, overrides=settings))
@@ -236,7 +233,7 @@ def _resume(
             f"--resume cannot change {', '.join(changed)}: {folder} began with other values. "
             "Leave the change out, or start a new run."
         )
-    manifest = run.read_json(MANIFEST)
+    manifest = run.manifest()
     moved = changed_versions(manifest, catalogue.distributions())
     if moved and is_main():
         click.echo(
@@ -244,9 +241,8 @@ def _resume(
             "the results may differ from those of an uninterrupted run",
             err=True,
         )
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    session = {"at": now, "changed_versions": moved}
-    run.update_json(MANIFEST, {"resumed": [*manifest.get("resumed", []), session]})
+    session = {"at": now(), "changed_versions": moved}
+    run.record(resumed=[*manifest.get("resumed", []), session])
     return run, Plan(recipe, catalogue.task_of(recipe), catalogue.model(recipe.model))
 
 
@@ -256,7 +252,7 @@ def _require_as_begun(run: "RunFolder", own: "Layer") -> None:
     from rftcore.errors import RunError
     from rftcore.runs import MANIFEST
 
-    began = run.read_json(MANIFEST).get("recipe")
+    began = run.manifest().get("recipe")
     if began and (edited := differences(load_recipe((MANIFEST, began)), load_recipe(own))):
         raise RunError(
             f"{own[0]} is not the recipe that {run.path} began with (recipe in its {MANIFEST}): "
@@ -274,7 +270,6 @@ def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
     stop = StopRequest()
     with run, on_sigterm(stop):
         try:
-            from rftcore.evaluation.splits import evaluate_split
             from rftcore.pipeline.loop import Job, train
 
             summary = train(
@@ -284,7 +279,6 @@ def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
                     model=plan.model,
                     run=run,
                     catalogue=catalogue,
-                    evaluate=evaluate_split,
                     stop=stop,
                 )
             )

@@ -8,22 +8,18 @@ only if it would be made in the same way. The data is checked anew, and must
 be what it was. GRPO always starts over.
 """
 
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from rftcore.config import Recipe, differences
 from rftcore.errors import RecipeError, RunError
-from rftcore.runs import MANIFEST, STATE, RunFolder
+from rftcore.runs import RunFolder
 
 FREE = ("grpo", "scoring")  # sections that nothing before GRPO depends on
 MEASURES = ("evaluation", "rewards")  # ... and those that only evaluations depend on
 EVALUATIONS = ("evaluate:start", "evaluate:sft")
 BASE = ("model_sha256",)  # in the manifest: what every phase began with
 FACTS = {"vision_check": ("vision_check", "pixel_budget")}  # in the manifest, by phase
-LINES = ("metrics.jsonl", "failures.jsonl")
 
 
 class Fork:
@@ -52,7 +48,7 @@ class Fork:
                 f"on it. A fork may change {', '.join((*FREE, *MEASURES))}; leave the change out, "
                 "or start a new run"
             )
-        self.phases = [phase for phase in _done(parent) if self._holds(phase)]
+        self.phases = [phase for phase in parent.phases_done() if self._holds(phase)]
 
     def _holds(self, phase: str) -> bool:
         measured_anew = any(_section(name) in MEASURES for name in self.changed)
@@ -61,11 +57,11 @@ class Fork:
     @property
     def measured_again(self) -> list[str]:
         """Evaluations that the parent has and that the new run makes in its own way."""
-        return [p for p in _done(self.parent) if p in EVALUATIONS and p not in self.phases]
+        return [p for p in self.parent.phases_done() if p in EVALUATIONS and p not in self.phases]
 
     def facts(self) -> dict[str, Any]:
         """For the manifest of the new run: where it comes from, and what the phases recorded."""
-        manifest = self.parent.read_json(MANIFEST)
+        manifest = self.parent.manifest()
         origin = {
             "run": str(self.parent.path.absolute()),
             "created": manifest.get("created"),
@@ -83,46 +79,9 @@ class Fork:
 
         Raises: `RunError` if the parent lacks one.
         """
-        for phase in self.phases:
-            for file in _files(self.parent.path, phase):
-                _link(self.parent.path / file, run.path / file)
-        for name in LINES:
-            for line in self.parent.read_jsonl(name):
-                if line["phase"] in self.phases:
-                    run.append_jsonl(name, line)
+        run.take_over(self.parent, self.phases)
         return self.phases
 
 
 def _section(setting: str) -> str:
     return setting.partition(".")[0]
-
-
-def _done(run: RunFolder) -> list[str]:
-    done: list[str] = run.read_json(STATE)["done"]
-    return done
-
-
-def _files(root: Path, phase: str) -> Iterator[Path]:
-    """What a phase wrote, relative to its run. Raises `RunError` if a policy is not there."""
-    name = phase.removeprefix("evaluate:")
-    if phase in EVALUATIONS:
-        found = [*root.glob(f"evaluation/{name}.json"), *root.glob(f"evaluation/{name}-*.json*")]
-    elif phase == "sft":
-        found = [root / "sft.json", *(p for p in root.glob("sft/model/**/*") if p.is_file())]
-        if not (root / "sft" / "model" / "config.json").is_file():
-            raise RunError(f"run {root}: the policy of SFT is not in {root / 'sft' / 'model'}")
-    else:
-        found = []
-    yield from (path.relative_to(root) for path in sorted(found))
-
-
-def _link(source: Path, target: Path) -> None:
-    """The same file in another place: weights take no room twice, where links are possible."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.suffix == ".safetensors":
-        try:
-            os.link(source, target)
-        except OSError:  # another disk, or a file system without links
-            shutil.copyfile(source, target)
-    else:
-        shutil.copyfile(source, target)

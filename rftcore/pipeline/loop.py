@@ -25,6 +25,7 @@ from rftcore.datasets import checks
 from rftcore.datasets.slices import Slice, dataset_of, take
 from rftcore.errors import RecipeError, RftError, RunError, TrainerError
 from rftcore.evaluation.notes import Measured, failure_note, score_notes
+from rftcore.evaluation.splits import Answered, evaluate_split
 from rftcore.evaluation.tables import Summary, gain, row_name
 from rftcore.models import vision
 from rftcore.models.encoding import opens_think, reply_tokens
@@ -34,7 +35,15 @@ from rftcore.models.processor_check import ProcessorCheck
 from rftcore.models.template_check import template_faults
 from rftcore.plugins import Catalogue
 from rftcore.rescore.stored import write_rows
-from rftcore.runs import MANIFEST, RunFolder, storage_fault
+from rftcore.runs import (
+    MANIFEST,
+    PHASES,
+    STATE,
+    RunFolder,
+    answers_name,
+    scores_name,
+    storage_fault,
+)
 from rftcore.scoring import Failure, Scorer
 from rftcore.signals import StopRequest, Terminated
 from rftcore.training.checkpoints import (
@@ -59,27 +68,19 @@ from rftcore.training.lengths import Limit, Targets, exceeded, refuse_cut_prompt
 from rftcore.training.steps import SPLITS
 from rftcore.types import Gain, Sample, SplitScore, Task
 
-Result = tuple[SplitScore, Sequence[Any]]  # the score, and what was answered
-Evaluate = Callable[..., Result]
-ROLLOUTS_KEPT = 16  # of each step's rollouts, if groups fit; written to rollouts.jsonl
+ROLLOUTS_KEPT = 16  # of each step's rollouts, if groups fit
 NOT_A_PROBABILITY = "probability tensor contains"  # torch.multinomial, of logits that overflow
-FAILURES, FAILURES_KEPT = "failures.jsonl", 10_000_000  # bytes
 
 
 @dataclass
 class Job:
-    """All that a run needs, resolved and checked.
-
-    `evaluate` is `rftcore.evaluation.splits.evaluate_split`; it is passed in, so that
-    training cannot depend on how evaluation works.
-    """
+    """All that a run needs, resolved and checked."""
 
     task: Task
     recipe: Recipe
     model: str | Path
     run: RunFolder
     catalogue: Catalogue
-    evaluate: Evaluate
     progress: bool = True
     stop: StopRequest = field(default_factory=StopRequest)
     scores: dict[str, list[SplitScore]] = field(default_factory=dict)
@@ -125,8 +126,8 @@ def preflight(job: Job) -> None:
     recipe = job.recipe
     check_fields(recipe, [phase for phase in SPLITS if job.run.done(phase)])
     check_steps(recipe, {phase: len(_part(job, phase)) for phase in SPLITS if _to_come(job, phase)})
-    sft = sft_config(recipe, job.run.path / "sft") if recipe.sft.enabled else None
-    grpo = grpo_config(recipe, job.run.path / "grpo") if recipe.grpo.enabled else None
+    sft = sft_config(recipe, job.run.phase_folder("sft")) if recipe.sft.enabled else None
+    grpo = grpo_config(recipe, job.run.phase_folder("grpo")) if recipe.grpo.enabled else None
     check_source(job.model)
     check_model_fits(recipe, job.model, [phase for phase in SPLITS if _to_come(job, phase)])
     with distributed.main_first():
@@ -145,13 +146,13 @@ def _same_model(job: Job) -> None:
     Raises: `RunError` if its files have changed since the run began.
     """
     now = fingerprint(job.model)
-    before = job.run.read_json(MANIFEST).get("model_sha256")
+    before = job.run.manifest().get("model_sha256")
     if before is None and distributed.is_main():
-        job.run.update_json(MANIFEST, {"model_sha256": now})
+        job.run.record(model_sha256=now)
     elif before != now and not _finished(job):
         raise RunError(
             f"the files of model {str(job.model)!r} are not those that run {job.run.path} began "
-            "with (model_sha256 in its manifest.json): restore them, or start a new run"
+            f"with (model_sha256 in its {MANIFEST}): restore them, or start a new run"
         )
 
 
@@ -184,20 +185,17 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
     if targets and recipe.sft.check_lengths:
         found = exceeded(targets, recipe, sft, grpo, evaluated=bool(_splits(job)))
         _refuse_or_warn(list(found), recipe)
-        job.run.update_json(MANIFEST, {"sft_targets": targets.facts()})
+        job.run.record(sft_targets=targets.facts())
     for warning in (*map(str, checked.shared), *checked.remarks):
         print(f"warning: {warning}", file=sys.stderr, flush=True)
-    job.run.update_json(
-        MANIFEST,
-        {
-            "data": dict(checked.fingerprints),
-            "shared_images": [asdict(shared) for shared in checked.shared],
-            "prompt_hash": checked.prompt_hash,
-            "task_file": _task_file(job),
-            "prompt_example": job.task.prompt(parts[0][0]).text,
-            "rows_with_images": {split: shown.images for split, shown in check.splits.items()},
-            "opens_think": _opens_think(job, check, parts[0][0]),
-        },
+    job.run.record(
+        data=dict(checked.fingerprints),
+        shared_images=[asdict(shared) for shared in checked.shared],
+        prompt_hash=checked.prompt_hash,
+        task_file=_task_file(job),
+        prompt_example=job.task.prompt(parts[0][0]).text,
+        rows_with_images={split: shown.images for split, shown in check.splits.items()},
+        opens_think=_opens_think(job, check, parts[0][0]),
     )
     job.run.mark_done("data")
 
@@ -214,7 +212,7 @@ def _same_data(job: Job) -> None:
 
     Raises: RunError if samples, images or prompts are not those that the run began with.
     """
-    began = job.run.read_json(MANIFEST)
+    began = job.run.manifest()
     if _task_file(job) != began.get("task_file"):
         text = f"{job.recipe.task} has changed since {job.run.path} began"
         print(f"warning: {text}: its rewards or parser may differ", file=sys.stderr, flush=True)
@@ -243,7 +241,7 @@ def _as_forked(job: Job, now: checks.Checked) -> None:
 
     Raises: RunError if a split or a prompt of those phases has changed; split rl may.
     """
-    parent = job.run.read_json(MANIFEST).get("forked_from")
+    parent = job.run.manifest().get("forked_from")
     if parent is None:
         return
     before, after = parent["data"], dict(now.fingerprints)
@@ -330,12 +328,11 @@ def load_policy(job: Job, source: str | Path, *, dtype: str = "auto") -> Policy:
 
 def _require_as_written(job: Job, source: Path) -> None:
     """Raise `RunError` if a finished phase's policy is gone, or not what the phase has written."""
-    phase = source.parent.name
-    if source.parent.parent != job.run.path or not job.run.done(phase):
+    phase = next((p for p in PHASES if source == job.run.model_folder(p)), None)
+    if phase is None or not job.run.done(phase):
         return
-    _policy_of(job, phase)  # it is there
-    written = job.run.read_json(f"{phase}.json").get("model_sha256")
-    if written != fingerprint(source):
+    job.run.policy(phase)  # it is there
+    if job.run.phase(phase).get("model_sha256") != fingerprint(source):
         raise RunError(
             f"{source} is not what {phase} wrote (model_sha256 in {phase}.json): restore it from "
             f"a copy, or train again in a new run"
@@ -344,21 +341,7 @@ def _require_as_written(job: Job, source: Path) -> None:
 
 def latest(job: Job) -> str | Path:
     """Where the newest finished policy is: after GRPO, after SFT, or the base model."""
-    for phase in ("grpo", "sft"):
-        if job.run.done(phase):
-            return _policy_of(job, phase)
-    return job.model
-
-
-def _policy_of(job: Job, phase: str) -> Path:
-    """Where the policy of a finished phase is. Raises `RunError` if it is gone."""
-    folder = job.run.path / phase / "model"
-    if not (folder / "config.json").is_file():
-        raise RunError(
-            f"run {job.run.path}: phase {phase} is finished, but its policy is not in {folder}: "
-            "restore that folder, or start a new run"
-        )
-    return folder
+    return job.run.newest_policy() or job.model
 
 
 def check_vision(job: Job) -> None:
@@ -380,7 +363,7 @@ def check_vision(job: Job) -> None:
         settings.min_shift,
     )
     facts = {"mean_shift_nats": shift, "samples": len(samples)}
-    job.run.update_json(MANIFEST, {"vision_check": facts, "pixel_budget": pixel_budget(policy)})
+    job.run.record(vision_check=facts, pixel_budget=pixel_budget(policy))
     job.run.mark_done("vision_check")
     distributed.barrier()
 
@@ -391,10 +374,10 @@ def run_phase(job: Job, phase: str, work: Callable[[Job, Path], Fitted]) -> None
         return
     distributed.barrier()  # nobody may see it done before everybody has asked
     job.catalogue.hooks.rft_phase_start(phase=phase)
-    fitted = work(job, job.run.path / phase)
+    fitted = work(job, job.run.phase_folder(phase))
     if distributed.is_main():  # it alone has written the model, and knows that it is whole
-        written = {"model_sha256": fingerprint(job.run.path / phase / "model")}
-        job.run.write_json(f"{phase}.json", asdict(fitted) | written)
+        written = {"model_sha256": fingerprint(job.run.model_folder(phase))}
+        job.run.write_phase(phase, asdict(fitted) | written)
     job.run.mark_done(phase)
     distributed.barrier()
     job.catalogue.hooks.rft_phase_end(phase=phase, metrics=fitted.metrics)
@@ -423,7 +406,7 @@ def train_grpo(job: Job, folder: Path) -> Fitted:
 
     def observe(step: int, rollouts: list[dict[str, Any]]) -> None:
         for rollout in kept(rollouts):
-            job.run.append_jsonl("rollouts.jsonl", {"step": step, **rollout})
+            job.run.add_rollout({"step": step, **rollout})
         job.catalogue.hooks.rft_rollouts_scored(step=step, rollouts=rollouts)
 
     with new_scorer(job, "grpo", {"split": "rl"}) as scorer:
@@ -472,12 +455,12 @@ def _fit(
     from rftcore.training.guards import Finite, Signal, Stopping, checksums, findings, unchanged
 
     checkpoint = newest_complete(folder)
-    _forget_after(job, phase, checkpoint.step if checkpoint else 0)
+    job.run.forget_after(phase, checkpoint.step if checkpoint else 0)
     clock = Clock(checkpoint.seconds if checkpoint else 0.0)
     progress = Progress(
         phase,
-        lambda line: job.run.append_jsonl("metrics.jsonl", line),
-        before=_lines(job, phase),
+        job.run.log,
+        before=job.run.metrics(phase),
         show=job.progress,
     )
     finite = Finite(phase, lambda: str(next(iter(sealed(folder)), "")))
@@ -513,29 +496,24 @@ def _fit(
     steps = trainer.state.global_step
     if not steps:
         raise TrainerError(f"{phase} took no step: its data gives less than one batch")
-    found = findings(phase, _lines(job, phase))
+    found = findings(phase, job.run.metrics(phase))
     if not found and steps > (checkpoint.step if checkpoint else 0):
         moved = not unchanged(before, checksums(policy.model))
         found = [] if moved else [f"{phase}: no weight changed; raise {phase}.learning_rate"]
     with _explained(folder, phase):
-        trainer.save_model(str(folder / "model"))  # gathers what several processes hold in parts
-        pass_on_defaults(job.model, folder / "model")
+        saved = job.run.model_folder(phase)
+        trainer.save_model(str(saved))  # gathers what several processes hold in parts
+        pass_on_defaults(job.model, saved)
     return Fitted(progress.last, clock.seconds(), found)
 
 
 def _fitted(job: Job, phase: str) -> Fitted:
     """What a finished phase recorded. Raises `RunError` if its file does not hold that."""
-    facts = job.run.read_json(f"{phase}.json")
+    facts = job.run.phase(phase)
     try:
         return Fitted(facts["metrics"], facts["seconds"], facts["findings"])
-    except (KeyError, TypeError) as error:
-        file = job.run.path / f"{phase}.json"
-        raise RunError(f"{file} is not what {phase} wrote: restore it from a copy") from error
-
-
-def _lines(job: Job, phase: str) -> list[dict[str, Any]]:
-    """What `metrics.jsonl` holds of a phase."""
-    return [line for line in job.run.read_jsonl("metrics.jsonl") if line["phase"] == phase]
+    except KeyError as error:
+        raise job.run.not_written_by(phase) from error
 
 
 def _warn_of_processes(checkpoint: Checkpoint) -> None:
@@ -567,14 +545,6 @@ def _explained(folder: Path, phase: str) -> Iterator[None]:
         ) from error
 
 
-def _forget_after(job: Job, phase: str, step: int) -> None:
-    """Drop the lines of steps that a resumed run will take again."""
-    job.run.keep_jsonl("metrics.jsonl", lambda r: r["phase"] != phase or r["step"] <= step)
-    job.run.keep_jsonl(FAILURES, lambda r: r["phase"] != phase or r["step"] <= step)
-    if phase == "grpo":
-        job.run.keep_jsonl("rollouts.jsonl", lambda r: r["step"] <= step)
-
-
 def new_scorer(
     job: Job,
     phase: str,
@@ -589,14 +559,14 @@ def new_scorer(
 
     def record(failure: Failure) -> None:
         line = {"phase": phase, **about, **asdict(failure)}
-        job.run.append_jsonl(FAILURES, line, most_bytes=FAILURES_KEPT)
+        job.run.add_failure(line)
 
     return Scorer.of(
         job.task,
         job.recipe,
         record,
         forgiving=forgiving,
-        kept_in=str(job.run.path / FAILURES),
+        kept_in=str(job.run.failures_file),
     )
 
 
@@ -612,7 +582,7 @@ def evaluate_start(job: Job) -> None:
 
 def evaluate_stage(job: Job, stage: str) -> None:
     """Score a phase's policy on every split, or read the scores back."""
-    _measure(job, stage, job.run.path / stage / "model", ("reason",))
+    _measure(job, stage, job.run.model_folder(stage), ("reason",))
 
 
 def _measure(job: Job, stage: str, source: str | Path, asked: Sequence[str]) -> None:
@@ -633,9 +603,9 @@ def _measure(job: Job, stage: str, source: str | Path, asked: Sequence[str]) -> 
     job.scores[stage] = _scores(job, stage)
     if lost := {*_splits(job)} - {score.split for score in job.scores[stage]}:
         raise RunError(
-            f"{job.run.path / f'evaluation/{stage}.json'} has no score of split "
+            f"{job.run.path / scores_name(stage)} has no score of split "
             f"{', '.join(sorted(lost))}, though {phase} is done: restore the file from a copy, or "
-            f'take "{phase}" out of "done" in state.json to measure again'
+            f'take "{phase}" out of "done" in {STATE} to measure again'
         )
 
 
@@ -668,8 +638,8 @@ class _Evaluation:
         tried = [self._split(name, "val", prompt) for prompt, name in self._tried.items()]
         best = max(tried, key=lambda score: -1.0 if score.accuracy is None else score.accuracy)
         if "val" not in self._known[self._stage]:
-            name = self._tried[best.prompt]
-            self._write(self._stage, best, self._job.run.read_text(_rows(name, "val")))
+            self._job.run.copy_answers(self._tried[best.prompt], self._stage, "val")
+            self._write(self._stage, best)
         return best.prompt
 
     def _split(self, name: str, split: str, prompt: str) -> SplitScore:
@@ -678,22 +648,22 @@ class _Evaluation:
             self._about.update(split=split, prompt=prompt)
             self._forget_failures()
             score, answered = _score(self._job, self._policy, self._scorer, split, prompt)
-            self._write(name, score, write_rows(each.record() for each in answered))
+            rows = write_rows(each.record() for each in answered)
+            self._job.run.write_answers(name, split, rows)
+            self._write(name, score)
         return self._known[name][split]
 
-    def _write(self, name: str, score: SplitScore, rows: str) -> None:
-        """Write one split: its rows, then the scores so far, which make it known."""
+    def _write(self, name: str, score: SplitScore) -> None:
+        """Write the scores so far, which makes the split known: its rows are written already."""
         known = self._known[name]
         known[score.split] = score
-        self._job.run.write_text(_rows(name, score.split), rows)
         scores = [asdict(known[split]) for split in _splits(self._job) if split in known]
-        self._job.run.write_json(f"evaluation/{name}.json", scores)
+        self._job.run.write_scores(name, scores)
         distributed.barrier()  # the others may read it
 
     def _forget_failures(self) -> None:
         """Drop the failures of a split that a kill has left half measured."""
-        about = {"phase": f"evaluate:{self._stage}", **self._about}
-        self._job.run.keep_jsonl(FAILURES, lambda line: not about.items() <= line.items())
+        self._job.run.forget_failures({"phase": f"evaluate:{self._stage}", **self._about})
 
     @cached_property
     def _policy(self) -> Policy:
@@ -706,27 +676,24 @@ class _Evaluation:
         return new_scorer(self._job, f"evaluate:{self._stage}", self._about, forgiving=forgiving)
 
 
-def _rows(name: str, split: str) -> str:
-    return f"evaluation/{name}-{split}.jsonl"
-
-
 def _scores(job: Job, name: str) -> list[SplitScore]:
-    """The scores in a file of `evaluation/`, as far as they have been written."""
-    file = f"evaluation/{name}.json"
-    rows = job.run.read_json(file) if (job.run.path / file).exists() else []
+    """The scores of a stage, as far as they have been written."""
     try:
-        return [SplitScore(**row) for row in rows]
+        return [SplitScore(**row) for row in job.run.scores(name)]
     except TypeError as error:
-        raise RunError(f"{job.run.path / file} does not hold scores: {error}") from error
+        file = job.run.path / scores_name(name)
+        raise RunError(f"{file} does not hold scores: {error}") from error
 
 
 def _splits(job: Job) -> tuple[str, ...]:
     return evaluated_splits(job.recipe, dataset_of(job.task).splits)
 
 
-def _score(job: Job, policy: Policy, scorer: Scorer, split: str, prompt: str) -> Result:
+def _score(
+    job: Job, policy: Policy, scorer: Scorer, split: str, prompt: str
+) -> tuple[SplitScore, list[Answered]]:
     settings = job.recipe.evaluation
-    return job.evaluate(
+    return evaluate_split(
         policy,
         job.task,
         split,
@@ -748,12 +715,12 @@ def gains(job: Job) -> tuple[list[Gain], list[str]]:
     found, unknown = [], []
     for since, stage in itertools.pairwise(job.scores):
         for split in _splits(job):
-            files = [_rows(name, split) for name in (since, stage)]
-            before, after = map(job.run.read_jsonl, files)
+            before, after = (job.run.answers(name, split) for name in (since, stage))
             if list(map(_question, before)) == list(map(_question, after)):
                 right = [(b["correct"], a["correct"]) for b, a in zip(before, after, strict=True)]
                 found.append(gain(split, since, stage, right))
             else:
+                files = [answers_name(name, split) for name in (since, stage)]
                 unknown.append(
                     f"{split}: no gain is shown, because {' and '.join(files)} have different "
                     "questions: the data changed, or a file was edited"
@@ -770,16 +737,14 @@ def _score_notes(job: Job) -> Iterator[str]:
     rows = {row_name(stage, scores): (stage, scores) for stage, scores in job.scores.items()}
 
     def reason(measured: Measured) -> str:
-        answered = job.run.read_jsonl(_rows(rows[measured.row][0], measured.score.split))
+        answered = job.run.answers(rows[measured.row][0], measured.score.split)
         return next((str(row["refusal"]) for row in answered if row["refusal"]), "none")
 
     named = {name: scores for name, (_, scores) in rows.items()}
     yield from score_notes(named, job.recipe.evaluation.max_new_tokens, reason)
-    failures = job.run.read_jsonl(FAILURES)
-    if failures:
-        file = job.run.path / FAILURES
-        kept = file.stat().st_size <= FAILURES_KEPT
-        yield failure_note(failures, str(file), all_kept=kept)
+    if failures := job.run.failures():
+        file = str(job.run.failures_file)
+        yield failure_note(failures, file, all_kept=job.run.has_all_failures())
 
 
 def finish(job: Job) -> Summary:
@@ -788,12 +753,11 @@ def finish(job: Job) -> Summary:
     seconds = {phase: facts.seconds for phase, facts in fitted.items()}
     notes = [note for facts in fitted.values() for note in facts.findings]
     gained, unknown = gains(job)
-    shared = job.run.read_json(MANIFEST).get("shared_images", [])
+    shared = job.run.manifest().get("shared_images", [])
     notes += [*unknown, *_score_notes(job), *(str(checks.Shared(**found)) for found in shared)]
     summary = Summary(job.run.path, job.scores, gained, seconds, notes)
     scores = {stage: [asdict(s) for s in scores] for stage, scores in job.scores.items()}
     facts = {"gains": [asdict(g) for g in gained], "seconds": seconds, "notes": notes}
-    job.run.write_json("summary.json", {"scores": scores, **facts})
-    job.run.write_text("summary.txt", summary.table() + "\n")
+    job.run.write_summary({"scores": scores, **facts}, summary.table())
     job.catalogue.hooks.rft_run_end(run_dir=str(job.run.path), summary=scores)
     return summary

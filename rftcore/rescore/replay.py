@@ -19,11 +19,10 @@ from rftcore.config import Recipe, load_recipe, read_recipe_file
 from rftcore.datasets.slices import Slice, take
 from rftcore.errors import RunError
 from rftcore.plugins import Catalogue
-from rftcore.runs import MANIFEST, RECIPE, RunFolder
+from rftcore.runs import ROLLOUTS, RunFolder
 from rftcore.scoring import Failure, Score, Scorer
 from rftcore.types import Task
 
-ROLLOUTS = "rollouts.jsonl"
 NEEDED = ("step", "row", "completion", "answer", "total", "parts")
 OF_THE_BATCH = {"tokens", "sibling_tokens", "siblings"}  # what runs did not store at first
 Line = Mapping[str, Any]
@@ -70,7 +69,7 @@ def replay(run: RunFolder, catalogue: Catalogue) -> Replay:
     cannot be made or scored raises.
     """
     lines = _lines(run)
-    recipe = load_recipe((str(run.path / RECIPE), read_recipe_file(run.path / RECIPE)))
+    recipe = load_recipe((str(run.recipe_file), read_recipe_file(run.recipe_file)))
     task = catalogue.task_of(recipe)
     skipped = _skipped(task, lines)
     changes: list[Change] = []
@@ -90,12 +89,12 @@ def replay(run: RunFolder, catalogue: Catalogue) -> Replay:
                 if not _same(old, new):
                     name = str(line.get("id", f"rl {line['row']}"))
                     changes.append(Change(number, line["step"], name, term, old, new))
-    versions = _versions(run.read_json(MANIFEST), catalogue.distributions())
+    versions = _versions(run.manifest(), catalogue.distributions())
     return Replay(len(lines), dict(compared), changes, versions, sorted(skipped), failures)
 
 
 def _lines(run: RunFolder) -> list[Line]:
-    lines = run.read_jsonl(ROLLOUTS)
+    lines: list[Line] = list(run.rollouts())
     if not lines:
         raise RunError(f"run {run.path} has no rollouts: GRPO has not scored any completion yet")
     for number, line in enumerate(lines, 1):

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from rftcore.errors import closest
+from rftcore.runs import METRICS
 
 # A setting of rft's that a TRL field would contradict, by the field's name.
 DERIVED = {
@@ -143,7 +144,7 @@ def _not_padded(multiple: Any) -> Any:
 def _logged(strategy: Any) -> Any:
     if strategy == "no":
         raise ValueError(
-            "metrics.jsonl, and the notes on a phase that learns nothing, are made of what is "
+            f"{METRICS}, and the notes on a phase that learns nothing, are made of what is "
             "logged: use 'steps' with logging_steps, or 'epoch'"
         )
     return strategy

@@ -7,6 +7,7 @@ from typing import Any
 
 from rftcore.config import Recipe
 from rftcore.distributed import world_size
+from rftcore.runs import METRICS
 
 SPLITS = {"sft": "sft", "grpo": "rl"}  # what a phase trains on
 NOTABLE = 0.1  # share of a split that an epoch leaves out
@@ -61,7 +62,7 @@ def none_logged(recipe: Recipe, phase: str, config: Any, rows: int) -> str | Non
         return None
     return (
         f"{phase}.logging_steps = {every:g} ({recipe.origin(phase, 'logging_steps')}): the phase "
-        f"takes {steps} steps, so none would be in metrics.jsonl: use {steps} or less"
+        f"takes {steps} steps, so none would be in {METRICS}: use {steps} or less"
     )
 
 
