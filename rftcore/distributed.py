@@ -43,6 +43,11 @@ def is_main() -> bool:
     return rank() == 0
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def launcher() -> str:
     """How the command `rft` was started: "rft", or torchrun with as many processes a node."""
     if world_size() == 1:

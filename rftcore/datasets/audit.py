@@ -7,13 +7,11 @@ same reader, the task's own parser and the task's own prompt.
 import hashlib
 import io
 import json
-import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +25,13 @@ from rftcore.datasets.reason_rft import SOURCES, ReasonRftDataset
 from rftcore.datasets.records import reasoning_hint
 from rftcore.datasets.splits import Leaks, assign, copies, grouped, groups
 from rftcore.errors import DataError, RftError
-from rftcore.images.decoding import TooLargeError, decode, pixel_hash, what_else
+from rftcore.images.decoding import TooLargeError, what_else
+from rftcore.images.pixels import PixelCache
+from rftcore.images.threads import Job, Threads
 from rftcore.progress import Bar
 from rftcore.types import TRAINING_SPLITS, Parser, Prompt, PromptMaker, Sample
 
 MAX_PIXELS = 50_000_000  # of one picture: more is a mistake, or an attack
-BLOCK = 256  # rows whose pictures are looked at together
 Looked = tuple[str, tuple[str, str] | None]  # the hash of an image's pixels, and its fault
 
 
@@ -101,20 +100,24 @@ def audit(
     unusable: Callable[[Any], Iterable[str]] = lambda gold: (),
     max_pixels: int = MAX_PIXELS,
     progress: bool = True,
+    threads: int | None = None,
 ) -> Report:
     """Read every row of every file in use, and every image once.
 
-    `unusable` takes a parsed gold and returns why rewards cannot use it.
+    `unusable` takes a parsed gold and returns why rewards cannot use it. Images are read in
+    `threads`, one per core by default; the report does not depend on their number.
     Raises: DataError only if a file cannot be opened.
     """
     from PIL import Image as pil
 
-    checks = _Checks(dataset, parser, prompt, unusable, _Images(max_pixels), Doubts(alike(parser)))
     files = {"": dataset.file} if isinstance(dataset, JsonlDataset) else dict(dataset.files)
     sizes = {role: file.path.stat().st_size for role, file in files.items()}
     bar = Bar(sum(sizes.values()) >> 10, "checking data", "kB", show=progress)
-    with warnings.catch_warnings(), bar:
+    doubts, pool = Doubts(alike(parser)), _Threads(threads)
+    with warnings.catch_warnings(), PixelCache() as known, bar, pool:
         warnings.simplefilter("ignore", pil.DecompressionBombWarning)  # max_pixels is the rule
+        images = _Images(max_pixels, known)
+        checks = _Checks(dataset, parser, prompt, unusable, images, pool, doubts)
         for role, file in files.items():
             checks.file(role, file, bar)
             bar.update((sum(sizes[r] for r in checks.files) >> 10) - bar.n)
@@ -123,41 +126,58 @@ def audit(
 
 
 class _Images:
-    """What is known of every image, looked at once: the hash of its pixels, and its fault."""
+    """What every image file shows: each is read once."""
 
-    def __init__(self, max_pixels: int) -> None:
-        self._max = max_pixels
-        self.known: dict[Path, Looked] = {}
-        self._threads = ThreadPoolExecutor(os.cpu_count())
+    def __init__(self, max_pixels: int, known: PixelCache) -> None:
+        self._max, self._known = max_pixels, known
+        self._begun: set[Path] = set()
+        self._found: dict[Path, Looked] = {}
 
-    def look_ahead(self, paths: Iterable[Path]) -> None:
-        """Look at these now, on every core: decoding leaves the interpreter to others."""
-        new = [path for path in dict.fromkeys(paths) if path not in self.known]
-        self.known.update(zip(new, self._threads.map(self._look, new), strict=True))
+    def jobs(self, row: Row) -> list[Job[tuple[Path, Looked]]]:
+        """What threads do for a row without faults: read the images that no row before it has."""
+        if row.faults:
+            return []
+        new = [path for path in dict.fromkeys(row.images) if path not in self._begun]
+        self._begun.update(new)
+        return [partial(self._look, path) for path in new]
 
-    def _look(self, path: Path) -> Looked:
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def of(self, row: Row, looked: Iterable[Job[tuple[Path, Looked]]]) -> list[Looked]:
+        """What the images of a row show; `looked` has those that are new in it."""
+        self._found.update(job() for job in looked)
+        return [self._found[path] for path in row.images]
+
+    def _look(self, path: Path) -> tuple[Path, Looked]:
         from PIL import Image as pil
         from PIL import UnidentifiedImageError
+
+        def fault(kind: str, text: str) -> tuple[Path, Looked]:
+            return path, ("", (kind, text))
 
         try:
             data = path.read_bytes()
         except OSError as error:
-            return "", ("missing image", error.strerror or str(error))
+            return fault("missing image", error.strerror or str(error))
         try:
             with pil.open(io.BytesIO(data)) as image:
                 width, height = image.size
                 if width * height > self._max:
                     most = f"more than {self._max} pixels (--max-pixels)"
-                    return "", ("image too large", f"{width} x {height} is {most}")
+                    return fault("image too large", f"{width} x {height} is {most}")
                 image.verify()  # checksums, which decoding passes over
-            seen = decode(data)
+            seen = self._known.pixels(data)
         except (pil.DecompressionBombError, TooLargeError) as error:
-            return "", ("image too large", str(error))
+            return fault("image too large", str(error))
         except UnidentifiedImageError:
-            return "", ("corrupt image", what_else(data))
+            return fault("corrupt image", what_else(data))
         except Exception as error:  # decoders of damaged data raise almost anything
-            return "", ("corrupt image", str(error) or type(error).__name__)
-        return pixel_hash(seen.image), next(iter(seen.remarks), None)
+            return fault("corrupt image", str(error) or type(error).__name__)
+        return path, (seen.hash, next(iter(seen.remarks), None))
+
+
+_Threads = Threads[Row, tuple[Path, Looked]]
 
 
 @dataclass
@@ -169,6 +189,7 @@ class _Checks:
     prompt: PromptMaker
     unusable: Callable[[Any], Iterable[str]]
     images: _Images
+    threads: _Threads
     doubts: Doubts
     files: dict[str, _File] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -178,13 +199,10 @@ class _Checks:
         """Check every row by itself."""
         name = source.path.relative_to(source.folder).as_posix()
         kept = self.files[role] = _File(source, name)
-        before, rows = bar.n, source.rows()
-        while block := list(islice(rows, BLOCK)):
-            good = (row for row in block if not row.faults)
-            self.images.look_ahead(path for row in good for path in row.images)
-            for row in block:
-                self._row(kept, row)
-            bar.update(before + (block[-1].end >> 10) - bar.n)
+        before = bar.n
+        for row, looked in self.threads.ahead(source.rows(), self.images.jobs):
+            self._row(kept, row, looked)
+            bar.update(before + (row.end >> 10) - bar.n)
 
     def splits(self) -> None:
         """Check the rows against one another, split by split, training first."""
@@ -260,7 +278,7 @@ class _Checks:
         return Report(
             splits=[self._size(*size) for size in self.sizes],
             findings=self.findings,
-            images=len(self.images.known),
+            images=len(self.images),
             unused=[path.relative_to(folder).as_posix() for path in layout.unused],
             missing=layout.missing,
         )
@@ -270,7 +288,7 @@ class _Checks:
         faulty = sum(kept.rows[at] in wrong for at in positions)
         return SplitReport(split, kept.name, len(positions), faulty)
 
-    def _row(self, kept: _File, row: Row) -> None:
+    def _row(self, kept: _File, row: Row, looked: Sequence[Job[tuple[Path, Looked]]]) -> None:
         def find(kind: str, text: str) -> None:
             self.findings.append(Finding(kind, kept.name, row.number, text))
 
@@ -286,7 +304,8 @@ class _Checks:
             first = kept.ids.setdefault(row.record.id, row.number)
             if first != row.number:
                 find("duplicate id", f"{row.record.id!r} is the id of row {first}")
-        pixels = self._looked(kept.source.folder, row, find)
+        images = self.images.of(row, looked)
+        pixels = self._looked(kept.source.folder, row, images, find)
         for kind, text in self._reading(sample, row.record.said):
             find(kind, text)
         if pixels is not None:
@@ -308,10 +327,13 @@ class _Checks:
         kept.pixels.append(pixels)
 
     def _looked(
-        self, folder: Path, row: Row, find: Callable[[str, str], None]
+        self,
+        folder: Path,
+        row: Row,
+        looked: Sequence[Looked],
+        find: Callable[[str, str], None],
     ) -> tuple[str, ...] | None:
         """The hashes of the row's images, None if one cannot be read."""
-        looked = [self.images.known[path] for path in row.images]
         for path, (_, fault) in zip(row.images, looked, strict=True):
             if fault:
                 name = path.relative_to(folder).as_posix()

@@ -7,8 +7,9 @@ shared between training and evaluation.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rftcore.datasets.content import content, digest
@@ -16,7 +17,8 @@ from rftcore.datasets.doubts import Doubts, alike
 from rftcore.datasets.records import reasoning_hint
 from rftcore.datasets.slices import Slice, parser_of
 from rftcore.errors import DataError, SampleError, describe
-from rftcore.images.decoding import pixel_hash
+from rftcore.images.pixels import PixelCache, Pixels
+from rftcore.images.threads import Job, Threads
 from rftcore.progress import Bar
 from rftcore.prompts import PromptHash, sft_target
 from rftcore.rewards.declare import gold_fault
@@ -63,6 +65,7 @@ def check(
     progress: bool = True,
     direct: Collection[str] = (),
     also: Callable[[Sample, str], None] | None = None,
+    threads: int | None = None,
 ) -> Checked:
     """Read every sample of `slices` once and refuse what cannot be trained on.
 
@@ -73,40 +76,58 @@ def check(
     names the splits that are asked with the task's direct prompt, too. `also` is called with
     each sound sample and its split: making samples takes time, and here all pass by.
 
+    Samples, prompts and generated images are made in this thread, in order; image files are
+    read, decoded and hashed in `threads`, one per core by default, a few ahead. Findings and
+    the first error do not depend on the number of threads.
+
     Raises: `SampleError` naming the sample's origin, `DataError` for leaks.
     """
     for part in slices:
         part.prepare()
     leaks, prompt_hash, remarks = _Leaks(), PromptHash(), _Remarks()
     doubtful = _Doubtful(task)
-    fingerprints = {}
+    fingerprints = {part.split: hashlib.sha256() for part in slices}
     total = sum(len(part) for part in slices)
-    with Bar(total, "checking data", "sample", show=progress) as bar:
-        for part in slices:
-            digest = hashlib.sha256()
-            for sample in part:
-                pixels = check_sample(sample, task, remarks.add, needs_cot=part.split == "sft")
-                leaks.add(sample, part.split, pixels)
-                prompt = prompt_hash.add(task.prompt, sample)
-                if task.direct_prompt is not None and part.split in direct:
-                    prompt_hash.add(task.direct_prompt, sample)
-                hashed = content(sample, pixels)
-                digest.update(hashed)
-                doubtful.add(sample, part.split, pixels, prompt, hashed)
-                if also is not None:
-                    also(sample, part.split)
-                bar.update()
-            fingerprints[part.split] = digest.hexdigest()
+    samples = ((sample, part.split) for part in slices for sample in part)
+    bar, pool = Bar(total, "checking data", "sample", show=progress), _Threads(threads)
+    with PixelCache() as known, bar, pool:
+        for (sample, split), images in pool.ahead(samples, partial(_jobs, known)):
+            pixels = check_sample(sample, task, images, remarks.add, needs_cot=split == "sft")
+            leaks.add(sample, split, pixels)
+            prompt = prompt_hash.add(task.prompt, sample)
+            if task.direct_prompt is not None and split in direct:
+                prompt_hash.add(task.direct_prompt, sample)
+            hashed = content(sample, pixels)
+            fingerprints[split].update(hashed)
+            doubtful.add(sample, split, pixels, prompt, hashed)
+            if also is not None:
+                also(sample, split)
+            bar.update()
     lines = [*remarks.lines(), *doubtful.lines()]
-    return Checked(fingerprints, prompt_hash.hexdigest(), leaks.shared(), lines)
+    hashes = {split: digest.hexdigest() for split, digest in fingerprints.items()}
+    return Checked(hashes, prompt_hash.hexdigest(), leaks.shared(), lines)
+
+
+_Threads = Threads[tuple[Sample, str], Pixels]
+
+
+def _jobs(known: PixelCache, item: tuple[Sample, str]) -> list[Job[Pixels]]:
+    """What threads do for a sample: read, decode and hash its images."""
+    return [partial(image.fetched().pixels, known) for image in item[0].images]
 
 
 def check_sample(
-    sample: Sample, task: Task, remark: Callable[[str, str], None], *, needs_cot: bool
+    sample: Sample,
+    task: Task,
+    images: Iterable[Job[Pixels]],
+    remark: Callable[[str, str], None],
+    *,
+    needs_cot: bool,
 ) -> list[str]:
     """The hashes of its images' pixels. Raises `SampleError` if the sample cannot be used.
 
-    `remark` is called with the kind and the text of what an image file leaves open.
+    `images` returns what each image shows, or raises. `remark` is called with the kind and the
+    text of what an image file leaves open.
     """
     where = f"{sample.origin or sample.id}"
     name = f"{type(parser_of(task)).__name__}.gold"
@@ -123,11 +144,11 @@ def check_sample(
     if needs_cot:
         _check_cot(sample, where)
     pixels = []
-    for image in sample.images:
+    for image in images:
         try:
-            decoded = image.decode()
-            pixels.append(pixel_hash(decoded.image))
-            for kind, text in decoded.remarks:
+            seen = image()
+            pixels.append(seen.hash)
+            for kind, text in seen.remarks:
                 remark(kind, f"{where}: {text}")
         except SampleError as error:
             if str(error).startswith(where):  # its dataset has named the row already

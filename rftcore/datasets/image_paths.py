@@ -11,7 +11,6 @@ from urllib.parse import unquote
 
 from rftcore.errors import SampleError
 from rftcore.images import Image
-from rftcore.images.decoding import Decoded
 
 T = TypeVar("T")
 
@@ -22,17 +21,9 @@ class RowImage(Image):
 
     origin: str = field(default="", compare=False)
 
-    def decode(self) -> Decoded:
-        """As `Image.decode`. Raises `SampleError` naming the row if that fails."""
-        return self._named(super().decode)
-
-    def size(self) -> tuple[int, int]:
-        """As `Image.size`. Raises `SampleError` naming the row if that fails."""
-        return self._named(super().size)
-
-    def _named(self, read: Callable[[], T]) -> T:
+    def _by(self, reader: Callable[[bytes], T]) -> T:
         try:
-            return read()
+            return super()._by(reader)
         except Exception as error:  # decoders raise whatever they like on corrupt bytes
             raise SampleError(f"{self.origin}: {error}") from error
 

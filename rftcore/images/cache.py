@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from rftcore.cache import cache_folder
+from rftcore.distributed import cores
 from rftcore.images.files import is_png, sweep, write
 from rftcore.images.image import Image
 
@@ -77,7 +77,7 @@ class ImageCache(Generic[Thing]):
         missing = [(path, thing) for path, thing in wanted.items() if not is_png(path)]
         if missing:
             sweep(self._place())
-            self._draw(missing, label, _cores() if workers is None else workers)
+            self._draw(missing, label, cores() if workers is None else workers)
         return paths
 
     def _draw(self, jobs: Sequence[tuple[Path, Thing]], label: str, workers: int) -> None:
@@ -124,7 +124,3 @@ def _travels(draw: Any) -> bool:
     module = (getattr(draw, "__module__", None) or "builtins").partition(".")[0]
     known = module == "__main__" or any(f.find_spec(module, None) for f in sys.meta_path)
     return known and "<" not in getattr(draw, "__qualname__", "")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,6 +15,8 @@ from rftcore.images.decoding import Decoded, decode, size_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
+
+    from rftcore.images.pixels import PixelCache, Pixels
 
 T = TypeVar("T")
 
@@ -66,6 +69,27 @@ class Image:
         """
         return self._by(size_of)
 
+    def pixels(self, known: PixelCache) -> Pixels:
+        """The hash of the pixels of what `open` returns, and what the file leaves open about it.
+
+        Raises: `SampleError` naming the image if that fails.
+        """
+        return self._by(known.pixels)
+
+    def fetched(self) -> Image:
+        """This image, ready for another thread: a file as it is, anything else read now.
+
+        `read` of a generated image may draw it, with a library that is not thread-safe. If it
+        raises, the returned image raises the same when it is read.
+        """
+        if getattr(self.read, "__func__", None) is Path.read_bytes:
+            return self
+        try:
+            data = self.read()
+        except Exception as error:
+            return replace(self, read=partial(_raise, error))
+        return replace(self, read=lambda: data)
+
     def _by(self, reader: Callable[[bytes], T]) -> T:
         try:
             data = self.read()
@@ -78,6 +102,10 @@ class Image:
             raise
         except Exception as error:  # decoders of damaged data raise almost anything
             raise SampleError(f"image {self.key}: {_fault(error)}") from error
+
+
+def _raise(error: Exception) -> bytes:
+    raise error
 
 
 def _fault(error: Exception) -> str:

@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakSet
 
+from rftcore.distributed import cores
 from rftcore.errors import PluginError
 from rftcore.scoring.outcomes import Called, Outcome
 from rftcore.scoring.specs import RewardSpecs
@@ -34,9 +35,8 @@ Call = tuple[str, bytes]  # the term, and its packed input
 
 def default_workers() -> int:
     """One per core that this process may use, divided by the ranks on this machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, min(MOST_BY_DEFAULT, (cores or 1) // here))
+    return max(1, min(MOST_BY_DEFAULT, cores() // here))
 
 
 class Pool:
