@@ -1,0 +1,56 @@
+"""The run folder: everything a number can be traced to, written so that a kill spares it.
+
+    recipe.yaml                      the resolved recipe
+    manifest.json                    where the numbers come from, what the data and the model are
+    state.json                       which phases are done
+    metrics.jsonl                    the numbers that were logged, per step
+    rollouts.jsonl                   completions of GRPO, scored
+    failures.jsonl                   reward calls that failed, if any did
+    PHASE.json                       how a phase ended: sft or grpo
+    PHASE/checkpoint-STEP/           what training continues from
+    PHASE/model/                     the trained policy
+    PHASE/README.md                  TRL's model card
+    evaluation/STAGE.json            scores per split, of a stage: start, sft or grpo
+    evaluation/STAGE-SPLIT.jsonl     the answers behind them
+    summary.json  summary.txt        the table of the run
+
+A file is either the old one or the new one, never half of one. JSON lines are
+appended; a line torn by a kill is dropped when the next one is written or read.
+`RunFolder` alone contains the names: other modules call its methods.
+"""
+
+from rftcore.runs.faults import storage_fault
+from rftcore.runs.folder import (
+    FAILURES,
+    MANIFEST,
+    METRICS,
+    PHASES,
+    RECIPE,
+    ROLLOUTS,
+    STATE,
+    RunFolder,
+    answers_name,
+    is_run,
+    scores_name,
+)
+from rftcore.runs.provenance import changed_versions, default_run_dir, manifest, now, provenance
+
+__all__ = [
+    "FAILURES",
+    "MANIFEST",
+    "METRICS",
+    "PHASES",
+    "RECIPE",
+    "ROLLOUTS",
+    "STATE",
+    "RunFolder",
+    "answers_name",
+    "changed_versions",
+    "default_run_dir",
+    "is_run",
+    "manifest",
+    "now",
+    "provenance",
+    "scores_name",
+    "storage_fault",
+]
