@@ -1,5 +1,6 @@
-"""Fake plugins: entry points of distributions that nobody installed."""
+"""Fake plugins: entry points of distributions that are not installed."""
 
+import logging
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -94,6 +95,13 @@ class Fakes:
 @pytest.fixture
 def fakes() -> Fakes:
     return Fakes()
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What rft logs, notes included: `logged.messages`."""
+    caplog.set_level(logging.INFO, "rftcore")
+    return caplog
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """The command line: names and settings in, a job or one clear line out."""
 
 import json
+import logging
 import subprocess
 import sys
 import types
@@ -383,6 +384,25 @@ def test_a_plugin_adds_a_command_and_one_that_fails_hurts_nobody():
     assert rft("hello").output == "hello\n"
     assert "Did you mean 'hello'" in rft("helo").stderr
     assert "ZeroDivisionError" in rft("plugins", "list").output
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_rft_logs_is_a_line_each_and_the_logger_stays_as_it_was(nested, world, fakes):
+    logger = logging.getLogger("rftcore")
+    before = logger.level, list(logger.handlers)
+
+    @click.command()
+    def chat():
+        if nested:
+            cli.main(["hello"], standalone_mode=False)
+        logger.warning("late, by 50 %")
+        logging.getLogger("rftcore.module").info("%s of %s", 1, 2)
+        logger.debug("not shown")
+
+    world("chatty", fakes.plugin(rft_commands=[chat]))
+
+    assert rft("chat").stderr == "warning: late, by 50 %\nnote: 1 of 2\n"
+    assert (logger.level, logger.handlers) == before
 
 
 def test_help_loads_no_plugin(monkeypatch):

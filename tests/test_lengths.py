@@ -66,10 +66,10 @@ def test_what_sft_cuts_is_counted_with_the_prompt():
     assert "sft.max_length" in found([7], sft=needed - 1)
 
 
-def test_a_phase_that_is_left_out_has_no_limit(job, capsys):
+def test_a_phase_that_is_left_out_has_no_limit(job, logged):
     preflight(job("grpo.max_completion_length=5", "grpo.enabled=false"))
 
-    assert "warning" not in capsys.readouterr().err
+    assert "WARNING" not in logged.text
 
 
 STEPS = ("sft.batch_size=2", "grpo.prompts_per_step=2")  # ten rows are enough for a step
@@ -102,22 +102,22 @@ def job(tmp_path):
     return make
 
 
-def test_one_target_that_does_not_fit_is_a_warning(job, capsys):
+def test_one_target_that_does_not_fit_is_a_warning(job, logged):
     made = job("evaluation.max_new_tokens=30")
     preflight(made)
 
-    said = capsys.readouterr().err
-    assert said.startswith("warning: evaluation.max_new_tokens = 30 (--set evaluation.max_new_tok")
+    [said] = logged.messages
+    assert said.startswith("evaluation.max_new_tokens = 30 (--set evaluation.max_new_tok")
     assert "too short for 1 of 10 targets" in said
     assert "sft row 4" in said
-    assert said.count("\n") == 1
+    assert "\n" not in said
     assert made.run.read_json("manifest.json")["sft_targets"]["longest_row"] == "sft row 4"
 
 
-def test_limits_that_fit_say_nothing(job, capsys):
+def test_limits_that_fit_say_nothing(job, logged):
     preflight(job())
 
-    assert "warning" not in capsys.readouterr().err
+    assert "WARNING" not in logged.text
 
 
 def test_a_limit_that_nothing_fits_stops_the_run(job):
@@ -128,11 +128,11 @@ def test_a_limit_that_nothing_fits_stops_the_run(job):
     preflight(job("evaluation.max_new_tokens=5", "sft.enabled=false", "seed=1"))
 
 
-def test_a_row_that_sft_cuts_is_told(job, capsys):
+def test_a_row_that_sft_cuts_is_told(job, logged):
     made = job("sft.max_length=45", "grpo.enabled=false")
     preflight(made)
 
-    assert "sft.max_length = 45" in capsys.readouterr().err
+    assert "sft.max_length = 45" in logged.text
 
 
 @pytest.mark.parametrize("checked", ["true", "false"])
@@ -148,13 +148,13 @@ def test_a_model_without_a_processor_is_refused_before_the_data(job, tmp_path):
         preflight(made)
 
 
-def test_a_task_without_images_leaves_the_vision_check_out_with_one_line(job, capsys, monkeypatch):
+def test_a_task_without_images_leaves_the_vision_check_out_with_one_line(job, logged, monkeypatch):
     monkeypatch.setattr(
         "rftcore.pipeline.loop.load_model", lambda *_: pytest.fail("a model loaded")
     )
     check_vision(job())
 
-    assert capsys.readouterr().out == "no sample has an image: the vision check is left out\n"
+    assert logged.messages == ["no sample has an image: the vision check is left out"]
 
 
 def test_prompts_longer_than_the_context_stop_the_run_with_their_row(job, monkeypatch):
@@ -164,9 +164,9 @@ def test_prompts_longer_than_the_context_stop_the_run_with_their_row(job, monkey
         preflight(job())
 
 
-def test_a_context_too_short_for_prompt_and_completion_is_a_warning(job, capsys, monkeypatch):
+def test_a_context_too_short_for_prompt_and_completion_is_a_warning(job, logged, monkeypatch):
     monkeypatch.setattr("rftcore.models.processor_check.read_context", lambda *_: Context(305, 305))
     preflight(job("evaluation.max_new_tokens=100"))
 
-    (said,) = capsys.readouterr().err.splitlines()
+    [said] = logged.messages
     assert "prompts of split rl and grpo.max_completion_length = 300 are together longer" in said

@@ -217,15 +217,15 @@ def test_an_answer_is_shown_as_the_parser_writes_it():
 
 
 @pytest.mark.parametrize(("value", "warned"), [(2.0, 1), (100, 1), (1.0, 0), (0.5, 0), (-1, 0)])
-def test_an_accuracy_above_one_is_warned_of_once(value, warned, capsys):
+def test_an_accuracy_above_one_is_warned_of_once(value, warned, logged):
     scorer = Scorer(task(accuracy=lambda x: value))
     scorer.score([RIGHT, RIGHT], [SAMPLE, SAMPLE])
 
-    assert capsys.readouterr().err.count("exactly 1, so this one counts as wrong") == warned
+    assert logged.text.count("exactly 1, so this one counts as wrong") == warned
 
 
 @pytest.mark.parametrize("show", [lambda *_: 1 / 0, lambda *_: 5])
-def test_an_answer_that_cannot_be_shown_costs_a_warning_and_no_run(show, capsys):
+def test_an_answer_that_cannot_be_shown_costs_a_warning_and_no_run(show, logged):
     class Shy(parsers.Integer):
         pass
 
@@ -234,7 +234,7 @@ def test_an_answer_that_cannot_be_shown_costs_a_warning_and_no_run(show, capsys)
         scores = scorer.score(["5", "6"], [SAMPLE, SAMPLE])
 
     assert [one.answer for one in scores] == ["5", "6"]
-    assert capsys.readouterr().err.count("parser Shy.show r") == 1
+    assert logged.text.count("parser Shy.show r") == 1
 
 
 def test_each_completion_is_parsed_once():

@@ -362,24 +362,24 @@ def test_a_phase_whose_steps_would_not_be_logged_is_refused(every, logged):
 
 
 @pytest.mark.parametrize(("warmup", "noted"), [(0, 0), (0.5, 0), (4, 0), (5, 1), (50, 1)])
-def test_a_warmup_as_long_as_the_phase_is_reported(warmup, noted, capsys):
+def test_a_warmup_as_long_as_the_phase_is_reported(warmup, noted, logged):
     fields.check_steps(recipe(f"sft.warmup_steps={warmup}", "sft.max_steps=5"), {"sft": 160})
 
-    assert ("takes 5 steps, so the learning rate only rises" in capsys.readouterr().err) == noted
+    assert ("takes 5 steps, so the learning rate only rises" in logged.text) == noted
 
 
 @pytest.mark.parametrize(("kind", "noted"), [("constant", 1), ("constant_with_warmup", 0)])
-def test_a_warmup_that_a_schedule_does_not_know_is_reported(kind, noted, capsys):
+def test_a_warmup_that_a_schedule_does_not_know_is_reported(kind, noted, logged):
     settings = (f"sft.lr_scheduler_type={kind}", "sft.warmup_steps=2", "sft.max_steps=5")
     fields.check_steps(recipe(*settings), {"sft": 160})
 
-    assert ("has no effect with" in capsys.readouterr().err) == noted
+    assert ("has no effect with" in logged.text) == noted
 
 
-def test_more_samples_than_a_split_has_are_reported(capsys):
+def test_more_samples_than_a_split_has_are_reported(logged):
     fields.check_steps(recipe("sft.samples=50"), {"sft": 40})
 
-    assert "sft.samples = 50 (--set sft.samples): split sft has 40" in capsys.readouterr().err
+    assert "sft.samples = 50 (--set sft.samples): split sft has 40" in logged.text
 
 
 @pytest.mark.parametrize(
@@ -392,8 +392,8 @@ def test_more_samples_than_a_split_has_are_reported(capsys):
         (16, [], False),
     ],
 )
-def test_samples_that_an_epoch_leaves_out_are_reported(rows, settings, noted, capsys):
+def test_samples_that_an_epoch_leaves_out_are_reported(rows, settings, noted, logged):
     fields.check_steps(recipe("grpo.prompts_per_step=8", *settings), {"grpo": rows})
 
-    said = capsys.readouterr().err
-    assert said.startswith("note: grpo: an epoch trains on 16 of the 20") if noted else not said
+    lines = [f"{record.levelname} {record.message}" for record in logged.records]
+    assert [line[:43] for line in lines] == ["INFO grpo: an epoch trains on 16 of the 20 "] * noted

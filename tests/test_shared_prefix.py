@@ -411,7 +411,7 @@ def window(both, inputs):
         (window, "do not see the whole text: full_attention, sliding_attention"),
     ],
 )
-def test_what_cannot_be_shared_is_refused_or_left_plain_and_said_once(spoil, said, capsys):
+def test_what_cannot_be_shared_is_refused_or_left_plain_and_said_once(spoil, said, logged):
     both, inputs = pair("llava"), batch("llava", [*GROUP, GROUP[0]])
     spoil(both, inputs)
     with pytest.raises(ModelError, match=said):
@@ -420,7 +420,7 @@ def test_what_cannot_be_shared_is_refused_or_left_plain_and_said_once(spoil, sai
     both.sharing._insist = False
     both.sharing._plain = lambda **given: given
     assert both.shared(**inputs) == both.shared(**inputs) == inputs
-    assert capsys.readouterr().err.count(said) == 1
+    assert logged.text.count(said) == 1
 
 
 def test_a_call_for_logits_passes_as_it_is():
@@ -456,14 +456,14 @@ def write(model):
     ],
 )
 def test_a_model_that_disagrees_goes_on_in_the_plain_form_and_says_so(
-    call, fault, monkeypatch, capsys
+    call, fault, monkeypatch, logged
 ):
     module, name, broken = fault
     monkeypatch.setattr(f"rftcore.training.shared_prefix.{module}.{name}", broken)
     both = pair("llava", insist=False, checked=False)
 
     assert torch.equal(call(both.shared), call(both.plain))
-    assert "differs from the plain form" in capsys.readouterr().err
+    assert "differs from the plain form" in logged.text
     assert both.sharing.metrics()["shared_prefix/on"] == 0
     assert torch.equal(call(both.shared), call(both.plain))
     with pytest.raises(ModelError, match="differs from the plain form"):

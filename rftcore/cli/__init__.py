@@ -84,10 +84,13 @@ class Commands(click.Group):
             sys.exit(2)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; Ctrl-C ends with the shell's own exit code."""
+        """Run the command and show what it logs; Ctrl-C ends with the shell's own exit code."""
+        from rftcore.cli import logs  # not for --help
+
         try:
             try:
-                return super().invoke(ctx)
+                with logs.shown():
+                    return super().invoke(ctx)
             finally:
                 _flush()
         except KeyboardInterrupt:

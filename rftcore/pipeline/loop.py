@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import sys
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -67,6 +67,8 @@ from rftcore.training.fields import (
 from rftcore.training.lengths import Limit, Targets, exceeded, refuse_cut_prompts
 from rftcore.training.steps import SPLITS
 from rftcore.types import Gain, Sample, SplitScore, Task
+
+logger = logging.getLogger(__name__)
 
 ROLLOUTS_KEPT = 16  # of each step's rollouts, if groups fit
 NOT_A_PROBABILITY = "probability tensor contains"  # torch.multinomial, of logits that overflow
@@ -179,7 +181,7 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
     check.refuse_long()
     faults = template_faults(job.model, check.processor)
     for warning in (*faults, *_crowded(job, check, grpo)):
-        print(f"warning: {warning}", file=sys.stderr, flush=True)
+        logger.warning(warning)
     if targets:
         refuse_cut_prompts(targets, recipe, sft.max_length)
     if targets and recipe.sft.check_lengths:
@@ -187,7 +189,7 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
         _refuse_or_warn(list(found), recipe)
         job.run.record(sft_targets=targets.facts())
     for warning in (*map(str, checked.shared), *checked.remarks):
-        print(f"warning: {warning}", file=sys.stderr, flush=True)
+        logger.warning(warning)
     job.run.record(
         data=dict(checked.fingerprints),
         shared_images=[asdict(shared) for shared in checked.shared],
@@ -215,7 +217,7 @@ def _same_data(job: Job) -> None:
     began = job.run.manifest()
     if _task_file(job) != began.get("task_file"):
         text = f"{job.recipe.task} has changed since {job.run.path} began"
-        print(f"warning: {text}: its rewards or parser may differ", file=sys.stderr, flush=True)
+        logger.warning("%s: its rewards or parser may differ", text)
     now = _checked(job, slices(job))
     before, after = began.get("data", {}), dict(now.fingerprints)
     changed = [split for split in after if after[split] != before.get(split)]
@@ -279,10 +281,10 @@ def _opens_think(job: Job, check: ProcessorCheck, sample: Sample) -> bool:
     """Whether completions begin inside the reasoning; a line if they do."""
     found = opens_think(check.processor, job.task.prompt(sample))
     if found:
-        print(
-            f"the chat template of {job.model} ends a prompt in <think>: completions begin inside "
-            "the reasoning, and are scored and kept with that tag in front",
-            flush=True,
+        logger.info(
+            "the chat template of %s ends a prompt in <think>: completions begin inside the "
+            "reasoning, and are scored and kept with that tag in front",
+            job.model,
         )
     return found
 
@@ -294,7 +296,7 @@ def _refuse_or_warn(exceeded: Sequence[Limit], recipe: Recipe) -> None:
         off = "--set sft.check_lengths=false goes on all the same"
         raise RecipeError("\n".join((*hopeless, off)))
     for limit in exceeded:
-        print(f"warning: {limit.fault(recipe)}", file=sys.stderr, flush=True)
+        logger.warning(limit.fault(recipe))
 
 
 def slices(job: Job) -> list[Slice]:
@@ -353,7 +355,7 @@ def check_vision(job: Job) -> None:
     samples = vision.choose(slices(job), settings.samples)
     if not samples:
         if distributed.is_main():
-            print("no sample has an image: the vision check is left out", flush=True)
+            logger.info("no sample has an image: the vision check is left out")
         return
     policy = load_policy(job, job.model)
     shift = vision.check_vision(
@@ -473,11 +475,10 @@ def _fit(
         _warn_of_processes(checkpoint)
         trainer.add_callback(Weights(checkpoint, trainer))
     if trainer.args.save_only_model and distributed.is_main():
-        print(
-            f"warning: {phase}.save_only_model leaves out what training continues from: "
+        logger.warning(
+            "%s.save_only_model leaves out what training continues from: "
             "an interrupted phase will start over",
-            file=sys.stderr,
-            flush=True,
+            phase,
         )
     before = checksums(policy.model)
     distributed.barrier()
@@ -520,11 +521,12 @@ def _warn_of_processes(checkpoint: Checkpoint) -> None:
     """Say that random numbers will differ if the run had another number of processes."""
     before, now = checkpoint.world_size, distributed.world_size()
     if before != now and distributed.is_main():
-        print(
-            f"warning: {checkpoint.path} was written by {before} processes and {now} continue: "
+        logger.warning(
+            "%s was written by %s processes and %s continue: "
             "the random numbers, and so the results, differ from those of an uninterrupted run",
-            file=sys.stderr,
-            flush=True,
+            checkpoint.path,
+            before,
+            now,
         )
 
 

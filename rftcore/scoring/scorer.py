@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +23,8 @@ from rftcore.types import Parsed, Parser, Reward, RewardInput, Sample, Task, Ter
 
 if TYPE_CHECKING:
     from rftcore.config import Recipe
+
+logger = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 COMPLETION_KEPT = 2000  # characters, in the record of a failure
@@ -245,13 +247,13 @@ class Scorer:
             return
         self._too_high = True
         if distributed.is_main():
-            print(
-                f"warning: reward {name!r}, the task's accuracy term, returned {value:g} on "
-                f"{_where(row.sample)}. A completion is correct only if that term is exactly 1, so "
-                "this one counts as wrong: return 1.0 for a right answer and use the term's "
-                "`weight` to make it count for more",
-                file=sys.stderr,
-                flush=True,
+            logger.warning(
+                "reward %r, the task's accuracy term, returned %g on %s. A completion is correct "
+                "only if that term is exactly 1, so this one counts as wrong: return 1.0 for a "
+                "right answer and use the term's `weight` to make it count for more",
+                name,
+                value,
+                _where(row.sample),
             )
 
     def _shown(self, row: _Row) -> str | None:
@@ -271,12 +273,12 @@ class Scorer:
         except Exception as error:
             fault = f"raised {describe(error)}"
         if not self._show_failed and distributed.is_main():
-            print(
-                f"warning: parser {type(self._parser).__name__}.show {fault} on the answer of "
-                f"{_where(row.sample)}: such answers are stored as `repr` writes them. Repair "
-                "`show`; `rft plugins check` tests it",
-                file=sys.stderr,
-                flush=True,
+            logger.warning(
+                "parser %s.show %s on the answer of %s: such answers are stored as `repr` writes "
+                "them. Repair `show`; `rft plugins check` tests it",
+                type(self._parser).__name__,
+                fault,
+                _where(row.sample),
             )
         self._show_failed = True
         return _as_python_writes(value)

@@ -21,7 +21,6 @@ import json
 import logging
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +34,8 @@ from rftcore import distributed
 from rftcore.config import MODEL_RECIPE
 from rftcore.errors import TrainerError
 from rftcore.models.loading import load_model
+
+logger = logging.getLogger(__name__)
 
 SEAL = "sealed.json"
 # What a resumed phase needs beside the weights, by a part of the file's path (its name
@@ -146,7 +147,7 @@ def _newest_complete(folder: Path) -> Checkpoint | None:
         rejected.append(f"{path}: {fault}")
     instead = f"continuing from {found.path.name}" if found else "the phase starts over"
     for fault in rejected:
-        print(f"warning: checkpoint not used, {fault}; {instead}", file=sys.stderr, flush=True)
+        logger.warning("checkpoint not used, %s; %s", fault, instead)
     return found
 
 

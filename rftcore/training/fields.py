@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import sys
+import logging
 import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +30,8 @@ from rftcore.training.allowed import (
     is_adapter_setting,
 )
 from rftcore.training.dry_run import trl_config
+
+logger = logging.getLogger(__name__)
 
 CONFIGS: Mapping[str, type[SftRecipe | GrpoRecipe]] = {
     "sft": SftRecipe,
@@ -71,18 +73,15 @@ def check_steps(recipe: Recipe, rows: Mapping[str, int]) -> None:
         asked = getattr(recipe, phase).samples or 0
         if asked > rows[phase]:
             what = f"{phase}.samples = {asked} ({recipe.origin(phase, 'samples')})"
-            print(
-                f"note: {what}: split {steps.SPLITS[phase]} has {rows[phase]}, and all are used",
-                file=sys.stderr,
-                flush=True,
-            )
+            split = steps.SPLITS[phase]
+            logger.info("%s: split %s has %s, and all are used", what, split, rows[phase])
         notes = (
             steps.warmup_unused(recipe, phase, configs[phase]),
             steps.warms_up_only(recipe, phase, configs[phase], rows[phase]),
             steps.left_out(phase, configs[phase], rows[phase]),
         )
         for note in filter(None, notes):
-            print(f"note: {note}", file=sys.stderr, flush=True)
+            logger.info(note)
 
 
 def check_model_fits(recipe: Recipe, source: str | Path, phases: Collection[str]) -> None:

@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +19,8 @@ from transformers import TrainerCallback
 from rftcore import distributed
 from rftcore.errors import TrainerError
 from rftcore.signals import StopRequest
+
+logger = logging.getLogger(__name__)
 
 EARLY_LINES = 10  # logged without anything learned, before a warning; the phase goes on
 
@@ -121,8 +123,7 @@ class Signal(TrainerCallback):
         self._lines.append(dict(logs))
         if len(self._lines) == EARLY_LINES and state.is_world_process_zero:
             for finding in findings(self._phase, self._lines):
-                text = f"warning: {finding} (so far, after step {state.global_step})"
-                print(text, file=sys.stderr, flush=True)
+                logger.warning("%s (so far, after step %s)", finding, state.global_step)
 
 
 def findings(phase: str, lines: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
-import sys
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import MethodType
@@ -24,6 +24,8 @@ from rftcore.training.shared_prefix.family import draws, working_dtype
 from rftcore.training.shared_prefix.images import encode_once
 from rftcore.training.shared_prefix.prefill import SharedPrefill, is_prefill
 from rftcore.training.shared_prefix.scoring import SharedScoring, is_scoring
+
+logger = logging.getLogger(__name__)
 
 # How far the shared form may be from the plain one: nats per token, mean over a row
 TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8, torch.float16: 1e-2, torch.bfloat16: 5e-2}
@@ -153,7 +155,7 @@ class Sharing:
         if self._insist:
             raise ModelError(f"{text}. `--set grpo.shared_prefix=auto` goes on in the plain form")
         if reason not in self._said and distributed.is_main():
-            print(f"warning: {text}", file=sys.stderr, flush=True)
+            logger.warning(text)
         self._said.add(reason)
 
 
