@@ -18,7 +18,7 @@ train: $(STAMP)
 	$(BIN)/rft train --task counting
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --cov --cov-report=term
 	$(MAKE) docs
 
 lint: $(STAMP)
