@@ -37,7 +37,7 @@ def line(value: object) -> str:
 def loads(text: str | bytes) -> Any:
     """Read JSON text strictly. Raises `ValueError` for anything else, NaN and 1e999 included."""
     try:
-        return json.loads(text, parse_constant=_refused, parse_float=_finite)
+        return json.loads(text, parse_constant=_not_json, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
@@ -63,7 +63,7 @@ def _key(key: object) -> str:
     return made if isinstance(made, str) else json.dumps(made)
 
 
-def _refused(constant: str) -> Any:
+def _not_json(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
 
 

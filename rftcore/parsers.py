@@ -16,7 +16,7 @@ from rftcore import spelling, tags
 from rftcore.errors import PluginError, closest
 from rftcore.types import Parsed, Parser, ParserFactory
 
-_LONGEST = 40  # characters of an answer, and of what a refusal repeats of a bad one
+_LONGEST = 40  # characters of an answer, and of what a parse error quotes
 
 # Plain or correctly grouped digits; re.ASCII keeps other scripts' digits out.
 _DIGITS = r"(?:\d+|\d{1,3}(?:,\d{3})+)"
@@ -56,13 +56,13 @@ def in_tags(completion: str, read: Callable[[str], Parsed], *, forgiving: bool =
     try:
         texts = tags.answers(completion)
     except tags.NoAnswerError as reason:
-        return Parsed(refusal=str(reason))
+        return Parsed(error=str(reason))
     parsed = [_forgiven(text, read) if forgiving else read(text) for text in texts]
-    refused = next((one for one in parsed if not one.ok), None)
-    if refused is not None:
-        return refused
+    failed = next((one for one in parsed if not one.ok), None)
+    if failed is not None:
+        return failed
     if any(one.value != parsed[-1].value for one in parsed):
-        return Parsed(refusal=f"{len(parsed)} answer blocks that say different things")
+        return Parsed(error=f"{len(parsed)} answer blocks that say different things")
     return parsed[-1]
 
 
@@ -135,11 +135,11 @@ class Integer:
         """Read an answer without tags."""
         match = _match(_INTEGER, text)
         if match is None:
-            return _refuse(text, "not an integer in digits")
+            return _error(text, "not an integer in digits")
         value = int(match["value"].replace(",", ""))
         below = self.low is not None and value < self.low
         if below or (self.high is not None and value > self.high):
-            return _refuse(text, f"outside {_range(self.low, self.high)}")
+            return _error(text, f"outside {_range(self.low, self.high)}")
         return Parsed(value)
 
     def show(self, value: Any) -> str:
@@ -161,9 +161,9 @@ class Number:
         """Read an answer without tags."""
         match = _match(_NUMBER, text)
         if match is None:
-            return _refuse(text, "not a number")
+            return _error(text, "not a number")
         value = float(match["value"].replace(",", ""))
-        return Parsed(value) if math.isfinite(value) else _refuse(text, "too large")
+        return Parsed(value) if math.isfinite(value) else _error(text, "too large")
 
     def show(self, value: Any) -> str:
         """The shortest digits that read back as the same float."""
@@ -200,7 +200,7 @@ class Choice:
         found = [char.upper() for char in _A_LETTER.findall(match[0])] if match else []
         if not found or len(set(found)) < len(found) or not set(found) <= set(self.letters):
             wanted = "one or more different letters" if self.several else "one letter"
-            return _refuse(text, f"not {wanted} of {self.letters}")
+            return _error(text, f"not {wanted} of {self.letters}")
         return Parsed("".join(sorted(found)))
 
     def show(self, value: Any) -> str:
@@ -240,13 +240,13 @@ class Text:
             text = spelling.trimmed(text[:-1])
         text = " ".join((text.casefold() if self.ignore_case else text).split())
         if not text:
-            return Parsed(refusal="there is no text")
+            return Parsed(error="there is no text")
         if spelling.has_half_a_character(text):
-            return _refuse(text, "no text: it holds half a surrogate pair")
+            return _error(text, "no text: it holds half a surrogate pair")
         if tags.has_tags(text):
-            return _refuse(text, "not an answer alone: it holds think or answer tags")
+            return _error(text, "not an answer alone: it holds think or answer tags")
         if len(text) > self.most:
-            return _refuse(text, f"longer than {self.most} characters")
+            return _error(text, f"longer than {self.most} characters")
         return Parsed(text)
 
     def show(self, value: Any) -> str:
@@ -307,17 +307,17 @@ class Calls:
         at = 0
         while at < len(text):
             if len(calls) == self.most:
-                return Parsed(refusal=f"more than {self.most} calls")
+                return Parsed(error=f"more than {self.most} calls")
             match = _CALL.match(text, at)
             if match is None:
-                return _refuse(text[at:], f"not a call such as {self._example()}")
+                return _error(text[at:], f"not a call such as {self._example()}")
             call = self._call(match)
             if isinstance(call, Parsed):
                 return call
             calls.append(call)
             between = _BETWEEN.match(text, match.end())
             at = between.end() if between else match.end()
-        return Parsed(tuple(calls)) if calls else Parsed(refusal="there is no call")
+        return Parsed(tuple(calls)) if calls else Parsed(error="there is no call")
 
     def show(self, value: Any) -> str:
         """The calls by their own names, with commas between."""
@@ -333,7 +333,7 @@ class Calls:
             return _unknown(match["value"], f"a value of {function}", self.functions[function])
         id_ = int(match["id"]) if len(match["id"]) <= _LONGEST else None
         if id_ is None or not self.low <= id_ <= self.high:
-            return _refuse(match["id"], f"not an object from {self.low} to {self.high}")
+            return _error(match["id"], f"not an object from {self.low} to {self.high}")
         return Call(function, id_, value)
 
     def _example(self) -> str:
@@ -355,11 +355,11 @@ def _match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
     return pattern.fullmatch(text) if len(text) <= _LONGEST else None
 
 
-def _refuse(text: str, reason: str) -> Parsed:
+def _error(text: str, reason: str) -> Parsed:
     text = text.strip()
     shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
     names = spelling.odd(shown)
-    return Parsed(refusal=f"{shown!r} is {reason}" + (f"; it has {names}" if names else ""))
+    return Parsed(error=f"{shown!r} is {reason}" + (f"; it has {names}" if names else ""))
 
 
 def _range(low: int | None, high: int | None) -> str:
@@ -392,7 +392,7 @@ def _named(written: str, names: Iterable[str]) -> str | None:
 def _unknown(written: str, what: str, names: Iterable[str]) -> Parsed:
     names = list(names)
     near = closest(_plain(written[:_LONGEST]), names)
-    return _refuse(written, f"not {what}.{near} Offered: {', '.join(names)}")
+    return _error(written, f"not {what}.{near} Offered: {', '.join(names)}")
 
 
 def _unwrapped(text: str) -> str:

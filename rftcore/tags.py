@@ -36,7 +36,7 @@ _UNFINISHED = re.compile(r"<\s*+/?\s*+(?P<name>[A-Za-z]*+)[^<>]*+\Z")
 
 
 class NoAnswerError(Exception):
-    """Why a text holds no answer; the parsers turn it into a refusal."""
+    """Why a text contains no answer; the parsers return it as a parse error."""
 
 
 def write(reasoning: str, answer: str) -> str:

@@ -59,15 +59,15 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Parsed:
-    """An answer read from text, or the reason why there is none."""
+    """An answer read from text, or the `error` that explains why there is none."""
 
     value: Any = None
-    refusal: str | None = None
+    error: str | None = None
 
     @property
     def ok(self) -> bool:
         """Whether there is an answer."""
-        return self.refusal is None
+        return self.error is None
 
 
 @runtime_checkable
@@ -231,7 +231,7 @@ class SplitScore:
     `prompt` says how it was asked: "reason" (the task's prompt) or "direct".
     `n` samples were scored: `accuracy`, `low` and `high` are shares of them, None if
     there are none. Not among them are those whose accuracy term `failed`, and those to
-    which it was `not_applicable`. `refused` (no answer could be read) and `clipped` (ran
+    which it was `not_applicable`. `unparsed` (no answer could be read) and `clipped` (ran
     into the token limit) are shares of all samples; `tokens` is the mean length of a
     completion; `rewards` the mean of each term over the calls that gave a value, None if
     none did; `failures` counts the calls of a term that failed, if any did. `parser` is how
@@ -244,7 +244,7 @@ class SplitScore:
     accuracy: float | None
     low: float | None
     high: float | None
-    refused: float
+    unparsed: float
     clipped: float
     tokens: float
     rewards: Mapping[str, float | None] = field(default_factory=dict)

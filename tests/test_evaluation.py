@@ -269,13 +269,13 @@ def test_a_rows_record_tells_a_failure_from_what_does_not_apply():
     assert blank["failures"] == {}
 
 
-def noted(refused, clipped, **more):
-    score = SplitScore("val", "reason", 8, 0.5, 0.2, 0.8, refused, clipped, 9.0, **more)
+def noted(unparsed, clipped, **more):
+    score = SplitScore("val", "reason", 8, 0.5, 0.2, 0.8, unparsed, clipped, 9.0, **more)
     return " ".join(score_notes({"after SFT": [score]}, 16, lambda measured: "'x' is no number"))
 
 
 @pytest.mark.parametrize(
-    ("refused", "clipped", "cause"),
+    ("unparsed", "clipped", "cause"),
     [
         (0.5, 0.1, ""),
         (1.0, 0.95, "95 % of the completions ran into evaluation.max_new_tokens=16 (after SFT:"),
@@ -284,8 +284,8 @@ def noted(refused, clipped, **more):
         (1.0, 0.1, "The first: 'x' is no number."),
     ],
 )
-def test_answers_that_hardly_count_are_explained(refused, clipped, cause):
-    said = noted(refused, clipped)
+def test_answers_that_hardly_count_are_explained(unparsed, clipped, cause):
+    said = noted(unparsed, clipped)
 
     assert cause in said
     assert bool(cause) == bool(said)

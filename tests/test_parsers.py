@@ -50,9 +50,9 @@ every_parser = pytest.mark.parametrize("parser", PARSERS, ids=repr)
 
 @pytest.mark.parametrize("parser", [*PARSERS, *FORGIVING, parsers.Choice(several=True)], ids=repr)
 @given(text=texts)
-def test_any_text_is_an_answer_or_a_refusal_with_a_reason(parser: Parser, text: str):
+def test_any_text_is_an_answer_or_a_parse_error_with_a_reason(parser: Parser, text: str):
     for parsed in (parser.parse(text), parser.gold(text)):
-        assert parsed.ok or (parsed.value is None and parsed.refusal)
+        assert parsed.ok or (parsed.value is None and parsed.error)
 
 
 @every_parser
@@ -241,7 +241,7 @@ def test_a_minus_sign_is_a_minus_sign():
 def test_an_odd_character_inside_is_named(text):
     odd = next(char for char in text if not char.isascii())
 
-    assert f"U+{ord(odd):04X}" in parsers.Integer().gold(text).refusal
+    assert f"U+{ord(odd):04X}" in parsers.Integer().gold(text).error
 
 
 @every_parser
@@ -250,7 +250,7 @@ def test_half_a_character_is_no_answer(parser: Parser, half: str):
     parsed = parser.parse(half)
 
     assert not parsed.ok
-    parsed.refusal.encode()
+    parsed.error.encode()
 
 
 FORGIVEN = [
@@ -438,8 +438,8 @@ def test_calls_in_any_spelling_are_the_same_calls(
         ("change_size(0, small)\n" * 6, "more than 5 calls"),
     ],
 )
-def test_what_is_no_list_of_calls_is_refused_with_the_reason(text: str, why: str):
-    assert why in CALLS.gold(text).refusal
+def test_what_is_not_a_list_of_calls_is_a_parse_error_with_the_reason(text: str, why: str):
+    assert why in CALLS.gold(text).error
 
 
 def test_a_repeated_call_stays_in_the_answer():

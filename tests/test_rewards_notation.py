@@ -627,12 +627,12 @@ def test_any_text_equals_itself_and_equality_has_no_direction(texts):
 
 
 @given(text=scraps | st.text(max_size=450))
-def test_any_text_is_read_or_refused_with_a_reason(text):
+def test_any_text_is_read_or_is_an_error_with_a_reason(text):
     assert read(text) in ("words", "value", "list", "set", "row", "union", "unreadable")
 
 
 @pytest.mark.parametrize("piece", ["(", "{", "√", r"\sqrt", r"\frac", "^(", "[(", "1,", "x^", "-"])
-def test_deep_or_endless_notation_is_read_or_refused(piece):
+def test_deep_or_endless_notation_is_read_or_is_an_error(piece):
     for times in (30, 300, 100_000):
         assert read(piece * times + "1")
 

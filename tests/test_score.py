@@ -54,7 +54,7 @@ def test_every_part_of_every_row_is_shown(stdin):
     assert done.exit_code == 0
     assert lines[0] == ["row", "answer", "accuracy", "format", "curious", "total"]
     assert lines[1] == ["1", "5", "1", "1", "0", "1.5"]
-    assert lines[2] == ["2", "(refused)", "0", "0", "0", "0"]
+    assert lines[2] == ["2", "(unparsed)", "0", "0", "0", "0"]
     assert "total = 1 accuracy + 0.5 format + 0 curious" in done.output
     assert "row 2: no answer: " in done.output
 
@@ -139,7 +139,7 @@ def test_without_rows_there_is_nothing_to_score(file, said):
 
 def test_the_answers_that_an_evaluation_wrote_can_be_scored_as_they_are():
     row = {"id": "rl-1", "question": "?", "gold": "5", "completion": "5", "tokens": 2}
-    row |= {"answer": "5", "refusal": None, "correct": True, "rewards": {"accuracy": 1.0}}
+    row |= {"answer": "5", "parse_error": None, "correct": True, "rewards": {"accuracy": 1.0}}
 
     assert score([row]).exit_code == 0
 
@@ -187,8 +187,8 @@ def test_a_failed_accuracy_is_not_a_wrong_answer(monkeypatch, fakes):
 def test_a_zero_shot_row_is_read_forgivingly_if_asked():
     rows = [{"completion": "**5**", "gold": "5"}]
 
-    assert "(refused)" in score(rows).output
-    assert "(refused)" not in score(rows, "--parser", "forgiving").output
+    assert "(unparsed)" in score(rows).output
+    assert "(unparsed)" not in score(rows, "--parser", "forgiving").output
 
 
 def test_text_of_a_model_does_not_move_the_terminals_cursor(monkeypatch, fakes):

@@ -116,8 +116,8 @@ def test_the_zero_shot_row_is_read_forgivingly_and_every_other_strictly(job, tmp
     )
     done = evaluated(job(tmp_path / "run"))
 
-    assert {score.refused for score in done.scores["start"]} == {0.0}
-    assert {score.refused for score in done.scores["sft"]} == {1.0}
+    assert {score.unparsed for score in done.scores["start"]} == {0.0}
+    assert {score.unparsed for score in done.scores["sft"]} == {1.0}
     for stage, parser in (("start", "forgiving"), ("sft", "strict")):
         rows = done.run.read_json(f"evaluation/{stage}.json")
         assert {row["parser"] for row in rows} == {parser}

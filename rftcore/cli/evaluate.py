@@ -316,7 +316,7 @@ def _notes(found: Found, most_tokens: int, label: str, paths: Paths) -> Iterator
 
     def reason(measured: Measured) -> str:
         answered = next(said for score, said in found.splits if score is measured.score)
-        return next((str(r) for each in answered if (r := each.score.parsed.refusal)), "none")
+        return next((str(r) for each in answered if (r := each.score.parsed.error)), "none")
 
     yield from score_notes({label: [score for score, _ in found.splits]}, most_tokens, reason)
     if found.missing:

@@ -104,7 +104,7 @@ def _report(
         {
             "row": row.number,
             "answer": score.answer,
-            "refusal": score.parsed.refusal,
+            "parse_error": score.parsed.error,
             "correct": score.correct,
             "total": score.total,
             "parts": {name: asdict(part) for name, part in score.parts.items()},
@@ -139,7 +139,7 @@ def _text(
 
 def _cells(row: "Stored", score: "Score") -> tuple[str, ...]:
     answer = (
-        "(refused)"
+        "(unparsed)"
         if not score.parsed.ok
         else textwrap.shorten(printable(score.answer or ""), WIDTH)
     )
@@ -156,7 +156,7 @@ def _cell(part: "Outcome") -> str:
 def _notes(row: "Stored", score: "Score") -> Iterator[str]:
     """Why there is no answer, and what rewards have to say beside their number."""
     if not score.parsed.ok:
-        yield f"row {row.number}: no answer: {score.parsed.refusal}"
+        yield f"row {row.number}: no answer: {score.parsed.error}"
     for name, part in score.parts.items():
         if part.note and not part.failed:
             yield f"row {row.number}, {name}: {part.note}"

@@ -345,7 +345,7 @@ class _Checks:
         """What the task's parser and prompt have to say."""
         gold = self.parser.gold(sample.gold)
         if not gold.ok:
-            yield "gold", f"the task's parser cannot read {sample.gold!r}: {gold.refusal}"
+            yield "gold", f"the task's parser cannot read {sample.gold!r}: {gold.error}"
         else:
             yield from (
                 ("gold", f"{sample.gold!r}: {fault}") for fault in self.unusable(gold.value)

@@ -138,7 +138,7 @@ def check_sample(
     if not isinstance(gold, Parsed):
         raise SampleError(f"{where}: {name} returned {gold!r:.60}, which is not an rft.Parsed")
     if not gold.ok:
-        raise SampleError(f"{where}: the parser cannot read gold {sample.gold!r}: {gold.refusal}")
+        raise SampleError(f"{where}: the parser cannot read gold {sample.gold!r}: {gold.error}")
     for fault in unusable(task, gold.value):
         raise SampleError(f"{where}: gold {sample.gold!r}: {fault}")
     if needs_cot:

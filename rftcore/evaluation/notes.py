@@ -39,7 +39,7 @@ def score_notes(
     other = [each for each in every if _unreadable(each.score)]
     if other:
         yield (
-            f"no answer could be read from {_shares(other, 'refused')} of the completions "
+            f"no answer could be read from {_shares(other, 'unparsed')} of the completions "
             f"({_places(other)}), most of them complete: they are not in the form that the "
             f"task's parser reads. The first: {reason(other[0])}. More SFT teaches the form; a "
             "parser that should read it needs a change"
@@ -71,7 +71,7 @@ def failure_note(failures: Sequence[Mapping[str, Any]], kept_in: str, *, all_kep
 
 def _unreadable(score: SplitScore) -> bool:
     """Whether most completions have no answer, and not because they were cut off."""
-    return score.refused >= UNPARSED and score.clipped < score.refused / 2
+    return score.unparsed >= UNPARSED and score.clipped < score.unparsed / 2
 
 
 def _shares(found: Sequence[Measured], field: str) -> str:

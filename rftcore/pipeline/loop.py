@@ -740,7 +740,7 @@ def _score_notes(job: Job) -> Iterator[str]:
 
     def reason(measured: Measured) -> str:
         answered = job.run.answers(rows[measured.row][0], measured.score.split)
-        return next((str(row["refusal"]) for row in answered if row["refusal"]), "none")
+        return next((str(row["parse_error"]) for row in answered if row["parse_error"]), "none")
 
     named = {name: scores for name, (_, scores) in rows.items()}
     yield from score_notes(named, job.recipe.evaluation.max_new_tokens, reason)

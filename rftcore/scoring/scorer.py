@@ -167,7 +167,7 @@ class Scorer:
             raise _parser_broke(self._parser, "gold", sample, error) from error
         if not gold.ok:
             raise SampleError(
-                f"{_where(sample)}: the parser cannot read the gold answer: {gold.refusal}"
+                f"{_where(sample)}: the parser cannot read the gold answer: {gold.error}"
             )
         return gold.value
 

@@ -125,13 +125,13 @@ def completion_text(completion: Any) -> str:
 
 
 def batch_metrics(scores: Sequence[Score]) -> dict[str, float]:
-    """Means over a batch: accuracy, refused answers, and each term's own numbers.
+    """Means over a batch: accuracy, share of unparsed answers, and each term's own numbers.
 
     Accuracy is that of the completions that have one, and left out if none has.
     """
     known = [score.correct for score in scores if score.correct is not None]
     metrics = {"accuracy": sum(known) / len(known)} if known else {}
-    metrics["refused"] = sum(not score.parsed.ok for score in scores) / len(scores)
+    metrics["unparsed"] = sum(not score.parsed.ok for score in scores) / len(scores)
     for name in scores[0].parts:
         metrics.update(_term_metrics(name, [score.parts[name] for score in scores]))
     return metrics

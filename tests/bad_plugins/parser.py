@@ -36,7 +36,7 @@ def parser_near_linear():
 class Raising(Reader):
     def gold(self, text):
         text = text.strip()[:9]
-        return Parsed(int(text)) if text.isdigit() else Parsed(refusal="no number")
+        return Parsed(int(text)) if text.isdigit() else Parsed(error="no number")
 
 
 def parser_total():
@@ -59,7 +59,7 @@ def parser_round_trip():
 class OneLine(Reader):
     def parse(self, completion):
         broken = "<answer>\n" in completion
-        return Parsed(refusal="a line break") if broken else super().parse(completion)
+        return Parsed(error="a line break") if broken else super().parse(completion)
 
 
 def parser_reads_target():
@@ -68,7 +68,7 @@ def parser_reads_target():
 
 class NoTabs(Reader):
     def parse(self, completion):
-        return Parsed(refusal="a tab") if "\t" in completion else super().parse(completion)
+        return Parsed(error="a tab") if "\t" in completion else super().parse(completion)
 
 
 def parser_ignores_space():
@@ -89,7 +89,7 @@ def parser_ignores_reasoning():
 class LastOne(Reader):
     def parse(self, completion):
         blocks = re.findall(r"<answer>([^<]*+)</answer>", completion.rpartition("</think>")[2])
-        return self.gold(blocks[-1]) if blocks else Parsed(refusal="no answer")
+        return self.gold(blocks[-1]) if blocks else Parsed(error="no answer")
 
 
 def parser_one_answer():
@@ -104,7 +104,7 @@ class Lenient(Reader):
         return super().parse(completion)
 
 
-def parser_refuses_unfinished():
+def parser_rejects_unfinished():
     return task(parser=Lenient())
 
 

@@ -94,7 +94,7 @@ def silent():
 class Counting(Reader):
     def gold(self, text):
         parsed = super().gold(text)
-        return parsed if parsed.ok else Parsed(refusal=f"refusal {next(CALLS)}")
+        return parsed if parsed.ok else Parsed(error=f"fault {next(CALLS)}")
 
 
 def counting():

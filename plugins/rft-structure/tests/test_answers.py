@@ -18,9 +18,9 @@ rewards = pytest.mark.parametrize("reward", [same_answer, NearAnswer()], ids=["s
 
 
 @given(st.text())
-def test_any_text_is_read_or_refused(text: str):
+def test_any_text_is_an_answer_or_a_parse_error(text: str):
     for parsed in (PARSER.parse(text), PARSER.gold(text)):
-        assert parsed.ok or (parsed.refusal and parsed.value is None)
+        assert parsed.ok or (parsed.error and parsed.value is None)
 
 
 @given(st.one_of(numbers, letters))
@@ -56,8 +56,8 @@ def test_the_answer_block_is_read_and_not_the_reasoning(kind: str):
     assert PARSER.parse(completion).value == PARSER.gold(kind).value
 
 
-def test_a_refusal_names_both_kinds():
-    assert "not a number and not one letter of ABCD" in (PARSER.gold("blue").refusal or "")
+def test_a_parse_error_names_both_kinds():
+    assert "not a number and not one letter of ABCD" in (PARSER.gold("blue").error or "")
 
 
 def test_letters_that_are_no_choices_are_refused():

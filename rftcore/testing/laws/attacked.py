@@ -197,7 +197,7 @@ def _cause(
     if attack.parsed.ok and attack.parsed.value == subject.value(sample):
         return (
             f"the parser reads {shown(sample.gold)} from it, as from a plain answer",
-            "let the parser read the answer whole, and refuse what is more than one answer",
+            "let the parser read the answer whole, and reject what is more than one answer",
         )
     rewards: list[Any] = [term.reward for term in subject.paid.values()]
     if kinds != ["tags"] or any("completion" in uses(reward) for reward in rewards):

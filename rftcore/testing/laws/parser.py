@@ -28,24 +28,24 @@ _GROWTH = 8.0  # of the time for four times the text: 4 is linear, 16 is quadrat
 _CAUSES: dict[type[BaseException], tuple[str, str]] = {
     RecursionError: (
         "json.loads, ast.literal_eval or a reader that calls itself, on thousands of brackets",
-        "catch RecursionError as well, or refuse text with more brackets than an answer has",
+        "catch RecursionError as well, or reject text with more brackets than an answer has",
     ),
     UnicodeError: (
         "encode() of half a surrogate pair, or of text that is not ASCII",
-        "refuse such text first, or encode with errors='backslashreplace'",
+        "reject such text first, or encode with errors='backslashreplace'",
     ),
     OverflowError: (
         "int() of an infinity, or float() of an integer of hundreds of digits",
-        "refuse what is not math.isfinite, and long numbers",
+        "reject what is not math.isfinite, and long numbers",
     ),
-    ZeroDivisionError: ("a fraction over zero", "refuse a zero below the line"),
+    ZeroDivisionError: ("a fraction over zero", "reject a zero below the line"),
     MemoryError: (
         "work that grows without a bound, such as 10 ** n",
-        "refuse long answers and large exponents first",
+        "reject long answers and large exponents first",
     ),
     LookupError: (
         "a part of the text that is not always there: an index, a group, a key",
-        "look whether it is there; return rft.Parsed(refusal='...') if not",
+        "look whether it is there; return rft.Parsed(error='...') if not",
     ),
     AttributeError: (
         "a match that found nothing (None) is used all the same, or JSON of another type",
@@ -65,7 +65,7 @@ _CAUSES: dict[type[BaseException], tuple[str, str]] = {
     "Four times the text takes about four times as long to read, however hostile.",
     why="A policy writes thousands of equal letters or brackets early on; training would hang.",
     cause="a regular expression with nested or neighbouring repeats, such as (\\w+\\s?)*$",
-    fix="possessive quantifiers (++, *+), or refuse long answers before matching",
+    fix="possessive quantifiers (++, *+), or reject long answers before matching",
     needs=WHOLE,
 )
 def parser_near_linear(subject: Subject) -> None:
@@ -81,7 +81,7 @@ def parser_near_linear(subject: Subject) -> None:
     "Any text gives an answer or a reason why there is none; the parser never raises.",
     why="A policy writes anything; a parser that raises stops the run.",
     cause="int() or float() of text that merely looks like a number, such as \u00b2",
-    fix="match strictly first; return rft.Parsed(refusal='...') for everything else",
+    fix="match strictly first; return rft.Parsed(error='...') for everything else",
     needs=WHOLE,
 )
 def parser_total(subject: Subject) -> None:
@@ -121,7 +121,7 @@ def golds_read(subject: Subject) -> None:
     for sample in subject.every:
         parsed = read[sample.gold]
         if parsed is not None and not parsed.ok:
-            raise BrokenError(f"{_named(sample)}: gold {shown(sample.gold)}: {parsed.refusal}")
+            raise BrokenError(f"{_named(sample)}: gold {shown(sample.gold)}: {parsed.error}")
 
 
 @law(
@@ -130,7 +130,7 @@ def golds_read(subject: Subject) -> None:
     "A value that was read equals itself, and a copy of it.",
     why="Rewards compare answers with ==: a NaN anywhere in one makes a right answer wrong.",
     cause="float('nan') or json.loads, which reads NaN; an array or a class without a plain ==",
-    fix="refuse what is not finite (math.isfinite); return numbers, text, tuples, dataclasses",
+    fix="reject what is not finite (math.isfinite); return numbers, text, tuples, dataclasses",
     needs=WHOLE,
 )
 def parser_self_equal(subject: Subject) -> None:
@@ -149,7 +149,7 @@ def parser_self_equal(subject: Subject) -> None:
     "parser",
     "What show() writes, gold() reads back as the same value.",
     why="Reports and logs show answers by show(): they must mean what was read.",
-    cause="show() rounds, or writes a form that gold() refuses",
+    cause="show() rounds, or writes a form that gold() rejects",
     fix="write the value with all its digits, in the form that gold() reads",
     needs=WHOLE,
 )
@@ -222,11 +222,11 @@ def parser_ignores_reasoning(subject: Subject) -> None:
     "Several different answers are none of them.",
     why="Who may give several answers always gives the right one among them.",
     cause="the first or the last of several answer blocks is taken, or the first word of a block",
-    fix="read the whole block, and refuse blocks that disagree",
+    fix="read the whole block, and reject blocks that disagree",
     needs=("parser-ignores-reasoning",),
 )
 def parser_one_answer(subject: Subject) -> None:
-    """Several blocks that disagree are refused; a list in a block is no member of it."""
+    """Blocks that disagree are a parse error; a list in a block is not one of its members."""
     subject.need_others()
     for sample in subject.scorable:
         others = subject.others(sample)[:3]
@@ -241,7 +241,7 @@ def parser_one_answer(subject: Subject) -> None:
 
 
 @law(
-    "parser-refuses-unfinished",
+    "parser-rejects-unfinished",
     "parser",
     "A completion that was cut off has no answer.",
     why="Half an answer may be another one, 12 of 128, and unfinished thinking is no answer.",
@@ -249,7 +249,7 @@ def parser_one_answer(subject: Subject) -> None:
     fix="want both answer tags, and the reasoning closed",
     needs=TARGETS,
 )
-def parser_refuses_unfinished(subject: Subject) -> None:
+def parser_rejects_unfinished(subject: Subject) -> None:
     """What SFT teaches, cut anywhere between its first tag and its last."""
     for sample in subject.scorable:
         target = subject.target(sample)
@@ -344,7 +344,7 @@ def _total(
             raise BrokenError(
                 f"{call} {fault}",
                 cause="a branch without return, or the value itself is returned",
-                fix="return rft.Parsed(value), or rft.Parsed(refusal='...') with the reason",
+                fix="return rft.Parsed(value), or rft.Parsed(error='...') with the reason",
             )
         if fault := next((fault for one in again if (fault := _changed(parsed, one))), ""):
             raise BrokenError(
@@ -358,8 +358,8 @@ def _cause(error: BaseException) -> tuple[str, str]:
     """What usually raises this kind of error in a parser, and what to do; "" for the law's own."""
     if isinstance(error, ValueError) and "integer string conversion" in str(error):
         return (
-            "int() of thousands of digits, which Python refuses",
-            "refuse long answers before int(), or catch ValueError",
+            "int() of thousands of digits, which Python rejects",
+            "reject long answers before int(), or catch ValueError",
         )
     for kind, (cause, fix) in _CAUSES.items():
         if isinstance(error, kind):
@@ -371,9 +371,9 @@ def _fault(parsed: object) -> str:
     if not isinstance(parsed, Parsed):
         return f"returned {shown(parsed)}, no rft.Parsed"
     if parsed.ok and parsed.value is None:
-        return "returned a Parsed with neither a value nor a refusal"
-    if not parsed.ok and not (isinstance(parsed.refusal, str) and parsed.refusal.strip()):
-        return f"refused with {parsed.refusal!r}: say why, in words"
+        return "returned a Parsed with neither a value nor an error"
+    if not parsed.ok and not (isinstance(parsed.error, str) and parsed.error.strip()):
+        return f"returned a Parsed with error={parsed.error!r}: give the reason in words"
     return ""
 
 
@@ -399,7 +399,7 @@ def _round_trip(subject: Subject, text: str) -> None:
             f"{shown(text)} is read as {shown(parsed.value)}, of which show() raises "
             f"{describe(error)}",
             cause="gold() reads more than show() can write, such as integers of 5,000 digits",
-            fix="refuse such answers in gold()",
+            fix="reject such answers in gold()",
         ) from error
     if not isinstance(written, str):
         raise BrokenError(
@@ -411,7 +411,7 @@ def _round_trip(subject: Subject, text: str) -> None:
     if back is None:
         return  # the law of totality has that
     if not back.ok or back.value != parsed.value:
-        read = shown(back.value) if back.ok else f"nothing: {back.refusal}"
+        read = shown(back.value) if back.ok else f"nothing: {back.error}"
         raise BrokenError(
             f"{shown(text)} is {shown(parsed.value)}, shown as {shown(written)}, read as {read}"
         )
@@ -423,7 +423,7 @@ def _means(subject: Subject, text: str, sample: Sample) -> None:
     if parsed is None:
         return  # the law of totality has that
     if not parsed.ok or parsed.value != wanted:
-        read = f"read as {shown(parsed.value)}" if parsed.ok else f"refused: {parsed.refusal}"
+        read = f"read as {shown(parsed.value)}" if parsed.ok else f"a parse error: {parsed.error}"
         raise BrokenError(f"{shown(text)}, where {shown(sample.gold)} is answered, is {read}")
 
 

@@ -172,7 +172,7 @@ def rewards_total(subject: Subject) -> None:
     "A reward is a finite number, or None.",
     why="One NaN makes the advantage of its whole group NaN.",
     cause="float('nan') and overflows pass through; a comparison with NaN is always false",
-    fix="refuse what is not finite in the parser, or earn it 0",
+    fix="reject what is not finite in the parser, or earn it 0",
     needs=CALLED,
 )
 def rewards_finite(subject: Subject) -> None:
@@ -406,7 +406,7 @@ def _cause(subject: Subject, completion: str, error: Exception) -> tuple[str, st
     return (
         f"an answer that the parser reads, {shown(parsed.value)}, and the reward does not expect"
         f"{at and f' ({at})'}",
-        "score such an answer 0.0, or refuse it in the parser",
+        "score such an answer 0.0, or reject it in the parser",
     )
 
 

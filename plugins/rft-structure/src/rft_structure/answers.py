@@ -39,7 +39,7 @@ class NumberOrChoice:
         if letter.ok:
             return letter
         number = Number().gold(text)
-        return number if number.ok else Parsed(refusal=f"{number.refusal} and {_no(self.letters)}")
+        return number if number.ok else Parsed(error=f"{number.error} and {_no(self.letters)}")
 
     def show(self, value: Any) -> str:
         """The letter, or the shortest digits that read back as the same number."""

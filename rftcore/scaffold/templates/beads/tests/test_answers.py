@@ -15,7 +15,7 @@ def test_case_and_white_space_are_free(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "red blue red", "red, blau", "red,", "red, " * 99 + "red"])
-def test_what_is_no_list_of_known_colors_is_refused(text: str) -> None:
+def test_what_is_not_a_list_of_known_colors_is_a_parse_error(text: str) -> None:
     assert not ColorList().gold(text).ok
 
 

@@ -14,7 +14,7 @@ def test_hours_may_have_one_digit_or_two(text: str, minutes: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "7", "7:5", "24:00", "7:60", "-7:05", "7:05 or 8:05"])
-def test_what_is_no_time_is_refused(text: str) -> None:
+def test_what_is_not_a_time_is_a_parse_error(text: str) -> None:
     assert not TimeOfDay().gold(text).ok
 
 

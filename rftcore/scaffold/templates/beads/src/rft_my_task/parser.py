@@ -22,14 +22,14 @@ class ColorList:
         return rft.parsers.in_tags(completion, self.gold)
 
     def gold(self, text: str) -> rft.Parsed:
-        """Read an answer without tags. Any text gives a value or a refusal, none raises."""
+        """Read an answer without tags. Any text gives a value or an error, none raises."""
         names = [name.strip().lower() for name in text.split(",", maxsplit=self.most)]
         if len(names) > self.most:
-            return rft.Parsed(refusal=f"more than {self.most} colors")
+            return rft.Parsed(error=f"more than {self.most} colors")
         for name in names:
             if name not in COLORS:
                 known = ", ".join(COLORS)
-                return rft.Parsed(refusal=f"{name[:20]!r} is none of the colors {known}")
+                return rft.Parsed(error=f"{name[:20]!r} is none of the colors {known}")
         return rft.Parsed(tuple(names))
 
     def show(self, value: Any) -> str:

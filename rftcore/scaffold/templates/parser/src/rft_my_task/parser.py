@@ -28,13 +28,13 @@ class TimeOfDay:
         return rft.parsers.in_tags(completion, self.gold)
 
     def gold(self, text: str) -> rft.Parsed:
-        """Read an answer without tags. Any text gives a value or a refusal, none raises."""
+        """Read an answer without tags. Any text gives a value or an error, none raises."""
         match = _TIME.fullmatch(text)
         if match is None:
-            return rft.Parsed(refusal=f"{text[:20]!r} is no time such as 7:05")
+            return rft.Parsed(error=f"{text[:20]!r} is no time such as 7:05")
         hours, minutes = int(match["hours"]), int(match["minutes"])
         if hours >= self.hours or minutes >= 60:
-            return rft.Parsed(refusal=f"{text.strip()!r} is not on a clock of {self.hours} hours")
+            return rft.Parsed(error=f"{text.strip()!r} is not on a clock of {self.hours} hours")
         return rft.Parsed(60 * hours + minutes)
 
     def show(self, value: Any) -> str:
