@@ -15,10 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from rftcore.images import Image
 
-STANDARD_SPLITS = ("sft", "rl", "val", "test")
-TRAINING_SPLITS = ("sft", "rl")
 TASK_SECTIONS = ("sft", "grpo", "evaluation")  # of a recipe: what `Task.defaults` may set
-OOD_PREFIX = "ood-"
 SUITE_RESERVED = ("blind", "about")  # what stands beside a suite's keys in its report
 
 

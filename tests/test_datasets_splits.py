@@ -13,9 +13,10 @@ from PIL import Image as Pil
 from rftcore import parsers, prompts, rewards
 from rftcore.datasets import JsonlDataset, ReasonRftDataset, checks, slices
 from rftcore.datasets.audit import audit
-from rftcore.datasets.splits import assign, copies, groups
+from rftcore.datasets.grouping import assign, copies, groups
 from rftcore.errors import DataError
-from rftcore.types import TRAINING_SPLITS, Task, Term
+from rftcore.splits import TRAINING
+from rftcore.types import Task, Term
 
 PROMPT = prompts.think_then_answer("Answer with one integer.")
 
@@ -61,8 +62,8 @@ def images(dataset) -> dict[str, set[str]]:
 def shared(dataset) -> set[str]:
     """The images that are trained on and measured on."""
     shown = images(dataset)
-    trained = [found for split, found in shown.items() if split in TRAINING_SPLITS]
-    measured = [found for split, found in shown.items() if split not in TRAINING_SPLITS]
+    trained = [found for split, found in shown.items() if split in TRAINING]
+    measured = [found for split, found in shown.items() if split not in TRAINING]
     return set().union(*trained) & set().union(*measured)
 
 
@@ -101,8 +102,8 @@ def test_copies_of_an_image_are_one_image(reader, tmp_path):
         shutil.copy(tmp_path / f"{n}.png", tmp_path / f"{n + 60}.png")
     dataset = READERS[reader](tmp_path, rows(120, 3))
     shown = images(dataset)
-    trained = {int(Path(key).stem) % 60 for s in TRAINING_SPLITS for key in shown.get(s, ())}
-    measured = {int(Path(key).stem) % 60 for s in {*shown} - {*TRAINING_SPLITS} for key in shown[s]}
+    trained = {int(Path(key).stem) % 60 for s in TRAINING for key in shown.get(s, ())}
+    measured = {int(Path(key).stem) % 60 for s in {*shown} - {*TRAINING} for key in shown[s]}
 
     assert measured
     assert not trained & measured
@@ -111,7 +112,7 @@ def test_copies_of_an_image_are_one_image(reader, tmp_path):
 def split_of(dataset) -> dict[str, str]:
     """The split of each row, by its id; sft and rl, which follow the order of rows, as one."""
     every = ((s, dataset.sample(s, at).id) for s in dataset.splits for at in range(dataset.size(s)))
-    return {name: "train" if split in TRAINING_SPLITS else split for split, name in every}
+    return {name: "train" if split in TRAINING else split for split, name in every}
 
 
 @pytest.mark.parametrize("reader", ["one file", "train"])
@@ -168,8 +169,8 @@ def test_a_row_without_a_split_never_leaks(found):
 
     for group in {*together}:
         rows = [at for at, other in enumerate(together) if other == group]
-        if len({named[at] in TRAINING_SPLITS for at in rows if named[at]}) < 2:
-            assert len({assigned[at] in TRAINING_SPLITS for at in rows}) == 1
+        if len({named[at] in TRAINING for at in rows if named[at]}) < 2:
+            assert len({assigned[at] in TRAINING for at in rows}) == 1
     for old, new, cot in zip(named, assigned, reasoned, strict=True):
         assert new == old if old else cot or new != "sft"
 

@@ -16,7 +16,7 @@ ROOT = Path(rftcore.__file__).parent
 # A module may import from the rows above its own; a folder is one module.
 ROWS = (
     ("errors",),
-    ("jsontext", "signals", "spelling"),
+    ("jsontext", "signals", "spelling", "splits"),
     ("cache", "distributed", "tags"),
     ("progress", "runs"),
     ("images",),

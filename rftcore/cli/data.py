@@ -16,6 +16,7 @@ import click
 from rftcore import jsontext
 from rftcore.cli.tables import table
 from rftcore.errors import DataError
+from rftcore.splits import RL
 
 if TYPE_CHECKING:
     from rftcore.datasets.audit import Finding, Report
@@ -89,7 +90,7 @@ def check(
 
 @data.command("time")
 @click.option("--task", required=True, help="Whose data; `rft tasks list` shows the names.")
-@click.option("--split", default="rl", show_default=True, help="Which split to read.")
+@click.option("--split", default=RL, show_default=True, help="Which split to read.")
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1))
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
 def time_(task: str, split: str, count: int, settings: tuple[str, ...]) -> None:

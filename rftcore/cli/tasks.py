@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rftcore.errors import DataError, RecipeError, RftError
+from rftcore.splits import SFT
 
 if TYPE_CHECKING:
     from rftcore.plugins import Catalogue
@@ -73,7 +74,7 @@ def show(task: str, settings: tuple[str, ...]) -> None:
 
 @tasks.command()
 @click.argument("task")
-@click.option("--split", default="sft", show_default=True, help="Which split to draw from.")
+@click.option("--split", default=SFT, show_default=True, help="Which split to draw from.")
 @click.option("--count", default=6, show_default=True, type=click.IntRange(1, 100))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The PNG to write.")
 @set_option

@@ -16,6 +16,7 @@ from pydantic import (
 
 from rftcore.config.recipe import SECTIONS, Path_, Recipe, RewardOverride, origin_of
 from rftcore.errors import RecipeError, closest
+from rftcore.splits import PHASE_SPLITS
 
 
 def check_settings(
@@ -70,7 +71,7 @@ def check_splits(recipe: Recipe, splits: Sequence[str]) -> None:
     if twice := [split for split in dict.fromkeys(given) if given.count(split) > 1]:
         at = ("evaluation", "splits")
         faults.append(fault(at, given, recipe.origin(*at), f"{', '.join(twice)} is given twice"))
-    for phase, split in (("sft", "sft"), ("grpo", "rl")):
+    for phase, split in PHASE_SPLITS.items():
         if getattr(recipe, phase).enabled and split not in splits:
             rule = f"needs split {split!r}; to leave the phase out, --set {phase}.enabled=false"
             faults.append(fault((phase, "enabled"), True, recipe.origin(phase, "enabled"), rule))

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 
-from rftcore.types import OOD_PREFIX
+from rftcore.splits import evaluated
 
 Path_ = tuple[str, ...]
 Layer = tuple[str, Mapping[str, Any]]
@@ -182,7 +182,7 @@ def evaluated_splits(recipe: Recipe, splits: Sequence[str]) -> tuple[str, ...]:
     """The splits to evaluate: those the recipe names, else val, test and every ood-*."""
     if recipe.evaluation.splits is not None:
         return tuple(dict.fromkeys(recipe.evaluation.splits))
-    return tuple(s for s in splits if s in ("val", "test") or s.startswith(OOD_PREFIX))
+    return evaluated(splits)
 
 
 def differences(one: Recipe, other: Recipe) -> list[str]:

@@ -18,18 +18,19 @@ from typing import Any
 from rftcore import tags
 from rftcore.datasets.doubts import Doubts, alike
 from rftcore.datasets.files import Row, RowFile
+from rftcore.datasets.grouping import Leaks, assign, copies, grouped, groups
 from rftcore.datasets.image_paths import near
-from rftcore.datasets.jsonl import JsonlDataset, in_order
-from rftcore.datasets.layout import Layout
+from rftcore.datasets.jsonl import JsonlDataset
+from rftcore.datasets.layout import TRAIN, Layout
 from rftcore.datasets.reason_rft import SOURCES, ReasonRftDataset
 from rftcore.datasets.records import reasoning_hint
-from rftcore.datasets.splits import Leaks, assign, copies, grouped, groups
 from rftcore.errors import DataError, RftError
 from rftcore.images.decoding import TooLargeError, what_else
 from rftcore.images.pixels import PixelCache
 from rftcore.images.threads import Job, Threads
 from rftcore.progress import Bar
-from rftcore.types import TRAINING_SPLITS, Parser, Prompt, PromptMaker, Sample
+from rftcore.splits import RL, SFT, in_order, is_training, may_overlap
+from rftcore.types import Parser, Prompt, PromptMaker, Sample
 
 MAX_PIXELS = 50_000_000  # of one picture: more is a mistake, or an attack
 Looked = tuple[str, tuple[str, str] | None]  # the hash of an image's pixels, and its fault
@@ -213,7 +214,7 @@ class _Checks:
         for split, kept, positions in self._positions():
             self.sizes.append((split, kept, positions))
             self._split(split, kept, positions, met, trained)
-            if split == "rl":
+            if split == RL:
                 self._mixture(kept, positions)
 
     def _mixture(self, kept: _File, positions: Sequence[int]) -> None:
@@ -224,7 +225,7 @@ class _Checks:
                 kinds.setdefault(bool(pixels), kept.rows[at])
         if len(kinds) == 2:
             text = (
-                "in split rl: rows with and without images, which GRPO cannot train together: "
+                f"in split {RL}: rows with and without images, which GRPO cannot train together: "
                 f"row {kinds[True]} has images, row {kinds[False]} has none"
             )
             self.findings.append(Finding("mixed rows", kept.name, max(kinds.values()), text))
@@ -252,7 +253,7 @@ class _Checks:
         sources = {r: f for r, f in self.files.items() if r in SOURCES}
         dealt: dict[str, Sequence[int]] = {}
         if sources:
-            taught = sources.get("sft") or sources.get("train")
+            taught = sources.get(SFT) or sources.get(TRAIN)
             together = grouped({r: (f.links, f.files) for r, f in sources.items()})
             dealt = dataset.deal(together, taught.reasoned if taught else ())
         if dataset.drop_leaks:
@@ -378,19 +379,19 @@ class _Checks:
                 self.findings.append(Finding(kind, kept.name, row, text))
 
             hint = kept.hints.get(row, "")
-            if split == "sft" and pixels is not None and not kept.reasoned[at]:
+            if split == SFT and pixels is not None and not kept.reasoned[at]:
                 find("missing field", f"{_NO_COT}{f'. {hint}' if hint else ''}")
-            elif hint and split in TRAINING_SPLITS and not kept.splits[at]:
+            elif hint and is_training(split) and not kept.splits[at]:
                 find("missing field", f"no 'cot': {hint}, so that the row can go to split sft")
             if pixels is None:
                 continue
             other = met.setdefault((kept.texts[at], pixels), (split, kept, row))
-            if other[0] != split and {other[0], split} != {*TRAINING_SPLITS}:
+            if not may_overlap(other[0], split):
                 find(
                     "leak",
                     f"in split {split}: the same question, answer and images as {_at(other)}",
                 )
-            elif split in TRAINING_SPLITS:
+            elif is_training(split):
                 for image in pixels:
                     trained.setdefault(image, (split, kept, row))
             elif shown := next((trained[image] for image in pixels if image in trained), None):

@@ -22,7 +22,8 @@ from rftcore.images.threads import Job, Threads
 from rftcore.progress import Bar
 from rftcore.prompts import PromptHash, sft_target
 from rftcore.rewards.declare import gold_fault
-from rftcore.types import TRAINING_SPLITS, Parsed, Prompt, Sample, Task
+from rftcore.splits import SFT, is_training
+from rftcore.types import Parsed, Prompt, Sample, Task
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def check(
     bar, pool = Bar(total, "checking data", "sample", show=progress), _Threads(threads)
     with PixelCache() as known, bar, pool:
         for (sample, split), images in pool.ahead(samples, partial(_jobs, known)):
-            pixels = check_sample(sample, task, images, remarks.add, needs_cot=split == "sft")
+            pixels = check_sample(sample, task, images, remarks.add, needs_cot=split == SFT)
             leaks.add(sample, split, pixels)
             prompt = prompt_hash.add(task.prompt, sample)
             if task.direct_prompt is not None and split in direct:
@@ -236,12 +237,12 @@ class _Leaks:
         """Remember a sample. Raises: DataError if it is in training and in evaluation."""
         content = digest([sample.question, sample.gold, pixels])
         first_split, first_id = self._samples.setdefault(content, (split, sample.id))
-        if (first_split in TRAINING_SPLITS) != (split in TRAINING_SPLITS):
+        if is_training(first_split) != is_training(split):
             raise DataError(
                 f"sample {sample.id!r} of {split!r} is also {first_id!r} of {first_split!r}: "
                 "an evaluation on training samples proves nothing; make the splits disjoint"
             )
-        if split in TRAINING_SPLITS:
+        if is_training(split):
             for image in pixels:
                 self._trained.setdefault(image, (sample.id, split))
         else:

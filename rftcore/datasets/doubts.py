@@ -13,7 +13,8 @@ from typing import Any
 
 from rftcore import spelling
 from rftcore.datasets.records import reasoning_hint
-from rftcore.types import TRAINING_SPLITS, Parser, Prompt, Sample
+from rftcore.splits import is_training
+from rftcore.types import Parser, Prompt, Sample
 
 _OPTIONS = {"options", "choices", "candidates", "answerchoices", "answeroptions", "mcoptions"}
 _OPTION = re.compile(r"\(?([A-H])[).]?|(?i:(?:option|choice)s?[ _-]?)\(?([A-Ha-h1-8])[).]?")
@@ -60,7 +61,7 @@ class Doubts:
 
     def reasoning(self, sample: Sample, split: str) -> Iterator[tuple[str, str]]:
         """Whether a sample of training without `cot` has its reasoning under another name."""
-        if split in TRAINING_SPLITS and not sample.cot and (hint := reasoning_hint(sample.meta)):
+        if is_training(split) and not sample.cot and (hint := reasoning_hint(sample.meta)):
             yield "no cot", hint
 
     def shown(self, sample: Sample, prompt: Prompt) -> Iterator[tuple[str, str]]:

@@ -12,10 +12,12 @@ from functools import cached_property
 from pathlib import Path
 
 from rftcore.datasets import streams
+from rftcore.datasets.grouping import identity
 from rftcore.datasets.image_paths import RowImage, links_out
+from rftcore.datasets.layout import TRAIN
 from rftcore.datasets.records import FOLDER, Fault, Form, Record, record
-from rftcore.datasets.splits import identity
 from rftcore.errors import DataError, SampleError
+from rftcore.splits import RL, SFT, VAL
 from rftcore.types import Sample
 
 
@@ -155,7 +157,7 @@ class RowFile:
         if not self._in_folder:
             return (self.folder,)
         images = self.folder / "images"
-        training = self.role in ("train", "sft", "rl", "val")
+        training = self.role in (TRAIN, SFT, RL, VAL)
         phase = images / ("train_images" if training else "test_images")
         return tuple(dict.fromkeys((self.folder, images, phase, self.path.parent)))
 

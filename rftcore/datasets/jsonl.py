@@ -5,16 +5,16 @@
 Nothing is read before it is needed, and every fault names the file and the row.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from rftcore.datasets.files import RowFile
+from rftcore.datasets.grouping import assign, copies, groups
 from rftcore.datasets.records import FILE
-from rftcore.datasets.splits import assign, copies, groups
 from rftcore.errors import DataError, SampleError, closest
-from rftcore.types import STANDARD_SPLITS, TRAINING_SPLITS, Sample
+from rftcore.splits import in_order, may_overlap
+from rftcore.types import Sample
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,9 @@ class JsonlDataset:
         first: dict[int, int] = {}
         for at, (split, content) in enumerate(zip(splits, index.contents, strict=True)):
             other = first.setdefault(content, at)
-            if splits[other] != split and {splits[other], split} != {*TRAINING_SPLITS}:
+            if not may_overlap(splits[other], split):
                 row, twin = (self.file.origin(index.numbers[n]) for n in (at, other))
                 raise SampleError(
                     f"{row}: in split {split}: the same question, answer and images as {twin} "
                     f"({splits[other]}): splits must not overlap"
                 )
-
-
-def in_order(splits: Collection[str]) -> tuple[str, ...]:
-    """The standard splits first, then the others by name."""
-    known = [split for split in STANDARD_SPLITS if split in splits]
-    return (*known, *sorted(set(splits) - set(known)))

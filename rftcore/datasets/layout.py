@@ -19,16 +19,18 @@ from pathlib import Path
 
 from rftcore.datasets.image_paths import leaves, links_out
 from rftcore.errors import DataError
+from rftcore.splits import OOD_PREFIX, RL, SFT, STANDARD, TEST, VAL
 
 SUFFIXES = (".json", ".jsonl")
-ROLES = ("train", "sft", "rl", "val", "test")  # options of the dataset; ood is a mapping
+TRAIN = "train"  # the role of a file that sft, rl and val are taken from
+ROLES = (TRAIN, *STANDARD)  # options of the dataset; ood is a mapping
 _WORDS = {
     "ood": ("ood",),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "id"),
-    "sft": ("sft",),
-    "rl": ("rl",),
-    "train": ("train", "a1", "a2", "a3"),
+    VAL: (VAL, "valid", "validation", "dev"),
+    TEST: (TEST, "id"),
+    SFT: (SFT,),
+    RL: (RL,),
+    TRAIN: (TRAIN, "a1", "a2", "a3"),
 }
 
 
@@ -165,7 +167,7 @@ def _given(folder: Path, role: str, name: str) -> Path:
 def _only(folder: Path, task: str, role: str, paths: Sequence[Path]) -> Path:
     if len(paths) > 1:
         names = ", ".join(path.relative_to(folder).as_posix() for path in paths)
-        option = f"ood.{role.removeprefix('ood-')}" if role not in ROLES else role
+        option = f"ood.{role.removeprefix(OOD_PREFIX)}" if role not in ROLES else role
         raise DataError(
             f"{folder}: several files fit {role} of task {task!r}: {names}. "
             f"Say which: --set dataset.{option}=FILE"

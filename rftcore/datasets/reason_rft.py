@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from rftcore.datasets.files import RowFile
-from rftcore.datasets.layout import ROLES, Layout, find
-from rftcore.datasets.splits import Leaks, grouped
+from rftcore.datasets.grouping import Leaks, grouped
+from rftcore.datasets.layout import ROLES, TRAIN, Layout, find
 from rftcore.errors import DataError, RecipeError, closest
-from rftcore.types import OOD_PREFIX, Sample
+from rftcore.splits import RL, SFT, VAL, in_order, out_of_distribution
+from rftcore.types import Sample
 
 VAL_SHARE = 10  # val is at most a tenth of the rows it is taken from
-SOURCES: tuple[str, ...] = ("train", "sft", "rl")  # files that are trained on
-EVALUATION = ("val", "test", "ood")
+SOURCES = (TRAIN, SFT, RL)  # roles of files that are trained on
 _WHOLE = ("structure",)  # tasks whose phase 2 uses the rows of phase 1 again, as in the paper
 
 
@@ -63,7 +63,7 @@ class ReasonRftDataset:
     @cached_property
     def layout(self) -> Layout:
         """Which files were found for which role."""
-        ood = {_ood(name): file for name, file in (self.ood or {}).items()}
+        ood = {out_of_distribution(name): file for name, file in (self.ood or {}).items()}
         given = {role: file for role in ROLES if (file := getattr(self, role)) is not None}
         return find(Path(self.path), self.task, {**given, **ood})
 
@@ -76,8 +76,7 @@ class ReasonRftDataset:
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that have rows: the standard ones first."""
-        ood = [role for role in self.files if role.startswith(OOD_PREFIX)]
-        return (*(s for s in ("sft", "rl", "val") if self._trained.get(s)), *self._tested, *ood)
+        return in_order({*self._trained, *(role for role in self.files if role not in SOURCES)})
 
     def size(self, split: str) -> int:
         """How many rows `split` has. Raises: DataError if there is no such split."""
@@ -92,7 +91,7 @@ class ReasonRftDataset:
 
     def file_of(self, split: str) -> RowFile:
         """The file that a split's rows stand in. Raises: KeyError if there is none."""
-        own = {"sft": ("sft", "train"), "rl": ("rl", "train"), "val": ("val", "rl", "train")}
+        own = {SFT: (SFT, TRAIN), RL: (RL, TRAIN), VAL: (VAL, RL, TRAIN)}
         role = next(r for r in own.get(split, (split,)) if r in self.files)
         return self.files[role]
 
@@ -104,10 +103,10 @@ class ReasonRftDataset:
         groups: by role, the group of each row (`splits.groups`), None for a broken one.
         reasoned: whether each row of the file that `sft` comes from has a cot.
         """
-        pool = next((groups[r] for r in ("rl", "train") if r in groups), ())
-        shared = "sft" not in groups and "rl" not in groups
-        taught = groups.get("sft", groups.get("train", ()))
-        first = self._taught(taught, reasoned, whole="sft" in groups)
+        pool = next((groups[r] for r in (RL, TRAIN) if r in groups), ())
+        shared = SFT not in groups and RL not in groups
+        taught = groups.get(SFT, groups.get(TRAIN, ()))
+        first = self._taught(taught, reasoned, whole=SFT in groups)
         used = set(first) if shared and len(first) < len(pool) else set()
         free = [at for at in range(len(pool)) if at not in used]
         seen = {taught[at] for at in first} if used or not shared else set()
@@ -115,9 +114,9 @@ class ReasonRftDataset:
         again = self.rl_rows == "all" or (self.rl_rows == "auto" and self.task in _WHOLE)
         rl = range(len(pool)) if again else free
         return {
-            "sft": _without(first, taught, held),
-            "rl": _without(rl, pool, held),
-            "val": [at for at in range(len(pool)) if pool[at] in held],
+            SFT: _without(first, taught, held),
+            RL: _without(rl, pool, held),
+            VAL: [at for at in range(len(pool)) if pool[at] in held],
         }
 
     def _taught(
@@ -134,7 +133,7 @@ class ReasonRftDataset:
         self, pool: Sequence[int | None], free: Sequence[int], seen: Collection[int | None]
     ) -> set[int]:
         """The groups that make up val: chosen by hash, so that the order of rows is free."""
-        if "val" in self.files:
+        if VAL in self.files:
             return set()
         left = min(self.val_rows, len(free) // VAL_SHARE)
         sizes = Counter(group for group in pool if group is not None)
@@ -148,16 +147,12 @@ class ReasonRftDataset:
     def _positions(self, split: str) -> Sequence[int]:
         if split in self._trained:
             return self._trained[split]
-        if split not in self.files or split in ROLES[:3]:
+        if split not in self.files or split in SOURCES:
             raise DataError(
                 f"{self.path} has no split {split!r}.{closest(split, self.splits)} "
                 f"It has: {', '.join(self.splits)}"
             )
         return range(len(self.files[split].index.numbers))
-
-    @property
-    def _tested(self) -> list[str]:
-        return [role for role in ("val", "test") if role in self.files]
 
     @cached_property
     def _trained(self) -> dict[str, Sequence[int]]:
@@ -165,7 +160,7 @@ class ReasonRftDataset:
         sources = {r: self.files[r].index for r in SOURCES if r in self.files}
         if not sources:
             return {}
-        source = sources.get("sft") or sources.get("train")
+        source = sources.get(SFT) or sources.get(TRAIN)
         reasoned = source.reasoned if source else ()
         links = {role: (index.links, index.images) for role, index in sources.items()}
         dealt = self.deal(grouped(links), reasoned)
@@ -178,14 +173,10 @@ class ReasonRftDataset:
     @property
     def _leaks(self) -> Leaks:
         every = {role: (f.index.links, f.index.images) for role, f in self.files.items()}
-        return Leaks.of(every, [role for role in every if role.startswith(EVALUATION)])
+        return Leaks.of(every, [role for role in every if role not in SOURCES])
 
 
 def _without(
     positions: Sequence[int], groups: Sequence[int | None], out: Collection[int]
 ) -> Sequence[int]:
     return [at for at in positions if groups[at] not in out]
-
-
-def _ood(name: str) -> str:
-    return name if name.startswith(OOD_PREFIX) else OOD_PREFIX + name

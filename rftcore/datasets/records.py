@@ -27,7 +27,7 @@ from rftcore.datasets.image_paths import leaves
 from rftcore.datasets.marks import MARK, foreign, placed
 from rftcore.datasets.streams import Twice
 from rftcore.errors import closest
-from rftcore.types import OOD_PREFIX, STANDARD_SPLITS
+from rftcore.splits import OOD_PREFIX, RL, SFT, STANDARD, VAL, is_known
 
 DIALOGUE = {"messages": ("role", "content"), "conversations": ("from", "value")}
 RESPONSE = "response"  # of `query`: an answer, after its reasoning if that has tags
@@ -43,11 +43,8 @@ _IMAGE_FILE = re.compile(
 _NUMBERED = re.compile(r"(?:im(?:a)?ge?|picture|photo)s?[_ -]?\d+", re.I)
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\s=-]{200,}")
-_SPLITS = {
-    "train": "rl, or sft where there is a cot",
-    "training": "rl, or sft where there is a cot",
-}
-_SPLITS |= dict.fromkeys(("validation", "valid", "dev", "eval"), "val")
+_SPLITS = dict.fromkeys(("train", "training"), f"{RL}, or {SFT} where there is a cot")
+_SPLITS |= dict.fromkeys(("validation", "valid", "dev", "eval"), VAL)
 _TURN = ("im_start", "im_end")
 _KEEP = "--set dataset.instructions=keep leaves questions as they are"
 
@@ -305,15 +302,13 @@ def _split(fields: Mapping[str, Any]) -> str:
     split = fields.get("split")
     if not _given(split):
         return ""
-    if isinstance(split, str) and split in STANDARD_SPLITS:
-        return split
-    if isinstance(split, str) and split.startswith(OOD_PREFIX) and split != OOD_PREFIX:
+    if isinstance(split, str) and is_known(split):
         return split
     hint = ""
     if isinstance(split, str):
         other = _SPLITS.get(split.strip().lower())
-        hint = f". For {split!r} use {other}" if other else closest(split, STANDARD_SPLITS)
-    offered = f"use {', '.join(STANDARD_SPLITS)} or {OOD_PREFIX}...{hint}"
+        hint = f". For {split!r} use {other}" if other else closest(split, STANDARD)
+    offered = f"use {', '.join(STANDARD)} or {OOD_PREFIX}...{hint}"
     raise _Bad("wrong field", f"split {_short(split)}: {offered}")
 
 

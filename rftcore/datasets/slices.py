@@ -13,6 +13,7 @@ from typing import Any
 from rftcore.datasets.records import half_character, reasoning_hint
 from rftcore.errors import DataError, RecipeError, RftError, SampleError, closest, describe
 from rftcore.images import Image
+from rftcore.splits import RL, SFT
 from rftcore.types import Dataset, Parser, PreparedDataset, Sample, Task
 
 
@@ -61,7 +62,7 @@ def take(task: Task, split: str, limit: int | None = None) -> Slice:
     if split not in tuple(dataset.splits):
         raise DataError(
             f"task {task.name!r} has no split {split!r}.{closest(split, dataset.splits)} "
-            f"It has: {', '.join(dataset.splits)}.{_no_sft(dataset) if split == 'sft' else ''}"
+            f"It has: {', '.join(dataset.splits)}.{_no_sft(dataset) if split == SFT else ''}"
         )
     size = _called(dataset, "size", split)
     if not hasattr(size, "__index__"):
@@ -104,9 +105,9 @@ def parser_of(task: Task) -> Parser:
 
 def _no_sft(dataset: Dataset) -> str:
     """Why there is no split `sft`, if the first row to train on shows it."""
-    if "rl" not in tuple(dataset.splits) or _called(dataset, "size", "rl") < 1:
+    if RL not in tuple(dataset.splits) or _called(dataset, "size", RL) < 1:
         return ""
-    hint = reasoning_hint(Slice(dataset, "rl", 1)[0].meta)
+    hint = reasoning_hint(Slice(dataset, RL, 1)[0].meta)
     return f" Rows with a 'cot' can go to sft, but {hint}." if hint else ""
 
 

@@ -46,6 +46,7 @@ from rftcore.runs import (
 )
 from rftcore.scoring import Failure, Scorer
 from rftcore.signals import StopRequest, Terminated
+from rftcore.splits import PHASE_SPLITS, RL, VAL
 from rftcore.training.checkpoints import (
     Checkpoint,
     Checkpoints,
@@ -65,7 +66,6 @@ from rftcore.training.fields import (
     sft_config,
 )
 from rftcore.training.lengths import Limit, Targets, exceeded, refuse_cut_prompts
-from rftcore.training.steps import SPLITS
 from rftcore.types import Gain, Sample, SplitScore, Task
 
 logger = logging.getLogger(__name__)
@@ -126,12 +126,13 @@ def train(job: Job) -> Summary:
 def preflight(job: Job) -> None:
     """Everything that can be refused before a model loads: settings, shapes, data."""
     recipe = job.recipe
-    check_fields(recipe, [phase for phase in SPLITS if job.run.done(phase)])
-    check_steps(recipe, {phase: len(_part(job, phase)) for phase in SPLITS if _to_come(job, phase)})
+    check_fields(recipe, [phase for phase in PHASE_SPLITS if job.run.done(phase)])
+    to_come = [phase for phase in PHASE_SPLITS if _to_come(job, phase)]
+    check_steps(recipe, {phase: len(_part(job, phase)) for phase in to_come})
     sft = sft_config(recipe, job.run.phase_folder("sft")) if recipe.sft.enabled else None
     grpo = grpo_config(recipe, job.run.phase_folder("grpo")) if recipe.grpo.enabled else None
     check_source(job.model)
-    check_model_fits(recipe, job.model, [phase for phase in SPLITS if _to_come(job, phase)])
+    check_model_fits(recipe, job.model, to_come)
     with distributed.main_first():
         _same_model(job)
     new_scorer(job, "data").close()  # refuses rewards that cannot be called
@@ -177,7 +178,7 @@ def _check_data(job: Job, sft: Any, grpo: Any) -> None:
     checked = _checked(job, parts, also)
     _as_forked(job, checked)
     if recipe.grpo.enabled:
-        check.refuse_mixture("rl")
+        check.refuse_mixture(RL)
     check.refuse_long()
     faults = template_faults(job.model, check.processor)
     for warning in (*faults, *_crowded(job, check, grpo)):
@@ -247,7 +248,7 @@ def _as_forked(job: Job, now: checks.Checked) -> None:
     if parent is None:
         return
     before, after = parent["data"], dict(now.fingerprints)
-    changed = [s for s in after if s != SPLITS["grpo"] and after[s] != before.get(s, after[s])]
+    changed = [s for s in after if s != RL and after[s] != before.get(s, after[s])]
     same_prompts = before == after and not any(
         c.startswith("evaluation") for c in parent["changed"]
     )
@@ -271,7 +272,7 @@ def _crowded(job: Job, check: ProcessorCheck, grpo: Any) -> Iterator[str]:
     """Warnings for prompts that leave no room in the context for what the policy may write."""
     if job.recipe.grpo.enabled:
         most = grpo.max_completion_length
-        yield from check.crowded("rl", "grpo.max_completion_length", most)
+        yield from check.crowded(RL, "grpo.max_completion_length", most)
     for split in _splits(job):
         most = job.recipe.evaluation.max_new_tokens
         yield from check.crowded(split, "evaluation.max_new_tokens", most)
@@ -302,7 +303,7 @@ def _refuse_or_warn(exceeded: Sequence[Limit], recipe: Recipe) -> None:
 def slices(job: Job) -> list[Slice]:
     """The parts of the task's splits that this run reads."""
     recipe, task = job.recipe, job.task
-    chosen = [_part(job, phase) for phase in SPLITS if getattr(recipe, phase).enabled]
+    chosen = [_part(job, phase) for phase in PHASE_SPLITS if getattr(recipe, phase).enabled]
     for split in _splits(job):
         chosen.append(take(task, split, recipe.evaluation.samples.get(split)))
     if not chosen:
@@ -312,7 +313,7 @@ def slices(job: Job) -> list[Slice]:
 
 def _part(job: Job, phase: str) -> Slice:
     """What a phase trains on."""
-    return take(job.task, SPLITS[phase], getattr(job.recipe, phase).samples)
+    return take(job.task, PHASE_SPLITS[phase], getattr(job.recipe, phase).samples)
 
 
 def _to_come(job: Job, phase: str) -> bool:
@@ -411,7 +412,7 @@ def train_grpo(job: Job, folder: Path) -> Fitted:
             job.run.add_rollout({"step": step, **rollout})
         job.catalogue.hooks.rft_rollouts_scored(step=step, rollouts=rollouts)
 
-    with new_scorer(job, "grpo", {"split": "rl"}) as scorer:
+    with new_scorer(job, "grpo", {"split": RL}) as scorer:
         return _fit(
             job,
             "grpo",
@@ -578,7 +579,7 @@ def evaluate_start(job: Job) -> None:
     A base model that never saw the tags would score nothing with the
     reasoning prompt and a strict parser, and any training would look like a gain.
     """
-    both = job.task.direct_prompt and "val" in _splits(job)
+    both = job.task.direct_prompt and VAL in _splits(job)
     _measure(job, "start", job.model, ("reason", "direct") if both else ("reason",))
 
 
@@ -637,10 +638,10 @@ class _Evaluation:
     def _best_prompt(self) -> str:
         if len(self._tried) == 1:
             return next(iter(self._tried))
-        tried = [self._split(name, "val", prompt) for prompt, name in self._tried.items()]
+        tried = [self._split(name, VAL, prompt) for prompt, name in self._tried.items()]
         best = max(tried, key=lambda score: -1.0 if score.accuracy is None else score.accuracy)
-        if "val" not in self._known[self._stage]:
-            self._job.run.copy_answers(self._tried[best.prompt], self._stage, "val")
+        if VAL not in self._known[self._stage]:
+            self._job.run.copy_answers(self._tried[best.prompt], self._stage, VAL)
             self._write(self._stage, best)
         return best.prompt
 

@@ -21,6 +21,7 @@ from rftcore.errors import RunError
 from rftcore.plugins import Catalogue
 from rftcore.runs import ROLLOUTS, RunFolder
 from rftcore.scoring import Failure, Score, Scorer
+from rftcore.splits import RL
 from rftcore.types import Task
 
 NEEDED = ("step", "row", "completion", "answer", "total", "parts")
@@ -77,7 +78,7 @@ def replay(run: RunFolder, catalogue: Catalogue) -> Replay:
     failures: list[dict[str, Any]] = []
 
     def record(failure: Failure) -> None:
-        failures.append({"split": "rl", **asdict(failure)})
+        failures.append({"split": RL, **asdict(failure)})
 
     with Scorer.of(task, recipe, record, error_budget=sys.maxsize) as scorer:
         for number, line, before, now in _pairs(lines, task, recipe, scorer):
@@ -138,7 +139,7 @@ def _pairs(
     lines: Sequence[Line], task: Task, recipe: Recipe, scorer: Scorer
 ) -> Iterator[tuple[int, Line, dict[str, Any], dict[str, Any]]]:
     """Each line with what it says and what is true now, step by step."""
-    part = take(task, "rl", recipe.grpo.samples)
+    part = take(task, RL, recipe.grpo.samples)
     for step, batch in groupby(enumerate(lines, 1), key=lambda pair: pair[1]["step"]):
         numbered = list(batch)
         for (number, line), score in zip(

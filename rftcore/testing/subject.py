@@ -23,6 +23,7 @@ from rftcore.errors import PluginError, SampleError
 from rftcore.plugins import Catalogue, Offer
 from rftcore.rewards import attacks
 from rftcore.scoring import Score
+from rftcore.splits import is_training
 from rftcore.testing.clock import TooLong, computing_at_most
 from rftcore.testing.digests import canonical, digest
 from rftcore.testing.elsewhere import Elsewhere, ask
@@ -30,7 +31,6 @@ from rftcore.testing.law import NotApplicableError, NotCheckedError
 from rftcore.testing.scores import row_of, scorer_of
 from rftcore.testing.values import value_fault
 from rftcore.types import (
-    TRAINING_SPLITS,
     Dataset,
     Parsed,
     Parser,
@@ -139,7 +139,7 @@ class Subject:
     def evaluation(self) -> dict[str, list[Sample]]:
         """The samples of every split that measures."""
         named = self.samples.items()
-        return {s: list(some.values()) for s, some in named if s not in TRAINING_SPLITS}
+        return {s: list(some.values()) for s, some in named if not is_training(s)}
 
     @cached_property
     def few(self) -> list[Sample]:

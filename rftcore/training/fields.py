@@ -21,6 +21,7 @@ from rftcore.config import GrpoRecipe, Recipe, SftRecipe, fault, report, setting
 from rftcore.distributed import is_main, world_size
 from rftcore.errors import RecipeError, TrainerError, one_line
 from rftcore.models.loading import NO_ADAPTERS, model_config
+from rftcore.splits import PHASE_SPLITS
 from rftcore.training import dry_run, steps
 from rftcore.training.allowed import (
     DERIVED,
@@ -73,7 +74,7 @@ def check_steps(recipe: Recipe, rows: Mapping[str, int]) -> None:
         asked = getattr(recipe, phase).samples or 0
         if asked > rows[phase]:
             what = f"{phase}.samples = {asked} ({recipe.origin(phase, 'samples')})"
-            split = steps.SPLITS[phase]
+            split = PHASE_SPLITS[phase]
             logger.info("%s: split %s has %s, and all are used", what, split, rows[phase])
         notes = (
             steps.warmup_unused(recipe, phase, configs[phase]),

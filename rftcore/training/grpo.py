@@ -30,6 +30,7 @@ from rftcore.models.encoding import opening
 from rftcore.models.policy import Policy, freeze
 from rftcore.rewards import attacks
 from rftcore.scoring import Outcome, Score, Scorer
+from rftcore.splits import RL
 from rftcore.training.adapt import adapt
 from rftcore.training.fields import grpo_config
 from rftcore.training.rows import Rows, as_dataset
@@ -61,7 +62,7 @@ def grpo_trainer(
     adapt(policy.model, bf16=config.bf16)
     freeze(policy, recipe.grpo.freeze)
     shared = SharedPrompts(recipe.grpo.shared_prefix)
-    part = take(task, "rl", recipe.grpo.samples)
+    part = take(task, RL, recipe.grpo.samples)
     opened = opening(policy, task.prompt(part[0]))
     trainer = GRPOTrainer(
         model=policy.model,

@@ -12,6 +12,7 @@ from rftcore import prompts
 from rftcore.config import Recipe
 from rftcore.datasets.slices import take
 from rftcore.models.policy import Policy, freeze
+from rftcore.splits import SFT
 from rftcore.training.adapt import adapt
 from rftcore.training.fields import sft_config
 from rftcore.training.rows import Rows, as_dataset
@@ -24,7 +25,7 @@ def sft_trainer(policy: Policy, task: Task, recipe: Recipe, out: Path, callbacks
 
     adapt(policy.model)
     freeze(policy, recipe.sft.freeze)
-    rows = Rows(take(task, "sft", recipe.sft.samples), task.prompt, prompts.sft_target)
+    rows = Rows(take(task, SFT, recipe.sft.samples), task.prompt, prompts.sft_target)
     return SFTTrainer(
         model=policy.model,
         args=sft_config(recipe, out),

@@ -8,8 +8,8 @@ from typing import Any
 from rftcore.config import Recipe
 from rftcore.distributed import world_size
 from rftcore.runs import METRICS
+from rftcore.splits import PHASE_SPLITS
 
-SPLITS = {"sft": "sft", "grpo": "rl"}  # what a phase trains on
 NOTABLE = 0.1  # share of a split that an epoch leaves out
 
 
@@ -37,7 +37,7 @@ def none_taken(recipe: Recipe, phase: str, config: Any, rows: int) -> str | None
     """Why a phase would take no step at all, with the setting to change, or None."""
     if total(phase, config, rows):
         return None
-    found = f"split {SPLITS[phase]} has {rows} samples{_limited(recipe, phase, rows)}"
+    found = f"split {PHASE_SPLITS[phase]} has {rows} samples{_limited(recipe, phase, rows)}"
     if phase == "grpo":
         prompts, origin = _prompts(config), recipe.origin("grpo", "prompts_per_step")
         return (
@@ -105,7 +105,7 @@ def left_out(phase: str, config: Any, rows: int) -> str | None:
     which = "others each time" if config.shuffle_dataset or phase == "sft" else "always the last"
     return (
         f"{phase}: an epoch trains on {rows - rest} of the {rows} samples of split "
-        f"{SPLITS[phase]}, since a step takes {size}; {rest} are left out, {which}"
+        f"{PHASE_SPLITS[phase]}, since a step takes {size}; {rest} are left out, {which}"
     )
 
 

@@ -11,11 +11,12 @@ from rftcore import tags
 from rftcore.datasets.slices import dataset_of
 from rftcore.errors import describe, place
 from rftcore.images import Image
+from rftcore.splits import SFT, TRAINING, is_known, is_training, may_overlap
 from rftcore.testing.clock import computing
 from rftcore.testing.digests import canonical, difference, shown
 from rftcore.testing.law import BrokenError, NotApplicableError, law
 from rftcore.testing.subject import SampleUnmadeError, Subject
-from rftcore.types import OOD_PREFIX, STANDARD_SPLITS, TRAINING_SPLITS, Sample
+from rftcore.types import Sample
 
 WHOLE = ("samples-whole",)
 SAFE = 0.75  # share of one answer from which guessing it passes for skill
@@ -35,10 +36,11 @@ def splits_named(subject: Subject) -> None:
     """Names only."""
     splits = subject.dataset.splits
     for split in splits:
-        if split not in STANDARD_SPLITS and not split.startswith(OOD_PREFIX):
+        if not is_known(split):
             raise BrokenError(f"there is a split {split!r}")
-    if not {*splits} & {*TRAINING_SPLITS} or {*splits} <= {*TRAINING_SPLITS}:
-        what = "measure" if {*splits} & {*TRAINING_SPLITS} else "train on"
+    trained = [split for split in splits if is_training(split)]
+    if not trained or len(trained) == len(splits):
+        what = "measure" if trained else "train on"
         raise BrokenError(
             f"there is {', '.join(splits) or 'no split'}: nothing to {what}",
             cause="a dataset of one split, whose rows were never divided",
@@ -233,7 +235,7 @@ def splits_disjoint(subject: Subject) -> None:
     content = {s: {x.content_hash(): x for x in some.values()} for s, some in _splits(subject)}
     for one, two in combinations(content, 2):
         both = content[one].keys() & content[two].keys()
-        if both and {one, two} != {*TRAINING_SPLITS}:
+        if both and not may_overlap(one, two):
             first = content[one][min(both)]
             raise BrokenError(
                 f"{len(both)} of {one!r} are also in {two!r}, {_named(first)} for one"
@@ -252,8 +254,8 @@ def splits_disjoint(subject: Subject) -> None:
 def pictures_disjoint(subject: Subject) -> None:
     """By the pictures' keys."""
     keys = {s: {i.key for x in some.values() for i in x.images} for s, some in _splits(subject)}
-    trained = {key: split for split in TRAINING_SPLITS for key in keys.get(split, ())}
-    for split in keys.keys() - {*TRAINING_SPLITS}:
+    trained = {key: split for split in TRAINING for key in keys.get(split, ())}
+    for split in keys.keys() - {*TRAINING}:
         for key in sorted(keys[split] & trained.keys())[:1]:
             raise BrokenError(f"{shown(key)} is in {trained[key]!r} and in {split!r}")
 
@@ -307,9 +309,9 @@ def no_safe_guess(subject: Subject) -> None:
 )
 def sft_reasons(subject: Subject) -> None:
     """All that were read."""
-    if "sft" not in subject.samples:
+    if SFT not in subject.samples:
         raise NotApplicableError("there is no split sft")
-    for sample in subject.samples["sft"].values():
+    for sample in subject.samples[SFT].values():
         if not (sample.cot and sample.cot.strip()):
             raise BrokenError(
                 f"{_named(sample)} has no cot",

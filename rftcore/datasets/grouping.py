@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from rftcore.errors import DataError
-from rftcore.types import TRAINING_SPLITS
+from rftcore.splits import RL, SFT, TEST, VAL, is_training
 
 File = tuple[Sequence[Sequence[int]], Mapping[int, Path]]  # identities by row, files of images
 HEAD = 1 << 12  # bytes: files of one size that differ mostly differ here
@@ -145,8 +145,8 @@ def assign(
 
 def _split(group: int, named: set[str], cot: bool) -> str:
     tenth = group % 10
-    if named and not named & {*TRAINING_SPLITS}:
+    if named and not any(map(is_training, named)):
         return min(named)
     if not named and tenth < 2:
-        return ("val", "test")[tenth]
-    return "sft" if cot and tenth % 2 == 0 else "rl"
+        return (VAL, TEST)[tenth]
+    return SFT if cot and tenth % 2 == 0 else RL
