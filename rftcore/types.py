@@ -167,7 +167,8 @@ class Task:
     taught to reason, used for the zero-shot row only. `defaults` is like a
     recipe with the sections of `TASK_SECTIONS` alone, such as
     `{"grpo": {"max_completion_length": 128}}`: what the task's answers need,
-    whatever the model. A recipe can change it.
+    whatever the model. A recipe can change it. `files` are options of the dataset
+    `reason-rft` for a folder of this task's data, such as `{"words": ["cubes"]}`.
     """
 
     name: str
@@ -179,6 +180,7 @@ class Task:
     direct_prompt: PromptMaker | None = None
     accuracy: str = "accuracy"
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    files: Mapping[str, Any] = field(default_factory=dict)
 
 
 def same_text(completion: str, gold: str) -> tuple[int, int]:

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,9 @@ from rftcore.config import load_recipe
 from rftcore.datasets import JsonlDataset, ReasonRftDataset
 from rftcore.datasets.audit import audit
 from rftcore.datasets.checks import check
-from rftcore.datasets.layout import find
 from rftcore.datasets.records import record
 from rftcore.datasets.slices import take
-from rftcore.errors import DataError, RecipeError, SampleError
+from rftcore.errors import DataError, PluginError, RecipeError, SampleError
 from rftcore.training.rows import Rows
 from rftcore.types import Task, Term
 
@@ -139,8 +140,15 @@ def make(folder: Path, tasks=("counting",), change: Callable[[Row], Row] = lambd
     return folder
 
 
+def task_files(task: str) -> dict[str, Any]:
+    """Options of a task's plugin for its files in the paper's folder."""
+    if task not in FILES:
+        return {}
+    return dict(getattr(pytest.importorskip(f"rft_{task}"), task)().files)
+
+
 def dataset(folder: Path, task: str = "counting", **options: Any) -> ReasonRftDataset:
-    return ReasonRftDataset(folder, task, **{"sft_rows": 16, **options})
+    return ReasonRftDataset(folder, task, **{**task_files(task), "sft_rows": 16, **options})
 
 
 def task_of(made: ReasonRftDataset) -> Task:
@@ -182,7 +190,7 @@ def folder(paper: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("task", FILES)
 def test_the_papers_folder_gives_its_files_to_the_task_that_asks(paper, task):
-    layout = find(paper, task, {})
+    layout = dataset(paper, task).layout
 
     assert {r: p.relative_to(paper).as_posix() for r, p in layout.files.items()} == FILES[task]
     assert not layout.missing
@@ -281,6 +289,30 @@ def test_files_of_ones_own_need_no_name_of_the_paper(tmp_path):
 
     assert made.splits == ("sft", "rl", "val", "test", "ood-dark")
     assert (made.size("sft"), made.size("rl")) == (2, 1)
+
+
+def test_a_task_of_ones_own_has_what_the_papers_tasks_have(fakes, tmp_path):
+    for name in ("train", "mine-train", "bar-charts-train"):
+        picture(tmp_path / f"{name}.png", len(name))
+        row = {"answer": 1, "image": f"{name}.png", "cot": "1"}
+        write(tmp_path / f"{name}.jsonl", [{**row, "problem": f"{name} {at}"} for at in range(3)])
+
+    def chart_qa(files=None) -> Task:
+        return replace(counting(), name="chart-qa", files=files or {})
+
+    def origin(files: dict[str, Any]) -> tuple[str, int]:
+        catalogue = fakes.load({"charts": fakes.tasks(charts=partial(chart_qa, files))})
+        made = catalogue.task_of(
+            load_recipe(("", {"task": "charts"}), overrides=[f"dataset.path={tmp_path}"])
+        )
+        return Path(made.dataset.sample("rl", 0).origin).stem, made.dataset.size("rl")
+
+    assert origin({"names": ["Bar charts"], "words": ["mine"]})[0] == "bar-charts-train"
+    assert origin({"words": ["mine"], "rl_rows": "all"}) == ("mine-train", 3)
+    with pytest.raises(RecipeError, match=r"Task\.files of 'chart-qa'.*Did you mean 'words'"):
+        origin({"wordz": ["charts"]})
+    with pytest.raises(PluginError, match="its files are 'charts'"):
+        origin("charts")
 
 
 def test_files_can_be_named_where_their_names_do_not_say_what_they_are(folder):
@@ -616,6 +648,7 @@ def counting(**options: Any) -> Task:
         prompt=prompts.think_then_answer("Answer with one number."),
         parser=parsers.Integer(0, 99),
         rewards={"accuracy": Term(rewards.exact)},
+        files=task_files("counting"),
     )
 
 
@@ -630,7 +663,7 @@ def test_a_path_says_by_itself_which_reader_it_needs(fakes, paper, tmp_path):
     (tmp_path / "rows.json").write_text(json.dumps([row], indent=2))
 
     assert of_recipe(fakes, f"dataset.path={paper}").dataset == ReasonRftDataset(
-        str(paper), "counting"
+        str(paper), "counting", **task_files("counting")
     )
     for name in ("rows.jsonl", "rows.json"):
         made = of_recipe(fakes, f"dataset.path={tmp_path / name}").dataset

@@ -4,8 +4,8 @@ The words of a path below the folder are its runs of letters and digits:
 "test_jsons/Visual-Counting-ood-test-1k.json" has test, jsons, visual, counting,
 ood, test, 1k, json. In this order they decide:
 
-1. the task: files that name another task of the paper are left out; files that
-   name this one win over files that name none;
+1. the task: files that name this task win over files that name none; files that
+   name another task of the paper are left out;
 2. the role: `ood` an out-of-distribution split, named by the words behind it up to
    `test` or a number (ood-left; bare: ood-test); `val` or `dev`; `test` or `id`;
    `sft`; `rl`; `train`, or the paper's code of the task (A1, A2, A3).
@@ -24,42 +24,49 @@ from rftcore.splits import OOD_PREFIX, RL, SFT, STANDARD, TEST, VAL
 SUFFIXES = (".json", ".jsonl")
 TRAIN = "train"  # the role of a file that sft, rl and val are taken from
 ROLES = (TRAIN, *STANDARD)  # options of the dataset; ood is a mapping
+PAPER_CODES = ("a1", "a2", "a3")  # of the paper's training files
 _WORDS = {
     "ood": ("ood",),
     VAL: (VAL, "valid", "validation", "dev"),
     TEST: (TEST, "id"),
     SFT: (SFT,),
     RL: (RL,),
-    TRAIN: (TRAIN, "a1", "a2", "a3"),
+    TRAIN: (TRAIN, *PAPER_CODES),
 }
+
+
+# How the files of the paper's data name their tasks; files that name another task are left out.
+PAPER_NAMES = (*PAPER_CODES, "spatial transformation", "structure perception", "visual counting")
+PAPER_WORDS = (
+    *("spatial", "transformation", "trance"),
+    *("structure", "geomath", "geometry3k"),
+    *("counting", "clevr", "superclevr"),
+)
 
 
 @dataclass(frozen=True)
-class Paper:
-    """How the paper's files name a task, and the splits that its data has."""
+class TaskFiles:
+    """How file names name a task, and which roles its data is expected to have."""
 
-    names: tuple[str, ...]  # of its own files
-    words: tuple[str, ...]  # of older files, and of the sources
-    roles: tuple[str, ...]
+    task: str
+    names: tuple[str, ...] = ()  # such as "visual counting": they win over `words`
+    words: tuple[str, ...] = ()  # looser ones; the task's own name if there are none
+    roles: tuple[str, ...] = ()
+
+    def rank(self, words: Sequence[str]) -> int:
+        """2: one of `names`; 1: one of `words`; 0: no task is named; -1: another task is."""
+        text = f" {' '.join(words)} "
+        levels = (self.names, PAPER_NAMES), (self.words or (self.task,), PAPER_WORDS)
+        for rank, (own, every) in zip((2, 1), levels, strict=True):
+            if any(_is_in(text, name) for name in own):
+                return rank
+            if any(_is_in(text, name) for name in every):
+                return -1
+        return 0
 
 
-PAPER = {
-    "counting": Paper(
-        ("a3", "visual counting"),
-        ("counting", "clevr", "superclevr"),
-        ("train", "test", "ood-test"),
-    ),
-    "structure": Paper(
-        ("a2", "structure perception"),
-        ("structure", "geomath", "geometry3k"),
-        ("train", "test", "ood-test"),
-    ),
-    "transformation": Paper(
-        ("a1", "spatial transformation"),
-        ("spatial", "transformation", "trance"),
-        ("train", "test", "ood-left", "ood-right"),
-    ),
-}
+def _is_in(text: str, name: str) -> bool:
+    return bool(words := words_of(Path(name))) and f" {' '.join(words)} " in text
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ class Layout:
     missing: tuple[str, ...] = ()
 
 
-def find(folder: Path, task: str, given: Mapping[str, str]) -> Layout:
+def find(folder: Path, own: TaskFiles, given: Mapping[str, str]) -> Layout:
     """The files of a task. `given` names some by role, relative to the folder.
 
     Raises: DataError if the folder or a given file is not there, if two files
@@ -82,20 +89,19 @@ def find(folder: Path, task: str, given: Mapping[str, str]) -> Layout:
     seen = sorted(_json_files(folder))
     files = {role: _given(folder, role, name) for role, name in given.items()}
     candidates: dict[str, list[Path]] = {}
-    for path in _ours(folder, seen, task):
+    for path in _ours(folder, seen, own):
         role = role_of(words_of(path.relative_to(folder)))
         if role and role not in files and path not in files.values():
             candidates.setdefault(role, []).append(path)
     for role, paths in candidates.items():
-        files[role] = _only(folder, task, role, paths)
+        files[role] = _only(folder, own.task, role, paths)
     if not files:
-        raise DataError(_nothing(folder, task, seen))
-    expected = PAPER[task].roles if task in PAPER else ()
+        raise DataError(_nothing(folder, own.task, seen))
     used = set(files.values())
     return Layout(
         dict(sorted(files.items(), key=_order)),
         tuple(path for path in seen if path not in used),
-        tuple(role for role in expected if role not in files),
+        tuple(role for role in own.roles if role not in files),
     )
 
 
@@ -134,25 +140,15 @@ def _json_files(folder: Path) -> Iterator[Path]:
         yield from (Path(at) / n for n in names if n.lower().endswith(SUFFIXES) and n[0] != ".")
 
 
-def _ours(folder: Path, paths: Sequence[Path], task: str) -> list[Path]:
+def _ours(folder: Path, paths: Sequence[Path], own: TaskFiles) -> list[Path]:
     """Those that speak of the task most clearly, role by role; none of another task."""
-    ranks = {path: _rank(words_of(path.relative_to(folder)), task) for path in paths}
+    ranks = {path: own.rank(words_of(path.relative_to(folder))) for path in paths}
     named = [path for path, rank in ranks.items() if rank > 0]
     if not named:
         return [path for path, rank in ranks.items() if rank == 0]
     roles = {path: role_of(words_of(path.relative_to(folder))) for path in named}
     best = {role: max(ranks[p] for p in named if roles[p] == role) for role in roles.values()}
     return [path for path in named if ranks[path] == best[roles[path]]]
-
-
-def _rank(words: Sequence[str], task: str) -> int:
-    """2: by the paper's name; 1: by a looser word; 0: names no task; -1: another task."""
-    text = f" {' '.join(words)} "
-    for rank, kind in ((2, "names"), (1, "words")):
-        named = [of for of, p in PAPER.items() if any(f" {w} " in text for w in getattr(p, kind))]
-        if named:
-            return rank if task in named else -1
-    return 0
 
 
 def _given(folder: Path, role: str, name: str) -> Path:

@@ -9,14 +9,13 @@ from typing import Literal
 
 from rftcore.datasets.files import RowFile
 from rftcore.datasets.grouping import Leaks, grouped
-from rftcore.datasets.layout import ROLES, TRAIN, Layout, find
+from rftcore.datasets.layout import ROLES, TRAIN, Layout, TaskFiles, find
 from rftcore.errors import DataError, RecipeError, closest
 from rftcore.splits import RL, SFT, VAL, in_order, out_of_distribution
 from rftcore.types import Sample
 
 VAL_SHARE = 10  # val is at most a tenth of the rows it is taken from
 SOURCES = (TRAIN, SFT, RL)  # roles of files that are trained on
-_WHOLE = ("structure",)  # tasks whose phase 2 uses the rows of phase 1 again, as in the paper
 
 
 @dataclass(frozen=True)
@@ -24,11 +23,12 @@ class ReasonRftDataset:
     """A folder of JSON or JSON-lines files with pictures below `images/`.
 
     task: which task's files to read; a recipe fills in its own.
+    names, words: how file names name the task; `names` win over `words`.
+    roles: the roles that its data should have; those without a file are reported.
     train, sft, rl, val, test, ood: files, where their names do not say what
         they are; ood by the name of the split, e.g. {left: FILE}.
     sft_rows: `sft` is the first so many rows of the training file that have a cot.
-    rl_rows: "rest": `rl` is what follows; "all": the whole file; "auto": all for
-        task structure, which has few, else the rest.
+    rl_rows: "rest": `rl` is what follows; "all": the whole file, for tasks with few rows.
     val_rows: at most so many rows, and at most a tenth of those that `sft` does not hold,
         are `val` and in no other split: whole groups of rows that share images, those with
         the lowest hash, those without rows of `sft` first. 0: no val.
@@ -49,10 +49,13 @@ class ReasonRftDataset:
     test: str | None = None
     ood: dict[str, str] | None = None
     sft_rows: int = 1600
-    rl_rows: Literal["auto", "rest", "all"] = "auto"
+    rl_rows: Literal["rest", "all"] = "rest"
     val_rows: int = 300
     instructions: Literal["strip", "keep"] = "strip"
     drop_leaks: bool = False
+    names: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("sft_rows", "val_rows"):
@@ -65,7 +68,8 @@ class ReasonRftDataset:
         """Which files were found for which role."""
         ood = {out_of_distribution(name): file for name, file in (self.ood or {}).items()}
         given = {role: file for role in ROLES if (file := getattr(self, role)) is not None}
-        return find(Path(self.path), self.task, {**given, **ood})
+        own = TaskFiles(self.task, self.names, self.words, self.roles)
+        return find(Path(self.path), own, {**given, **ood})
 
     @cached_property
     def files(self) -> dict[str, RowFile]:
@@ -111,8 +115,7 @@ class ReasonRftDataset:
         free = [at for at in range(len(pool)) if at not in used]
         seen = {taught[at] for at in first} if used or not shared else set()
         held = self._held(pool, free, seen)
-        again = self.rl_rows == "all" or (self.rl_rows == "auto" and self.task in _WHOLE)
-        rl = range(len(pool)) if again else free
+        rl = range(len(pool)) if self.rl_rows == "all" else free
         return {
             SFT: _without(first, taught, held),
             RL: _without(rl, pool, held),

@@ -177,7 +177,7 @@ class Catalogue:
         """The task that a recipe asks for: its options, its dataset and rewards replaced."""
         made = self._task(recipe.task, recipe.task_options, recipe.origin)
         if recipe.dataset:
-            made = replace(made, dataset=dataset_of(self.make, self.find, recipe, made.name))
+            made = replace(made, dataset=dataset_of(self.make, self.find, recipe, made))
         return resolved(self.make, made, recipe.task, recipe.rewards, recipe.origin)
 
     def defaults_of(self, name: str, task: Task) -> "Layer":

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rftcore.errors import RecipeError, closest
+from rftcore.errors import PluginError, RecipeError, closest
 from rftcore.plugins.offers import Offer
 from rftcore.types import Dataset, Task, Term
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rftcore.config import Recipe, RewardOverride
 
 Make = Callable[..., Any]  # `Catalogue.make`
+FOLDER_READER = "reason-rft"
 
 
 def resolved(
@@ -70,20 +71,32 @@ def _term(
 
 
 def dataset_of(
-    make: Make, find: Callable[[str, str], Offer], recipe: "Recipe", task: str
+    make: Make, find: Callable[[str, str], Offer], recipe: "Recipe", task: Task
 ) -> Dataset:
     """The dataset that a recipe puts in place of the task's own.
 
-    Without `use`, its `path` says which. A dataset with an option `task` is
-    told the task's name, unless the recipe does.
+    Without `use`, its `path` decides which. An option `task` is the task's name, and the
+    options of a folder include the task's `files`, unless the recipe sets them.
+
+    Raises: RecipeError if the recipe names no dataset, or options that it does not have.
     """
     options = dict(recipe.dataset)
     name = options.pop("use", None) or _reader(options.get("path"), recipe)
     if not isinstance(name, str):
         raise _nameless(recipe)
     if "task" in find("dataset", name).options:
-        options.setdefault("task", task)
-    made: Dataset = make("dataset", name, options, origin=recipe.origin, path=("dataset",))
+        options.setdefault("task", task.name)
+    own = task.files if name.rpartition(":")[2] == FOLDER_READER else {}
+    if not isinstance(own, Mapping):
+        raise PluginError(
+            f"task {task.name!r}: its files are {own!r:.60}: return a dict of options"
+        )
+
+    def origin(*path: str) -> str:
+        of_task = path[-1] in own and path[-1] not in recipe.dataset
+        return f"Task.files of {task.name!r}" if of_task else recipe.origin(*path)
+
+    made: Dataset = make("dataset", name, {**own, **options}, origin=origin, path=("dataset",))
     return made
 
 
@@ -93,7 +106,7 @@ def _reader(path: object, recipe: "Recipe") -> str:
         raise _nameless(recipe)
     place = f"dataset.path = {path!r} ({recipe.origin('dataset', 'path')})"
     if Path(path).is_dir():
-        return "reason-rft"
+        return FOLDER_READER
     if not Path(path).exists():
         raise RecipeError(f"{place}: there is no such file or folder")
     if Path(path).suffix in (".jsonl", ".json"):

@@ -79,6 +79,11 @@ def counting(compat: str = "repaired", **options: Any) -> rft.Task:
             },
         ),
         summary="Count the objects of a scene after some are added or removed.",
+        files={
+            "names": ("a3", "visual counting"),
+            "words": ("counting", "clevr", "superclevr"),
+            "roles": ("train", "test", "ood-test"),
+        },
     )
 
 

@@ -89,6 +89,12 @@ def structure(compat: str = "repaired", **options: Any) -> rft.Task:
             "grpo": {"max_completion_length": _LONGEST},
             "evaluation": {"max_new_tokens": _LONGEST},
         },
+        files={
+            "names": ("a2", "structure perception"),
+            "words": ("structure", "geomath", "geometry3k"),
+            "roles": ("train", "test", "ood-test"),
+            "rl_rows": "all",  # there are few
+        },
     )
 
 

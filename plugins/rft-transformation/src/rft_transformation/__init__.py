@@ -89,6 +89,11 @@ def transformation(compat: str = "repaired", **options: Any) -> rft.Task:
             "grpo": {"max_completion_length": _LONGEST},
             "evaluation": {"max_new_tokens": _LONGEST},
         },
+        files={
+            "names": ("a1", "spatial transformation"),
+            "words": ("spatial", "transformation", "trance"),
+            "roles": ("train", "test", "ood-left", "ood-right"),
+        },
     )
 
 
