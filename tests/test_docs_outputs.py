@@ -9,7 +9,7 @@ not compared, nor are the numbers that a smoke run prints. A command with a file
 tests/recorded/ is compared with that file instead of being run.
 
 Run `python tests/test_docs_outputs.py` (`make docs-outputs`) to write today's
-output into the pages.
+output into the pages, and the recorded table of accuracies into README and index.
 """
 
 import difflib
@@ -29,6 +29,7 @@ PAGES = [
     for pattern in ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "*/*/README.md")
     for page in sorted(ROOT.glob(pattern))
 ]
+TABLES = [ROOT / "README.md", ROOT / "docs" / "index.md"]
 BLOCK = re.compile(r"^```(\w+)(?: title=\"(.+?)\")?\n(.*?)^```$", re.M | re.S)
 RECORDED = {
     command: lines
@@ -158,21 +159,25 @@ def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path) -> Non
     assert not found, "`make docs-outputs` updates the pages:\n" + "\n".join(found)
 
 
-def table(page: Path) -> list[list[str]]:
-    """The cells of the page's table of accuracies, without its rules."""
-    rows = re.findall(r"^\| (.+) \|$", page.read_text(), re.M)
-    cells = [row.split(" | ") for row in rows]
-    first = next(i for i, row in enumerate(cells) if row[0] == "accuracy %")
-    return cells[first : first + 6]
+def table(text: str) -> str:
+    """The rows of a page's table of accuracies."""
+    found = re.search(r"^\| accuracy % .*\n\|[-|]+\n(?:\|.*\n){5}", text, re.M)
+    assert found
+    return found[0]
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "index.md"], ids=str)
-def test_the_table_of_the_default_run_is_the_recorded_one(page: Path) -> None:
+def recorded_table() -> str:
+    """The table that the recorded run of the default task ends with, as Markdown."""
     lines = RECORDED["rft train --task counting"]
-    rows = [re.split(r"  +", line) for line in lines if line and not line.startswith("--")]
-    first = next(i for i, row in enumerate(rows) if row[0] == "accuracy %")
+    first = next(i for i, line in enumerate(lines) if line.startswith("accuracy %"))
+    rows = [re.split(r"  +", line) for line in lines[first:] if not line.startswith("--")][:6]
+    marked = ["| " + " | ".join(row) + " |\n" for row in rows]
+    return "".join([marked[0], "|" + "---|" * len(rows[0]) + "\n", *marked[1:]])
 
-    assert table(page) == rows[first : first + 6]
+
+@pytest.mark.parametrize("page", TABLES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_table_of_the_default_run_is_the_recorded_one(page: Path) -> None:
+    assert table(page.read_text()) == recorded_table()
 
 
 def test_an_elision_stands_for_any_number_of_lines() -> None:
@@ -207,6 +212,9 @@ def update() -> None:
                 text = text.replace(before, after)
                 print(f"{page.relative_to(ROOT)}: $ {old.command}")
             page.write_text(text)
+    for page in TABLES:
+        text = page.read_text()
+        page.write_text(text.replace(table(text), recorded_table()))
 
 
 if __name__ == "__main__":
