@@ -15,6 +15,7 @@ from rftcore.models.loading import NO_ADAPTERS
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.training import dry_run, fields, steps
 from rftcore.training.allowed import CHOICES, DERIVED, RULES, UNSUPPORTED
+from rftcore.training.toy import toy_trainer, trl_config
 
 # TRL passes on names that transformers has renamed; a run leaves that out too
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
@@ -216,8 +217,8 @@ def absurd(annotation):
 
 
 def cases(phase):
-    hints = typing.get_type_hints(dry_run.trl_config(phase))
-    for field in dataclasses.fields(dry_run.trl_config(phase)):
+    hints = typing.get_type_hints(trl_config(phase))
+    for field in dataclasses.fields(trl_config(phase)):
         if field.init and field.name not in DERIVED:
             yield from ((field.name, value) for value in absurd(hints[field.name]))
 
@@ -242,7 +243,7 @@ def test_every_choice_that_is_allowed_takes_a_step(phase):
 
 
 def test_the_rules_name_fields_that_trl_has():
-    names = {f.name for p in ("sft", "grpo") for f in dataclasses.fields(dry_run.trl_config(p))}
+    names = {f.name for p in ("sft", "grpo") for f in dataclasses.fields(trl_config(p))}
 
     assert {*RULES, *DERIVED, *UNSUPPORTED} <= names
     assert {name for words in CHOICES.values() for name in words} <= names
@@ -288,7 +289,7 @@ def attempt_that_refuses(*bad, needs=()):
 def test_a_refusal_is_traced_to_the_settings_that_cause_it(settings, found):
     attempt = attempt_that_refuses("!", "?", needs=[("n", "s")])
 
-    assert [r.names for r in dry_run.refusals(dict.fromkeys(settings, 1), attempt)] == found
+    assert [r.names for r in dry_run.find_causes(dict.fromkeys(settings, 1), attempt)] == found
 
 
 def test_what_fails_without_any_setting_is_no_settings_fault(monkeypatch):
@@ -329,7 +330,7 @@ def test_steps_are_counted_as_the_trainer_counts_them(rows, drop, tmp_path):
     for phase, settings in phases.items():
         made = recipe(**{phase: {**settings, "dataloader_drop_last": drop}})
         config = fields.made(made, phase, tmp_path)
-        loader = dry_run.trainer(phase, tmp_path, config, rows).get_train_dataloader()
+        loader = toy_trainer(phase, tmp_path, config, rows).get_train_dataloader()
         each = -(-len(loader) // config.gradient_accumulation_steps)
 
         assert steps.per_epoch(phase, config, rows) == each

@@ -538,7 +538,7 @@ class Squares:
 class ByLength:
     """A scorer whom any policy can please a little: it counts letters."""
 
-    together = staticmethod(nullcontext)  # one process has nobody to agree with
+    collective = staticmethod(nullcontext)  # one process has nobody to agree with
 
     def score(self, completions, samples, **_):
         totals = [len(text) % 7 / 7 for text in completions]

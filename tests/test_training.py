@@ -91,7 +91,7 @@ class FixedScorer:
     def __init__(self, *scores):
         self.scores, self.asked = list(scores), None
 
-    def together(self):
+    def collective(self):
         return nullcontext()
 
     def score(self, completions, samples, *, step, groups, tokens):

@@ -56,7 +56,6 @@ from rftcore.training.checkpoints import (
     newest_complete,
     pass_on_defaults,
     sealed,
-    without_key_warnings,
 )
 from rftcore.training.fields import (
     check_fields,
@@ -66,6 +65,7 @@ from rftcore.training.fields import (
     sft_config,
 )
 from rftcore.training.lengths import Limit, Targets, exceeded, refuse_cut_prompts
+from rftcore.training.library_logs import without_replaced_messages
 from rftcore.types import Gain, Sample, SplitScore, Task
 
 logger = logging.getLogger(__name__)
@@ -483,7 +483,7 @@ def _fit(
         )
     before = checksums(policy.model)
     distributed.barrier()
-    with job.stop.deferred(), _explained(folder, phase), without_key_warnings():
+    with job.stop.deferred(), _explained(folder, phase), without_replaced_messages():
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
         except NoStepLeft:

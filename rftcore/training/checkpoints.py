@@ -23,7 +23,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -228,26 +227,6 @@ class Weights(TrainerCallback):
 
 class NoStepLeft(Exception):  # noqa: N818 - not an error: the checkpoint was the last one
     """The phase was interrupted after its last step: nothing is left to train."""
-
-
-@contextmanager
-def without_key_warnings() -> Iterator[None]:
-    """Leave out transformers' two lists of unmatched names: `Weights` loads every weight.
-
-    They hold each name of the model, twice, and would say that weights are missing.
-    """
-    log = logging.getLogger("transformers.trainer")
-    unmatched = _Unmatched()
-    log.addFilter(unmatched)
-    try:
-        yield
-    finally:
-        log.removeFilter(unmatched)
-
-
-class _Unmatched(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "keys in the checkpoint model loaded" not in record.getMessage()
 
 
 class Clock:

@@ -30,7 +30,8 @@ from rftcore.training.allowed import (
     annotation,
     is_adapter_setting,
 )
-from rftcore.training.dry_run import trl_config
+from rftcore.training.toy import trl_config
+from rftcore.training.versions import warn_of_untested_trl
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ def check_fields(recipe: Recipe, done: Collection[str] = ()) -> None:
     Names, types and values are checked in both sections. For a phase that is to come (enabled,
     and not `done`), TRL's configuration is made and one step taken on a toy: seconds, no model.
     """
+    if is_main():
+        warn_of_untested_trl()
     faults = list(_adapter_faults(recipe))
     for section in CONFIGS:
         found = list(_name_faults(recipe, section))
@@ -162,7 +165,7 @@ def _made_faults(recipe: Recipe, section: str) -> Iterator[str]:
     except RecipeError as error:
         yield str(error)
         return
-    found = dry_run.refusals(settings, lambda some: made(recipe, section, out, some))
+    found = dry_run.find_causes(settings, lambda some: made(recipe, section, out, some))
     yield from _refused(recipe, section, found)
     if not found:
         config = made(recipe, section, out)
@@ -174,13 +177,13 @@ def _made_faults(recipe: Recipe, section: str) -> Iterator[str]:
 def _step_faults(recipe: Recipe, phase: str) -> Iterator[str]:
     """Settings with which TRL takes no step."""
     base = common(recipe, Path(phase))
-    found = dry_run.refusals(
+    found = dry_run.find_causes(
         trl_fields(recipe, phase), lambda some: dry_run.take_step(phase, some, base)
     )
     return _refused(recipe, phase, found)
 
 
-def _refused(recipe: Recipe, section: str, found: Sequence[dry_run.Refusal]) -> Iterator[str]:
+def _refused(recipe: Recipe, section: str, found: Sequence[dry_run.Cause]) -> Iterator[str]:
     settings = extras(getattr(recipe, section))
     for names, error in found:
         if not names:

@@ -8,9 +8,9 @@ becomes an advantage relative to its group, and one step follows:
 
 One update per batch of rollouts, so the ratio is 1 and nothing is clipped.
 TRL receives a single reward function: the task's weighted total from
-`rftcore.scoring`, None where a required term failed, which TRL turns into no
-advantage; `unscored` proves that it does before the first step. The model reads the
-prompt of a group once (`shared_prefix`).
+`rftcore.scoring`, None where a required term failed. TRL leaves such a
+completion out of its group's mean and standard deviation and gives it advantage 0
+(tests/test_unscored.py). The model reads the prompt of a group once (`shared_prefix`).
 
 Source: arXiv:2402.03300 (GRPO); departures of the paper's trainer: docs/papers.md.
 """
@@ -35,7 +35,6 @@ from rftcore.training.adapt import adapt
 from rftcore.training.fields import grpo_config
 from rftcore.training.rows import Rows, as_dataset
 from rftcore.training.shared_prefix import SharedPrompts
-from rftcore.training.unscored import check_unscored
 from rftcore.types import Sample, Task
 
 Observer = Callable[[int, list[dict[str, Any]]], None]
@@ -54,7 +53,8 @@ def grpo_trainer(
     """A trainer over the `rl` split, ready for `.train()`.
 
     observe: called once per step with the step and its scored rollouts.
-    Raises: TrainerError if a completion without a total would move the policy.
+    Raises: `ModelError` for a part to freeze that the model does not have, and with
+    grpo.shared_prefix=on for a model that cannot share prompts.
     """
     from trl.trainer.grpo_trainer import GRPOTrainer
 
@@ -72,7 +72,6 @@ def grpo_trainer(
         processing_class=policy.processor,
         callbacks=[shared, *callbacks],
     )
-    check_unscored(trainer)
     shared.install(trainer)
     return trainer
 
