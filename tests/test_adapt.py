@@ -17,6 +17,7 @@ from rftcore.models.policy import freeze
 from rftcore.prompts import sft_target
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.training.adapt import adapt
+from rftcore.training.fields import sft_config
 from rftcore.training.sft import sft_trainer
 
 rft_nano = pytest.importorskip("rft_nano")
@@ -122,7 +123,8 @@ def moved(folder, task, dtype, tmp_path):
     recipe = load_recipe(("test", {"task": "squares", "sft": {**settings, **steady}}))
     policy = load_model(folder, dtype=dtype, device="cpu")
     before = [p.detach().clone() for p in policy.model.parameters()]
-    sft_trainer(policy, task, recipe, tmp_path, []).train()
+    part, config = take(task, "sft"), sft_config(recipe, tmp_path)
+    sft_trainer(policy, task, recipe, part, config, callbacks=[]).train()
     pairs = list(zip(before, policy.model.parameters(), strict=True))
     changed = sum((one != other).sum().item() for one, other in pairs)
     return changed / sum(one.numel() for one in before)

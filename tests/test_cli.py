@@ -5,9 +5,8 @@ import logging
 import subprocess
 import sys
 import types
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -21,18 +20,6 @@ from rftcore.hookspecs import hookimpl
 from rftcore.types import Prompt, SplitScore
 
 RFT = Path(sys.executable).with_name("rft")
-
-
-@dataclass
-class FakeJob:
-    """What `rftcore.pipeline.loop.Job` takes."""
-
-    task: Any
-    recipe: Any
-    model: Any
-    run: Any
-    catalogue: Any
-    stop: Any = None
 
 
 class Training:
@@ -56,7 +43,7 @@ class Training:
 def training(monkeypatch):
     stand_in = Training()
     module = types.ModuleType("rftcore.pipeline.loop")
-    module.Job, module.train = FakeJob, stand_in.train
+    module.train = stand_in.train
     monkeypatch.setitem(sys.modules, "rftcore.pipeline.loop", module)
     return stand_in
 
@@ -163,8 +150,8 @@ def test_train_hands_over_a_resolved_job_and_prints_its_table(training):
 
     assert done.exit_code == 0, done.stderr
     assert done.stdout.endswith("the table\n")
-    assert training.job.task.parser.high == 5
-    assert training.job.task.rewards["format"].reward is not None
+    assert training.job.plan.task.parser.high == 5
+    assert training.job.plan.task.rewards["format"].reward is not None
     assert training.job.run.path.name.startswith("numbers-nano-s3-")
     assert training.job.run.read_json("manifest.json")["plugins"]["good"] == "1.0"
 
@@ -173,7 +160,7 @@ def test_set_beats_recipe_beats_the_models_own_layer(training):
     Path("r.yaml").write_text("task: numbers\nsft:\n  learning_rate: 2e-3\n  warmup_steps: 5\n")
     rft("train", "--recipe", "r.yaml", "--set", "sft.warmup_steps=7")
 
-    sft = training.job.recipe.sft
+    sft = training.job.plan.recipe.sft
     assert (sft.batch_size, sft.learning_rate, sft.warmup_steps) == (4, 2e-3, 7)
 
 
@@ -194,9 +181,9 @@ def test_a_task_beats_the_model_and_a_recipe_beats_the_task(training, stories):
     done = rft("train", "--recipe", "r.yaml", "--set", "sft.micro_batch=3")
 
     assert done.exit_code == 0, done.stderr  # 3 divides the task's 6, not the 4 and 16 below it
-    sft = training.job.recipe.sft
+    sft = training.job.plan.recipe.sft
     assert (sft.batch_size, sft.warmup_steps, sft.learning_rate) == (6, 5, 1e-3)
-    assert training.job.recipe.evaluation.max_new_tokens == 99
+    assert training.job.plan.recipe.evaluation.max_new_tokens == 99
 
 
 def test_a_wrong_number_in_a_tasks_defaults_is_told_with_task_and_plugin(training, stories):
@@ -212,7 +199,7 @@ def test_a_wrong_number_in_a_tasks_defaults_is_told_with_task_and_plugin(trainin
 def test_smoke_shrinks_everything_but_what_is_set(training):
     rft("train", "--task", "numbers", "--smoke", "--set", "grpo.group_size=2")
 
-    recipe = training.job.recipe
+    recipe = training.job.plan.recipe
     assert (recipe.model, recipe.grpo.group_size, recipe.grpo.max_steps) == ("toy", 2, 2)
     assert recipe.evaluation.samples == {"val": 8, "test": 8, "ood-big": 8}
     assert recipe.vision_check.enabled
@@ -249,7 +236,7 @@ def test_resume_goes_on_with_the_runs_own_recipe(stopped, training):
     done = rft("train", "--resume", "out", "--seed", "1", "--set", "seed=1")
 
     assert done.exit_code == 0, done.stderr
-    assert training.job.recipe.seed == 1
+    assert training.job.plan.recipe.seed == 1
     assert len(training.job.run.read_json("manifest.json")["resumed"]) == 1
 
 
@@ -315,9 +302,9 @@ def test_what_a_run_is_made_of_is_found_from_any_folder(training, monkeypatch, t
     done = rft("train", "--resume", "../out", "--model", "../nano-folder")
 
     assert done.exit_code == 0, done.stderr
-    recipe = training.job.recipe
+    recipe = training.job.plan.recipe
     assert recipe.task == f"{tmp_path / 'tasks/own.py'}:count"
-    assert recipe.model == str(tmp_path / "nano-folder") == str(training.job.model)
+    assert recipe.model == str(tmp_path / "nano-folder") == str(training.job.plan.model)
     assert recipe.task_options == {
         "data": str(tmp_path / "data.jsonl"),
         "file": str(tmp_path / "kg"),
@@ -363,7 +350,7 @@ def test_a_fork_starts_a_run_with_the_parents_recipe_changed(training):
 
     assert done.exit_code == 0, done.stderr
     assert "taken over from out: sft" in done.stdout
-    assert (training.job.recipe.seed, training.job.recipe.grpo.beta) == (3, 0.1)
+    assert (training.job.plan.recipe.seed, training.job.plan.recipe.grpo.beta) == (3, 0.1)
     assert training.job.run.done("sft")
 
 

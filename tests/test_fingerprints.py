@@ -14,7 +14,9 @@ from rftcore import parsers, prompts, rewards
 from rftcore.datasets import JsonlDataset, ReasonRftDataset, checks, slices
 from rftcore.errors import DataError, RunError, SampleError
 from rftcore.images import Image
-from rftcore.pipeline import loop
+from rftcore.pipeline import preflight
+from rftcore.pipeline.job import Job
+from rftcore.pipeline.plan import Plan
 from rftcore.types import Prompt, Sample, Task, Term
 
 ROWS = [
@@ -269,24 +271,23 @@ def test_a_run_whose_data_or_prompt_has_changed_does_not_go_on(change, found, mo
     made, folder = task(Samples(tuple(ASKED))), Folder()
     began = checked(made)
     folder.facts = {"data": dict(began.fingerprints), "prompt_hash": began.prompt_hash}
-    monkeypatch.setattr(loop, "slices", lambda job: [slices.take(job.task, "test")])
-    monkeypatch.setattr(loop, "_checked", lambda job, parts: checked(job.task))
-    job = type("Job", (), {"task": change(made), "run": folder, "recipe": Recipe("t")})()
+    monkeypatch.setattr(preflight, "_checked", lambda job: checked(job.plan.task))
+    job = Job(Plan(Recipe("t"), change(made), "nano", None, ()), folder)
 
     if found is None:
-        loop._same_data(job)
+        preflight._same_data(job)
         return
     with pytest.raises(RunError, match=rf"{found}.* has changed since runs/x began"):
-        loop._same_data(job)
+        preflight._same_data(job)
 
 
 def test_the_file_of_a_task_without_a_version_is_identified_by_its_content(tmp_path):
     def known(content: str) -> str | None:
         (tmp_path / "mine.py").write_text(content)
-        return loop._task_file(type("Job", (), {"recipe": Recipe(f"{tmp_path}/mine.py:task")}))
+        return preflight._task_file(Recipe(f"{tmp_path}/mine.py:task"))
 
     assert known("1") == known("1") != known("2")
-    assert loop._task_file(type("Job", (), {"recipe": Recipe("rft-x:counting")})) is None
+    assert preflight._task_file(Recipe("rft-x:counting")) is None
 
 
 def test_a_sample_is_known_again_by_its_pixels_under_any_name(tmp_path):

@@ -1,5 +1,6 @@
 """What SFT teaches and the policy may never write to its end is told before a model loads."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,10 @@ from rftcore.config import load_recipe
 from rftcore.errors import DataError, ModelError, RecipeError
 from rftcore.models.loading import Context
 from rftcore.parsers import Integer
-from rftcore.pipeline.loop import Job, check_vision, preflight
+from rftcore.pipeline.job import Job
+from rftcore.pipeline.loop import check_vision
+from rftcore.pipeline.plan import Plan
+from rftcore.pipeline.preflight import preflight
 from rftcore.runs import RunFolder
 from rftcore.training.lengths import Targets, exceeded
 from rftcore.types import Prompt, Sample, Task, Term
@@ -97,7 +101,7 @@ def job(tmp_path):
         overrides = ["task=t", "grpo.max_completion_length=300", *STEPS, *settings]
         recipe = load_recipe(overrides=overrides)
         task = Task("t", Rows(), prompt, Integer(), rewards)
-        return Job(task, recipe, rft_nano.WEIGHTS, run, None, progress=False)
+        return Job(Plan.of(recipe, task, rft_nano.WEIGHTS, None), run, progress=False)
 
     return make
 
@@ -143,14 +147,14 @@ def test_a_cut_that_reaches_into_a_prompt_stops_the_run_with_its_row(checked, jo
 
 def test_a_model_without_a_processor_is_refused_before_the_data(job, tmp_path):
     made = job()
-    made.model = tmp_path
+    made.plan = replace(made.plan, model=tmp_path)
     with pytest.raises(ModelError, match=r"no config"):
         preflight(made)
 
 
 def test_a_task_without_images_leaves_the_vision_check_out_with_one_line(job, logged, monkeypatch):
     monkeypatch.setattr(
-        "rftcore.pipeline.loop.load_model", lambda *_: pytest.fail("a model loaded")
+        "rftcore.pipeline.policies.load_model", lambda *_: pytest.fail("a model loaded")
     )
     check_vision(job())
 

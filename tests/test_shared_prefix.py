@@ -16,12 +16,14 @@ from PIL import Image as pil
 from trl.trainer.utils import add_fused_lm_head
 
 from rftcore.config import load_recipe
+from rftcore.datasets.slices import take
 from rftcore.errors import ModelError
 from rftcore.images import Image
 from rftcore.models.loading import load_model
 from rftcore.parsers import Integer
 from rftcore.scoring import Score
 from rftcore.training.callbacks import Progress, hush, quiet
+from rftcore.training.fields import grpo_config
 from rftcore.training.grpo import grpo_trainer
 from rftcore.training.shared_prefix import Sharing, share_prefix
 from rftcore.training.shared_prefix.images import equal_images
@@ -561,11 +563,13 @@ def trained(folder, setting):
         summary="Count squares.",
     )
     logged, written = [], []
+    made = load_recipe(("test", recipe))
     trainer = grpo_trainer(
         load_model(nano.toy()),
         task,
-        load_recipe(("test", recipe)),
-        folder,
+        made,
+        take(task, "rl"),
+        grpo_config(made, folder),
         scorer=ByLength(),
         observe=lambda step, rollouts: written.extend(r["completion"] for r in rollouts),
         callbacks=[Progress("grpo", logged.append, show=False)],

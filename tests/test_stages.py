@@ -9,7 +9,11 @@ from rftcore.config import load_recipe
 from rftcore.errors import RunError
 from rftcore.evaluation.splits import evaluate_split
 from rftcore.models.completions import Completion
-from rftcore.pipeline import loop
+from rftcore.pipeline import stages
+from rftcore.pipeline.job import Job
+from rftcore.pipeline.plan import Plan
+from rftcore.pipeline.policies import Policies
+from rftcore.pipeline.summary import finish
 from rftcore.rescore.stored import write_rows
 from rftcore.runs import RunFolder
 from rftcore.types import Prompt, Term
@@ -37,7 +41,7 @@ def job(monkeypatch, fakes):
         lambda policy, prompts, most: [said(p.text) for p in prompts],
     )
     monkeypatch.setattr("rftcore.evaluation.splits.opening", lambda policy, prompt: "")
-    monkeypatch.setattr(loop, "load_policy", lambda job, source: None)
+    monkeypatch.setattr(Policies, "read", lambda policies, source: None)
     hooks = types.SimpleNamespace(
         rft_phase_start=lambda **_: None, rft_phase_end=lambda **_: None, rft_run_end=lambda **_: 0
     )
@@ -46,14 +50,14 @@ def job(monkeypatch, fakes):
         if not (folder / "manifest.json").exists():
             RunFolder.create(folder, {}).unlock()
         run, catalogue = RunFolder.open(folder), types.SimpleNamespace(hooks=hooks)
-        return loop.Job(task, recipe, "nano", run, catalogue, progress=False)
+        return Job(Plan.of(recipe, task, "nano", catalogue), run, progress=False)
 
     return make
 
 
 def evaluated(job):
-    loop.evaluate_start(job)
-    loop.evaluate_stage(job, "sft")
+    stages.evaluate_start(job)
+    stages.evaluate_stage(job, "sft")
     return job
 
 
@@ -98,10 +102,10 @@ def test_only_the_missing_splits_are_measured_again(job, tmp_path, monkeypatch):
             raise Killed
         return evaluate_split(policy, task, split, prompt=prompt, **options)
 
-    monkeypatch.setattr(loop, "evaluate_split", evaluate)
+    monkeypatch.setattr(stages, "evaluate_split", evaluate)
     with pytest.raises(Killed):
-        loop.evaluate_start(first)
-    loop.evaluate_start(job(tmp_path / "run"))
+        stages.evaluate_start(first)
+    stages.evaluate_start(job(tmp_path / "run"))
 
     assert measured == [
         *(("val", "reason"), ("val", "direct"), ("test", "direct")),
@@ -138,14 +142,14 @@ def test_both_prompts_of_the_zero_shot_row_are_kept(job, tmp_path):
 def test_a_finished_stage_loads_no_model(job, tmp_path, monkeypatch):
     evaluated(job(tmp_path / "run"))
     monkeypatch.setattr("rftcore.evaluation.splits.opening", lambda policy, prompt: "")
-    monkeypatch.setattr(loop, "load_policy", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr(Policies, "read", lambda *_: pytest.fail("loaded"))
 
     assert list(evaluated(job(tmp_path / "run")).scores) == ["start", "sft"]
 
 
 def test_a_run_with_failures_ends_with_their_number_file_and_first_cause(job, tmp_path):
     done = evaluated(job(tmp_path / "run"))
-    note = next(n for n in loop.finish(done).notes if "failed" in n)
+    note = next(n for n in finish(done).notes if "failed" in n)
 
     assert note.startswith(f"23 reward calls failed: {tmp_path}/run/failures.jsonl; first: ")
     assert "reward 'format' on val sample val-0: KeyError: 'two' (" in note
@@ -158,7 +162,7 @@ def test_stages_that_asked_different_questions_are_not_compared(change, job, tmp
     done = evaluated(job(tmp_path / "run"))
     file = "evaluation/start-test.jsonl"
     done.run.write_text(file, write_rows(change(done.run.read_jsonl(file))))
-    summary = loop.finish(done)
+    summary = finish(done)
 
     assert [each.split for each in summary.gains] == ["val", "ood-big"]
     assert "start-test.jsonl and evaluation/sft-test.jsonl have different questions" in str(

@@ -7,7 +7,7 @@ import pytest
 
 from rftcore.config import load_recipe, model_defaults
 from rftcore.errors import RecipeError, RunError
-from rftcore.pipeline.loop import kept, latest
+from rftcore.pipeline.loop import kept
 from rftcore.runs import RunFolder
 from rftcore.scoring import Outcome, Score
 from rftcore.training.checkpoints import pass_on_defaults
@@ -201,4 +201,4 @@ def test_a_policy_that_is_gone_is_named_with_its_run_and_phase(tmp_path):
     run = RunFolder.create(tmp_path / "run", {})
     run.mark_done("sft")
     with pytest.raises(RunError, match=r"run .*run: phase sft is finished, but its policy is not"):
-        latest(SimpleNamespace(run=run, model="nano"))
+        run.newest_policy()

@@ -1,46 +1,16 @@
-"""`rft train`: from names and settings to a job, and the job's table."""
+"""`rft train`: options to a run, and the run's table."""
 
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from rftcore.errors import RecipeError
-from rftcore.types import TASK_SECTIONS
-
 if TYPE_CHECKING:
-    from rftcore.config import Layer, Recipe
-    from rftcore.pipeline.forks import Fork
-    from rftcore.plugins import Catalogue
+    from rftcore.evaluation.tables import Summary
+    from rftcore.pipeline.job import Job
     from rftcore.runs import RunFolder
-    from rftcore.types import Task
-
-# What --smoke changes: every part runs, none of them long. --set still wins.
-SMOKE: dict[str, Any] = {
-    "model": "toy",  # of rft-nano: every part of a real model, tiny, with random weights
-    "sft": {
-        "samples": 16,
-        "batch_size": 8,
-        "micro_batch": None,
-        "max_steps": 2,
-        "check_lengths": False,  # few tokens are the point
-    },
-    "grpo": {
-        "samples": 8,
-        "prompts_per_step": 2,
-        "group_size": 4,
-        "micro_batch": None,
-        "max_steps": 2,
-        "max_completion_length": 16,
-    },
-    "evaluation": {"max_new_tokens": 16},
-}
-SMOKE_SAMPLES = 8  # evaluated per split
-TASK_SETTINGS = ("task", "task_options", "dataset", "rewards")  # that a task is made of
 
 
 @click.command()
@@ -77,229 +47,55 @@ def train(
       rft train --resume runs/counting-nano-s0-20260131-235959
       rft train --fork runs/counting-nano-s0-20260131-235959 --set grpo.beta=0.04
     """
+    from rftcore.distributed import is_main
+    from rftcore.pipeline.start import prepare
     from rftcore.plugins import Catalogue
 
-    given = {"task": task, "model": model, "seed": seed}
-    options = [(f"--{name}", {name: value}) for name, value in given.items() if value is not None]
-    catalogue = Catalogue.load()
-    if resume is not None and (file or out or smoke or fork):
-        raise RecipeError(
-            "--resume goes on as the run began: leave out --recipe, --out, --smoke, --fork"
-        )
-    if fork is not None and smoke:
-        raise RecipeError("--fork keeps the settings of its run: leave out --smoke")
-    if resume is not None:
-        run, plan = _resume(catalogue, resume, options, settings)
-    elif fork is not None:
-        run, plan = _fork(catalogue, fork, Request(file, options, settings, smoke), out)
-    else:
-        plan = Request(file, options, settings, smoke).plan(catalogue)
-        run = _start(plan, catalogue, out, smoke)
-    _work(plan, catalogue, run)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to do, every name resolved."""
-
-    recipe: "Recipe"
-    task: "Task"
-    model: Path | str
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asks for."""
-
-    file: Path | None
-    options: Sequence["Layer"]
-    settings: Sequence[str]
-    smoke: bool
-
-    def plan(self, catalogue: "Catalogue") -> Plan:
-        """Resolve it in steps: the recipe names a model and a task, which may bring defaults.
-
-        The task comes first: a fault in its options is found before a model is made.
-        """
-        from rftcore.config import check_splits, differences, evaluated_splits, model_defaults
-
-        first = self.named()
-        task = catalogue.task_of(first)
-        model = catalogue.model(first.model)
-        defaults = model_defaults(model)
-        named = self.named(defaults)
-        if any(name.partition(".")[0] in TASK_SETTINGS for name in differences(first, named)):
-            task = catalogue.task_of(named)
-        defaults.append(catalogue.defaults_of(named.task, task))
-        recipe = self.recipe(defaults)
-        splits = _splits(task)
-        check_splits(recipe, splits)
-        if self.smoke:
-            recipe = self.recipe(defaults, evaluated_splits(recipe, splits))
-        recipe = catalogue.located(recipe)
-        return Plan(recipe, task, catalogue.model(recipe.model))
-
-    def named(self, defaults: "Sequence[Layer]" = ()) -> "Recipe":
-        """The recipe before all defaults are known: good for the names in it.
-
-        Numbers that do not fit yet may fit then; if not, that is told then.
-        """
-        try:
-            return self.recipe(defaults)
-        except RecipeError as every_fault:
-            try:
-                return self.recipe(defaults, without=TASK_SECTIONS)
-            except RecipeError:
-                raise every_fault from None
-
-    def recipe(
-        self,
-        defaults: "Sequence[Layer]" = (),
-        splits: Sequence[str] = (),
-        without: Sequence[str] = (),
-    ) -> "Recipe":
-        """Core < `defaults` (model, then task) < --recipe < --smoke < options < --set."""
-        from rftcore.config import load_recipe, read_recipe_file
-
-        layers = list(defaults)
-        if self.file:
-            layers.append((str(self.file), read_recipe_file(self.file)))
-        if self.smoke:
-            few = {"samples": dict.fromkeys(splits, SMOKE_SAMPLES)}
-            layers += [("--smoke", SMOKE), ("--smoke", {"evaluation": few})]
-        return load_recipe(*layers, *self.options, overrides=self.settings, without=without)
-
-
-def _start(
-    plan: Plan, catalogue: "Catalogue", out: Path | None, smoke: bool, fork: "Fork | None" = None
-) -> "RunFolder":
-    from rftcore.config import dump_recipe
-    from rftcore.distributed import world_size
-    from rftcore.runs import RunFolder, default_run_dir, manifest
-
-    recipe = plan.recipe
-    if out is None and world_size() > 1:
-        raise RecipeError("several processes need one folder: say which with --out DIR")
-    name = f"smoke-{recipe.task}" if smoke else recipe.task
-    facts = manifest(
-        recipe.model_dump(mode="json"), plugins=catalogue.distributions(), model=str(plan.model)
+    job = prepare(
+        Catalogue.load(),
+        task=task,
+        model=model,
+        recipe=file,
+        settings=settings,
+        out=out,
+        seed=seed,
+        smoke=smoke,
+        resume=resume,
+        fork=fork,
     )
-    folder = out or default_run_dir(name, recipe.model, recipe.seed)
-    if fork is None:
-        return RunFolder.create(folder, facts, dump_recipe(recipe))
-    return RunFolder.create(folder, {**facts, **fork.facts()}, dump_recipe(recipe), fork.fill)
-
-
-def _fork(
-    catalogue: "Catalogue", folder: Path, request: Request, out: Path | None
-) -> tuple["RunFolder", Plan]:
-    """A new run with the recipe of another, changed, and with what that one has finished."""
-    from rftcore.config import check_splits, load_recipe, read_recipe_file
-    from rftcore.distributed import is_main
-    from rftcore.pipeline.forks import Fork
-    from rftcore.runs import RunFolder
-
-    parent = RunFolder.open(folder)
-    own = (str(parent.recipe_file), read_recipe_file(parent.recipe_file))
-    _require_as_begun(parent, own)
-    recipe = catalogue.located(request.recipe([own]))
-    fork = Fork(parent, load_recipe(own), recipe)
-    plan = Plan(recipe, catalogue.task_of(recipe), catalogue.model(recipe.model))
-    check_splits(recipe, _splits(plan.task))
-    run = _start(plan, catalogue, out, smoke=False, fork=fork)
     if is_main():
-        taken = f"taken over from {folder}: {', '.join(fork.phases) or 'nothing'}"
-        again = f"; measured again: {', '.join(fork.measured_again)}" if fork.measured_again else ""
-        click.echo(taken + again)
-    return run, plan
-
-
-def _resume(
-    catalogue: "Catalogue", folder: Path, options: Sequence["Layer"], settings: Sequence[str]
-) -> tuple["RunFolder", Plan]:
-    """The run and its own recipe. A setting may be repeated, not changed."""
-    from rftcore.config import differences, load_recipe, read_recipe_file
-    from rftcore.distributed import is_main
-    from rftcore.runs import RunFolder, changed_versions, now
-
-    run = RunFolder.resume(folder)
-    own = (str(run.recipe_file), read_recipe_file(run.recipe_file))
-    recipe = load_recipe(own)
-    _require_as_begun(run, own)
-    asked = catalogue.located(load_recipe(own, *options, overrides=settings))
-    changed = differences(catalogue.located(recipe), asked)
-    if changed:
-        raise RecipeError(
-            f"--resume cannot change {', '.join(changed)}: {folder} began with other values. "
-            "Leave the change out, or start a new run."
-        )
-    manifest = run.manifest()
-    moved = changed_versions(manifest, catalogue.distributions())
-    if moved and is_main():
-        click.echo(
-            f"warning: other versions than the run began with ({'; '.join(moved)}): "
-            "the results may differ from those of an uninterrupted run",
-            err=True,
-        )
-    session = {"at": now(), "changed_versions": moved}
-    run.record(resumed=[*manifest.get("resumed", []), session])
-    return run, Plan(recipe, catalogue.task_of(recipe), catalogue.model(recipe.model))
-
-
-def _require_as_begun(run: "RunFolder", own: "Layer") -> None:
-    """Raise `RunError` if the run's recipe file was edited: what is finished was not made so."""
-    from rftcore.config import differences, load_recipe
-    from rftcore.errors import RunError
-    from rftcore.runs import MANIFEST
-
-    began = run.manifest().get("recipe")
-    if began and (edited := differences(load_recipe((MANIFEST, began)), load_recipe(own))):
-        raise RunError(
-            f"{own[0]} is not the recipe that {run.path} began with (recipe in its {MANIFEST}): "
-            f"{', '.join(edited)} was edited. Set it back, and change settings in a new run, by "
-            "--fork with --set, or by --recipe"
-        )
-
-
-def _work(plan: Plan, catalogue: "Catalogue", run: "RunFolder") -> None:
-    from rftcore.distributed import is_main
-    from rftcore.signals import EXIT_CODE, StopRequest, Terminated, on_sigterm
-
-    if is_main():
-        click.echo(f"run: {run.path}")
-    stop = StopRequest()
-    with run, on_sigterm(stop):
-        try:
-            from rftcore.pipeline.loop import Job, train
-
-            summary = train(
-                Job(
-                    task=plan.task,
-                    recipe=plan.recipe,
-                    model=plan.model,
-                    run=run,
-                    catalogue=catalogue,
-                    stop=stop,
-                )
-            )
-        except Exception as error:
-            run.discard_unstarted()
-            if hint := _after_sft(plan.recipe, run):
-                error.add_note(hint)
-            raise
-        except KeyboardInterrupt:
-            _leave(run, "interrupted", 130)
-        except Terminated as at:
-            _leave(run, f"stopped by SIGTERM{f' after {at}' if str(at) else ''}", EXIT_CODE)
+        if job.fork:
+            click.echo(f"taken over from {fork}: {job.fork}")
+        click.echo(f"run: {job.run.path}")
+    summary = _work(job)
     if is_main():
         click.echo(summary.table())
 
 
-def _after_sft(recipe: "Recipe", run: "RunFolder") -> str:
+def _work(job: "Job") -> "Summary":
+    """Work on the run until it ends, is stopped or fails; print how to go on."""
+    from rftcore.pipeline.start import work
+    from rftcore.signals import EXIT_CODE, Terminated, on_sigterm
+
+    with on_sigterm(job.stop):
+        try:
+            return work(job)
+        except Exception as error:
+            if hint := _after_sft(job):
+                error.add_note(hint)
+            raise
+        except KeyboardInterrupt:
+            _leave(job.run, "interrupted", 130)
+        except Terminated as at:
+            _leave(job.run, f"stopped by SIGTERM{f' after {at}' if str(at) else ''}", EXIT_CODE)
+
+
+def _after_sft(job: "Job") -> str:
     """How to go on from a finished SFT if GRPO has failed, or ""."""
     from rftcore.distributed import launcher
 
-    if not run.path.exists() or not run.done("sft") or run.done("grpo") or not recipe.grpo.enabled:
+    run = job.run
+    if not run.path.exists() or not run.done("sft") or not job.to_come("grpo"):
         return ""
     folder = shlex.quote(str(run.path))
     return (
@@ -317,9 +113,3 @@ def _leave(run: "RunFolder", what: str, code: int) -> NoReturn:
         click.echo(f"\n{what}; continue with: {launcher()} train --resume {run.path}", err=True)
         sys.stderr.flush()
     sys.exit(code)
-
-
-def _splits(task: "Task") -> tuple[str, ...]:
-    from rftcore.datasets.slices import dataset_of
-
-    return dataset_of(task).splits

@@ -41,7 +41,7 @@ def load_model(source: str | Path, *, dtype: str = "auto", device: str | None = 
     from transformers import AutoModelForImageTextToText
 
     device = device or best_device()
-    dtype = _reading_dtype(device) if dtype == "auto" else dtype
+    dtype = reading_dtype(device) if dtype == "auto" else dtype
     processor = load_processor(source)
     models: Any = AutoModelForImageTextToText  # untyped in transformers
     with _loading(source):
@@ -59,10 +59,11 @@ def load_model(source: str | Path, *, dtype: str = "auto", device: str | None = 
     return Policy(model.to(device), processor, str(source))
 
 
-def _reading_dtype(device: str) -> str:
+def reading_dtype(device: str | None = None) -> str:
+    """The dtype "auto" on a device, by default this process's: bfloat16 where that is quick."""
     import torch
 
-    fast = device.startswith("cuda") and torch.cuda.is_bf16_supported()
+    fast = (device or best_device()).startswith("cuda") and torch.cuda.is_bf16_supported()
     return "bfloat16" if fast else "float32"
 
 

@@ -59,6 +59,10 @@ class Fork:
         """Evaluations that the parent has and that the new run makes in its own way."""
         return [p for p in self.parent.phases_done() if p in EVALUATIONS and p not in self.phases]
 
+    def __str__(self) -> str:
+        again = f"; measured again: {', '.join(self.measured_again)}" if self.measured_again else ""
+        return f"{', '.join(self.phases) or 'nothing'}{again}"
+
     def facts(self) -> dict[str, Any]:
         """For the manifest of the new run: where it comes from, and what the phases recorded."""
         manifest = self.parent.manifest()

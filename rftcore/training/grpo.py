@@ -20,19 +20,16 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from rftcore import tags
 from rftcore.config import Recipe
-from rftcore.datasets.slices import Slice, take
+from rftcore.datasets.slices import Slice
 from rftcore.models.encoding import opening
 from rftcore.models.policy import Policy, freeze
 from rftcore.rewards import attacks
 from rftcore.scoring import Outcome, Score, Scorer
-from rftcore.splits import RL
 from rftcore.training.adapt import adapt
-from rftcore.training.fields import grpo_config
 from rftcore.training.rows import Rows, as_dataset
 from rftcore.training.shared_prefix import SharedPrompts
 from rftcore.types import Sample, Task
@@ -44,25 +41,25 @@ def grpo_trainer(
     policy: Policy,
     task: Task,
     recipe: Recipe,
-    out: Path,
+    part: Slice,
+    config: Any,
     *,
     scorer: Scorer,
     observe: Observer,
     callbacks: list[Any],
 ) -> Any:
-    """A trainer over the `rl` split, ready for `.train()`.
+    """A trainer over `part`, ready for `.train()`.
 
-    observe: called once per step with the step and its scored rollouts.
+    config: TRL's `GRPOConfig`. observe: called once per step with the step and its scored
+    rollouts.
     Raises: `ModelError` for a part to freeze that the model does not have, and with
     grpo.shared_prefix=on for a model that cannot share prompts.
     """
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-    config = grpo_config(recipe, out)
     adapt(policy.model, bf16=config.bf16)
     freeze(policy, recipe.grpo.freeze)
     shared = SharedPrompts(recipe.grpo.shared_prefix)
-    part = take(task, RL, recipe.grpo.samples)
     opened = opening(policy, task.prompt(part[0]))
     trainer = GRPOTrainer(
         model=policy.model,

@@ -1,0 +1,176 @@
+"""Train one phase: from its last complete checkpoint to a saved policy."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rftcore import distributed
+from rftcore.errors import RftError, RunError, TrainerError
+from rftcore.models.policy import Policy
+from rftcore.pipeline.job import Job
+from rftcore.runs import storage_fault
+from rftcore.signals import Terminated
+from rftcore.training.checkpoints import (
+    Checkpoint,
+    Checkpoints,
+    Clock,
+    NoStepLeft,
+    Weights,
+    newest_complete,
+    pass_on_defaults,
+    sealed,
+)
+from rftcore.training.library_logs import without_replaced_messages
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+NOT_A_PROBABILITY = "probability tensor contains"  # torch.multinomial, of logits that overflow
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A finished phase: seconds of training, its last logged numbers, why it learned nothing."""
+
+    metrics: dict[str, float]
+    seconds: float
+    findings: list[str]
+
+
+def fit(job: Job, phase: str, policy: Policy, trainer_of: Callable[[list[Any]], Any]) -> Fitted:
+    """Train from the last complete checkpoint, if any, and save the policy."""
+    from rftcore.training.guards import checksums
+
+    folder = job.run.phase_folder(phase)
+    session = _Session(job, phase, newest_complete(folder))
+    trainer = session.prepare(trainer_of)
+    before = checksums(policy.model)
+    distributed.barrier()
+    with job.stop.deferred(), _explained(folder, phase), without_replaced_messages():
+        session.train()
+    steps = trainer.state.global_step
+    if session.stopped:
+        raise Terminated(f"{phase} step {steps}")
+    if not steps:
+        raise TrainerError(f"{phase} took no step: its data gives less than one batch")
+    found = _findings(job, phase, policy, before if steps > session.first else None)
+    with _explained(folder, phase):
+        saved = job.run.model_folder(phase)
+        trainer.save_model(str(saved))  # gathers what several processes hold in parts
+        pass_on_defaults(job.plan.model, saved)
+    return Fitted(session.progress.last, session.clock.seconds(), found)
+
+
+class _Session:
+    """One session of a phase: a trainer with its callbacks, from a checkpoint or from the start."""
+
+    def __init__(self, job: Job, phase: str, checkpoint: Checkpoint | None) -> None:
+        from rftcore.training.callbacks import Progress
+        from rftcore.training.guards import Finite
+
+        self._job, self._phase, self._checkpoint = job, phase, checkpoint
+        self.first = checkpoint.step if checkpoint else 0
+        self.clock = Clock(checkpoint.seconds if checkpoint else 0.0)
+        job.run.forget_after(phase, self.first)
+        before = job.run.metrics(phase)
+        self.progress = Progress(phase, job.run.log, before=before, show=job.progress)
+        folder = job.run.phase_folder(phase)
+        self._finite = Finite(phase, lambda: str(next(iter(sealed(folder)), "")))
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a request to stop has ended it."""
+        return self._stopping.stopped
+
+    def prepare(self, trainer_of: Callable[[list[Any]], Any]) -> Any:
+        """Make the trainer, which reports, checks, saves and stops as rft needs it."""
+        from rftcore.training.callbacks import quiet
+        from rftcore.training.guards import Signal, Stopping
+
+        phase, checkpoint = self._phase, self._checkpoint
+        self._trainer = trainer = quiet(trainer_of([self._finite, self.progress, Signal(phase)]))
+        args = trainer.args
+        self._stopping = Stopping(self._job.stop, every=getattr(args, "num_iterations", 1))
+        trainer.add_callback(self._stopping)
+        source = self._job.plan.model
+        trainer.add_callback(Checkpoints(source, args.save_total_limit, self.clock.seconds))
+        args.save_total_limit = None  # `Checkpoints` deletes old ones, once the new is sealed
+        if checkpoint:
+            _warn_of_processes(checkpoint)
+            trainer.add_callback(Weights(checkpoint, trainer))
+        if args.save_only_model and distributed.is_main():
+            logger.warning(
+                "%s.save_only_model leaves out what training continues from: "
+                "an interrupted phase will start over",
+                phase,
+            )
+        return trainer
+
+    def train(self) -> None:
+        """Take the steps. Raises: `TrainerError` for numbers that are not finite."""
+        trainer, checkpoint = self._trainer, self._checkpoint
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
+        except NoStepLeft:
+            self.progress.finish(trainer.state, self.clock.seconds())
+        except RuntimeError as error:
+            if NOT_A_PROBABILITY not in str(error):
+                raise
+            step = trainer.state.global_step + 1
+            raise self._finite.error("a probability of the next token", step) from error
+
+
+def _findings(job: Job, phase: str, policy: Policy, before: list[Tensor] | None) -> list[str]:
+    """Why a phase learned little or nothing. before: checksums, if steps have been taken."""
+    from rftcore.training.guards import checksums, findings, unchanged
+
+    found = findings(phase, job.run.metrics(phase))
+    if found or before is None or not unchanged(before, checksums(policy.model)):
+        return found
+    return [f"{phase}: no weight changed; raise {phase}.learning_rate"]
+
+
+def finished(job: Job, phase: str) -> Fitted:
+    """What a finished phase recorded. Raises `RunError` if its file does not hold that."""
+    facts = job.run.phase(phase)
+    try:
+        return Fitted(facts["metrics"], facts["seconds"], facts["findings"])
+    except KeyError as error:
+        raise job.run.not_written_by(phase) from error
+
+
+def _warn_of_processes(checkpoint: Checkpoint) -> None:
+    """Say that random numbers will differ if the run had another number of processes."""
+    before, now = checkpoint.world_size, distributed.world_size()
+    if before != now and distributed.is_main():
+        logger.warning(
+            "%s was written by %s processes and %s continue: "
+            "the random numbers, and so the results, differ from those of an uninterrupted run",
+            checkpoint.path,
+            before,
+            now,
+        )
+
+
+@contextmanager
+def _explained(folder: Path, phase: str) -> Iterator[None]:
+    """Turn what a full or lost disk makes of a checkpoint's writer into a `RunError`."""
+    try:
+        yield
+    except RftError:
+        raise
+    except Exception as error:
+        if not (reason := storage_fault(error, folder)):
+            raise
+        raise RunError(
+            f"{phase} could not write to {folder}: {reason}. Complete checkpoints are kept; once "
+            "that is solved, continue with: "
+            f"{distributed.launcher()} train --resume {folder.parent}"
+        ) from error

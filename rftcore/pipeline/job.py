@@ -1,0 +1,82 @@
+"""A run at work: its plan, its folder, and what its phases share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from rftcore.pipeline.forks import Fork
+from rftcore.pipeline.plan import Plan
+from rftcore.runs import RunFolder
+from rftcore.scoring import Failure, Scorer
+from rftcore.signals import StopRequest
+from rftcore.splits import PHASE_SPLITS
+from rftcore.types import SplitScore
+
+if TYPE_CHECKING:
+    from rftcore.pipeline.policies import Policies
+
+
+@dataclass
+class Job:
+    """All that a run needs. fork: what it has taken over from another run, if it has.
+
+    scores: by stage, as they become known.
+    """
+
+    plan: Plan
+    run: RunFolder
+    progress: bool = True
+    stop: StopRequest = field(default_factory=StopRequest)
+    fork: Fork | None = None
+    scores: dict[str, list[SplitScore]] = field(default_factory=dict)
+
+    @cached_property
+    def policies(self) -> Policies:
+        """The policy in use."""
+        from rftcore.pipeline.policies import Policies
+
+        return Policies(self.run, self.plan.recipe.seed)
+
+    @cached_property
+    def configs(self) -> Mapping[str, Any]:
+        """TRL's configuration of each phase that is switched on."""
+        from rftcore.training.fields import made
+
+        recipe, folder = self.plan.recipe, self.run.phase_folder
+        return {p: made(recipe, p, folder(p)) for p in PHASE_SPLITS if self.plan.enabled(p)}
+
+    def to_come(self, phase: str) -> bool:
+        """Whether a phase is switched on and not done."""
+        return self.plan.enabled(phase) and not self.run.done(phase)
+
+    def newest_policy(self) -> str | Path:
+        """Where the newest finished policy is: after GRPO, after SFT, or the base model."""
+        return self.run.newest_policy() or self.plan.model
+
+    def scorer(
+        self,
+        phase: str,
+        about: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        forgiving: bool = False,
+    ) -> Scorer:
+        """A scorer as the recipe says, whose failures are kept in the run folder.
+
+        about: what else a failure's line contains; it is read when the failure is recorded.
+        """
+
+        def record(failure: Failure) -> None:
+            self.run.add_failure({"phase": phase, **about, **asdict(failure)})
+
+        return Scorer.of(
+            self.plan.task,
+            self.plan.recipe,
+            record,
+            forgiving=forgiving,
+            kept_in=str(self.run.failures_file),
+        )

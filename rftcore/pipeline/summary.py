@@ -1,0 +1,73 @@
+"""The end of a run: what each stage gained, what a reader of the table must know, the table."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from rftcore.datasets import checks
+from rftcore.evaluation.notes import Measured, failure_note, score_notes
+from rftcore.evaluation.tables import Summary, gain, row_name
+from rftcore.pipeline.fit import finished
+from rftcore.pipeline.job import Job
+from rftcore.runs import PHASES, answers_name
+from rftcore.types import Gain
+
+
+def gains(job: Job) -> tuple[list[Gain], list[str]]:
+    """What each evaluated stage changed on each split since the one before; and what is unknown.
+
+    Answers are compared by question. If two stages were asked different ones, that is reported
+    in place of a gain: the run's other numbers stand.
+    """
+    found, unknown = [], []
+    for since, stage in itertools.pairwise(job.scores):
+        for split in job.plan.splits:
+            before, after = (job.run.answers(name, split) for name in (since, stage))
+            if list(map(_question, before)) == list(map(_question, after)):
+                right = [(b["correct"], a["correct"]) for b, a in zip(before, after, strict=True)]
+                found.append(gain(split, since, stage, right))
+            else:
+                files = [answers_name(name, split) for name in (since, stage)]
+                unknown.append(
+                    f"{split}: no gain is shown, because {' and '.join(files)} have different "
+                    "questions: the data changed, or a file was edited"
+                )
+    return found, unknown
+
+
+def _question(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row.get(key) for key in ("id", "question", "gold"))
+
+
+def _score_notes(job: Job) -> Iterator[str]:
+    """What a reader of the table must know about its scores."""
+    rows = {row_name(stage, scores): (stage, scores) for stage, scores in job.scores.items()}
+
+    def reason(measured: Measured) -> str:
+        answered = job.run.answers(rows[measured.row][0], measured.score.split)
+        return next((str(row["parse_error"]) for row in answered if row["parse_error"]), "none")
+
+    named = {name: scores for name, (_, scores) in rows.items()}
+    yield from score_notes(named, job.plan.recipe.evaluation.max_new_tokens, reason)
+    if failures := job.run.failures():
+        file = str(job.run.failures_file)
+        yield failure_note(failures, file, all_kept=job.run.has_all_failures())
+
+
+def finish(job: Job) -> Summary:
+    """Write and return the summary."""
+    fitted = {phase: finished(job, phase) for phase in PHASES if job.run.done(phase)}
+    seconds = {phase: facts.seconds for phase, facts in fitted.items()}
+    notes = [note for facts in fitted.values() for note in facts.findings]
+    gained, unknown = gains(job)
+    shared = job.run.manifest().get("shared_images", [])
+    notes += [*unknown, *_score_notes(job), *(str(checks.Shared(**found)) for found in shared)]
+    summary = Summary(job.run.path, job.scores, gained, seconds, notes)
+    scores = {stage: [asdict(s) for s in scores] for stage, scores in job.scores.items()}
+    facts = {"gains": [asdict(g) for g in gained], "seconds": seconds, "notes": notes}
+    job.run.write_summary({"scores": scores, **facts}, summary.table())
+    job.plan.catalogue.hooks.rft_run_end(run_dir=str(job.run.path), summary=scores)
+    return summary
