@@ -32,3 +32,4 @@ docs: $(STAMP)
 # Write into the pages what the commands that they show print today.
 docs-outputs: $(STAMP)
 	$(BIN)/python tests/test_docs_outputs.py
+	$(BIN)/python tests/test_layers.py

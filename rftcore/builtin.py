@@ -1,4 +1,4 @@
-"""What the core itself offers, through the door that every plugin uses."""
+"""The components of the core, registered by the hooks that every plugin uses."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Where rft keeps what it can make again: pictures, and models that are built on first use."""
+"""The folder for files that can be made again: images, and models built on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One exception per thing a user can fix; anything else is our bug.
+"""One exception per thing a user can fix; any other exception is a bug of rft.
 
 The command line prints an `RftError` as one message without a traceback and
 exits with code 2. Every message gives the value, the rule and the next step.

@@ -1,4 +1,4 @@
-"""Every door of `rft`: the hooks a plugin may implement.
+"""The hooks that a plugin may implement.
 
 The six `offers` hooks return mappings from a name to a factory. A factory's
 annotated keyword arguments are the component's options; calling it without

@@ -1,4 +1,4 @@
-"""Turn the text of a completion into an answer, or say why it has none.
+"""Turn the text of a completion into an answer, or into the reason why it has none.
 
 Training and evaluation both read answers here, so a reward and a reported
 score mean the same thing. Text in, value out: no torch, no files, no logging.

@@ -1,4 +1,4 @@
-"""Turn a sample into what the policy is shown, and into what SFT teaches.
+"""Turn a sample into the policy's prompt, and into the target of SFT.
 
 Training, rollouts and evaluation call the same maker. `PromptHash` sees every
 prompt of a run during the data check, and its result goes into the manifest.

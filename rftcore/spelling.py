@@ -1,4 +1,4 @@
-"""The characters and marks of an answer: what nobody sees, what looks like something else.
+"""The characters of an answer: invisible ones, look-alikes, and marks such as bold or boxes.
 
 Two strictnesses. `trimmed` drops outer characters that a reader cannot see and changes
 nothing else. `core` reads as a person does: it takes an answer out of bold type, a box or

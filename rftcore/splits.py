@@ -1,4 +1,6 @@
-"""Names of splits, and what each is for. Phases have names of their own: "sft" and "grpo"."""
+"""Names of splits, and what each is for.
+
+Phases have names of their own: "sft" and "grpo"."""
 
 from __future__ import annotations
 

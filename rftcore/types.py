@@ -1,4 +1,4 @@
-"""The values that plugins and the core hand to one another.
+"""The values that plugins and the core exchange: `Sample`, `Prompt`, `Parsed`, `Task`.
 
 Frozen data with next to no behaviour; nothing here imports a heavy package,
 so a plugin that builds a `Task` costs nothing until the task is used.

@@ -1,4 +1,8 @@
-"""Each module imports only from the rows above it."""
+"""Each module imports only from the rows above it, and the docs show these rows.
+
+Run `python tests/test_layers.py` (`make docs-outputs`) to write the table of
+docs/how-it-works.md from `ROWS` and the modules' docstrings.
+"""
 
 import ast
 import re
@@ -42,6 +46,7 @@ HEAVY = {"torch", "transformers", "trl", "accelerate", "datasets"}
 SLOW = HEAVY | {"PIL", "hypothesis", "math_verify", "mitsuba", "numpy", "pandas", "sympy"}
 MAY_LOAD_HEAVY = {"models", "training", "evaluation", "pipeline", "distributed"}
 BUILDS_MODELS = ROOT / "testing" / "families.py"
+PAGE = ROOT.parent / "docs" / "how-it-works.md"
 TEMPLATES = ROOT / "scaffold" / "templates"  # packages to be, none of ours
 FILES = sorted(f for f in ROOT.rglob("*.py") if not f.is_relative_to(TEMPLATES))
 
@@ -78,6 +83,27 @@ def row_of(module: str) -> int:
 
 def named(files: list[Path]) -> dict[str, Path]:
     return {str(file.relative_to(ROOT)): file for file in files if file != ROOT / "__init__.py"}
+
+
+def table() -> str:
+    """One line per module, in the order of `ROWS`, with the first sentence of its docstring."""
+    lines = ["| Row | Module | Contents |", "|---|---|---|"]
+    for number, row in enumerate(ROWS, start=1):
+        for module in row:
+            file = ROOT / f"{module}.py"
+            name = module if file.exists() else f"{module}/"
+            file = file if file.exists() else ROOT / module / "__init__.py"
+            sentence = ast.get_docstring(parsed(file)).partition("\n\n")[0].replace("\n", " ")
+            lines.append(f"| {number} | `{name}` | {sentence.rstrip('.')} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_docs_show_the_rows():
+    assert table() in PAGE.read_text(encoding="utf-8"), "run `python tests/test_layers.py`"
+
+
+def test_every_module_is_in_a_row():
+    assert {module_of(file) for file in FILES} - {"__init__"} == {m for row in ROWS for m in row}
 
 
 @pytest.mark.parametrize("file", named(FILES).values(), ids=named(FILES))
@@ -177,3 +203,7 @@ def test_functions_are_short():
     nodes = [n for file in FILES for n in ast.walk(parsed(file)) if isinstance(n, kinds)]
 
     assert median(n.end_lineno - n.body[0].lineno + 1 for n in nodes) < 10
+
+
+if __name__ == "__main__":
+    PAGE.write_text(re.sub(r"^\| Row \|.*?(?=^$)", table(), PAGE.read_text(), flags=re.M | re.S))

@@ -1,4 +1,4 @@
-"""The command `rft`: one thin file a command, imported when it is called.
+"""The command `rft`: one file per command, imported when it is called.
 
 The group turns an `RftError` into one message and exit code 2, once, for all commands, and
 so it does with a fault of the disk and with what a plugin raises; RFT_DEBUG=1 shows the

@@ -1,1 +1,1 @@
-"""Models: loaded, shown prompts and images, and checked before they train."""
+"""Models: loading, prompts to tensors, completions, and the checks before training."""

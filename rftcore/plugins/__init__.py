@@ -1,4 +1,4 @@
-"""Find plugins, keep a broken one from hurting the others, look names up.
+"""Plugins: discovery, isolation of broken ones, and components by name.
 
 `offers` holds the values, `loading` finds and calls plugins behind a `guard`,
 `catalogue` looks names up and makes components, whose arguments and results

@@ -1,4 +1,4 @@
-"""The run folder: everything a number can be traced to, written so that a kill spares it.
+"""The run folder: its files, written atomically, with what each number was computed from.
 
     recipe.yaml                      the resolved recipe
     manifest.json                    where the numbers come from, what the data and the model are

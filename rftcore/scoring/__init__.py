@@ -1,4 +1,4 @@
-"""Run a task's rewards over a batch of completions; type every failure.
+"""Rewards of a batch of completions: deadlines, worker processes, a type for each failure.
 
 Each completion is parsed once. A wrong answer is a score; an exception, a
 timeout, a killed process or a value that is not a number is a typed failure,

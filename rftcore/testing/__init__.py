@@ -1,4 +1,4 @@
-"""The laws that every plugin obeys, and what runs them.
+"""The laws for plugins, and their runner.
 
     from rftcore.testing import parametrize_laws
 

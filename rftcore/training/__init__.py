@@ -1,1 +1,1 @@
-"""SFT and GRPO: the one place that knows TRL."""
+"""SFT and GRPO with TRL; no other package imports it."""
