@@ -1,7 +1,8 @@
 """One exception per thing a user can fix; any other exception is a bug of rft.
 
-The command line prints an `RftError` as one message without a traceback and
-exits with code 2. Every message gives the value, the rule and the next step.
+The command line prints an `RftError` as one message without a traceback and exits with code 2.
+A message contains what was found, where, what is allowed and what to do. The same facts are
+fields, so that a program, or rft itself, need not read the message.
 """
 
 import difflib
@@ -9,8 +10,10 @@ import importlib
 import os
 import textwrap
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 # Frames of a traceback that are between the core and a plugin's code.
 OURS = (
@@ -24,21 +27,96 @@ _TESTER = f"{os.sep}hypothesis{os.sep}"  # calls plugins for the laws
 class RftError(Exception):
     """Something the user can fix."""
 
+    @property
+    def headline(self) -> str:
+        """The first line of the message."""
+        return str(self).partition("\n")[0]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One wrong setting: "sft.batch_size = 0 (--set sft.batch_size): use 1 or more".
+
+    setting: its dotted name. value: what it is set to; `...` if it has none. origin: where the
+    value comes from, such as "recipe.yaml line 7". rule: what is allowed, and what to do.
+    suggestions: names that were probably meant.
+    """
+
+    setting: str
+    rule: str
+    value: Any = ...
+    origin: str = ""
+    suggestions: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        value = "" if self.value is ... else f" = {self.value!r:.200}"
+        origin = f" ({self.origin})" if self.origin else ""
+        return f"{self.setting}{value}{origin}: {self.rule}{did_you_mean(self.suggestions)}"
+
 
 class RecipeError(RftError):
-    """A setting is unknown, of the wrong type or out of range."""
+    """Settings are unknown, of the wrong type or out of range; `faults` has each one.
+
+    Raised with faults, or with a text where no single setting is at fault, as in a file that
+    cannot be read.
+    """
+
+    def __init__(self, *faults: Fault | str) -> None:
+        super().__init__(*faults)
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """The wrong settings, each with value, origin and rule."""
+        return tuple(fault for fault in self.args if isinstance(fault, Fault))
+
+    def __str__(self) -> str:
+        if len(self.args) == 1:
+            return str(self.args[0])
+        head = f"{len(self.args)} faults in the recipe:"
+        return "\n".join((head, *(f"  {fault}" for fault in self.args)))
 
 
 class PluginError(RftError):
-    """A plugin could not be found, loaded or called."""
+    """A plugin could not be found, loaded or called; `plugin` is its distribution, if known."""
+
+    def __init__(self, message: str, *, plugin: str = "") -> None:
+        super().__init__(message)
+        self.plugin = plugin
 
 
 class UnknownNameError(PluginError):
-    """Nobody offers a component of this name, or more than one does."""
+    """No component has this name, or several have it.
+
+    kind, name: what was looked up. origin: where the name comes from. suggestions: names that
+    were probably meant. offered: the names of that kind; if several components share the name,
+    their qualified names.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str = "",
+        name: str = "",
+        origin: str = "",
+        suggestions: Sequence[str] = (),
+        offered: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message)
+        self.kind, self.name, self.origin = kind, name, origin
+        self.suggestions, self.offered = tuple(suggestions), tuple(offered)
 
 
 class DataError(RftError):
-    """A dataset cannot be read, or breaks the rules of splits."""
+    """A dataset cannot be read, or breaks the rules of splits; `origin` is the file and row."""
+
+    def __init__(self, message: str, *, origin: str = "") -> None:
+        super().__init__(message)
+        self.origin = origin
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{self.origin}: {message}" if self.origin else message
 
 
 class SampleError(DataError):
@@ -46,7 +124,7 @@ class SampleError(DataError):
 
 
 class RewardError(RftError):
-    """A reward function failed, or too many did."""
+    """A reward function failed, or too many calls did."""
 
 
 class ModelError(RftError):
@@ -62,29 +140,38 @@ class VisionError(ModelError):
 
 
 class CacheError(RftError):
-    """The cache folder, or a picture's file in it, cannot be read or written."""
+    """The cache folder, or an image file in it, cannot be read or written."""
 
 
 class RunError(RftError):
     """A run folder is in use, missing, or does not fit the request."""
 
 
-def closest(name: str, offered: Iterable[str]) -> str:
-    """Say which offered names look like `name`: " Did you mean 'a'?", or "" if none does."""
-    matches = difflib.get_close_matches(name, list(offered), n=3, cutoff=0.5)
-    if not matches:
+def similar(name: str, offered: Iterable[str], *, most: int = 3) -> tuple[str, ...]:
+    """The offered names that look like `name`, the most similar first."""
+    return tuple(difflib.get_close_matches(name, list(offered), n=most, cutoff=0.5))
+
+
+def did_you_mean(suggestions: Sequence[str]) -> str:
+    """The suggestions as a sentence to append: " Did you mean 'a'?", or ""."""
+    if not suggestions:
         return ""
-    return f" Did you mean {' or '.join(repr(match) for match in matches)}?"
+    return f" Did you mean {' or '.join(map(repr, suggestions))}?"
+
+
+def closest(name: str, offered: Iterable[str]) -> str:
+    """The offered names that look like `name` as a sentence to append, or ""."""
+    return did_you_mean(similar(name, offered))
 
 
 def one_line(error: BaseException, most: int = 400) -> str:
-    """An exception in one line: its message with the line breaks taken out, or its type."""
+    """An exception's message without line breaks, cut off at `most`; its type if it is empty."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= most else f"{text[:most].rstrip()} ..."
 
 
 def describe(error: BaseException) -> str:
-    """Kind and message of an error on one line, and the line of the plugin's that led to it."""
+    """An exception on one line: its type, message and the line of the plugin that raised it."""
     text = textwrap.shorten(str(error), 300)
     if isinstance(error, RftError):
         return text
@@ -94,9 +181,9 @@ def describe(error: BaseException) -> str:
 
 
 def place(error: BaseException) -> str:
-    """File and line where the plugin's own code was last, "" if it was not at work.
+    """File and line where an exception left the plugin's own code, "" if none was running.
 
-    Its own code is that of the folder whose code we called first.
+    Its own code is the folder of the first file that is not rft's.
     """
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [f for f in frames if not f.filename.startswith(OURS) and _TESTER not in f.filename]

@@ -407,8 +407,11 @@ def test_plugins_list_shows_what_is_sound_and_what_is_broken():
 
     assert rows["good", "numbers"]["state"] == "ok"
     assert rows["greeter", "hello"]["kind"] == "command"
-    assert rows["rft-counting", "rft-counting-point"]["state"].startswith("broken: ImportError")
+    broken = rows["rft-counting", "rft-counting-point"]
+    assert broken["state"] == "broken"
+    assert broken["reason"].startswith("ImportError")
     table = rft("plugins", "list").output
+    assert f"broken: {broken['reason']}" in table
     assert all(row["state"] in table for row in rows.values())
 
 
@@ -474,7 +477,7 @@ def components(world, fakes):
         (["digits"], ["dataset digits", "ood-big: 5 samples"]),
         (["whole"], ["An integer, in digits: 5"]),
         (["sights"], ["suite_options.NAME=VALUE", "samples: any = 4"]),
-        (["extra:near"], ["reward near", "from extra 1.0, licence unknown", "test_cli.py, line"]),
+        (["extra:near"], ["reward near", "from extra 1.0, license unknown", "test_cli.py, line"]),
         (["twice", "--kind", "task"], ["task twice: Say a number.", "An integer, in digits"]),
     ],
 )
@@ -487,11 +490,11 @@ def test_info_says_what_a_component_is(arguments, facts, components):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("twice", "of a task and of a parser: say which with --kind"),
+        ("twice", "of a task and of a parser: choose one with --kind"),
         ("extra:nera", "Did you mean 'near'"),
         ("nera", "no reward named 'nera'"),
         ("perception", "pip install ./plugins/rft-nano"),
-        ("zzzzz", "nobody offers anything named 'zzzzz'"),
+        ("zzzzz", "no component is named 'zzzzz'"),
         ("zzzzz", "no module named 'cubes'"),
         ("rft-counting:cubes", "no module named 'cubes'"),
     ],

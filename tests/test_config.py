@@ -1,4 +1,6 @@
-"""A recipe says every fault at once, each with its value, its place and the next step."""
+"""All faults of a recipe are reported at once, each with its setting, value and origin."""
+
+import pickle
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,7 @@ from rftcore.config import (
     parse_override,
     read_recipe_file,
 )
-from rftcore.errors import RecipeError
+from rftcore.errors import Fault, RecipeError, SampleError, UnknownNameError
 
 BASE = ("base", {"task": "counting"})
 SPLITS = ("sft", "rl", "val", "test", "ood-a", "ood-b")
@@ -72,7 +74,7 @@ def test_later_layers_win_and_mappings_merge():
         ("seed", "write key=value"),
         ("=1", "write key=value"),
         ("a..b=1", "write key=value"),
-        ("seed=[1", "--set seed line 1: not YAML"),
+        ("seed=[1", "(--set seed line 1): not YAML"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_the_next_step(setting, says):
@@ -95,7 +97,7 @@ def test_all_faults_come_at_once_each_with_its_origin(tmp_path):
 
 
 def test_a_recipe_without_task_says_how_to_give_one():
-    with pytest.raises(RecipeError, match="task is missing: give --task"):
+    with pytest.raises(RecipeError, match="task: not set; give --task"):
         load_recipe()
 
 
@@ -106,7 +108,7 @@ def test_a_recipe_without_task_says_how_to_give_one():
         ("task: a\n\tseed: 1", "line 2: not YAML"),
         ("- task", "a recipe is a mapping"),
         ("just words", "a recipe is a mapping"),
-        ("sft:\n  samples: 1\n  samples: 2", "line 3: sft.samples is set twice"),
+        ("sft:\n  samples: 1\n  samples: 2", "line 3): set twice"),
         ("task: !!python/name:os.system", "not YAML"),
     ],
 )
@@ -263,12 +265,54 @@ def test_a_number_that_is_not_finite_is_refused(setting):
     )
 
 
-def test_what_the_task_has_is_no_fault_of_its_own():
-    with pytest.raises(RecipeError) as caught:
+def test_a_split_that_does_not_exist_is_an_error_with_the_splits_of_the_task():
+    with pytest.raises(
+        RecipeError, match=r"no such split; the task has sft, rl.* Did you mean 'test'"
+    ):
         check_splits(load("evaluation.splits=[tset]"), SPLITS)
 
-    assert "faults" not in str(caught.value)
-    assert "The task has sft, rl" in str(caught.value)
+
+WRONG = [
+    ("seed=x", "x"),
+    ("sed=1", 1),
+    ("sft.batch_size=0", 0),
+    ("grpo.micro_batch=5", 5),
+    ("rewards.accuracy.wieght=1", 1),
+    ("evaluation.samples.val=-1", -1),
+    ("scoring.timeout_s=.inf", float("inf")),
+    ("policy.dtype=float8", "float8"),
+    ("seed=[1", "[1"),
+]
+
+
+@pytest.mark.parametrize(("setting", "value"), WRONG)
+def test_every_fault_has_its_setting_value_and_origin(setting, value):
+    with pytest.raises(RecipeError) as caught:
+        load(setting, "sft.enabled=false")
+    [fault] = caught.value.faults
+    name = setting.partition("=")[0]
+
+    assert (fault.setting, fault.value) == (name, value)
+    assert fault.origin.startswith(f"--set {name}")
+    assert str(caught.value) == str(fault)
+
+
+def test_a_fault_has_the_names_that_were_meant():
+    with pytest.raises(RecipeError) as caught:
+        load("evaluation.splitz=[]", "sed=1")
+
+    meant = {fault.setting: fault.suggestions[0] for fault in caught.value.faults}
+    assert meant == {"evaluation.splitz": "evaluation.splits", "sed": "seed"}
+
+
+def test_an_error_keeps_its_fields_between_processes():
+    error = RecipeError(Fault("seed", "use 0 or more", -1, "--set seed", ("sft",)), "and this")
+    name = UnknownNameError("no x", kind="task", name="x", suggestions=["y"], offered=["y", "z"])
+    data = SampleError("no gold", origin="a.jsonl row 3")
+
+    for one in (error, name, data):
+        copy = pickle.loads(pickle.dumps(one))
+        assert (str(copy), copy.args, vars(copy)) == (str(one), one.args, vars(one))
 
 
 def test_a_layer_is_not_changed_by_those_above_it():

@@ -44,19 +44,23 @@ FAULTS = {
     "silent": ("", "", "has no hook"),
     "raises": ("import io\n1 / 0\n", "", "raises.py line 2"),
     "quits": ("raise SystemExit(3)", "", "SystemExit: 3"),
-    "crashes": ("import os; os._exit(7)", "", "ended Python with 7"),
+    "crashes": ("import os; os._exit(7)", "", "ended Python with exit code 7"),
     "heavy": ("import numpy\n" + SOUND, "", "loads numpy"),
     "makes-nothing": (RAISES, "", "no cubes today"),
     "wants": (TASK, "", "no reward named 'exakt'. Did you mean 'exact'"),
     "lost": (None, "", "'rft_lost', which Python does not find"),
     "old-python": (SOUND, "Requires-Python: >=99", "needs Python >=99"),
     "far-core": (SOUND, "Requires-Dist: rftcore>=99", "needs rftcore>=99, and"),
-    "no-core": (SOUND, "-", "does not say which rftcore"),
+    "no-core": (SOUND, "-", "does not declare a dependency on rftcore"),
     "missing": (SOUND, "Requires-Dist: no-such-thing>=2", "no-such-thing>=2, which is not inst"),
     "unreadable": (SOUND, "Requires-Dist: ???", "a dependency cannot be read"),
-    "like-ours": (SOUND.replace("{name}", "integer"), "", "or own that name"),
-    "first": (SOUND.replace("{name}", "same"), "", "others offer a parser 'same'"),
-    "second": (SOUND.replace("{name}", "same"), "", "others offer a parser 'same'"),
+    "like-ours": (
+        SOUND.replace("{name}", "integer"),
+        "",
+        "offered by another distribution, or reserved",
+    ),
+    "first": (SOUND.replace("{name}", "same"), "", "parser 'same' is also offered"),
+    "second": (SOUND.replace("{name}", "same"), "", "parser 'same' is also offered"),
 }
 
 
@@ -130,7 +134,7 @@ def edit(info: Path, source: Path) -> None:
 def test_an_editable_installation_whose_folder_is_gone_is_told(top, tmp_path):
     edit(install(top, "cubes", SOUND), tmp_path / "gone away")
 
-    assert f"{tmp_path / 'gone away'}, which is gone" in told(examined(top)["cubes"])
+    assert f"{tmp_path / 'gone away'}, which no longer exists" in told(examined(top)["cubes"])
 
 
 def test_a_plugin_that_hangs_is_stopped_and_told(top):

@@ -9,7 +9,7 @@ import pluggy
 import pytest
 
 from rftcore.config import load_recipe
-from rftcore.errors import DataError, PluginError, RecipeError, RftError, UnknownNameError
+from rftcore.errors import DataError, Fault, PluginError, RecipeError, RftError, UnknownNameError
 from rftcore.hookspecs import hookimpl
 from rftcore.parsers import Integer
 from rftcore.plugins import Catalogue
@@ -73,8 +73,8 @@ def test_a_broken_plugin_is_listed_with_its_reason_and_hurts_nobody_else(name, f
 
     assert catalogue.task("numbers").name == "numbers"
     [row] = [row for row in catalogue.rows() if row.distribution == "bad"]
-    assert row.state.startswith("broken: ")
-    assert reason in row.state
+    assert row.state == "broken"
+    assert reason in row.reason
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -140,7 +140,7 @@ def test_a_stranger_cannot_take_a_first_party_name(name, stranger_first, fakes):
     assert catalogue.find(kind, name).plugin.distribution == "rftcore"
     assert catalogue.find(kind, f"stranger:{name}").plugin.distribution == "stranger"
     states = {r.distribution: r.state for r in catalogue.rows() if r.name == name}
-    assert states == {"rftcore": "ok", "stranger": f"ok, only as stranger:{name}"}
+    assert states == {"rftcore": "ok", "stranger": "qualified"}
 
 
 @pytest.mark.parametrize("order", list(permutations(["one", "two", "three"])))
@@ -212,8 +212,8 @@ def test_a_miss_says_what_was_meant_and_what_there_is(name, says, fakes):
     [
         ([("cubes", print)], "not a mapping"),
         (None, "not a mapping"),
-        ({"a:b": print}, "no name"),
-        ({3: print}, "no name"),
+        ({"a:b": print}, "not a name"),
+        ({3: print}, "not a name"),
     ],
 )
 def test_a_hook_that_offers_no_mapping_of_names_is_broken(offered, says, fakes):
@@ -221,7 +221,7 @@ def test_a_hook_that_offers_no_mapping_of_names_is_broken(offered, says, fakes):
 
     [row] = [row for row in catalogue.rows() if row.distribution == "bad"]
     assert row.kind == "task"
-    assert says in row.state
+    assert says in row.reason
 
 
 def raising():
@@ -256,11 +256,11 @@ def test_a_factory_that_fails_names_the_component_and_its_distribution(factory, 
         ({"rewards": {"accuracy": Term(3)}}, "its reward is 3"),
         ({"rewards": {}}, "is not one of its rewards"),
         ({"accuracy": "acc"}, "accuracy='acc' is not one of its rewards (accuracy, format)"),
-        ({"parser": int}, "which is no parser"),
-        ({"parser": Integer}, "which is no parser"),
-        ({"dataset": [1, 2]}, "which is no dataset"),
+        ({"parser": int}, "which is not a parser"),
+        ({"parser": Integer}, "which is not a parser"),
+        ({"dataset": [1, 2]}, "which is not a dataset"),
         ({"prompt": "How many?"}, "it must be callable"),
-        ({"defaults": {"model": "nano"}}, "set 'model', but a task may set only sft, grpo, eval"),
+        ({"defaults": {"model": "nano"}}, "set 'model', but a task can set only sft, grpo, eval"),
         ({"defaults": {"gpro": {}}}, "Did you mean 'grpo'"),
         ({"defaults": {"grpo": 8}}, "set grpo = 8: write a mapping"),
         ({"defaults": ["grpo"]}, "its defaults are ['grpo']: write a mapping"),
@@ -325,7 +325,9 @@ def test_an_option_without_default_is_asked_for(fakes):
     def cubes(path: str) -> Task:
         return fakes.numbers()
 
-    with pytest.raises(RecipeError, match=r"needs the option task_options\.path"):
+    with pytest.raises(
+        RecipeError, match=r"task_options\.path: not set; task 'cubes' of good 1\.0 needs"
+    ):
         fakes.load({"good": fakes.tasks(cubes=cubes)}).task("cubes")
 
 
@@ -366,13 +368,54 @@ def test_a_recipe_swaps_weighs_and_adds_rewards(fakes):
         ("task_options.hihg=3", "Did you mean 'high'"),
         ("task_options.high=x", "--set task_options.high"),
         ("dataset.use=counting-scene", "no dataset named"),
-        ("dataset.size=3", "say where the data is"),
+        ("dataset.size=3", "set where the data is"),
     ],
 )
 def test_a_recipe_that_does_not_fit_the_task_is_refused(setting, says, fakes):
     with pytest.raises(RftError) as caught:
         resolved(fakes, setting)
     assert says in str(caught.value)
+    assert setting.partition("=")[0].removesuffix(".weight") in str(caught.value)
+
+
+WRONG = (
+    *("rewards.acuracy.weight=1", "rewards.format.options.x=1", "rewards.accuracy.options.x=1"),
+    *("task_options.hihg=3", "task_options.high=x", "task_options.high=-1", "dataset.path=nowhere"),
+)
+
+
+@pytest.mark.parametrize("setting", WRONG)
+def test_every_fault_has_its_setting_and_origin(setting, fakes):
+    def numbers(high: int = 9) -> Task:
+        if high < 1:
+            raise RecipeError(Fault("high", "use 1 or more", high))
+        return fakes.numbers(high=high)
+
+    catalogue = fakes.load({"good": fakes.tasks(numbers=numbers)})
+    with pytest.raises(RecipeError) as caught:
+        catalogue.task_of(load_recipe(("t", {"task": "numbers"}), overrides=[setting]))
+
+    [fault] = caught.value.faults
+    assert setting.startswith(fault.setting)
+    assert fault.origin.startswith(f"--set {fault.setting}")
+
+
+def test_a_missing_name_has_its_kind_origin_and_suggestions(fakes):
+    with pytest.raises(UnknownNameError) as caught:
+        resolved(fakes, "rewards.accuracy.use=exat")
+
+    error = caught.value
+    assert (error.kind, error.name) == ("reward", "exat")
+    assert error.suggestions[0] == "exact"
+    assert "exact" in error.offered
+    assert error.origin == "rewards.accuracy.use, --set rewards.accuracy.use"
+
+
+def test_a_plugin_error_has_its_distribution(fakes):
+    with pytest.raises(PluginError) as caught:
+        fakes.load({"bad": fakes.tasks(cubes=raising)}).task("cubes")
+
+    assert caught.value.plugin == "bad"
 
 
 def test_a_task_in_a_file_needs_no_plugin(tmp_path, fakes):

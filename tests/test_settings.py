@@ -170,7 +170,8 @@ def test_lora_is_refused_in_one_sentence_and_no_other_setting_is_suggested():
     message = refusal("sft.use_peft=true", "sft.lora_r=16", "grpo.peft_config={r: 8}")
 
     assert message.endswith(NO_ADAPTERS)
-    assert "sft.use_peft (--set sft.use_peft), sft.lora_r" in message
+    assert message.startswith("sft.use_peft (--set sft.use_peft): ")
+    assert "sft.lora_r (--set sft.lora_r)" in message
 
 
 SOUND = [

@@ -372,8 +372,8 @@ def test_of_several_processes_only_the_main_one_speaks(toy, monkeypatch, tmp_pat
     ("arguments", "says"),
     [
         (["--suite", "tinny"], "no suite named 'tinny'. Did you mean 'tiny'"),
-        (["--suite", "clash"], "Say which: good:clash, other:clash"),
-        (["--suite", "wrong"], "which is no rftcore.Suite"),
+        (["--suite", "clash"], "Use one of: good:clash, other:clash"),
+        (["--suite", "wrong"], "which is not an rftcore.Suite"),
         (["--suite", "tiny", "--task", "t", "--split", "val"], "leave out --task, --split"),
         (["--suite", "tiny", "--prompt", "reason"], "leave out --prompt"),
         (["--suite", "tiny", "--set", "evaluation.batch_size=2"], "--set suite_options.NAME=VALUE"),
@@ -410,7 +410,7 @@ def test_plugins_list_shows_suites():
     states = {(r["distribution"], r["name"]): r["state"] for r in rows if r["kind"] == "suite"}
 
     assert states["good", "tiny"] == "ok"
-    assert states["other", "clash"] == "ok, only as other:clash"
+    assert states["other", "clash"] == "qualified"
 
 
 def test_a_fingerprint_covers_the_pixels_and_no_path(tmp_path):

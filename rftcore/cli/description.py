@@ -37,7 +37,7 @@ def _paragraphs(about: "Description") -> Iterator[Iterator[str]]:
 
 def _head(about: "Description") -> Iterator[str]:
     yield f"{about.kind} {about.name}: {about.summary}".rstrip(": ")
-    yield f"from {about.distribution} {about.version}, licence {about.licence}"
+    yield f"from {about.distribution} {about.version}, license {about.license}"
     if about.file:
         yield f"written in {about.file}, line {about.line}"
 

@@ -388,7 +388,7 @@ def _evaluate_suite(
     from rftcore.training.callbacks import hush
 
     catalogue = Catalogue.load()
-    suite = catalogue.make("suite", name, options, origin=_set_by, path=("suite_options",))
+    suite = catalogue.suite(name, options, origin=_set_by)
     with main_first():  # a model such as toy is made when it is first asked for
         trained = _policy(target)
         source = trained or catalogue.model(_model_of(target))

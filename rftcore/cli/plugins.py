@@ -1,4 +1,4 @@
-"""`rft plugins`: who offers what, and what is broken."""
+"""`rft plugins`: list, describe and examine plugins."""
 
 import os
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def plugins() -> None:
-    """See which plugins are installed and what they offer."""
+    """List, describe and check installed plugins."""
 
 
 plugins.add_command(check)
@@ -29,7 +29,7 @@ plugins.add_command(check)
 def list_(as_json: bool) -> None:
     """List every component by name, kind, distribution, version and state.
 
-    A broken plugin is listed with its reason and hurts nobody else.
+    A broken plugin is listed with the reason; the others still work.
     RFT_PLUGINS=a,b loads only those distributions or entry points.
 
     \b
@@ -44,13 +44,15 @@ def list_(as_json: bool) -> None:
 
 @plugins.command()
 @click.argument("name")
-@click.option("--kind", type=click.Choice(list(KINDS)), help="If components of several share it.")
+@click.option(
+    "--kind", type=click.Choice(list(KINDS)), help="Component kind, if the name is ambiguous."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def info(name: str, kind: str | None, as_json: bool) -> None:
-    """Show a component: options, what it is made of, who offers it and where it is written.
+    """Show a component: its options, parts, distribution and source file.
 
-    NAME is a task, dataset, parser, reward, model or suite, as `rft plugins
-    list` names it, or a task's ./file.py:factory.
+    NAME is a task, dataset, parser, reward, model or suite from `rft plugins
+    list`, or a task's ./file.py:factory.
 
     \b
     Example:
@@ -71,11 +73,11 @@ def info(name: str, kind: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Look for what is wrong with the installed plugins, and say what to do.
+    """Find faults of the installed plugins, and what to do about each.
 
-    Metadata and versions, names that clash, hooks that are misspelt, sources that
-    are gone; what each takes to import, in a process of its own; every component is
-    made once. Exits with 1 if something is wrong.
+    Checks metadata and versions, names that clash, misspelt hooks and missing
+    sources; imports each plugin in its own process and makes every component once.
+    Exits with 1 if something is wrong.
 
     \b
     Example:
@@ -92,7 +94,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
 
 def _report(checkups: "Sequence[Checkup]") -> str:
-    """A table of all, then what is wrong with whom."""
+    """A table of all distributions, then the findings."""
     header = ("distribution", "version", "rftcore", "import", "heavy", "found")
     lines = [_aligned([header, *map(_summary, checkups)])]
     for finding in (finding for one in checkups for finding in one.findings):
@@ -113,7 +115,14 @@ def _summary(one: "Checkup") -> tuple[str, ...]:
 
 def _table(rows: "Sequence[Row]") -> str:
     header = ("name", "kind", "distribution", "version", "state")
-    return _aligned([header, *(tuple(asdict(row).values()) for row in rows)])
+    cells = [(r.name, r.kind, r.distribution, r.version, _state(r)) for r in rows]
+    return _aligned([header, *cells])
+
+
+def _state(row: "Row") -> str:
+    """A row's state in words."""
+    words = {"qualified": f"ok, only as {row.qualified}", "broken": f"broken: {row.reason}"}
+    return words.get(row.state, row.state)
 
 
 def _aligned(rows: "Sequence[Sequence[str]]") -> str:

@@ -5,7 +5,6 @@ from rftcore.config.faults import (
     check_splits,
     checked,
     fault,
-    report,
     settings_faults,
 )
 from rftcore.config.loading import (
@@ -44,6 +43,5 @@ __all__ = [
     "model_defaults",
     "parse_override",
     "read_recipe_file",
-    "report",
     "settings_faults",
 ]

@@ -1,4 +1,4 @@
-"""Faults of settings: values against annotations, and one line per fault with its origin."""
+"""Check settings against annotations and names; each fault has its setting, value and origin."""
 
 import json
 import math
@@ -15,28 +15,29 @@ from pydantic import (
 )
 
 from rftcore.config.recipe import SECTIONS, Path_, Recipe, RewardOverride, origin_of
-from rftcore.errors import RecipeError, closest
+from rftcore.errors import Fault, RecipeError, similar
 from rftcore.splits import PHASE_SPLITS
 
 
 def check_settings(
     recipe: Recipe, section: str, allowed: Mapping[str, Any], *, own: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """The free settings of a section, checked against names and their types, and converted.
+    """The free settings of a section, checked against names and types, and converted.
 
-    `allowed` maps a name to its annotation (`Any`: not checked); `own` are
-    names to suggest as well. Raises `RecipeError` with every fault.
+    `allowed` maps a name to its annotation (`Any`: not checked); `own` are names to suggest as
+    well.
+    Raises: RecipeError with every fault.
     """
     good, faults = settings_faults(recipe, section, allowed, own=own)
     if faults:
-        raise RecipeError(report(faults))
+        raise RecipeError(*faults)
     return good
 
 
 def settings_faults(
     recipe: Recipe, section: str, allowed: Mapping[str, Any], *, own: Iterable[str] = ()
-) -> tuple[dict[str, Any], list[str]]:
-    """As `check_settings`, but the faults are returned beside the settings that are right."""
+) -> tuple[dict[str, Any], list[Fault]]:
+    """As `check_settings`, but returns the valid settings and the faults."""
     value = getattr(recipe, section)
     free = value if isinstance(value, Mapping) else (value.model_extra or {})
     return _sorted_out(free, allowed, recipe.origin, (section,), own)
@@ -49,21 +50,28 @@ def checked(
     prefix: Path_ = (),
     own: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """The values, converted to their annotations. Raises `RecipeError` with every fault."""
+    """The values, converted to their annotations.
+
+    Raises: RecipeError with every fault.
+    """
     good, faults = _sorted_out(values, allowed, origin, prefix, own)
     if faults:
-        raise RecipeError(report(faults))
+        raise RecipeError(*faults)
     return good
 
 
 def check_splits(recipe: Recipe, splits: Sequence[str]) -> None:
-    """Check that the splits a recipe needs exist. Raises `RecipeError`."""
+    """Check that the splits a recipe needs exist.
+
+    Raises: RecipeError with every fault.
+    """
+    there = f"the task has {', '.join(splits)}"
     named = {
         **dict.fromkeys(recipe.evaluation.splits or (), ("evaluation", "splits")),
         **dict.fromkeys(recipe.evaluation.samples, ("evaluation", "samples")),
     }
     faults = [
-        fault(path, name, recipe.origin(*path), f"no such split.{closest(name, splits)}")
+        fault(path, name, recipe.origin(*path), f"no such split; {there}.", similar(name, splits))
         for name, path in named.items()
         if name not in splits
     ]
@@ -73,25 +81,26 @@ def check_splits(recipe: Recipe, splits: Sequence[str]) -> None:
         faults.append(fault(at, given, recipe.origin(*at), f"{', '.join(twice)} is given twice"))
     for phase, split in PHASE_SPLITS.items():
         if getattr(recipe, phase).enabled and split not in splits:
-            rule = f"needs split {split!r}; to leave the phase out, --set {phase}.enabled=false"
+            rule = (
+                f"needs split {split!r}, and {there}; to leave the phase out, "
+                f"--set {phase}.enabled=false"
+            )
             faults.append(fault((phase, "enabled"), True, recipe.origin(phase, "enabled"), rule))
     if faults:
-        told = report(faults)
-        stop = "" if told.endswith((".", "?")) else "."
-        raise RecipeError(f"{told}{stop} The task has {', '.join(splits)}")
+        raise RecipeError(*faults)
 
 
 def typed(value: Any, annotation: Any) -> Any:
-    """Convert a value as it stands in a recipe: a list to a tuple, text to a `Path`.
+    """Convert a value of a recipe to its annotation: a list to a tuple, text to a `Path`.
 
-    Raises `ValueError` with the rule if it is not an `annotation`, or not finite.
+    Raises: ValueError with the rule if it does not fit, or is not finite.
     """
     if not _finite(value):
         raise ValueError("must be a finite number")
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError):
-        return value  # a type that pydantic does not know is the factory's own business
+        return value  # a type that pydantic does not support is left to the factory
     try:
         return adapter.validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
@@ -99,30 +108,26 @@ def typed(value: Any, annotation: Any) -> Any:
         raise ValueError("; ".join(rules)) from error
 
 
-def fault(path: Path_, value: Any, origin: str, rule: str) -> str:
-    """One line: the setting, its value, where it came from, and the rule it breaks."""
-    return f"{'.'.join(path)} = {value!r} ({origin}): {rule}"
+def fault(
+    path: Path_, value: Any, origin: str, rule: str, suggestions: tuple[str, ...] = ()
+) -> Fault:
+    """The fault of the setting at `path`."""
+    return Fault(".".join(path), rule, value, origin, suggestions)
 
 
-def report(faults: Sequence[str]) -> str:
-    """The message of a `RecipeError` that holds all faults of a recipe."""
-    if len(faults) == 1:
-        return faults[0]
-    return "\n".join((f"{len(faults)} faults in the recipe:", *(f"  {line}" for line in faults)))
-
-
-def faults_of(error: ValidationError, origins: Mapping[Path_, str]) -> list[str]:
-    """One line per fault that pydantic found."""
+def faults_of(error: ValidationError, origins: Mapping[Path_, str]) -> list[Fault]:
+    """The faults that pydantic found."""
     faults = []
     for each in error.errors():
         path = tuple(str(part) for part in each["loc"])
         if each["type"] == "missing":
-            faults.append(f"{'.'.join(path)} is missing: give --{path[0]}, or set it in the recipe")
+            rule = f"not set; give --{path[0]}, or set it in the recipe"
+            faults.append(Fault(".".join(path), rule))
             continue
-        rule = _rule(each["msg"])
+        rule, suggestions = _rule(each["msg"]), tuple[str, ...]()
         if each["type"] == "extra_forbidden":
-            rule = f"no such setting.{_suggest(path)}"
-        faults.append(fault(path, each["input"], origin_of(origins, path), rule))
+            rule, suggestions = _no_such_setting(path)
+        faults.append(fault(path, each["input"], origin_of(origins, path), rule, suggestions))
     return faults
 
 
@@ -132,15 +137,18 @@ def _sorted_out(
     origin: Callable[..., str],
     prefix: Path_,
     own: Iterable[str],
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, Any], list[Fault]]:
     good, faults = {}, []
     for name, value in values.items():
+        path = (*prefix, name)
+        if name not in allowed:
+            meant = similar(name, (*allowed, *own))
+            faults.append(fault(path, value, origin(*path), "no such setting.", meant))
+            continue
         try:
-            if name not in allowed:
-                raise ValueError(f"no such setting.{closest(name, (*allowed, *own))}")
             good[name] = typed(value, allowed[name])
         except ValueError as error:
-            faults.append(fault((*prefix, name), value, origin(*prefix, name), str(error)))
+            faults.append(fault(path, value, origin(*path), str(error)))
     return good, faults
 
 
@@ -157,16 +165,16 @@ def _rule(message: str) -> str:
     return message.removeprefix("Value error, ")
 
 
-def _suggest(path: Path_) -> str:
+def _no_such_setting(path: Path_) -> tuple[str, tuple[str, ...]]:
+    """The rule for a setting that does not exist, and the settings that were probably meant."""
     names = list(_names(Recipe))
     if path[0] == "rewards" and len(path) > 1:
         names = [".".join((*path[:2], name)) for name in RewardOverride.model_fields]
-    suggestion = closest(".".join(path), names) or closest(
+    meant = similar(".".join(path), names) or similar(
         path[-1], [name.rpartition(".")[2] for name in names]
     )
-    if suggestion or len(path) > 1:
-        return suggestion
-    return " TRL's settings go under sft: or grpo:."
+    hint = "" if meant or len(path) > 1 else " TRL's settings go under sft: or grpo:."
+    return f"no such setting.{hint}", meant
 
 
 def _names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

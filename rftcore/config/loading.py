@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rftcore.config import yaml12
-from rftcore.config.faults import faults_of, report
+from rftcore.config.faults import faults_of
 from rftcore.config.recipe import SECTIONS, Layer, Path_, Recipe, leaves
 from rftcore.errors import RecipeError
 
@@ -72,7 +72,7 @@ def load_recipe(
         # "3" and true are not integers, a list can be a tuple.
         recipe = Recipe.model_validate_json(json.dumps(merged, default=str), strict=True)
     except ValidationError as error:
-        raise RecipeError(report(faults_of(error, origins))) from error
+        raise RecipeError(*faults_of(error, origins)) from error
     recipe._origins.update(origins)
     return recipe
 
@@ -83,7 +83,7 @@ def parse_override(text: str) -> Layer:
     path = key.strip().split(".")
     if not equals or not all(path):
         raise RecipeError(f"--set {text!r}: write key=value, e.g. --set grpo.group_size=8")
-    _, layer = yaml12.parse(value, f"--set {key}")
+    _, layer = yaml12.parse(value, f"--set {key}", ".".join(path))
     for part in reversed(path):
         layer = {part: layer}
     return f"--set {key.strip()}", layer

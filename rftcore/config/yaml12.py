@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from rftcore.errors import RecipeError, one_line
+from rftcore.errors import Fault, RecipeError, one_line
 
 
 class _Loader(yaml.SafeLoader):
@@ -39,8 +39,12 @@ for _yaml in (_Loader, _Dumper):
         )
 
 
-def parse(text: str, origin: str) -> tuple[yaml.Node | None, Any]:
-    """The one YAML document in `text`: its nodes, which know their lines, and its value."""
+def parse(text: str, origin: str, setting: str = "") -> tuple[yaml.Node | None, Any]:
+    """The YAML document in `text`: its root node, which has line numbers, and its value.
+
+    setting: the name of the setting that the text is the value of, if it is one.
+    Raises: RecipeError if it is not YAML, or has a value that no recipe can hold.
+    """
     try:
         loader = _Loader(text)
         node: yaml.Node | None = loader.get_single_node()
@@ -51,22 +55,32 @@ def parse(text: str, origin: str) -> tuple[yaml.Node | None, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or error
-        raise RecipeError(f"{origin}{line}: not YAML: {problem}") from error
+        raise _unreadable(f"not YAML: {problem}", text, f"{origin}{line}", setting) from error
     except Exception as error:  # PyYAML's readers of tags and Python's of numbers raise anything
-        raise RecipeError(f"{origin}: no recipe can hold this value: {one_line(error)}") from error
+        rule = f"no recipe can hold this value: {one_line(error)}"
+        raise _unreadable(rule, text, origin, setting) from error
+
+
+def _unreadable(rule: str, text: str, origin: str, setting: str) -> RecipeError:
+    if setting:
+        return RecipeError(Fault(setting, rule, text, origin))
+    return RecipeError(f"{origin}: {rule}")
 
 
 def lines_of(
     node: yaml.Node | None, path: tuple[str, ...], origin: str
 ) -> Iterator[tuple[tuple[str, ...], int]]:
-    """The line of every setting below `node`. Raises `RecipeError` for one that is set twice."""
+    """The line of every setting below `node`.
+
+    Raises: RecipeError for a setting that is set twice.
+    """
     if not isinstance(node, yaml.MappingNode):
         return
     seen: set[str] = set()
     for key, value in node.value:
         at, line = (*path, str(key.value)), key.start_mark.line + 1
         if key.value in seen:
-            raise RecipeError(f"{origin} line {line}: {'.'.join(at)} is set twice")
+            raise RecipeError(Fault(".".join(at), "set twice", origin=f"{origin} line {line}"))
         seen.add(key.value)
         yield at, line
         yield from lines_of(value, at, origin)

@@ -212,7 +212,6 @@ def _refuse_or_warn(exceeded: Sequence[Limit], recipe: Recipe) -> None:
     """Say which limits are too short. Raises `RecipeError` for one that nothing fits into."""
     hopeless = [limit.fault(recipe) for limit in exceeded if limit.hopeless]
     if hopeless:
-        off = "--set sft.check_lengths=false goes on all the same"
-        raise RecipeError("\n".join((*hopeless, off)))
+        raise RecipeError(*hopeless)
     for limit in exceeded:
-        logger.warning(limit.fault(recipe))
+        logger.warning("%s", limit.fault(recipe))

@@ -1,28 +1,32 @@
-"""Every component by its name, made when it is asked for.
+"""Look components up by name and make them.
 
-A name that two plugins offer stays reachable by its qualified form, a miss
-says what was meant and what to install, and a failure is told to whoever
-asks for what that plugin offers.
+A name that two plugins offer stays reachable by its qualified form. The error for a missing
+name suggests similar ones and what to install, and reports the plugins that are broken.
 """
 
-import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from rftcore.errors import PluginError, UnknownNameError, closest
-from rftcore.plugins.components import checked_options, misfit, task_fault
+from rftcore.errors import (
+    PluginError,
+    RecipeError,
+    UnknownNameError,
+    did_you_mean,
+    similar,
+)
+from rftcore.plugins.components import Origin, checked_options, misfit, option_faults, task_fault
 from rftcore.plugins.files import from_file
 from rftcore.plugins.guard import guard
-from rftcore.plugins.loading import Loaded, canonical
+from rftcore.plugins.loading import Loaded, Observers, canonical
 from rftcore.plugins.located import absolute, located, takes_path, task_name
 from rftcore.plugins.offers import KINDS, OWNERS, Failure, Offer, Plugin, Row
 from rftcore.plugins.tasks import dataset_of, resolved
-from rftcore.types import Task
+from rftcore.types import Dataset, Parser, Reward, Suite, Task
 
 if TYPE_CHECKING:
     import click
@@ -30,77 +34,98 @@ if TYPE_CHECKING:
     from rftcore.config import Layer, Recipe
 
 TASK_FILE = r"\.py(:|$)"  # in the name of a task: ./file.py:factory
+Component = Task | Dataset | Parser | Reward | Suite | Path | str
+
+
+class Source(Protocol):
+    """Where a catalogue gets plugins and offers from; `Loaded` is the usual one."""
+
+    @property
+    def plugins(self) -> list[Plugin]:
+        """The plugins that work."""
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Why the others do not, as far as their hooks have been called."""
+
+    @property
+    def hooks(self) -> Observers:
+        """Calls the hooks that observe a run."""
+
+    def offers(self, kind: str) -> Iterator[Offer]:
+        """What the plugins offer of a kind."""
+
+    def commands(self) -> "Iterator[tuple[Plugin, click.Command]]":
+        """The commands that the plugins add to `rft`."""
 
 
 class Catalogue:
     """Everything that is offered, by name."""
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._loaded = loaded
-        self.hooks = loaded.hooks
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.hooks = source.hooks
         self._offers: dict[str, list[Offer]] = {}
 
     @classmethod
     def load(cls, entry_points: Iterable[metadata.EntryPoint] | None = None) -> "Catalogue":
         """Load every plugin, or those that `RFT_PLUGINS=a,b` names, and the core's own.
 
-        A plugin that does not load becomes a `Failure`; it stops nobody.
-        Raises `PluginError` if `RFT_PLUGINS` names what is not installed.
+        A plugin that does not load becomes a `Failure`; the others still work.
+        Raises: PluginError if `RFT_PLUGINS` names a plugin that is not installed.
         """
         return cls(Loaded.load(entry_points))
 
     @property
     def plugins(self) -> list[Plugin]:
-        """Those that work."""
-        return self._loaded.plugins
+        """The plugins that work."""
+        return self._source.plugins
 
     @property
     def failures(self) -> list[Failure]:
-        """What is wrong with the others, as far as they have been asked."""
-        return self._loaded.failures
+        """Why the others do not, as far as their hooks have been called."""
+        return self._source.failures
 
     # --- what is there ---
 
     def offers(self, kind: str) -> list[Offer]:
         """Every component of a kind, first-party ones first, then by name."""
         if kind not in self._offers:
-            found = list(self._loaded.offers(kind))
+            found = list(self._source.offers(kind))
             found.sort(key=lambda o: (not o.plugin.first_party, o.name, o.plugin.distribution))
             self._offers[kind] = found
         return self._offers[kind]
 
     def names(self, kind: str) -> list[tuple[str, Offer]]:
-        """Every component of a kind with the shortest name that reaches it."""
+        """Every component of a kind with the shortest name that finds it."""
         rows = [(self._row(offer), offer) for offer in self.offers(kind)]
         return [(o.name if row.state == "ok" else o.qualified, o) for row, o in rows]
 
     def rows(self) -> list[Row]:
-        """What `rft plugins list` shows: what is offered, what only observes, what is broken."""
+        """The lines of `rft plugins list`: components, commands, observers, broken plugins."""
         rows = [self._row(offer) for kind in KINDS for offer in self.offers(kind)]
-        rows += [_plugin_row(p, "command", name=c.name or "") for p, c in self._loaded.commands()]
-        told = {row.distribution for row in rows} | {f.plugin.distribution for f in self.failures}
-        silent = [plugin for plugin in self.plugins if plugin.distribution not in told]
-        rows += [_plugin_row(plugin, "hooks") for plugin in silent]
-        broken = [
-            _plugin_row(f.plugin, f.kind or "plugin", f"broken: {f.reason}") for f in self.failures
-        ]
-        return rows + broken
+        rows += [_plugin_row(p, "command", name=c.name or "") for p, c in self._source.commands()]
+        listed = {row.distribution for row in rows} | {f.plugin.distribution for f in self.failures}
+        observers = [plugin for plugin in self.plugins if plugin.distribution not in listed]
+        rows += [_plugin_row(plugin, "hooks") for plugin in observers]
+        rows += [_plugin_row(f.plugin, f.kind or "plugin", f.reason) for f in self.failures]
+        return rows
 
     def distributions(self) -> dict[str, str]:
         """Version of every distribution that has a working plugin."""
         return {p.distribution: p.version for p in self.plugins}
 
     def commands(self) -> "dict[str, click.Command]":
-        """Commands that plugins add to `rft`; a plugin that fails here is kept as broken."""
-        return {command.name: command for _, command in self._loaded.commands() if command.name}
+        """Commands that plugins add to `rft`; a plugin that fails here becomes a failure."""
+        return {command.name: command for _, command in self._source.commands() if command.name}
 
     # --- looking names up ---
 
     def find(self, kind: str, name: str, origin: str = "") -> Offer:
-        """The component that `name` means: bare, `distribution:name`, or `./file.py:factory`.
+        """The component of a name: bare, `distribution:name`, or a task's `./file.py:factory`.
 
-        Raises `UnknownNameError` if nobody offers it or several do, and
-        `PluginError` if the plugin that should offer it is broken.
+        Raises: UnknownNameError if no component or several have it, PluginError if the plugin
+            that should offer it is broken.
         """
         if kind == "task" and re.search(TASK_FILE, name):
             return from_file(name)
@@ -113,15 +138,17 @@ class Catalogue:
         if len(found) == 1:
             return found[0]
         place = f" ({origin})" if origin else ""
-        if found:
-            raise UnknownNameError(f"{kind} {name!r}{place} {_several(found)}")
-        raise self._miss(kind, name, place)
+        error: PluginError
+        error = _ambiguous(kind, name, place, found) if found else self._miss(kind, name, place)
+        if isinstance(error, UnknownNameError):
+            error.origin = origin
+        raise error
 
     def find_any(self, name: str) -> Offer:
-        """The component that `name` means, whatever its kind.
+        """The component of a name, of whatever kind.
 
-        Raises `UnknownNameError` if there is none, or one of several kinds, and
-        `PluginError` if the plugin that should offer it is broken.
+        Raises: UnknownNameError if there is none, or one of several kinds, PluginError if the
+            plugin that should offer it is broken.
         """
         if re.search(TASK_FILE, name):
             return self.find("task", name)
@@ -129,19 +156,13 @@ class Catalogue:
         kinds = [kind for kind in KINDS if any(o.name == bare for o in self.offers(kind))]
         if len(kinds) > 1:
             raise UnknownNameError(
-                f"{name!r} is the name of a {' and of a '.join(kinds)}: say which with --kind"
+                f"{name!r} is the name of a {' and of a '.join(kinds)}: choose one with --kind",
+                name=name,
+                offered=kinds,
             )
-        if not kinds:
-            known = {offer.name: kind for kind in KINDS for offer in self.offers(kind)}
-            known |= {owned: kind for kind, owned in OWNERS}
-            near = difflib.get_close_matches(bare, known, n=1, cutoff=0.5)
-            if not near and bare == name:
-                raise UnknownNameError(
-                    f"nobody offers anything named {name!r}. `rft plugins list` says who offers "
-                    f"what.{_suspects(self.failures)}"
-                )
-            kinds = [known[near[0]] if near else "task"]
-        return self.find(kinds[0], name)
+        return self.find(kinds[0] if kinds else self._kind_like(name, bare), name)
+
+    # --- making components ---
 
     def make(
         self,
@@ -149,43 +170,91 @@ class Catalogue:
         name: str,
         options: Mapping[str, Any] | None = None,
         *,
-        origin: Callable[..., str] | None = None,
+        origin: Origin | None = None,
         path: tuple[str, ...] = ("options",),
-    ) -> Any:
-        """Call the factory that `name` means with checked options.
+    ) -> Component:
+        """Call the factory of a component with checked options.
 
-        `path` and `origin` say where the options stand in the recipe. Raises
-        `RecipeError` for a wrong option and `PluginError` if the factory
-        fails or returns something else; an `RftError` of the factory's own passes.
+        `path` is the setting that holds the options, `origin` returns where a setting comes from.
+        Raises: RecipeError for a wrong option, PluginError if the factory fails or returns
+            something else. An `RftError` of the factory passes.
         """
         offer = self.find(kind, name)
+        plugin, origin = offer.plugin.distribution, origin or _no_origin
         if not callable(offer.factory):
-            raise PluginError(f"{offer}: a factory must be callable, not {offer.factory!r}")
-        arguments = checked_options(offer, options or {}, origin or _no_origin, path)
-        with guard(offer.plugin, f"{kind} {offer.name!r}"):
-            made = offer.factory(**arguments)
-            fault = misfit(kind, made)
+            text = f"{offer}: a factory must be callable, not {offer.factory!r}"
+            raise PluginError(text, plugin=plugin)
+        arguments = checked_options(offer, options or {}, origin, path)
+        try:
+            with guard(offer.plugin, f"{kind} {offer.name!r}"):
+                made = offer.factory(**arguments)
+                fault = misfit(kind, made)
+        except RecipeError as error:
+            raise option_faults(error, offer, origin, path) from error
         if fault:
-            raise PluginError(f"{offer}: the factory returned {made!r}, which is no {fault}")
-        return made
+            text = f"{offer}: the factory returned {made!r}, which is not {fault}"
+            raise PluginError(text, plugin=plugin)
+        return cast("Component", made)
 
     def task(self, name: str, options: Mapping[str, Any] | None = None) -> Task:
-        """A task with its default rewards and dataset, every name in it resolved."""
-        return resolved(self.make, self._task(name, options or {}), name, {})
+        """A task with its default rewards and dataset, every name in it resolved.
+
+        Raises: RftError as `find` and `make` do.
+        """
+        return resolved(self, self._task(name, options or {}), name, {})
 
     def task_of(self, recipe: "Recipe") -> Task:
-        """The task that a recipe asks for: its options, its dataset and rewards replaced."""
+        """The task of a recipe: with its options, dataset and rewards.
+
+        Raises: RftError as `find` and `make` do.
+        """
         made = self._task(recipe.task, recipe.task_options, recipe.origin)
         if recipe.dataset:
-            made = replace(made, dataset=dataset_of(self.make, self.find, recipe, made))
-        return resolved(self.make, made, recipe.task, recipe.rewards, recipe.origin)
+            made = replace(made, dataset=dataset_of(self, recipe, made))
+        return resolved(self, made, recipe.task, recipe.rewards, recipe.origin)
 
-    def defaults_of(self, name: str, task: Task) -> "Layer":
-        """The recipe defaults that the task of that name brings, and what a fault calls them."""
-        return str(self.find("task", name)), task.defaults
+    def dataset(
+        self,
+        name: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        origin: Origin | None = None,
+        path: tuple[str, ...] = ("dataset",),
+    ) -> Dataset:
+        """A dataset by name. Raises as `make` does."""
+        return cast("Dataset", self.make("dataset", name, options, origin=origin, path=path))
+
+    def parser(self, name: str) -> Parser:
+        """A parser by name. Raises as `make` does."""
+        return cast("Parser", self.make("parser", name))
+
+    def reward(
+        self,
+        name: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        origin: Origin | None = None,
+        path: tuple[str, ...] = ("options",),
+    ) -> Reward:
+        """A reward by name. Raises as `make` does."""
+        return cast("Reward", self.make("reward", name, options, origin=origin, path=path))
+
+    def suite(
+        self,
+        name: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        origin: Origin | None = None,
+        path: tuple[str, ...] = ("suite_options",),
+    ) -> Suite:
+        """A suite by name. Raises as `make` does."""
+        return cast("Suite", self.make("suite", name, options, origin=origin, path=path))
 
     def model(self, name: str) -> Path | str:
-        """An offered model's folder, a folder as it is, or a hub's ORG/NAME as it is."""
+        """An offered model's folder; a folder, or ORG/NAME on a hub, as it is.
+
+        Raises: RftError as `make` does, or if there is no such folder.
+        """
         folder = Path(name).expanduser()
         offered = any(offer.name == name for offer in self.offers("model"))
         if folder.is_dir() and not offered:
@@ -193,11 +262,20 @@ class Catalogue:
         if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name):
             return name
         if "/" in name or name.startswith("."):
-            raise UnknownNameError(f"model {name!r}: there is no such folder")
-        folder = Path(self.make("model", name))
+            text = f"model {name!r}: there is no such folder"
+            raise UnknownNameError(text, kind="model", name=name)
+        folder = Path(cast("Path | str", self.make("model", name)))
         if not folder.is_dir():
-            raise PluginError(f"{self.find('model', name)}: there is no folder {folder}")
+            offer = self.find("model", name)
+            text = f"{offer}: there is no folder {folder}"
+            raise PluginError(text, plugin=offer.plugin.distribution)
         return folder
+
+    # --- recipes ---
+
+    def defaults_of(self, name: str, task: Task) -> "Layer":
+        """The recipe defaults of a task, with their origin."""
+        return str(self.find("task", name)), task.defaults
 
     def located(self, recipe: "Recipe") -> "Recipe":
         """The recipe with absolute paths, so that it holds from any working directory."""
@@ -219,31 +297,45 @@ class Catalogue:
 
     # --- inside ---
 
-    def _task(
-        self, name: str, options: Mapping[str, Any], origin: Callable[..., str] | None = None
-    ) -> Task:
-        """The task as its factory makes it. Raises `PluginError` if it is at fault."""
-        made: Task = self.make("task", name, options, origin=origin, path=("task_options",))
+    def _task(self, name: str, options: Mapping[str, Any], origin: Origin | None = None) -> Task:
+        """The task as its factory makes it. Raises `PluginError` if a field of it is wrong."""
+        made = cast("Task", self.make("task", name, options, origin=origin, path=("task_options",)))
         if fault := task_fault(made):
-            raise PluginError(f"{self.find('task', name)}: {fault}")
+            offer = self.find("task", name)
+            raise PluginError(f"{offer}: {fault}", plugin=offer.plugin.distribution)
         return made
 
     def _entitled(self, kind: str, name: str, offers: Sequence[Offer]) -> list[Offer]:
-        """Who may have a bare name: its owner; else the first party; else everybody."""
+        """The offers that may have a bare name: the owner's, or the first party's, or all."""
         owner = OWNERS.get((kind, name))
         if owner:
             return [offer for offer in offers if offer.plugin.distribution == owner]
         return [offer for offer in offers if offer.plugin.first_party] or list(offers)
 
     def _row(self, offer: Offer) -> Row:
-        same = [o for o in self.offers(offer.kind) if o.name == offer.name]
         if not callable(offer.factory):
-            state = "broken: its factory is not callable"
-        elif self._entitled(offer.kind, offer.name, same) != [offer]:
-            state = f"ok, only as {offer.qualified}"
-        else:
-            state = "ok"
-        return _plugin_row(offer.plugin, offer.kind, state, name=offer.name)
+            reason = "its factory is not callable"
+            return _plugin_row(offer.plugin, offer.kind, reason, name=offer.name)
+        row = _plugin_row(offer.plugin, offer.kind, name=offer.name)
+        same = [o for o in self.offers(offer.kind) if o.name == offer.name]
+        alone = self._entitled(offer.kind, offer.name, same) == [offer]
+        return row if alone else replace(row, state="qualified")
+
+    def _kind_like(self, name: str, bare: str) -> str:
+        """The kind of the component whose name is most like a name that no component has."""
+        known = {offer.name: kind for kind in KINDS for offer in self.offers(kind)}
+        known |= {owned: kind for kind, owned in OWNERS}
+        near = similar(bare, known, most=1)
+        if near:
+            return known[near[0]]
+        if bare != name:  # a qualified name: the error lists the tasks
+            return "task"
+        raise UnknownNameError(
+            f"no component is named {name!r}. `rft plugins list` lists all of them."
+            f"{_suspects(self.failures)}",
+            name=name,
+            offered=list(known),
+        )
 
     def _miss(self, kind: str, name: str, place: str) -> PluginError:
         distribution, _, bare = name.rpartition(":")
@@ -251,19 +343,22 @@ class Catalogue:
         broken = [f for f in self.failures if f.kind in (None, kind)]
         for failure in broken:
             if failure.plugin.distribution == source:
-                error = PluginError(f"{kind} {name!r}{place} is not available: broken {failure}")
+                text = f"{kind} {name!r}{place} is not available: broken {failure}"
+                error = PluginError(text, plugin=source)
                 error.__cause__ = failure.error
                 return error
         offered = [name for name, _ in self.names(kind)]
         known = [known for of, known in OWNERS if of == kind]
-        text = f"no {kind} named {name!r}{place}.{closest(bare, {*offered, *known} - {bare})}"
+        meant = similar(bare, {*offered, *known} - {bare})
+        text = f"no {kind} named {name!r}{place}.{did_you_mean(meant)}"
         text += _left_out() or _install_hint(kind, bare, offered)
         others = [o.qualified for o in self.offers(kind) if o.name == bare]
         if others:
-            text += f" Others offer one of that name: {', '.join(others)}."
+            text += f" Other distributions offer that name: {', '.join(others)}."
         text += f"\nOffered: {', '.join(offered) or 'none'}."
-        text += " `rft plugins list` says who offers what."
-        return UnknownNameError(text + _suspects(broken))
+        text += " `rft plugins list` lists each with its distribution."
+        text += _suspects(broken)
+        return UnknownNameError(text, kind=kind, name=name, suggestions=meant, offered=offered)
 
 
 def _left_out() -> str:
@@ -276,23 +371,26 @@ def _suspects(broken: Sequence[Failure]) -> str:
     return "".join(f"\nBroken, and may be what offers it: {failure}" for failure in broken)
 
 
-def _several(offers: Sequence[Offer]) -> str:
-    names = ", ".join(sorted(offer.qualified for offer in offers))
-    return f"is offered more than once. Say which: {names}"
+def _ambiguous(kind: str, name: str, place: str, offers: Sequence[Offer]) -> UnknownNameError:
+    names = sorted(offer.qualified for offer in offers)
+    text = f"{kind} {name!r}{place} is offered more than once. Use one of: {', '.join(names)}"
+    return UnknownNameError(text, kind=kind, name=name, suggestions=names, offered=names)
 
 
 def _install_hint(kind: str, name: str, offered: Sequence[str]) -> str:
+    """Which distribution to install for an owned name, or one like it, that is not offered."""
     known = [n for of, n in OWNERS if of == kind and n not in offered]
-    if name not in known and not closest(name, known):
+    meant = (name,) if name in known else similar(name, known, most=1)
+    if not meant:
         return ""
-    meant = name if name in known else closest(name, known).split("'")[1]
-    owner = OWNERS[kind, meant]
-    return f" {meant!r} comes with {owner}: `pip install ./plugins/{owner}` in a clone of rft."
+    owner = OWNERS[kind, meant[0]]
+    return f" {meant[0]!r} comes with {owner}: `pip install ./plugins/{owner}` in a clone of rft."
 
 
 def _no_origin(*path: str) -> str:
     return "option"
 
 
-def _plugin_row(plugin: Plugin, kind: str, state: str = "ok", *, name: str = "") -> Row:
-    return Row(name or plugin.name, kind, plugin.distribution, plugin.version, state)
+def _plugin_row(plugin: Plugin, kind: str, broken: str = "", *, name: str = "") -> Row:
+    row = Row(name or plugin.name, kind, plugin.distribution, plugin.version, reason=broken)
+    return replace(row, state="broken") if broken else row

@@ -1,32 +1,38 @@
-"""What goes into a factory and what must come out of it."""
+"""Check what goes into a factory and what comes out of it."""
 
 import inspect
 import math
 import numbers
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from rftcore.errors import RecipeError, closest
+from rftcore.errors import Fault, RecipeError, closest
 from rftcore.plugins.offers import Offer
 from rftcore.types import TASK_SECTIONS, Dataset, Parser, Suite, Task, Term
 
 
-def checked_options(
-    offer: Offer,
-    options: Mapping[str, Any],
-    origin: Callable[..., str],
-    path: tuple[str, ...],
-) -> dict[str, Any]:
-    """`options` as the factory's arguments, checked by name and type.
+class Origin(Protocol):
+    """Returns where a setting comes from: "recipe.yaml line 7", "--set seed" or "default"."""
 
-    Raises `RecipeError` that names the fault's `origin`, and for a missing one its `path`.
+    def __call__(self, *path: str) -> str:
+        """The origin of the setting at `path`."""
+
+
+def checked_options(
+    offer: Offer, options: Mapping[str, Any], origin: Origin, path: tuple[str, ...]
+) -> dict[str, Any]:
+    """`options` as the factory's arguments, checked by name and type; `path` holds them.
+
+    Raises: RecipeError with every fault.
     """
     missing = [
         name for name, p in offer.options.items() if p.default is p.empty and name not in options
     ]
     if missing:
-        raise RecipeError(f"{offer} needs the option {'.'.join((*path, missing[0]))}")
+        rule = f"not set; {offer} needs this option"
+        raise RecipeError(*(Fault(".".join((*path, name)), rule) for name in missing))
     if not options:
         return {}
     from rftcore.config import checked  # pydantic: not needed to list plugins
@@ -37,13 +43,31 @@ def checked_options(
     return checked(options, allowed, origin, path)
 
 
+def option_faults(
+    error: RecipeError, offer: Offer, origin: Origin, path: tuple[str, ...]
+) -> RecipeError:
+    """The faults that a factory found in its options, with the settings of the recipe.
+
+    A factory writes `Fault("size", "use 1 or more", 0)`; in a recipe `size` is, for example,
+    `task_options.size`.
+    """
+
+    def in_recipe(fault: Fault | str) -> Fault | str:
+        if isinstance(fault, str) or fault.origin or fault.setting not in offer.options:
+            return fault
+        at = (*path, fault.setting)
+        return replace(fault, setting=".".join(at), origin=origin(*at))
+
+    return RecipeError(*map(in_recipe, error.args))
+
+
 def _annotation(parameter: inspect.Parameter) -> Any:
     unknown = parameter.annotation is parameter.empty or isinstance(parameter.annotation, str)
     return Any if unknown else parameter.annotation
 
 
 def task_fault(task: Task) -> str:
-    """What is wrong with a task's own fields, or ""; names are not looked up."""
+    """What is wrong with the fields of a task, or ""; names are not looked up."""
     for field in ("name", "summary", "accuracy"):
         if not isinstance(text := getattr(task, field), str):
             return f"its {field} is {text!r:.60}, not text"
@@ -53,7 +77,7 @@ def task_fault(task: Task) -> str:
     parts += [("reward", term.reward) for term in task.rewards.values()]
     for kind, part in parts:
         if not isinstance(part, str) and (expected := misfit(kind, part)):
-            return f"its {kind} is {part!r}, which is no {expected}"
+            return f"its {kind} is {part!r}, which is not {expected}"
     if not callable(task.prompt):
         return f"its prompt is {task.prompt!r}: it must be callable"
     return _defaults_fault(task.defaults)
@@ -73,28 +97,28 @@ def _rewards_fault(task: Task) -> str:
 
 
 def _defaults_fault(defaults: object) -> str:
-    """A task sets what its answers need, and not which model or data a run takes."""
+    """What is wrong with a task's recipe defaults, or ""; it can set some sections only."""
     allowed = ", ".join(TASK_SECTIONS)
     if not isinstance(defaults, Mapping):
         return f"its defaults are {defaults!r}: write a mapping of {allowed}"
     for section, settings in defaults.items():
         if section not in TASK_SECTIONS:
             hint = closest(str(section), TASK_SECTIONS)
-            return f"its defaults set {section!r}, but a task may set only {allowed}.{hint}"
+            return f"its defaults set {section!r}, but a task can set only {allowed}.{hint}"
         if not isinstance(settings, Mapping):
             return f"its defaults set {section} = {settings!r}: write a mapping of settings"
     return ""
 
 
 def misfit(kind: str, made: object) -> str:
-    """What `made` should have been, or ""."""
-    expected: dict[str, tuple[Any, str]] = {
-        "task": (Task, "rftcore.Task"),
-        "dataset": (Dataset, "dataset (splits, size, sample)"),
-        "parser": (Parser, "parser (parse, gold, show)"),
-        "reward": (Callable, "reward: it is not callable"),
-        "model": ((str, Path), "path of a folder"),
-        "suite": (Suite, "rftcore.Suite"),
+    """What a factory should have returned instead of `made`, or ""."""
+    expected: dict[str, tuple[Any, str]] = {  # `isinstance` accepts `Callable`, mypy does not
+        "task": (Task, "an rftcore.Task"),
+        "dataset": (Dataset, "a dataset (splits, size, sample)"),
+        "parser": (Parser, "a parser (parse, gold, show)"),
+        "reward": (Callable, "a function"),
+        "model": ((str, Path), "the path of a folder"),
+        "suite": (Suite, "an rftcore.Suite"),
     }
     types, name = expected[kind]
     if kind in ("parser", "dataset") and isinstance(made, type):  # Integer for Integer()

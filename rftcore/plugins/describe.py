@@ -1,7 +1,4 @@
-"""What there is to know about one component, for a person and for a program.
-
-`rft tasks show` and `rft plugins info` say the same, because both ask here.
-"""
+"""Describe one component, for `rft tasks show` and `rft plugins info`."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from rftcore.types import Dataset, Parser, Task, Term
 
 @dataclass(frozen=True)
 class Option:
-    """One thing that can be set; `default` is None if it must be."""
+    """An option of a component; `default` is None if it has none and must be set."""
 
     name: str
     type: str
@@ -33,10 +30,10 @@ class Option:
 
 @dataclass(frozen=True)
 class Description:
-    """A component, without what depends on its kind, which is in `details`.
+    """A component; `details` has the parts that depend on its kind.
 
-    `file` and `line` say where its factory is written; "" and 0 if nobody can tell. `details`
-    holds texts, numbers, lists and mappings alone, by the names that `rft plugins info` prints.
+    file, line: where its factory is defined; "" and 0 if unknown. details: texts, numbers, lists
+    and mappings, by the names that `rft plugins info --json` prints.
     """
 
     kind: str
@@ -45,7 +42,7 @@ class Description:
     summary: str
     distribution: str
     version: str
-    licence: str
+    license: str
     file: str
     line: int
     options: tuple[Option, ...]
@@ -56,10 +53,10 @@ class Description:
 def describe(
     catalogue: Catalogue, offer: Offer, name: str, made: Task | None = None
 ) -> Description:
-    """Everything about a component; it is made with its defaults, unless an option has none.
+    """The description of a component, made with its defaults unless an option has none.
 
-    `name` is what reaches it; `made` is a task that is made already, with options. Models and
-    suites are not made: that may take long.
+    `name` is the name that finds it; `made` is a task that already exists, with options. Models
+    and suites are not made, which may be slow.
     Raises: RftError if it cannot be made.
     """
     file, line = _source(offer.factory)
@@ -79,7 +76,7 @@ def describe(
         summary=summary,
         distribution=offer.plugin.distribution,
         version=offer.plugin.version,
-        licence=_licence(offer.plugin.distribution),
+        license=_license(offer.plugin.distribution),
         file=file,
         line=line,
         options=tuple(_option(parameter) for parameter in offer.options.values()),
@@ -111,7 +108,7 @@ def _dataset(dataset: Dataset) -> dict[str, Any]:
 
 
 def _parser(parser: Parser) -> dict[str, Any]:
-    """Its docstring is the grammar: what an answer looks like."""
+    """Its name, and its docstring as the grammar of an answer."""
     return {"parser": str(parser), "grammar": _doc(type(parser))}
 
 
@@ -150,7 +147,7 @@ def _source(factory: Any) -> tuple[str, int]:
 
 
 def _function(thing: Any) -> Any:
-    """What a partial fills in; a thing that is called like a function is as good as its class."""
+    """The function of a partial; the class of an object that is called like a function."""
     while isinstance(thing, partial):
         thing = thing.func
     return thing if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing)
@@ -165,7 +162,7 @@ def _first_line(factory: Any) -> str:
 
 
 def _section(doc: str, head: str) -> str:
-    """The paragraph of a docstring that `head` begins, on one line."""
+    """The paragraph of a docstring that starts with `head`, on one line."""
     _, found, rest = doc.partition(head)
     lines: list[str] = []
     for line in rest.splitlines() if found else []:
@@ -175,7 +172,7 @@ def _section(doc: str, head: str) -> str:
     return " ".join(lines)
 
 
-def _licence(distribution: str) -> str:
+def _license(distribution: str) -> str:
     try:
         facts = metadata.metadata(distribution)
     except metadata.PackageNotFoundError:

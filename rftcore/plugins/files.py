@@ -1,9 +1,8 @@
-"""A task in a Python file that nobody packaged: `./file.py:factory`.
+"""Load a task from a Python file without a package: `./file.py:factory`.
 
-The file imports modules beside it, as under `python file.py`. Their names belong to its folder
-alone: nothing is put on `sys.path`, and two folders may each have a module `shapes`. Each folder
-is a package of a name made from its path, the same in every process, so that what is defined
-there can be pickled.
+The file can import modules beside it, as with `python file.py`. `sys.path` stays as it is, and
+two folders may each have a module `shapes`: each folder is a package with a name made from its
+path, the same in every process, so that objects defined there can be pickled.
 """
 
 import builtins
@@ -18,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rftcore.errors import UnknownNameError, closest
+from rftcore.errors import UnknownNameError, did_you_mean, similar
 from rftcore.plugins.guard import guard, wrote
 from rftcore.plugins.offers import Offer, Plugin
 
@@ -26,7 +25,10 @@ _PREFIX = "rft_folder_"
 
 
 def from_file(name: str) -> Offer:
-    """A task's factory in a Python file that is no plugin: "./file.py:factory"."""
+    """The factory of a task in a Python file, "./file.py:factory".
+
+    Raises: UnknownNameError if there is no such file or function, PluginError if the file fails.
+    """
     path, _, factory = name.partition(":")
     plugin = Plugin(path, path, "file")
     with guard(plugin, "import"):
@@ -35,9 +37,14 @@ def from_file(name: str) -> Offer:
         module = _module(file)
     functions = [n for n, f in vars(module).items() if inspect.isfunction(f) and n[0] != "_"]
     if factory not in functions:
+        meant = similar(factory, functions)
         raise UnknownNameError(
-            f"task {name!r}: say {path}:FACTORY.{closest(factory, functions)} "
-            f"Functions there: {', '.join(functions) or 'none'}."
+            f"task {name!r}: use {path}:FACTORY.{did_you_mean(meant)} "
+            f"Functions there: {', '.join(functions) or 'none'}.",
+            kind="task",
+            name=name,
+            suggestions=meant,
+            offered=functions,
         )
     return Offer("task", factory, plugin, getattr(module, factory))
 
@@ -75,7 +82,7 @@ def _module(path: Path) -> ModuleType:
 
 @cache
 def _package(folder: Path) -> ModuleType:
-    """The package that the files of a folder are modules of."""
+    """The package that has the files of a folder as its modules."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
     name = _PREFIX + hashlib.sha256(str(folder).encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -86,7 +93,7 @@ def _package(folder: Path) -> ModuleType:
 
 
 class _Finder(PathFinder):
-    """Finds modules of such packages, and gives them the imports of their folder."""
+    """Finds modules of such packages and loads them with `_Loader`."""
 
     @classmethod
     def find_spec(
@@ -102,7 +109,7 @@ class _Finder(PathFinder):
 
 
 class _Loader(SourceFileLoader):
-    """Runs a module with an `import` that looks into its own folder first."""
+    """Runs a module with an `import` that searches its own folder first."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Run it."""
@@ -132,9 +139,9 @@ def _builtins(package: str) -> dict[str, Any]:
 
 
 def _is_beside(folder: Path, name: str) -> bool:
-    """Whether `import name` means a module of the folder.
+    """Whether `import name` finds a module of the folder.
 
-    One of Python's own library that is loaded already comes first, as it always does.
+    A module of the standard library that is already loaded comes first, as in Python.
     """
     if name in sys.builtin_module_names or (name in sys.stdlib_module_names & sys.modules.keys()):
         return False

@@ -1,4 +1,4 @@
-"""Between rft and a plugin's code: whatever that raises is told with the plugin's name."""
+"""Turn exceptions of a plugin's code into errors that name the plugin."""
 
 import os
 import textwrap
@@ -10,14 +10,14 @@ from pathlib import Path
 from rftcore.errors import OURS, PluginError, RftError, describe
 from rftcore.plugins.offers import Plugin
 
-_CODE: dict[str, Plugin] = {}  # what loaded plugins are written in, by file or folder
+_CODE: dict[str, Plugin] = {}  # loaded plugins by their file or folder
 
 
 @contextmanager
 def guard(plugin: Plugin, what: str, *, wrap_all: bool = False) -> Iterator[None]:
     """Turn whatever a plugin raises into a `PluginError` that names it.
 
-    An `RftError` is already written for the user and passes, unless `wrap_all`.
+    An `RftError` is already a message for the user and passes, unless `wrap_all`.
     """
     try:
         yield
@@ -26,11 +26,12 @@ def guard(plugin: Plugin, what: str, *, wrap_all: bool = False) -> Iterator[None
     except BaseException as error:
         if isinstance(error, RftError) and not wrap_all:
             raise
-        raise PluginError(f"{what} of {plugin} failed: {describe(error)}") from error
+        text = f"{what} of {plugin} failed: {describe(error)}"
+        raise PluginError(text, plugin=plugin.distribution) from error
 
 
 def wrote(plugin: Plugin, file: str | None) -> None:
-    """Remember in which file, or package's folder, a plugin is written."""
+    """Record the file, or the package's folder, that contains a plugin."""
     if file:
         path = Path(file)
         package = path.stem == "__init__"
@@ -38,9 +39,9 @@ def wrote(plugin: Plugin, file: str | None) -> None:
 
 
 def blame(error: BaseException) -> str:
-    """The plugin in whose code an exception was raised, with its line; "" if it was ours.
+    """The plugin in whose code an exception was raised, with its line; "" if in rft's.
 
-    What a plugin calls in a library is its own affair; what it calls of rft is not.
+    An exception in a library that a plugin calls is the plugin's; one in rft is not.
     """
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         for code, plugin in _CODE.items():

@@ -1,8 +1,7 @@
-"""Find plugins and call their hooks, so that a broken one hurts nobody else.
+"""Find plugins and call their hooks; a broken plugin does not affect the others.
 
-Discovery is ours around pluggy's manager: pluggy's own loader lets one broken
-plugin stop the program. Here each entry point loads inside a guard, and a
-failure is kept. Nothing here imports a component before its use.
+pluggy's own loader lets one broken plugin stop the program. Here each entry point loads inside
+a guard, and a failure is recorded. No component is imported before its use.
 """
 
 import inspect
@@ -38,7 +37,7 @@ class Observers:
 
 
 class Loaded:
-    """The plugins that work, the failures of the others, and the hooks."""
+    """The installed plugins that work, and why the others do not."""
 
     def __init__(self) -> None:
         self.plugins: list[Plugin] = []
@@ -52,7 +51,7 @@ class Loaded:
     def load(cls, entry_points: Iterable[metadata.EntryPoint] | None = None) -> "Loaded":
         """Load every plugin, or those that `RFT_PLUGINS=a,b` names, and the core's own.
 
-        Raises `PluginError` if `RFT_PLUGINS` names what is not installed.
+        Raises: PluginError if `RFT_PLUGINS` names a plugin that is not installed.
         """
         if entry_points is None:
             entry_points = metadata.entry_points(group=GROUP)
@@ -62,7 +61,7 @@ class Loaded:
         return loaded
 
     def offers(self, kind: str) -> Iterator[Offer]:
-        """What every plugin offers of a kind; one that fails here is kept as broken."""
+        """What every plugin offers of a kind; a plugin that fails here becomes a failure."""
         for plugin, call in self._implementations(KINDS[kind]):
             try:
                 with guard(plugin, f"hook {KINDS[kind]}", wrap_all=True):
@@ -74,7 +73,7 @@ class Loaded:
                 yield Offer(kind, name, plugin, factory)
 
     def commands(self) -> "Iterator[tuple[Plugin, click.Command]]":
-        """Commands that plugins add to `rft`; a plugin that fails here is kept as broken."""
+        """Commands that plugins add to `rft`; a plugin that fails here becomes a failure."""
         for plugin, call in self._implementations("rft_commands"):
             try:
                 with guard(plugin, "hook rft_commands"):
@@ -83,7 +82,7 @@ class Loaded:
                 self._fail(plugin, error, "command")
 
     def implemented(self) -> list[str]:
-        """The hooks that somebody implements."""
+        """The hooks that at least one plugin implements."""
         return [name for name in _hooks() if getattr(self._manager.hook, name).get_hookimpls()]
 
     def _register(self, point: metadata.EntryPoint, plugin: Plugin) -> None:
@@ -95,7 +94,7 @@ class Loaded:
                 _check_hooks(self._manager, module)
                 self._manager.register(module, name=key)
         except PluginError as error:
-            if self._manager.has_plugin(key):  # half registered: take it back
+            if self._manager.has_plugin(key):  # partly registered
                 self._manager.unregister(name=key)
             self._fail(plugin, error)
             return
@@ -128,7 +127,7 @@ class Loaded:
 def _distinct(
     points: Iterable[metadata.EntryPoint],
 ) -> list[tuple[metadata.EntryPoint, Plugin]]:
-    """Entry points with their plugin; a distribution that sys.path lists twice counts once."""
+    """Entry points with their plugin; a distribution that is on sys.path twice counts once."""
     found: dict[tuple[str, str], tuple[metadata.EntryPoint, Plugin]] = {}
     for point in points:
         dist = point.dist
@@ -155,7 +154,7 @@ def _selected(
 
 
 def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
-    """Refuse what pluggy lets pass in silence: a misspelt hook, a hook without its mark."""
+    """Check what pluggy accepts silently: a misspelt hook, a hook without its marker."""
     hooks = _hooks()
     for name in dir(module):
         mark = manager.parse_hookimpl_opts(module, name)
@@ -167,7 +166,7 @@ def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
         if not mark:
             raise PluginError(f"{name} is not marked: write @rftcore.hookimpl above it")
         if mark.get("wrapper") or mark.get("hookwrapper"):
-            raise PluginError(f"{name} is a wrapper, and rft's hooks have none")
+            raise PluginError(f"{name} is a hook wrapper, which rft does not support")
 
 
 def _hooks() -> list[str]:
@@ -183,7 +182,7 @@ def _checked_names(offered: object) -> Mapping[str, Any]:
         raise PluginError(f"returned {offered!r}, not a mapping from names to factories")
     for name in offered:
         if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name):
-            raise PluginError(f"{name!r} is no name: use letters, digits, dots and dashes")
+            raise PluginError(f"{name!r} is not a name: use letters, digits, dots and dashes")
     return offered
 
 

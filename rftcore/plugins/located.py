@@ -1,8 +1,6 @@
-"""A recipe whose paths hold from any working directory.
+"""Make the paths in a recipe absolute when a run starts: model, task file, data.
 
-A run is continued, forked and measured later, from wherever the user then is.
-So what a recipe writes relative to the folder it was started in is made
-absolute when the run starts: a model's folder, a task's file, the data.
+A run can then be resumed, forked and evaluated from any working directory.
 """
 
 import os
@@ -14,15 +12,15 @@ from typing import Any
 
 from rftcore.plugins.offers import Offer
 
-MARKS = (".", "~")  # a text that begins so, or has a separator, may be a path
+MARKS = (".", "~")  # a text that starts with one, or has a separator, may be a path
 
 
 def located(
     value: Any, is_path: Callable[[tuple[str, ...]], bool] = lambda at: False, at: Any = ()
 ) -> Any:
-    """`value` with absolute paths for those of something that exists.
+    """`value` with absolute paths in place of relative ones that exist.
 
-    A text counts as a path if it looks like one, or if `is_path` says so of its place.
+    A text is a path if it looks like one, or if `is_path` returns True for its position `at`.
     """
     if isinstance(value, Mapping):
         return {key: located(one, is_path, (*at, key)) for key, one in value.items()}
@@ -40,7 +38,7 @@ def absolute(text: str) -> str:
     path = Path(text).expanduser()
     try:
         return str(path.resolve()) if path.exists() else text
-    except (OSError, ValueError):  # too long, or with a null byte: no path
+    except (OSError, ValueError):  # too long, or with a null byte: not a path
         return text
 
 

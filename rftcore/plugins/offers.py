@@ -1,9 +1,9 @@
-"""What is offered and by whom, as values; whose a bare name is."""
+"""Plugins and what they offer, as values; who owns which names."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Literal
 
 GROUP = "rft"
 KINDS = {
@@ -16,8 +16,8 @@ KINDS = {
 }
 CORE = "rftcore"
 FIRST_PARTY = frozenset({CORE, "rft-counting", "rft-structure", "rft-transformation", "rft-nano"})
-# Names that belong to a distribution whether or not it is installed: a stranger cannot
-# take one, and a miss says what to install.
+# Names that belong to a distribution whether or not it is installed: no other distribution
+# can take one, and the error for a missing one names the distribution to install.
 OWNERS = {
     ("task", "counting"): "rft-counting",
     ("task", "structure"): "rft-structure",
@@ -48,7 +48,7 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Failure:
-    """What is wrong with a plugin; `kind` is the kind it cannot offer, None for all."""
+    """Why a plugin does not work; `kind` is the kind it cannot offer, None for all."""
 
     plugin: Plugin
     reason: str
@@ -61,16 +61,16 @@ class Failure:
 
 @dataclass(frozen=True)
 class Offer:
-    """A component that a plugin offers, not yet made."""
+    """A component that a plugin offers, before its factory is called."""
 
     kind: str
     name: str
     plugin: Plugin
-    factory: Any = field(compare=False)
+    factory: Callable[..., object] = field(compare=False)
 
     @property
     def qualified(self) -> str:
-        """The name that always reaches it: `distribution:name`."""
+        """`distribution:name`, which is unique."""
         return f"{self.plugin.distribution}:{self.name}"
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ class Offer:
 
     @property
     def options(self) -> dict[str, inspect.Parameter]:
-        """The factory's keyword arguments: what a recipe can set."""
+        """The factory's keyword arguments, which a recipe can set."""
         named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
         return {p.name: p for p in signature(self.factory).values() if p.kind in named}
 
@@ -91,17 +91,27 @@ class Offer:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of `rft plugins list`."""
+    """One line of `rft plugins list`.
+
+    state: "ok", "qualified" if only `distribution:name` finds it, or "broken"; reason: why it is
+    broken.
+    """
 
     name: str
     kind: str
     distribution: str
     version: str
-    state: str
+    state: Literal["ok", "qualified", "broken"] = "ok"
+    reason: str = ""
+
+    @property
+    def qualified(self) -> str:
+        """`distribution:name`, which is unique."""
+        return f"{self.distribution}:{self.name}"
 
 
-def signature(factory: Any) -> Mapping[str, inspect.Parameter]:
-    """Parameters of a factory, none if it has no signature that can be read."""
+def signature(factory: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
+    """Parameters of a factory; none if its signature cannot be read."""
     try:
         return inspect.signature(factory, eval_str=True).parameters
     except (TypeError, ValueError):  # not callable, or a builtin without a signature

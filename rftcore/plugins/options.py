@@ -1,4 +1,4 @@
-"""Options that one factory hands on to another, written down once."""
+"""Declare the options that one factory passes on to another once."""
 
 from collections.abc import Callable
 from inspect import Parameter, Signature
@@ -10,14 +10,14 @@ Factory = TypeVar("Factory", bound=Callable[..., Any])
 
 
 def with_options_of(inner: Callable[..., object]) -> Callable[[Factory], Factory]:
-    """Give a factory the options of `inner`, to which it hands its `**options` on.
+    """Give a factory the options of `inner`, to which it passes its `**options`.
 
         @rft.with_options_of(cube_pictures)
         def count_cubes(strict: bool = True, **options: Any) -> rft.Task:
             return rft.Task(dataset=cube_pictures(**options), ...)
 
-    A recipe may then set, and has checked, what either declares.
-    Raises: ValueError if both declare an option of one name.
+    A recipe can then set the options of both, and they are checked.
+    Raises: ValueError if both declare an option of the same name.
     """
 
     def give(factory: Factory) -> Factory:

@@ -1,79 +1,121 @@
-"""A task made whole: every name in it resolved, its rewards changed as the recipe says."""
+"""Resolve a task: names become objects, and a recipe's dataset and rewards replace its own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from rftcore.errors import PluginError, RecipeError, closest
+from rftcore.errors import Fault, PluginError, RecipeError, similar
+from rftcore.plugins.components import Origin
 from rftcore.plugins.offers import Offer
-from rftcore.types import Dataset, Task, Term
+from rftcore.types import Dataset, Parser, Reward, Task, Term
 
 if TYPE_CHECKING:
     from rftcore.config import Recipe, RewardOverride
 
-Make = Callable[..., Any]  # `Catalogue.make`
 FOLDER_READER = "reason-rft"
 
 
+class Components(Protocol):
+    """Makes components by name; `Catalogue` does."""
+
+    def find(self, kind: str, name: str, origin: str = "") -> Offer:
+        """The component of a name."""
+
+    def dataset(
+        self,
+        name: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        origin: Origin | None = None,
+        path: tuple[str, ...] = ...,
+    ) -> Dataset:
+        """A dataset by name."""
+
+    def parser(self, name: str) -> Parser:
+        """A parser by name."""
+
+    def reward(
+        self,
+        name: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        origin: Origin | None = None,
+        path: tuple[str, ...] = ...,
+    ) -> Reward:
+        """A reward by name."""
+
+
 def resolved(
-    make: Make,
+    components: Components,
     task: Task,
     name: str,
     overrides: "Mapping[str, RewardOverride]",
-    origin: Callable[..., str] | None = None,
+    origin: Origin = lambda *path: "option",
 ) -> Task:
     """`task` with its parser, dataset and rewards as objects.
 
-    Raises `RecipeError` if an override is at fault.
+    Raises: RecipeError for an override that does not fit the task, UnknownNameError for a name
+        that is not offered.
     """
     unknown = [n for n, o in overrides.items() if n not in task.rewards and not o.use]
     if unknown:
+        it_has = f"It has {', '.join(task.rewards)}"
         raise RecipeError(
-            f"rewards.{unknown[0]}: task {name!r} has no such reward."
-            f"{closest(unknown[0], task.rewards)} "
-            f"It has {', '.join(task.rewards)}; to add one, set rewards.{unknown[0]}.use."
+            *(
+                Fault(
+                    f"rewards.{one}",
+                    f"task {name!r} has no such reward. {it_has}; to add one, set "
+                    f"rewards.{one}.use.",
+                    origin=origin("rewards", one),
+                    suggestions=similar(one, task.rewards),
+                )
+                for one in unknown
+            )
         )
     terms = {
-        term: _term(make, term, task.rewards.get(term), overrides.get(term), origin)
+        term: _term(components, term, task.rewards.get(term), overrides.get(term), origin)
         for term in dict.fromkeys((*task.rewards, *overrides))
     }
-    parts: dict[str, Any] = {"parser": task.parser, "dataset": task.dataset}
-    for kind, part in parts.items():
-        if isinstance(part, str):
-            parts[kind] = make(kind, part)
-    return replace(task, rewards=terms, **parts)
+    parser, dataset = task.parser, task.dataset
+    return replace(
+        task,
+        rewards=terms,
+        parser=components.parser(parser) if isinstance(parser, str) else parser,
+        dataset=components.dataset(dataset) if isinstance(dataset, str) else dataset,
+    )
 
 
 def _term(
-    make: Make,
+    components: Components,
     name: str,
     term: Term | None,
     override: "RewardOverride | None",
-    origin: Callable[..., str] | None,
+    origin: Origin,
 ) -> Term:
-    reward: Any = term.reward if term else None
+    reward = term.reward if term else ""
     if override and override.use:
         reward = override.use
+        components.find("reward", reward, f"rewards.{name}.use, {origin('rewards', name, 'use')}")
     options = override.options if override else {}
     if isinstance(reward, str):
         path = ("rewards", name, "options")
-        reward = make("reward", reward, options, origin=origin, path=path)
+        reward = components.reward(reward, options, origin=origin, path=path)
     elif options:
-        raise RecipeError(
-            f"rewards.{name}.options: the task gives this reward as an object, which has no "
-            f"options; name one with rewards.{name}.use"
+        path = ("rewards", name, "options")
+        rule = (
+            "the task gives this reward as an object, which has no options; name one with "
+            f"rewards.{name}.use"
         )
+        raise RecipeError(Fault(".".join(path), rule, options, origin(*path)))
     changed = replace(term, reward=reward) if term else Term(reward)
     if override and override.weight is not None:
         changed = replace(changed, weight=override.weight)
     return changed
 
 
-def dataset_of(
-    make: Make, find: Callable[[str, str], Offer], recipe: "Recipe", task: Task
-) -> Dataset:
-    """The dataset that a recipe puts in place of the task's own.
+def dataset_of(components: Components, recipe: "Recipe", task: Task) -> Dataset:
+    """The dataset with which a recipe replaces the task's own.
 
     Without `use`, its `path` decides which. An option `task` is the task's name, and the
     options of a folder include the task's `files`, unless the recipe sets them.
@@ -83,8 +125,9 @@ def dataset_of(
     options = dict(recipe.dataset)
     name = options.pop("use", None) or _reader(options.get("path"), recipe)
     if not isinstance(name, str):
-        raise _nameless(recipe)
-    if "task" in find("dataset", name).options:
+        raise _no_dataset(recipe)
+    named_in = f"dataset.use, {recipe.origin('dataset', 'use')}"
+    if "task" in components.find("dataset", name, named_in).options:
         options.setdefault("task", task.name)
     own = task.files if name.rpartition(":")[2] == FOLDER_READER else {}
     if not isinstance(own, Mapping):
@@ -96,29 +139,29 @@ def dataset_of(
         of_task = path[-1] in own and path[-1] not in recipe.dataset
         return f"Task.files of {task.name!r}" if of_task else recipe.origin(*path)
 
-    made: Dataset = make("dataset", name, {**own, **options}, origin=origin, path=("dataset",))
-    return made
+    return components.dataset(name, {**own, **options}, origin=origin, path=("dataset",))
 
 
 def _reader(path: object, recipe: "Recipe") -> str:
-    """The core's dataset that reads what stands at `path`."""
+    """The core's dataset that reads the file or folder at `path`."""
     if not isinstance(path, str):
-        raise _nameless(recipe)
-    place = f"dataset.path = {path!r} ({recipe.origin('dataset', 'path')})"
+        raise _no_dataset(recipe)
     if Path(path).is_dir():
         return FOLDER_READER
-    if not Path(path).exists():
-        raise RecipeError(f"{place}: there is no such file or folder")
-    if Path(path).suffix in (".jsonl", ".json"):
+    if Path(path).exists() and Path(path).suffix in (".jsonl", ".json"):
         return "jsonl"
-    raise RecipeError(
-        f"{place}: give a folder of JSON files with pictures, or a .jsonl or .json file; "
-        "for anything else name the reader with dataset.use (`rft plugins list`)"
-    )
+    rule = "there is no such file or folder"
+    if Path(path).exists():
+        rule = (
+            "give a folder of JSON files with images, or a .jsonl or .json file; for anything "
+            "else name the reader with dataset.use (`rft plugins list`)"
+        )
+    raise RecipeError(Fault("dataset.path", rule, path, recipe.origin("dataset", "path")))
 
 
-def _nameless(recipe: "Recipe") -> RecipeError:
-    return RecipeError(
-        f"dataset = {recipe.dataset!r} ({recipe.origin('dataset')}): say where the data is, e.g. "
-        "--set dataset.path=FOLDER, or name an offered dataset with --set dataset.use=NAME"
+def _no_dataset(recipe: "Recipe") -> RecipeError:
+    rule = (
+        "set where the data is, e.g. --set dataset.path=FOLDER, or name an offered dataset with "
+        "--set dataset.use=NAME"
     )
+    return RecipeError(Fault("dataset", rule, recipe.dataset, recipe.origin("dataset")))

@@ -17,9 +17,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rftcore.config import GrpoRecipe, Recipe, SftRecipe, fault, report, settings_faults
+from rftcore.config import GrpoRecipe, Recipe, SftRecipe, fault, settings_faults
 from rftcore.distributed import is_main, world_size
-from rftcore.errors import RecipeError, TrainerError, one_line
+from rftcore.errors import Fault, RecipeError, TrainerError, one_line
 from rftcore.models.loading import NO_ADAPTERS, model_config
 from rftcore.splits import PHASE_SPLITS
 from rftcore.training import dry_run, steps
@@ -49,15 +49,15 @@ def check_fields(recipe: Recipe, done: Collection[str] = ()) -> None:
     """
     if is_main():
         warn_of_untested_trl()
-    faults = list(_adapter_faults(recipe))
+    faults: list[Fault | str] = list(_adapter_faults(recipe))
     for section in CONFIGS:
         found = list(_name_faults(recipe, section))
         known = not found and not any(map(is_adapter_setting, extras(getattr(recipe, section))))
         if known and getattr(recipe, section).enabled and section not in done:
-            found = list(_made_faults(recipe, section)) or list(_step_faults(recipe, section))
+            faults += list(_made_faults(recipe, section)) or list(_step_faults(recipe, section))
         faults += found
     if faults:
-        raise RecipeError(report(faults))
+        raise RecipeError(*faults)
 
 
 def check_steps(recipe: Recipe, rows: Mapping[str, int]) -> None:
@@ -72,7 +72,7 @@ def check_steps(recipe: Recipe, rows: Mapping[str, int]) -> None:
         for phase in rows
     ]
     if found := list(filter(None, faults)):
-        raise RecipeError(report(found))
+        raise RecipeError(*found)
     for phase in rows if is_main() else ():
         asked = getattr(recipe, phase).samples or 0
         if asked > rows[phase]:
@@ -110,11 +110,11 @@ def check_model_fits(recipe: Recipe, source: str | Path, phases: Collection[str]
             if given.get(name) and not fits:
                 faults.append(fault((phase, name), given[name], recipe.origin(phase, name), rule))
     if faults:
-        raise RecipeError(report(faults))
+        raise RecipeError(*faults)
 
 
-def _adapter_faults(recipe: Recipe) -> Iterator[str]:
-    """One sentence for all settings of LoRA: the cause is one."""
+def _adapter_faults(recipe: Recipe) -> Iterator[Fault]:
+    """One fault for all settings of LoRA, which have the same cause."""
     found = [
         (f"{section}.{name}", recipe.origin(section, name))
         for section in CONFIGS
@@ -122,11 +122,13 @@ def _adapter_faults(recipe: Recipe) -> Iterator[str]:
         if is_adapter_setting(name)
     ]
     if found:
-        names = ", ".join(f"{name} ({origin})" for name, origin in found)
-        yield f"{names}: {NO_ADAPTERS}"
+        (setting, origin), *others = found
+        also = ", ".join(f"{name} ({origin})" for name, origin in others)
+        rule = f"like {also}: {NO_ADAPTERS}" if also else NO_ADAPTERS
+        yield Fault(setting, rule, origin=origin)
 
 
-def _name_faults(recipe: Recipe, section: str) -> Iterator[str]:
+def _name_faults(recipe: Recipe, section: str) -> Iterator[Fault]:
     """Settings that TRL does not have, that rft does not pass on, or of a wrong type or value."""
     config = trl_config(section)
     hints = typing.get_type_hints(config)
@@ -150,7 +152,7 @@ def _name_faults(recipe: Recipe, section: str) -> Iterator[str]:
     yield from faults
 
 
-def _made_faults(recipe: Recipe, section: str) -> Iterator[str]:
+def _made_faults(recipe: Recipe, section: str) -> Iterator[Fault | str]:
     """Settings of which TRL's configuration cannot be made, or that this machine cannot follow."""
     settings = trl_fields(recipe, section)
     out = Path(section)  # nothing is written there
@@ -163,7 +165,7 @@ def _made_faults(recipe: Recipe, section: str) -> Iterator[str]:
     try:
         _shapes(recipe, section)
     except RecipeError as error:
-        yield str(error)
+        yield from error.args
         return
     found = dry_run.find_causes(settings, lambda some: made(recipe, section, out, some))
     yield from _refused(recipe, section, found)
@@ -174,7 +176,7 @@ def _made_faults(recipe: Recipe, section: str) -> Iterator[str]:
         yield from _machine_faults(recipe, section, config)
 
 
-def _step_faults(recipe: Recipe, phase: str) -> Iterator[str]:
+def _step_faults(recipe: Recipe, phase: str) -> Iterator[Fault]:
     """Settings with which TRL takes no step."""
     base = common(recipe, Path(phase))
     found = dry_run.find_causes(
@@ -183,7 +185,7 @@ def _step_faults(recipe: Recipe, phase: str) -> Iterator[str]:
     return _refused(recipe, phase, found)
 
 
-def _refused(recipe: Recipe, section: str, found: Sequence[dry_run.Cause]) -> Iterator[str]:
+def _refused(recipe: Recipe, section: str, found: Sequence[dry_run.Cause]) -> Iterator[Fault]:
     settings = extras(getattr(recipe, section))
     for names, error in found:
         if not names:
@@ -205,7 +207,7 @@ def _reason(error: Exception) -> str:
     return one_line(error) if foreseen else f"{type(error).__name__}: {one_line(error)}"
 
 
-def _machine_faults(recipe: Recipe, section: str, config: Any) -> Iterator[str]:
+def _machine_faults(recipe: Recipe, section: str, config: Any) -> Iterator[Fault | str]:
     """Settings that need a package, a GPU, a login or processes that are not there."""
     if config.n_gpu > 1:
         yield (
@@ -367,7 +369,7 @@ def grpo_config(recipe: Recipe, out: Path) -> Any:
     return made(recipe, "grpo", out)
 
 
-def _saves_within_rollouts(recipe: Recipe, config: Any) -> str | None:
+def _saves_within_rollouts(recipe: Recipe, config: Any) -> Fault | None:
     """Why a checkpoint would fall between two uses of the same rollouts, or None.
 
     They are not saved, so a phase that continues from there would make new ones.
@@ -377,8 +379,8 @@ def _saves_within_rollouts(recipe: Recipe, config: Any) -> str | None:
         return None
     if steps == int(steps) and steps % every == 0:
         return None
-    return (
-        f"grpo.save_steps = {steps} ({recipe.origin('grpo', 'save_steps')}): must be a "
-        f"multiple of grpo.num_iterations={every}, because rollouts that are used again are "
-        f"not saved; try {max(1, int(steps) // every) * every}"
+    rule = (
+        f"must be a multiple of grpo.num_iterations={every}, because rollouts that are used again "
+        f"are not saved; try {max(1, int(steps) // every) * every}"
     )
+    return fault(("grpo", "save_steps"), steps, recipe.origin("grpo", "save_steps"), rule)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rftcore import prompts
-from rftcore.config import Recipe
-from rftcore.errors import RecipeError
+from rftcore.config import Recipe, fault
+from rftcore.errors import Fault, RecipeError
 from rftcore.models.processor_check import Length
 from rftcore.types import Sample
 
@@ -37,15 +37,17 @@ class Limit:
         """Whether nothing fits."""
         return bool(self.lengths) and self.over == len(self.lengths)
 
-    def fault(self, recipe: Recipe) -> str:
+    def fault(self, recipe: Recipe) -> Fault:
         """The setting, how many exceed it, the longest with its row, and what would fit."""
         name, (longest, origin) = ".".join(self.setting), max(self.lengths)
         share = f"{self.over} of {len(self.lengths)}" if not self.hopeless else "all"
-        return (
-            f"{name} = {self.most} ({recipe.origin(*self.setting)}) is too short for {share} "
-            f"targets of split sft: {self.rule}. The longest, {origin}, takes {longest} tokens: "
-            f"--set {name}={longest} fits them all"
+        rule = (
+            f"too short for {share} targets of split sft: {self.rule}. The longest, {origin}, "
+            f"takes {longest} tokens: --set {name}={longest} fits them all"
         )
+        if self.hopeless:
+            rule += ", --set sft.check_lengths=false skips this check"
+        return fault(self.setting, self.most, recipe.origin(*self.setting), rule)
 
 
 class Targets:
@@ -81,13 +83,14 @@ def refuse_cut_prompts(targets: Targets, recipe: Recipe, most: int | None) -> No
     cut = [] if most is None else [each for each in targets.prompts if each.tokens >= most]
     if cut:
         longest, origin = max(targets.whole)
-        raise RecipeError(
-            f"sft.max_length = {most} ({recipe.origin('sft', 'max_length')}): "
+        rule = (
             f"{len(cut)} of {len(targets.prompts)} rows of split sft have a prompt of that many "
             f"tokens or more, such as {cut[0].origin} with {cut[0].tokens}, so nothing of their "
             f"target is left. The longest row, {origin}, takes {longest} tokens with its target: "
             f"--set sft.max_length={longest} fits them all, null cuts none"
         )
+        path = ("sft", "max_length")
+        raise RecipeError(fault(path, most, recipe.origin(*path), rule))
 
 
 def exceeded(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from rftcore.config import Recipe
+from rftcore.config import Recipe, fault
 from rftcore.distributed import world_size
+from rftcore.errors import Fault
 from rftcore.runs import METRICS
 from rftcore.splits import PHASE_SPLITS
 
@@ -33,37 +34,36 @@ def total(phase: str, config: Any, rows: int) -> int:
     return math.ceil(float(config.num_train_epochs) * each)
 
 
-def none_taken(recipe: Recipe, phase: str, config: Any, rows: int) -> str | None:
+def none_taken(recipe: Recipe, phase: str, config: Any, rows: int) -> Fault | None:
     """Why a phase would take no step at all, with the setting to change, or None."""
     if total(phase, config, rows):
         return None
     found = f"split {PHASE_SPLITS[phase]} has {rows} samples{_limited(recipe, phase, rows)}"
     if phase == "grpo":
-        prompts, origin = _prompts(config), recipe.origin("grpo", "prompts_per_step")
-        return (
-            f"grpo.prompts_per_step = {prompts} ({origin}): {found}, and a step takes {prompts}, "
-            f"so GRPO would take no step: set prompts_per_step to {rows} or less, or give more "
-            "samples"
+        path, prompts = ("grpo", "prompts_per_step"), _prompts(config)
+        rule = (
+            f"{found}, and a step takes {prompts}, so GRPO would take no step: set "
+            f"prompts_per_step to {rows} or less, or give more samples"
         )
-    size = config.per_device_train_batch_size * world_size()
-    origin = recipe.origin("sft", "dataloader_drop_last")
-    return (
-        f"sft.dataloader_drop_last = True ({origin}): {found}, and a batch takes {size}, so SFT "
-        f"would take no step: leave it out, set batch_size to {rows} or less, or give more samples"
+        return fault(path, prompts, recipe.origin(*path), rule)
+    path, size = ("sft", "dataloader_drop_last"), config.per_device_train_batch_size * world_size()
+    rule = (
+        f"{found}, and a batch takes {size}, so SFT would take no step: leave it out, set "
+        f"batch_size to {rows} or less, or give more samples"
     )
+    return fault(path, True, recipe.origin(*path), rule)
 
 
-def none_logged(recipe: Recipe, phase: str, config: Any, rows: int) -> str | None:
+def none_logged(recipe: Recipe, phase: str, config: Any, rows: int) -> Fault | None:
     """Why no step of a phase would be logged, or None."""
     steps, every = total(phase, config, rows), config.logging_steps
     if getattr(config.logging_strategy, "value", config.logging_strategy) != "steps":
         return None
     if not steps or every < 1 or steps >= every:
         return None
-    return (
-        f"{phase}.logging_steps = {every:g} ({recipe.origin(phase, 'logging_steps')}): the phase "
-        f"takes {steps} steps, so none would be in {METRICS}: use {steps} or less"
-    )
+    path = (phase, "logging_steps")
+    rule = f"the phase takes {steps} steps, so none would be in {METRICS}: use {steps} or less"
+    return fault(path, every, recipe.origin(*path), rule)
 
 
 def warms_up_only(recipe: Recipe, phase: str, config: Any, rows: int) -> str | None:

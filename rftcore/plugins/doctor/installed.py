@@ -1,4 +1,4 @@
-"""What is installed for rft, read from metadata alone: nothing of a plugin runs here."""
+"""Find and check installed plugins by their metadata; no code of a plugin runs here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rftcore.plugins.offers import CORE, GROUP
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, and what to do about it."""
+    """One fault of a distribution, and what to do about it."""
 
     distribution: str
     text: str
@@ -30,9 +30,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Installed:
-    """A distribution that has something for rft, in the copy that Python would import.
+    """A distribution with an entry point of rft, in the copy that Python imports.
 
-    `copies` are the folders of all its copies, this one's first.
+    copies: the folders of all its copies, this one's first.
     """
 
     name: str
@@ -41,28 +41,28 @@ class Installed:
 
     @property
     def points(self) -> list[metadata.EntryPoint]:
-        """What rft loads of it."""
+        """Its entry points in the group `rft`."""
         return [point for point in self.dist.entry_points if point.group == GROUP]
 
     @property
     def findable(self) -> list[metadata.EntryPoint]:
-        """Those whose module Python finds."""
+        """The entry points whose module Python finds."""
         return [p for p in self.points if util.find_spec(p.module.partition(".")[0])]
 
     @property
     def requires_core(self) -> str:
-        """Its bounds on rftcore, "" if it has none."""
+        """Its version bounds on rftcore, "" if it has none."""
         found = [r for r in _readable(self) if canonical(r.name) == CORE]
         return str(found[0].specifier) if found else ""
 
     def requirements(self) -> list[Requirement]:
-        """What it needs here and now, without extras. Raises: InvalidRequirement."""
+        """Its requirements in this environment, without extras. Raises: InvalidRequirement."""
         found = [Requirement(text) for text in self.dist.requires or ()]
         return [r for r in found if r.marker is None or r.marker.evaluate({"extra": ""})]
 
     @property
     def source(self) -> Path | None:
-        """The folder of an editable installation."""
+        """The source folder of an editable installation, else None."""
         facts = json.loads(self.dist.read_text("direct_url.json") or "{}")
         if not facts.get("dir_info", {}).get("editable"):
             return None
@@ -70,10 +70,10 @@ class Installed:
 
 
 def installed(dists: Iterable[metadata.Distribution] | None = None) -> list[Installed]:
-    """Every distribution with an entry point of ours, by name.
+    """Every distribution with an entry point in the group `rft`, by name.
 
-    A folder that `sys.path` lists twice counts once, and so does what setuptools leaves
-    beside the source of an editable installation.
+    A folder that is on `sys.path` twice counts once, and so does the metadata that setuptools
+    leaves beside the source of an editable installation.
     """
     found: dict[str, dict[Path, metadata.Distribution]] = {}
     for dist in metadata.distributions() if dists is None else dists:
@@ -90,16 +90,16 @@ def installed(dists: Iterable[metadata.Distribution] | None = None) -> list[Inst
 
 
 def findings(one: Installed) -> Iterator[Finding]:
-    """What the metadata of a distribution says against it."""
+    """The faults in the metadata of a distribution."""
     for check in (_copies, _python, _requirements, _source, _modules):
         for text, next_ in check(one):
             yield Finding(one.name, text, next_)
 
 
-Said = Iterator[tuple[str, str]]  # what is wrong, and what to do
+Faults = Iterator[tuple[str, str]]  # what is wrong, and what to do
 
 
-def _copies(one: Installed) -> Said:
+def _copies(one: Installed) -> Faults:
     if len(one.copies) > 1:
         places = ", ".join(map(str, one.copies))
         again = f"python -m pip uninstall {one.name}"
@@ -109,26 +109,27 @@ def _copies(one: Installed) -> Said:
         )
 
 
-def _python(one: Installed) -> Said:
-    asked = str(one.dist.metadata.json.get("requires_python", ""))
-    ours = platform.python_version()
+def _python(one: Installed) -> Faults:
+    required = str(one.dist.metadata.json.get("requires_python", ""))
+    version = platform.python_version()
     try:
-        if asked and not SpecifierSet(asked).contains(ours, prereleases=True):
-            yield f"it needs Python {asked}, and this is {ours}", "use a Python that fits"
+        if required and not SpecifierSet(required).contains(version, prereleases=True):
+            yield f"it needs Python {required}, and this is {version}", "use a Python that fits"
     except InvalidSpecifier:
-        yield f"its Requires-Python is {asked!r}, which says nothing", _mend("requires-python")
+        fault = f"its Requires-Python {required!r} is not a valid version specifier"
+        yield fault, _author_sets("requires-python")
 
 
-def _requirements(one: Installed) -> Said:
+def _requirements(one: Installed) -> Faults:
     try:
         needed = one.requirements()
     except InvalidRequirement as error:
-        yield f"a dependency cannot be read: {error}", _mend("dependencies")
+        yield f"a dependency cannot be read: {error}", _author_sets("dependencies")
         return
     if one.name != CORE and not any(canonical(r.name) == CORE for r in needed):
         yield (
-            f"it does not say which {CORE} it needs",
-            _mend("dependencies") + f", such as {CORE}>={metadata.version(CORE)}",
+            f"it does not declare a dependency on {CORE}",
+            _author_sets("dependencies") + f", such as {CORE}>={metadata.version(CORE)}",
         )
     for requirement in needed:
         install = f"python -m pip install '{requirement}'"
@@ -142,18 +143,18 @@ def _requirements(one: Installed) -> Said:
             yield f"it needs {requirement}, and {version} is installed", f"{install}, or {other}"
 
 
-def _source(one: Installed) -> Said:
+def _source(one: Installed) -> Faults:
     folder = one.source
     if folder is None:
         return
     if not folder.is_dir():
         yield (
-            f"it was installed from {folder}, which is gone",
+            f"it was installed from {folder}, which no longer exists",
             f"python -m pip install -e NEW_FOLDER, or python -m pip uninstall {one.name}",
         )
     elif (now := _points_of(folder)) is not None:
-        then = {point.name: point.value for point in one.points}
-        if now != then:
+        installed_ = {point.name: point.value for point in one.points}
+        if now != installed_:
             yield (
                 f"{folder / 'pyproject.toml'} has other entry points than were installed",
                 f"python -m pip install -e {folder}",
@@ -161,7 +162,7 @@ def _source(one: Installed) -> Said:
 
 
 def _points_of(folder: Path) -> dict[str, str] | None:
-    """The entry points that a source folder declares, if it says so statically."""
+    """The entry points that a source folder declares, None if they are dynamic."""
     try:
         project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
     except (OSError, ValueError, KeyError):
@@ -170,7 +171,7 @@ def _points_of(folder: Path) -> dict[str, str] | None:
     return None if dynamic else dict(project.get("entry-points", {}).get(GROUP, {}))
 
 
-def _modules(one: Installed) -> Said:
+def _modules(one: Installed) -> Faults:
     found = one.findable
     for point in one.points:
         if point not in found:
@@ -184,9 +185,9 @@ def _modules(one: Installed) -> Said:
 def _readable(one: Installed) -> list[Requirement]:
     try:
         return one.requirements()
-    except InvalidRequirement:  # told by `_requirements`
+    except InvalidRequirement:  # reported by `_requirements`
         return []
 
 
-def _mend(field: str) -> str:
+def _author_sets(field: str) -> str:
     return f"its author should set {field} in pyproject.toml"
