@@ -1,7 +1,6 @@
-"""`nano`: the model that `rft` trains when nobody names another.
+"""The plugin: the models `nano` and `toy`, and the suites `perception` and `words`.
 
-This module is the plugin. It is light: it says where the weights are, and
-loads nothing. How the weights were made is in `rft_nano.build`.
+Importing it loads neither torch nor the data of the suites.
 """
 
 from __future__ import annotations

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
-from rft_nano.practice.wording import Request, introduced, listed
-from rft_nano.things import (
+from rft_nano.words import NUMBERS, PLURALS
+
+from pretraining.practice.wording import Request, introduced, listed
+from pretraining.things import (
     ATTRIBUTES,
     ORDINALS,
     VALUES,
@@ -22,7 +24,6 @@ from rft_nano.things import (
     pick_some,
     unique_name,
 )
-from rft_nano.words import NUMBERS, PLURALS
 
 
 def names(things: Things, attributes: tuple[str, ...] = ATTRIBUTES) -> str:

@@ -15,9 +15,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from rft_nano.model import IMAGE_SIZE
-from rft_nano.things import Thing
+
+from pretraining.things import Thing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,11 +13,11 @@ from string import ascii_uppercase
 from typing import Any
 
 import torch
+from rft_nano.words import BIGGEST_NUMBER
 from torch.nn import functional
 
-from rft_nano.perception import BLANK, NEAR, POINTS, Targets
-from rft_nano.things import ATTRIBUTES, ORDINALS, VALUES
-from rft_nano.words import BIGGEST_NUMBER
+from pretraining.perception import BLANK, NEAR, POINTS, Targets
+from pretraining.things import ATTRIBUTES, ORDINALS, VALUES
 
 SHARPNESS = 20.0  # logits are cosines times this; a patch near four words has cosines of a half
 ASKED = (*ascii_uppercase, *(value for a in ATTRIBUTES for value in VALUES[a]), *ORDINALS)

@@ -10,9 +10,10 @@ import math
 from collections.abc import Callable
 from random import Random
 
-from rft_nano.practice.wording import Request, one_of
-from rft_nano.things import PLURALS, invent
 from rft_nano.words import NUMBERS
+
+from pretraining.practice.wording import Request, one_of
+from pretraining.things import PLURALS, invent
 
 MORE = ("more", "other", "new", "extra", "")
 LARGEST = 360

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from random import Random
 
-from rft_nano.practice import numbers, scenes, texts
-from rft_nano.practice.wording import Request, one_of
+from pretraining.practice import numbers, scenes, texts
+from pretraining.practice.wording import Request, one_of
 
 SOURCES = {
     scenes.from_list: 40,

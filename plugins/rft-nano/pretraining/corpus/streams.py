@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rft_nano.corpus.augment import OBJECTS, Motion, Seen, mirror, paste, splice
-from rft_nano.corpus.diagrams import Diagram, Label
-from rft_nano.corpus.pairs import Change, Pair, mirrored_way, turned_back
-from rft_nano.corpus.scenes import Shown
-from rft_nano.corpus.store import Corpus, to_model
-from rft_nano.practice import Request, changes, diagrams, scenes
+from pretraining.corpus.augment import OBJECTS, Motion, Seen, mirror, paste, splice
+from pretraining.corpus.diagrams import Diagram, Label
+from pretraining.corpus.pairs import Change, Pair, mirrored_way, turned_back
+from pretraining.corpus.scenes import Shown
+from pretraining.corpus.store import Corpus, to_model
+from pretraining.practice import Request, changes, diagrams, scenes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

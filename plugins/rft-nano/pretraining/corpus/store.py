@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
-
 from rft_nano.model import IMAGE_SIZE
+
 from rftcore.images.decoding import decode
 
 if TYPE_CHECKING:

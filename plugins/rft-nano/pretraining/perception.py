@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from rft_nano.model import GRID, IMAGE_TOKENS
 from torch import nn
 from torch.nn import functional
 
-from rft_nano.corpus.augment import OBJECTS, Seen
-from rft_nano.corpus.diagrams import Label
-from rft_nano.model import GRID, IMAGE_TOKENS
-from rft_nano.things import ATTRIBUTES, VALUES
+from pretraining.corpus.augment import OBJECTS, Seen
+from pretraining.corpus.diagrams import Label
+from pretraining.things import ATTRIBUTES, VALUES
 
 THINGS = {**{a: len(VALUES[a]) for a in ATTRIBUTES}, "rank": OBJECTS}
 BLANK = 10  # where a number has no digit

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
-from rft_nano.practice import scenes
-from rft_nano.practice.wording import Request, introduced, one_of
-from rft_nano.things import ATTRIBUTES, Thing
+from pretraining.practice import scenes
+from pretraining.practice.wording import Request, introduced, one_of
+from pretraining.things import ATTRIBUTES, Thing
 
 if TYPE_CHECKING:
-    from rft_nano.corpus.augment import Seen
-    from rft_nano.corpus.pairs import Change, Pair
+    from pretraining.corpus.augment import Seen
+    from pretraining.corpus.pairs import Change, Pair
 
 SAID_WAYS = {  # as the first picture shows them
     "left": "left",

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-
 from rft_nano.model import IMAGE_TOKENS
-from rft_nano.naming import ASKED
-from rft_nano.practice import Request
 from rft_nano.tokenizer import ASSISTANT, END, IMAGE, USER
 from rft_nano.words import PLURALS
+
+from pretraining.naming import ASKED
+from pretraining.practice import Request
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

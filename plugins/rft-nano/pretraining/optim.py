@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 import torch
 
-from rft_nano.team import ALONE, Team
+from pretraining.team import ALONE, Team
 
 
 def orthogonalised(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:

@@ -16,16 +16,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from rft_nano.model import GRID, IMAGE_TOKENS
 from torch import nn
 from torch.nn import functional
 
-from rft_nano.corpus.augment import Seen
-from rft_nano.corpus.pairs import Change
-from rft_nano.model import GRID, IMAGE_TOKENS
-from rft_nano.naming import words_loss
-from rft_nano.perception import Targets, patches
-from rft_nano.practice.changes import SAID_WAYS
-from rft_nano.things import ATTRIBUTES, VALUES
+from pretraining.corpus.augment import Seen
+from pretraining.corpus.pairs import Change
+from pretraining.naming import words_loss
+from pretraining.perception import Targets, patches
+from pretraining.practice.changes import SAID_WAYS
+from pretraining.things import ATTRIBUTES, VALUES
 
 LAYER = 2  # of the decoder's four: what comes out of it is read
 STAYED = "stayed"

@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from rft_nano.corpus.store import Corpus, read_pictures
+from pretraining.corpus.store import Corpus, read_pictures
 
 if TYPE_CHECKING:
     from rft_structure.layout import Drawing

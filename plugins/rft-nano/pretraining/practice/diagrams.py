@@ -10,10 +10,10 @@ from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
-from rft_nano.practice.wording import Request, introduced, one_of
+from pretraining.practice.wording import Request, introduced, one_of
 
 if TYPE_CHECKING:
-    from rft_nano.corpus.diagrams import Diagram
+    from pretraining.corpus.diagrams import Diagram
 
 CLEAR = 0.04  # of the picture: what is further left or higher by so much is so for anyone
 

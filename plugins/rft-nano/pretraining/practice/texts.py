@@ -7,8 +7,8 @@ from dataclasses import replace
 from random import Random
 from string import ascii_uppercase
 
-from rft_nano.practice.wording import Request, listed, one_of
-from rft_nano.things import ATTRIBUTES, VALUES, Things, invent
+from pretraining.practice.wording import Request, listed, one_of
+from pretraining.things import ATTRIBUTES, VALUES, Things, invent
 
 
 def repeat_words(rng: Random) -> Request:

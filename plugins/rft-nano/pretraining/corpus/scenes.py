@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rft_nano.corpus.augment import OBJECTS, Seen
-from rft_nano.corpus.store import Corpus, read_pictures
-from rft_nano.things import Thing
+from pretraining.corpus.augment import OBJECTS, Seen
+from pretraining.corpus.store import Corpus, read_pictures
+from pretraining.things import Thing
 
 if TYPE_CHECKING:
     from rft_scenes import Object, Scene

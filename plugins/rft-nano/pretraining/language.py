@@ -17,16 +17,16 @@ from random import Random
 from typing import Any
 
 import torch
+from rft_nano.model import IMAGE_TOKENS
 from torch.nn import functional
 
-from rft_nano import comparison, perception
-from rft_nano.comparison import comparison_loss, telling_loss
-from rft_nano.corpus.augment import OBJECTS
-from rft_nano.corpus.streams import Exhibit
-from rft_nano.model import IMAGE_TOKENS
-from rft_nano.naming import ASKED, Names, naming_loss, words_loss
-from rft_nano.practice import Request, in_words
-from rft_nano.rows import Packer, Rows
+from pretraining import comparison, perception
+from pretraining.comparison import comparison_loss, telling_loss
+from pretraining.corpus.augment import OBJECTS
+from pretraining.corpus.streams import Exhibit
+from pretraining.naming import ASKED, Names, naming_loss, words_loss
+from pretraining.practice import Request, in_words
+from pretraining.rows import Packer, Rows
 
 NAMING, COMPARING = 0.5, 0.3  # weights of words at patches, and of what heads say is new
 WORDS_WITH_PICTURE = 0.12  # share of requests over a picture that have nothing to do with it

@@ -12,9 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
-from rft_nano.corpus.augment import Seen
-from rft_nano.corpus.scenes import read_seen, thing_of
-from rft_nano.corpus.store import Corpus, read_pictures
+from pretraining.corpus.augment import Seen
+from pretraining.corpus.scenes import read_seen, thing_of
+from pretraining.corpus.store import Corpus, read_pictures
 
 if TYPE_CHECKING:
     from rft_scenes import Scene

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rft_nano.corpus import diagrams, pairs, scenes
-from rft_nano.corpus.diagrams import Diagram
-from rft_nano.corpus.pairs import Pair
-from rft_nano.corpus.scenes import Shown
-from rft_nano.corpus.store import Corpus, is_saved
-from rft_nano.corpus.streams import Diagrams, Mixed, Pairs, Scenes
+from pretraining.corpus import diagrams, pairs, scenes
+from pretraining.corpus.diagrams import Diagram
+from pretraining.corpus.pairs import Pair
+from pretraining.corpus.scenes import Shown
+from pretraining.corpus.store import Corpus, is_saved
+from pretraining.corpus.streams import Diagrams, Mixed, Pairs, Scenes
 
 if TYPE_CHECKING:
     from rft_scenes import Scene
