@@ -146,7 +146,7 @@ def test_a_fault_that_a_library_reports_in_its_own_way_is_one_of_the_disk(tmp_pa
 def test_a_cache_folder_that_cannot_be_written_breaks_no_law(tmp_path, monkeypatch):
     (tmp_path / "a-file").write_text("")
     monkeypatch.setenv("RFT_CACHE", str(tmp_path / "a-file"))
-    done = rft("plugins", "check", "counting", "--law", "pictures-open")
+    done = rft("plugins", "check", "counting", "--law", "images-open")
 
     assert done.exit_code == 2
     assert "RFT_CACHE" in done.stderr
@@ -196,7 +196,7 @@ sys.path.remove(str(BAD))
 def test_a_task_that_is_wrong_in_one_thing_is_a_message_or_a_broken_law(kind, tmp_path):
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"completion": "<answer>5</answer>", "split": "val", "index": 5}\n')
-    laws = ("prompt-sure", "parser-round-trip", "rewards-outside-training")
+    laws = ("prompt-deterministic", "parser-round-trip", "rewards-in-evaluation")
     check = [word for law in laws for word in ("--law", law)]
     commands = {
         "tasks show": (),

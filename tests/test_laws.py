@@ -113,7 +113,7 @@ def test_a_parser_that_fails_on_a_text_breaks_one_law_and_leaves_few_unchecked(
     assert raised in total.seen
     assert cause in total.cause
     unchecked = {one for one, result in results.items() if result.state == "not checked"}
-    assert unchecked <= {"right-is-worth-it", "silence-earns-least"}  # if "" is such a text
+    assert unchecked <= {"accuracy-weight", "silence-earns-least"}  # if "" is such a text
 
 
 def test_a_value_that_holds_nan_does_not_equal_itself():
@@ -140,29 +140,41 @@ def check(*arguments: str) -> Result:
 
 
 def test_the_command_says_what_is_wrong_and_how_to_see_it_again():
-    name = bad_plugin(LAWS["bounds-kept"])
-    done = check(name, "--law", "bounds-kept", "--law", "sizes-whole", "--seed", "3")
+    name = bad_plugin(LAWS["index-error-outside-split"])
+    done = check(name, "--law", "index-error-outside-split", "--law", "sizes-valid", "--seed", "3")
 
     assert done.exit_code == 1
-    assert "ok              sizes-whole" in done.output
-    law = LAWS["bounds-kept"]
+    assert "ok              sizes-valid" in done.output
+    law = LAWS["index-error-outside-split"]
     assert all(text in done.output for text in (law.title, law.why, law.cause, law.fix))
-    assert f"rft plugins check {name} --law bounds-kept --seed 3" in done.output
+    assert f"rft plugins check {name} --law index-error-outside-split --seed 3" in done.output
 
 
 def test_the_command_as_json():
-    done = check(bad_plugin(LAWS["bounds-kept"]), "--law", "bounds-kept", "--json")
+    done = check(
+        bad_plugin(LAWS["index-error-outside-split"]),
+        "--law",
+        "index-error-outside-split",
+        "--json",
+    )
 
     [law] = json.loads(done.stdout)["laws"]
-    assert (law["law"], law["state"]) == ("bounds-kept", "broken")
+    assert (law["law"], law["state"]) == ("index-error-outside-split", "broken")
     assert "sft--1" in law["seen"]
 
 
 @pytest.mark.parametrize(
-    ("law", "state", "code"), [("bounds-kept", "expected", 0), ("sizes-whole", "unexpected", 1)]
+    ("law", "state", "code"),
+    [("index-error-outside-split", "expected", 0), ("sizes-valid", "unexpected", 1)],
 )
 def test_an_expected_failure_is_strict(law: str, state: str, code: int):
-    done = check(bad_plugin(LAWS["bounds-kept"]), "--law", law, "--expect", f"{law}=no bounds yet")
+    done = check(
+        bad_plugin(LAWS["index-error-outside-split"]),
+        "--law",
+        law,
+        "--expect",
+        f"{law}=no bounds yet",
+    )
 
     assert done.exit_code == code
     assert f"\n{state} " in done.output
@@ -170,32 +182,32 @@ def test_an_expected_failure_is_strict(law: str, state: str, code: int):
 
 
 def test_a_broken_law_that_is_needed_is_counted():
-    done = check(bad_plugin(LAWS["samples-whole"]), "--law", "rewards-total", "--json")
+    done = check(bad_plugin(LAWS["samples-valid"]), "--law", "rewards-total", "--json")
 
     rows = [(row["law"], row["state"], row["roots"]) for row in json.loads(done.stdout)["laws"]]
     assert done.exit_code == 1
     assert rows == [
-        ("samples-whole", "broken", []),
-        ("rewards-total", "not checked", ["samples-whole"]),
+        ("samples-valid", "broken", []),
+        ("rewards-total", "not checked", ["samples-valid"]),
     ]
 
 
 def test_a_law_that_needs_one_that_is_expected_to_break_is_not_checked_and_counts_as_nothing():
-    laws = ("--law", "rewards-total", "--expect", "samples-whole=numbers for now")
-    done = check(bad_plugin(LAWS["samples-whole"]), *laws)
+    laws = ("--law", "rewards-total", "--expect", "samples-valid=numbers for now")
+    done = check(bad_plugin(LAWS["samples-valid"]), *laws)
 
     assert done.exit_code == 0
     assert "1 expected, 1 not checked" in done.output
-    assert "not checked     rewards-total  it needs samples-whole, repair first" in done.output
+    assert "not checked     rewards-total  it needs samples-valid, repair first" in done.output
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["countin"], "Did you mean 'counting'"),
-        (["counting", "--law", "bounds-kep"], "Did you mean 'bounds-kept'"),
-        (["counting", "--expect", "bounds-kept"], "write LAW=REASON"),
-        (["counting", "--expect", "bounds-kept="], "say why it is broken"),
+        (["counting", "--law", "bounds-kep"], "Did you mean 'index-error-outside-split'"),
+        (["counting", "--expect", "index-error-outside-split"], "write LAW=REASON"),
+        (["counting", "--expect", "index-error-outside-split="], "say why it is broken"),
         (["counting", "--set", "task_options.sead=3"], "Did you mean 'seed'"),
     ],
 )
@@ -209,8 +221,8 @@ def test_what_cannot_be_checked_is_refused(arguments: list[str], says: str):
 def test_a_setting_changes_what_is_checked():
     name = f"{BAD}/sound_task.py:sound"
 
-    assert check(name, "--law", "right-is-worth-it").exit_code == 0
-    heavy = check(name, "--law", "right-is-worth-it", "--set", "rewards.format.weight=10")
+    assert check(name, "--law", "accuracy-weight").exit_code == 0
+    heavy = check(name, "--law", "accuracy-weight", "--set", "rewards.format.weight=10")
     assert heavy.exit_code == 1
     assert "--set rewards.format.weight=10" in heavy.output
 
@@ -228,14 +240,14 @@ def test_a_case_that_is_expected_to_break_must_break(pytester: pytest.Pytester):
     pytester.makepyfile(
         f"""
         from rftcore.testing import parametrize_laws
-        ENDLESS = {bad_plugin(LAWS["bounds-kept"])!r}
+        ENDLESS = {bad_plugin(LAWS["index-error-outside-split"])!r}
         SOUND = {f"{BAD}/sound_task.py:sound"!r}
 
-        @parametrize_laws(ENDLESS, expected_failures={{"bounds-kept": "not yet"}})
+        @parametrize_laws(ENDLESS, expected_failures={{"index-error-outside-split": "not yet"}})
         def test_endless(law):
             law.check()
 
-        @parametrize_laws(SOUND, expected_failures={{"bounds-kept": "not yet"}})
+        @parametrize_laws(SOUND, expected_failures={{"index-error-outside-split": "not yet"}})
         def test_sound(law):
             law.check()
 
@@ -244,10 +256,12 @@ def test_a_case_that_is_expected_to_break_must_break(pytester: pytest.Pytester):
             law.check()
         """
     )
-    done = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-k", "bounds-kept")
+    done = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-k", "index-error-outside-split")
 
     done.assert_outcomes(xfailed=1, failed=2)
-    done.stdout.fnmatch_lines(["*see it again: rft plugins check *--law bounds-kept --seed 0*"])
+    done.stdout.fnmatch_lines(
+        ["*see it again: rft plugins check *--law index-error-outside-split --seed 0*"]
+    )
 
 
 def test_selected_cases_fail_for_a_broken_law_that_they_need(pytester: pytest.Pytester):
@@ -255,22 +269,24 @@ def test_selected_cases_fail_for_a_broken_law_that_they_need(pytester: pytest.Py
         f"""
         from rftcore.testing import parametrize_laws
 
-        @parametrize_laws({bad_plugin(LAWS["samples-whole"])!r})
+        @parametrize_laws({bad_plugin(LAWS["samples-valid"])!r})
         def test_law(law):
             law.check()
         """
     )
     options = ("-p", "no:cacheprovider", "-k")
-    some = pytester.runpytest_inprocess(*options, "prompt-sure or golds-read")
-    both = pytester.runpytest_inprocess(*options, "prompt-sure or golds-read or samples-whole")
+    some = pytester.runpytest_inprocess(*options, "prompt-deterministic or golds-parse")
+    both = pytester.runpytest_inprocess(
+        *options, "prompt-deterministic or golds-parse or samples-valid"
+    )
 
     some.assert_outcomes(failed=1, skipped=1)
-    some.stdout.fnmatch_lines(["*golds-read was not checked: it needs samples-whole*"])
+    some.stdout.fnmatch_lines(["*golds-parse was not checked: it needs samples-valid*"])
     both.assert_outcomes(failed=1, skipped=2)
 
 
 def test_a_reason_for_no_law_is_refused_when_tests_are_collected():
-    with pytest.raises(PluginError, match="Did you mean 'bounds-kept'"):
+    with pytest.raises(PluginError, match="Did you mean 'index-error-outside-split'"):
         parametrize_laws("counting", expected_failures={"bounds-kep": "not yet"})
 
 
@@ -303,23 +319,23 @@ def test_a_reading_that_looks_late_is_measured_again(readings, breaks, monkeypat
 @pytest.mark.parametrize(
     ("name", "law", "seen", "cause"),
     [
-        ("image_of_nothing", "samples-whole", "bytes", "blamed.py line"),
-        ("key_missing", "samples-whole", "KeyError: 'text' (", "blamed.py line"),
-        ("question_blank", "samples-whole", "which is blank", "a row without question"),
-        ("images_listed", "samples-whole", "its images are [", "images as a list"),
-        ("bounds_by_key", "bounds-kept", "raised KeyError", "before it is checked"),
+        ("image_of_nothing", "samples-valid", "bytes", "blamed.py line"),
+        ("key_missing", "samples-valid", "KeyError: 'text' (", "blamed.py line"),
+        ("question_blank", "samples-valid", "which is blank", "a row without question"),
+        ("images_listed", "samples-valid", "its images are [", "images as a list"),
+        ("bounds_by_key", "index-error-outside-split", "raised KeyError", "before it is checked"),
         ("nothing_to_measure", "splits-named", "nothing to measure", "one split"),
         ("nothing_to_train_on", "splits-named", "nothing to train on", "one split"),
-        ("tags_in_cot", "sft-reasons", "holds tags", "cot is stored with its"),
-        ("prompt_key", "prompt-sure", "KeyError: 'text'", "some samples do not have"),
-        ("prompt_text", "prompt-sure", "the prompt is How many", "returned by itself"),
-        ("reward_key", "rewards-outside-training", "'entri'", "the reward itself fails at"),
+        ("tags_in_cot", "sft-has-reasoning", "holds tags", "cot is stored with its"),
+        ("prompt_key", "prompt-deterministic", "KeyError: 'text'", "some samples do not have"),
+        ("prompt_text", "prompt-deterministic", "the prompt is How many", "returned by itself"),
+        ("reward_key", "rewards-in-evaluation", "'entri'", "the reward itself fails at"),
         ("reward_on_answer", "rewards-total", "IndexError", "an answer that the parser reads"),
         ("reward_as_text", "rewards-finite", "a str", "text, an array"),
         ("group_of_strangers", "rewards-in-training", "IndexError", "what only training has"),
         ("accuracy_none", "truth-is-correct", "does not apply", "returns None"),
         ("tolerant", "wrong-is-not-correct", "wrong answers are correct", "a wide tolerance"),
-        ("generous", "right-is-worth-it", "in the mean", "accuracy pays a wrong answer 0.9"),
+        ("generous", "accuracy-weight", "in the mean", "accuracy pays a wrong answer 0.9"),
         ("nothing_is_right", "silence-earns-least", "'' is correct", "no answer (None)"),
         ("words_for_symbolic", "rewards-read-golds", "frac", "golds that the parser reads"),
         ("declared_gold", "rewards-read-golds", "seven is out of range", "golds that the parser"),
@@ -343,4 +359,4 @@ def test_golds_that_a_reward_cannot_read_are_no_fault_of_the_reward(name: str):
 def test_a_graded_wrong_answer_is_no_attack():
     trial = trial_of(f"{BAD}/blamed.py:half_for_ending")
 
-    assert trial.result("no-tag-games").state == "ok"
+    assert trial.result("no-tag-tricks").state == "ok"

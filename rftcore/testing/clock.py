@@ -1,4 +1,4 @@
-"""An end to calls that may never end, and times that a busy machine does not falsify."""
+"""Deadlines of laws, and times that a busy machine does not distort."""
 
 import time
 from collections.abc import Callable
@@ -17,17 +17,14 @@ def within(seconds: float) -> AbstractContextManager[None]:
 
 
 def computing_at_most(seconds: float) -> AbstractContextManager[None]:
-    """Raise `TooLong` in the block after `seconds` of computing: a busy machine adds nothing.
-
-    Waiting does not count either: that is for `within`.
-    """
+    """Raise `TooLong` in the block after `seconds` of CPU time, which excludes waiting."""
     return deadline(seconds, TooLong, computing=True)
 
 
 def computing(call: Callable[[], object]) -> float:
-    """Seconds that a call computes, the waiting of a busy machine not counted.
+    """CPU seconds of a call, in this thread only.
 
-    In this thread alone: others, such as torch's, go on spinning for a while after their work.
+    Other threads, such as torch's, spin for a while after their work.
     """
     start = time.thread_time()
     call()
@@ -37,7 +34,7 @@ def computing(call: Callable[[], object]) -> float:
 def least(call: Callable[[], object], enough: float, repeats: int = 10) -> float:
     """The shortest of up to `repeats` calls by the clock, seconds; `enough` ends the repeats.
 
-    Waiting counts, since a reward may wait for something; that of a busy machine comes and goes.
+    Waiting counts, since a reward may wait for something; the minimum excludes a busy machine.
     """
     best = float("inf")
     for _ in range(repeats):

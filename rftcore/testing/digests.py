@@ -1,4 +1,4 @@
-"""What makes two samples, or two values, the same: in this process and in another one."""
+"""Equality of samples and values, within a process and between processes."""
 
 import hashlib
 from collections.abc import Mapping, Sequence, Set
@@ -9,7 +9,7 @@ from rftcore.types import Sample
 
 
 def canonical(value: Any) -> str:
-    """A value in words that do not depend on the order of sets or the place in memory."""
+    """A value as text that does not depend on the order of sets or on memory addresses."""
     try:
         return _canonical(value)
     except Exception:  # nested too deeply, or a repr() that fails
@@ -42,7 +42,7 @@ def _repr(value: object) -> str:
 
 
 def digest(sample: Sample) -> str:
-    """Hash of all that a sample says, with its pictures' keys for its pictures."""
+    """Hash of all fields of a sample, with the keys of its images."""
     return hashlib.sha256(canonical(sample).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -56,7 +56,7 @@ def difference(one: Sample, two: Sample) -> str:
 
 
 def shown(text: object, most: int = 160) -> str:
-    """A value as an example shows it: on one line, its middle left out if it is long."""
+    """A value on one line, for messages; the middle of a long one is left out."""
     line = text if isinstance(text, str) and text.isprintable() else _repr(text)
     if len(line) <= most:
         return line

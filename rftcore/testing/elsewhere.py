@@ -1,4 +1,4 @@
-"""Ask another process, with another hash seed, what it makes of a task."""
+"""Make and score a task in another process with another hash seed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ STAGES = ("import_error", "task_error", "score_error")  # of the process, by the
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """What another process saw.
+    """The report of the other process.
 
-    loaded, changed, printed: what discovering the plugin loaded of heavy packages, changed in
-    the process, and printed. digests, scores: of the samples and completions it was asked for.
-    An error is text, "" if there was none; after one of the import there is nothing of the rest.
+    loaded, changed, printed: heavy packages that importing the plugin loaded, global state that
+    it changed, and what it printed. digests, scores: of the requested samples and completions.
+    An error is text, "" if there was none; after an import error all else is empty.
     """
 
     loaded: list[str] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Elsewhere:
 
 
 def ask(question: Mapping[str, Any]) -> Elsewhere:
-    """Start the process, hand it the question, wait for its answer."""
+    """Run the process with a request and return its report."""
     seed = "20250307" if os.environ.get("PYTHONHASHSEED") != "20250307" else "1"
     environment = {
         **os.environ,
@@ -57,7 +57,7 @@ def ask(question: Mapping[str, Any]) -> Elsewhere:
 
 
 def _read(output: bytes | None, end: str) -> Elsewhere:
-    """The stages that it went through; `end` is the error of the one in which it ended."""
+    """The reports of its stages; `end` is the error of the stage in which it ended."""
     answer: dict[str, Any] = {}
     stages = [json.loads(line) for line in (output or b"").splitlines() if line.endswith(b"}")]
     for stage in stages:

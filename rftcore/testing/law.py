@@ -1,4 +1,4 @@
-"""A law: what a plugin owes its users, in words, and the check that finds a breach."""
+"""A law: a property that plugins must have, and the check that tests it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ KINDS = ("plugin", "dataset", "parser", "prompt", "reward", "mix")
 
 
 class BrokenError(AssertionError):
-    """A law does not hold; the message is what was seen.
+    """A law does not hold; the message says what was observed.
 
-    `cause` and `fix` replace the law's own where what was seen has another usual cause.
+    `cause` and `fix` replace the law's own if the observation has another usual cause.
     """
 
     def __init__(self, seen: str, *, cause: str = "", fix: str = "") -> None:
@@ -44,7 +44,7 @@ class Law:
     """One law.
 
     `about` is one of `KINDS`; "mix" is the weighted sum of a task's rewards. `why` says what
-    goes wrong without it, `cause` what it usually is, `fix` what to do. `needs` are laws that
+    goes wrong without it, `cause` names the usual cause, `fix` what to do. `needs` are laws that
     must hold first, because this one cannot be checked without. `check` returns if the law
     holds and raises `BrokenError`, `NotApplicableError` or `NotCheckedError` if not.
     """

@@ -32,12 +32,12 @@ class Case:
         import pytest
 
         result = self.trial.result(self.law.id)
-        self.trial.told.add(self.law.id)
+        self.trial.reported.add(self.law.id)
         if result.state in ("broken", "expected"):
             raise BrokenError(explanation(self.trial, result))
         for root in map(self.trial.result, result.roots):
-            if root.bad and root.law.id not in self.trial.told:
-                self.trial.told.add(root.law.id)
+            if root.bad and root.law.id not in self.trial.reported:
+                self.trial.reported.add(root.law.id)
                 text = f"{self.law.id} was not checked: {result.seen}\n\n"
                 pytest.fail(text + explanation(self.trial, root), pytrace=False)
         if result.state in ("not applicable", "not checked"):
@@ -57,7 +57,7 @@ def parametrize_laws(
 ) -> pytest.MarkDecorator | Callable[[Any], Any]:
     """Run a test once for every law, as its argument `law`, on the task of that name.
 
-        @parametrize_laws("my-task", expected_failures={"no-safe-guess": "nine of ten are yes"})
+        @parametrize_laws("my-task", expected_failures={"no-dominant-answer": "90 % are yes"})
         def test_law(law):
             law.check()
 

@@ -1,8 +1,8 @@
-"""The other process: loads one plugin, makes its task, and says what it saw.
+"""The other process: it loads one plugin, makes its task, and reports what happened.
 
-Started by `rftcore.testing.elsewhere` with another hash seed; it imports neither
-hypothesis nor a law, so that what a plugin's import loads can be told. A question comes in
-as JSON, an answer goes out as JSON; whatever a plugin prints goes elsewhere and is told.
+Started by `rftcore.testing.elsewhere` with another hash seed. It imports neither hypothesis
+nor a law, so that it can report which modules a plugin's import loads. The request and the
+report are JSON on standard input and output; what the plugin prints is captured.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HEAVY = (
 
 
 def main() -> None:
-    """Answer the question on the standard input."""
+    """Handle the request on standard input."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     question = json.load(sys.stdin)
     with tempfile.TemporaryFile() as printed:
@@ -47,26 +47,26 @@ def main() -> None:
 
 
 def _stages(question: dict[str, Any], printed: Callable[[], str]) -> Iterator[dict[str, Any]]:
-    """What each of `elsewhere.STAGES` showed: one that ends the process leaves the others."""
+    """A report per stage of `elsewhere.STAGES`; a stage that ends the process ends the list."""
     facts: dict[str, Any] = {}
-    with _told(facts, "import_error"):
+    with _captured(facts, "import_error"):
         facts |= _imported(question["task"], question["plugin"], printed)
     yield facts
     made: dict[str, Any] = {}
     task: Task | None = None
-    with _told(made, "task_error"):
+    with _captured(made, "task_error"):
         task = Catalogue.load().task_of(load_recipe(("the question", question["recipe"])))
         made["digests"] = _digests(task, question["indices"])
     yield made
     scored: dict[str, Any] = {}
-    with _told(scored, "score_error"), within(_LONGEST_S):
+    with _captured(scored, "score_error"), within(_LONGEST_S):
         if task is not None and "digests" in made:
             scored["scores"] = _scores(task, question["scored"])
     yield scored
 
 
 def _imported(task: str, plugin: str, printed: Callable[[], str]) -> dict[str, Any]:
-    """What discovering this one plugin loads, prints and changes."""
+    """What importing this one plugin loads, prints and changes."""
     old = os.environ.get("RFT_PLUGINS")
     if not task.partition(":")[0].endswith(".py"):
         os.environ["RFT_PLUGINS"] = plugin
@@ -81,7 +81,7 @@ def _imported(task: str, plugin: str, printed: Callable[[], str]) -> dict[str, A
 
 
 def _state() -> dict[str, Any]:
-    """What a process shares with all that runs in it."""
+    """Global state of the process."""
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     return {
         "the working folder": str(Path.cwd()),
@@ -99,7 +99,7 @@ def _digests(task: Task, indices: dict[str, list[int]]) -> dict[str, list[str]]:
 
 
 def _scores(task: Task, scored: list[tuple[str, int, str]]) -> list[Row]:
-    """Up to the first reward that hangs: others would hang as long."""
+    """Up to the first reward that hangs: the next ones would take as long."""
     data: Any = task.dataset
     scorer, rows = scorer_of(task), []
     for split, index, completion in scored:
@@ -119,8 +119,8 @@ def _new(printed: Any) -> str:
 
 
 @contextmanager
-def _told(answer: dict[str, Any], name: str) -> Iterator[None]:
-    """What a plugin raises becomes part of the answer."""
+def _captured(answer: dict[str, Any], name: str) -> Iterator[None]:
+    """Put what a plugin raises in the report, under `name`."""
     try:
         yield
     except (Exception, SystemExit, TooLong) as error:

@@ -1,4 +1,4 @@
-"""Hypothesis, which finds the smallest example that breaks a law, and texts to try."""
+"""Hypothesis, which finds the smallest example that breaks a law, and strategies for text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Value = TypeVar("Value")
 Pair = tuple[str, "Sample"]
 
 _WORDS = ("Wait,", "3", "-1", "4.5", "the", "red", "A", "so", "or", ",", "\n", " ", "", "=", "()")
-# Text that breaks readers: NUL, right to left, half a surrogate pair, digits that are none.
+# Text that breaks parsers: NUL, bidirectional marks, a lone surrogate, digits of no decimal value.
 NASTY = (
     *("\x00", "\u202e\u202d", "\ud800", "\u00b2", "\u0663", "\u2167", "\ufeff", "\U0001f9ca"),
     *("nan", "-inf", "1e999", "1_000", "0x1f", "%s", "{}", "\\", "\r\n", "<", ">", "&lt;"),
@@ -37,7 +37,7 @@ NASTY = (
 def for_all(
     subject: Subject, values: st.SearchStrategy[Value], law: Callable[[Value], Any]
 ) -> None:
-    """Try `law` on many values; raises what it raises on the smallest value that breaks it."""
+    """Check `law` on many values; raises what it raises on the smallest value that breaks it."""
     tried = given(values)(law)
     tried = settings(
         max_examples=subject.settings.examples,
@@ -59,12 +59,12 @@ def one_of(values: Sequence[Value]) -> st.SearchStrategy[Value]:
 
 
 def joined(pieces: Sequence[str], most: int = 6) -> st.SearchStrategy[str]:
-    """A few pieces in a row."""
+    """A few pieces, joined."""
     return st.lists(st.sampled_from(pieces), max_size=most).map("".join)
 
 
 def texts(subject: Subject) -> st.SearchStrategy[str]:
-    """Any text: random, nasty, or made of tags and this task's own answers."""
+    """Any text: random, hostile, or made of tags and this task's own answers."""
     pieces = [*NASTY, *_WORDS, *subject.golds]
     return st.one_of(st.text(max_size=30), joined(pieces), st.sampled_from(subject.targets))
 
@@ -77,7 +77,7 @@ def answers(subject: Subject) -> st.SearchStrategy[str]:
 
 
 def reasonings(subject: Subject) -> st.SearchStrategy[str]:
-    """Reasoning that names other answers, in blocks too, but never ends early."""
+    """Reasoning that mentions other answers, also in blocks, and is not closed early."""
     golds = list(subject.golds)
     blocks = [f"<answer>{gold}</answer>" for gold in golds]
     return joined([*_WORDS, *golds, *blocks, "Maybe ", "so ", "<answer>"]).map(lambda t: f"So: {t}")

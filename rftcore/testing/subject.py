@@ -1,8 +1,8 @@
-"""What the laws are checked on: a task, and what is known of its samples and answers.
+"""The subject of the laws: a task with its samples, answers and scores.
 
-Nothing is assumed about answers but what the parser protocol says. Other answers are the
-golds of other samples, and changes of these. Everything is read once, when first asked for,
-and drawn by the seed, so that a law seen broken breaks again.
+Only the parser protocol is assumed about answers. Wrong answers are the golds of other
+samples and variations of them. Everything is read once, on first use, and selected by the
+seed, so that a broken law breaks again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from rftcore.types import (
 )
 
 FEW = 12  # samples that are scored with many completions
-PLAIN = "I look at the picture."  # reasoning for a sample that has none
+PLAIN = "I look at the image."  # reasoning for a sample that has none
 _ELSEWHERE = 6  # samples a split that another process makes as well
 _READING_S = 3.0  # computing that one text may take before it counts as not read
 _SLOW = 3  # texts not read in that time after which no more are tried
@@ -53,8 +53,8 @@ _STATED = ("siblings", "tokens", "sibling_tokens", "step", "correct")
 class Settings:
     """How thorough the laws are.
 
-    seed: of every draw. examples: that hypothesis tries of each property. samples: read of a
-    split at most. seconds: spent on reading them, all splits together.
+    seed: of all random choices. examples: per property, tried by hypothesis. samples: read per
+    split at most. seconds: spent on reading samples, all splits together.
     """
 
     seed: int = 0
@@ -72,7 +72,7 @@ class SlowError(Exception):
 
 
 class Subject:
-    """A task as a recipe asks for it, by its name, and what the laws want to know of it.
+    """A task, by its name and a recipe's settings, and what the laws need of it.
 
     Raises: RftError if there is no such task, or none can be made.
     """
@@ -87,18 +87,18 @@ class Subject:
         self.catalogue = Catalogue.load()
         self.recipe: Recipe = load_recipe(self.layer)
         self.offer: Offer = self.catalogue.find("task", self.name)
-        self.task: Task = self.again()
+        self.task: Task = self.remade_task()
         self.dataset: Dataset = dataset_of(self.task)
         self.parser: Parser = parser_of(self.task)
         self._last: tuple[str, Parsed | None] | None = None
         self._slow = 0
 
-    def again(self) -> Task:
+    def remade_task(self) -> Task:
         """The same task, made anew."""
         return self.catalogue.task_of(self.recipe)
 
     def rng(self, purpose: str) -> Random:
-        """Random numbers for one purpose."""
+        """A random generator for one purpose."""
         return Random(f"{self.settings.seed}/{purpose}")
 
     # --- samples ---
@@ -113,7 +113,7 @@ class Subject:
         return found
 
     def _read(self, split: str, seconds: float) -> Iterator[tuple[int, Sample]]:
-        start = time.thread_time()  # others may keep the machine busy
+        start = time.thread_time()  # excludes other processes
         for count, index in enumerate(self._indices(split)):
             try:
                 sample = self.dataset.sample(split, index)
@@ -132,18 +132,18 @@ class Subject:
         return list(dict.fromkeys([*first[:FEW], size - 1, *first, *between, *rest]))
 
     @property
-    def every(self) -> list[Sample]:
+    def all_samples(self) -> list[Sample]:
         """All samples that were read."""
         return [sample for some in self.samples.values() for sample in some.values()]
 
     def evaluation(self) -> dict[str, list[Sample]]:
-        """The samples of every split that measures."""
+        """The samples of every evaluation split."""
         named = self.samples.items()
         return {s: list(some.values()) for s, some in named if not is_training(s)}
 
     @cached_property
-    def few(self) -> list[Sample]:
-        """Some samples of all splits, with different golds as far as there are."""
+    def sample_subset(self) -> list[Sample]:
+        """Some samples of all splits, with different golds where possible."""
         rows = [list(some.values()) for some in self.samples.values()]
         ranked: dict[str, list[Sample]] = {}
         for place in range(FEW):
@@ -155,17 +155,17 @@ class Subject:
         return [*firsts, *rest][:FEW]
 
     @cached_property
-    def untouched(self) -> list[str]:
-        """`few` in words, as they were before the first reward saw them."""
-        return list(map(canonical, self.few))
+    def originals(self) -> list[str]:
+        """`sample_subset` as text, before the first reward is called."""
+        return list(map(canonical, self.sample_subset))
 
     # --- answers ---
 
     def read(self, text: str, method: str = "parse") -> Parsed | None:
         """What the parser returns; None if it raises, returns something else or is slow.
 
-        These are faults for the laws on totality and time; the other laws go on without the text.
-        Raises: NotCheckedError if it is slow again and again.
+        The laws on totality and time report these faults; the other laws skip the text.
+        Raises: NotCheckedError if it is slow repeatedly.
         """
         try:
             with self.reading():
@@ -182,7 +182,7 @@ class Subject:
     def reading(self) -> Iterator[None]:
         """Bound the time of a block that reads a text; raises `SlowError` past it.
 
-        Raises: NotCheckedError if that has happened again and again.
+        Raises: NotCheckedError if that has happened repeatedly.
         """
         if self._slow >= _SLOW:
             raise NotCheckedError("the parser is too slow for many texts", "parser-near-linear")
@@ -195,9 +195,9 @@ class Subject:
 
     @cached_property
     def golds(self) -> dict[str, Any]:
-        """Texts of golds with their values, no two values the same; those of `few` first."""
+        """Texts of golds with distinct values; those of `sample_subset` first."""
         found: dict[str, Any] = {}
-        for text in dict.fromkeys(sample.gold for sample in [*self.scorable, *self.every]):
+        for text in dict.fromkeys(sample.gold for sample in [*self.scorable, *self.all_samples]):
             parsed = self.read(text, "gold") if len(found) < 40 else None
             if parsed is None or not parsed.ok or value_fault(parsed.value):
                 continue
@@ -207,14 +207,16 @@ class Subject:
 
     @cached_property
     def scorable(self) -> list[Sample]:
-        """Those of `few` whose golds the parser reads, to a value that can be compared.
+        """Those of `sample_subset` whose golds the parser reads, to a value that can be compared.
 
         Raises: NotCheckedError if there are none.
         """
-        faults = [self._fault(sample) for sample in self.few]
+        faults = [self._fault(sample) for sample in self.sample_subset]
         if all(faults):
             raise NotCheckedError("no gold is read to a value that can be compared", faults[0])
-        return [sample for sample, fault in zip(self.few, faults, strict=True) if not fault]
+        return [
+            sample for sample, fault in zip(self.sample_subset, faults, strict=True) if not fault
+        ]
 
     @cached_property
     def readable(self) -> list[Sample]:
@@ -223,7 +225,7 @@ class Subject:
         Raises: NotCheckedError if there are none.
         """
         _ = self.scorable
-        return [sample for sample in self.every if not self._fault(sample)]
+        return [sample for sample in self.all_samples if not self._fault(sample)]
 
     def _fault(self, sample: Sample) -> str:
         """The law that is broken if this sample cannot be scored, or ""."""
@@ -231,20 +233,20 @@ class Subject:
         if parsed is None:
             return "parser-total"
         if not parsed.ok:
-            return "golds-read"
+            return "golds-parse"
         return "parser-self-equal" if value_fault(parsed.value) else ""
 
     def value(self, sample: Sample) -> Any:
         """The value of a sample's gold."""
         return self.parser.gold(sample.gold).value
 
-    def others(self, sample: Sample) -> list[str]:
-        """Golds of other samples that are no answer to this one, in an order of chance."""
+    def other_golds(self, sample: Sample) -> list[str]:
+        """Golds of other samples that are wrong for this one, in random order."""
         own = self.value(sample)
         texts = [text for text, value in self.golds.items() if value != own]
         return sorted(texts, key=lambda text: self.rng(f"{sample.id}/{text}").random())
 
-    def need_others(self) -> None:
+    def require_other_golds(self) -> None:
         """Raise `NotApplicableError` if all golds are one."""
         if len(self.golds) < 2:
             raise NotApplicableError("all golds that were read are the same")
@@ -252,7 +254,7 @@ class Subject:
     # --- completions ---
 
     def target(self, sample: Sample) -> str:
-        """What SFT teaches for a sample; plain reasoning stands in for one that is missing."""
+        """The SFT target of a sample, with placeholder reasoning if it has none."""
         try:
             return prompts.sft_target(sample)
         except SampleError:
@@ -260,23 +262,23 @@ class Subject:
 
     @cached_property
     def targets(self) -> list[str]:
-        """What SFT teaches for `scorable`."""
+        """The SFT targets of `scorable`."""
         return [self.target(sample) for sample in self.scorable]
 
-    def lies(self, sample: Sample, most: int = 6) -> list[str]:
-        """What SFT teaches for other samples with another gold: well formed, and wrong."""
-        wrong = set(self.others(sample))
+    def wrong_targets(self, sample: Sample, most: int = 6) -> list[str]:
+        """SFT targets of other samples with another gold: well formed, and wrong."""
+        wrong = set(self.other_golds(sample))
         return [self.target(other) for other in self.scorable if other.gold in wrong][:most]
 
     def attacks(
         self, sample: Sample, kinds: Sequence[str] = attacks.KINDS
     ) -> list[tuple[str, str]]:
-        """Named completions of `kinds` that try to win this sample without solving it."""
+        """Named completions of `kinds` that attack the rewards of this sample."""
         try:
             text = self.task.prompt(sample).text
         except Exception:  # for the law on prompts
             text = sample.question
-        made = attacks.library(text, sample.gold, self.others(sample))
+        made = attacks.library(text, sample.gold, self.other_golds(sample))
         return [(name, one) for name, one in made if name.partition("/")[0] in kinds]
 
     # --- rewards ---
@@ -287,25 +289,25 @@ class Subject:
         return self.task.rewards
 
     @property
-    def paid(self) -> dict[str, Term]:
-        """The rewards that count; the others are only measured."""
+    def weighted_terms(self) -> dict[str, Term]:
+        """The rewards with a weight; the others are only measured."""
         return {name: term for name, term in self.terms.items() if term.weight}
 
     def score(self, completions: Sequence[str], sample: Sample) -> list[Score]:
-        """Score completions as answers to one sample, one after the other.
+        """Score completions as answers to one sample.
 
-        Raises: NotCheckedError if a sample does not reach the process that should score it.
+        Raises: NotCheckedError if a sample cannot be sent to the process that scores it.
         """
-        _ = self.untouched
+        _ = self.originals
         try:
             return scorer_of(self.task).score(completions, [sample] * len(completions))
         except PluginError as error:
-            raise NotCheckedError(str(error), "samples-travel") from error
+            raise NotCheckedError(str(error), "samples-picklable") from error
 
     def scored_of(self, completions: Sequence[str], sample: Sample) -> list[tuple[str, Score]]:
         """Completions with their scores, without those that cannot be scored.
 
-        What the parser or a reward raises on is for the laws on totality.
+        Those on which the parser or a reward raises are for the laws on totality.
         """
         texts = [text for text in completions if self.read(text) is not None]
         rows: list[tuple[str, Score]] = []
@@ -323,18 +325,18 @@ class Subject:
         rows = self.scored_of([completion], sample)
         return (rows[0][1].total or 0.0) if rows else None
 
-    def reads(self, completion: str) -> bool:
+    def can_be_scored(self, completion: str) -> bool:
         """Whether rewards can be called on a completion: the parser returns something."""
         return self._parse(completion) is not None
 
-    def seen_by(
+    def reward_call(
         self, name: str, completion: str, sample: Sample, **more: Any
     ) -> tuple[Reward, RewardInput]:
         """A reward and its input, to call it without the scorer's protection.
 
-        more: what only training has, such as the step. The completion must be one that `reads`.
+        more: values that only training has, such as the step. `can_be_scored` must hold.
         """
-        _ = self.untouched
+        _ = self.originals
         function: Any = self.terms[name].reward
         parsed = self._parse(completion)
         assert parsed is not None, "not a completion that reads"
@@ -349,7 +351,7 @@ class Subject:
         return function, RewardInput(answer=answer, gold=self.value(sample), **used)
 
     def _parse(self, completion: str) -> Parsed | None:
-        """Each reward is called on one completion after the other: read it once."""
+        """Parse a completion once, though several rewards are called on it."""
         if self._last is None or self._last[0] is not completion:
             self._last = completion, self.read(completion)
         return self._last[1]
@@ -357,43 +359,49 @@ class Subject:
     # --- another process ---
 
     @cached_property
-    def asked(self) -> dict[str, dict[int, Sample]]:
-        """The samples that another process makes as well."""
+    def compared_samples(self) -> dict[str, dict[int, Sample]]:
+        """The samples that the other process makes, too."""
         return {s: dict(list(some.items())[:_ELSEWHERE]) for s, some in self.samples.items()}
 
     @cached_property
     def digests(self) -> dict[str, list[str]]:
-        """Of these samples, before anyone scores them."""
-        return {split: [digest(one) for one in some.values()] for split, some in self.asked.items()}
+        """Digests of these samples, before any is scored."""
+        return {
+            split: [digest(one) for one in some.values()]
+            for split, some in self.compared_samples.items()
+        }
 
     @cached_property
     def scored(self) -> list[tuple[str, int, str]]:
-        """Split, index and completion of what another process scores as well."""
+        """Split, index and completion of what the other process scores, too."""
         rows = [
             (split, at, one)
-            for split, some in self.asked.items()
+            for split, some in self.compared_samples.items()
             for at, one in some.items()
             if not self._fault(one)
         ]
-        texts = [(self.target(one), "", *self.lies(one, 2)) for _, _, one in rows]
+        texts = [(self.target(one), "", *self.wrong_targets(one, 2)) for _, _, one in rows]
         return [
             (split, at, text)
             for (split, at, _), some in zip(rows, texts, strict=True)
             for text in some
-            if self.reads(text)
+            if self.can_be_scored(text)
         ]
 
     @cached_property
     def scores(self) -> list[Any]:
         """Every reward's outcome for `scored`, in this process."""
         scorer = scorer_of(self.task)
-        return [row_of(scorer, text, self.asked[split][at]) for split, at, text in self.scored]
+        return [
+            row_of(scorer, text, self.compared_samples[split][at])
+            for split, at, text in self.scored
+        ]
 
     @cached_property
     def elsewhere(self) -> Elsewhere:
-        """What another process makes of all this, asked once.
+        """The report of the other process, which runs once.
 
-        What cannot be made here is not asked for: the laws on it say what is wrong.
+        What cannot be made in this process is not requested: other laws report that.
         """
         question: dict[str, Any] = {
             "task": self.name,
@@ -403,6 +411,8 @@ class Subject:
             "scored": [],
         }
         with suppress(Exception):
-            question["indices"] = {split: list(some) for split, some in self.asked.items()}
+            question["indices"] = {
+                split: list(some) for split, some in self.compared_samples.items()
+            }
             question["scored"] = self.scored
         return ask(question)

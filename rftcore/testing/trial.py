@@ -1,4 +1,4 @@
-"""Check laws on a task, each after those it needs, and keep what came out."""
+"""Check laws on a task, each after the laws it needs, and keep the results."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from rftcore.testing.subject import Settings, Subject
 
 State = Literal["ok", "broken", "not applicable", "not checked", "expected", "unexpected"]
 BAD = ("broken", "unexpected")
-# For one law: a plugin that hangs must not hang its check. A busy machine takes its time.
+# Per law: a plugin that hangs must not hang the check. Generous, for busy machines.
 _COMPUTING_S, _WAITING_S = 90.0, 1800.0
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one law.
+    """The result of one law.
 
-    seen: what broke it, or why it does not apply, was not checked or was expected to break.
-    cause, fix: what usually causes what was seen, and what to do. roots: of a law that was not
-    checked, the broken laws to repair first.
-    "not checked": a law that it needs is broken. "expected": broken, as `expected` predicts.
-    "unexpected": `expected` predicts that it breaks, and it holds.
+    seen: what broke it, or why it does not apply, was not checked or was expected to fail.
+    cause, fix: the usual cause, and what to do. roots: for a law that was not checked, the
+    broken laws to fix first.
+    "not checked": a law that it needs is broken. "expected": broken, as declared in `expected`.
+    "unexpected": declared as broken in `expected`, but it holds.
     """
 
     law: Law
@@ -41,14 +41,14 @@ class Result:
 
     @property
     def bad(self) -> bool:
-        """Whether something is to be repaired."""
+        """Whether something has to be fixed."""
         return self.state in BAD
 
 
 class Trial:
-    """The laws on one task; each is checked once, when it is asked for.
+    """The laws on one task; each is checked once, on first use.
 
-    expected: reasons why laws are broken, by id. settings: a recipe's, as a mapping.
+    expected: by law id, the reason why it is broken. recipe: settings of the task.
     Raises: PluginError for a law that does not exist or an empty reason.
     """
 
@@ -66,18 +66,18 @@ class Trial:
         self._recipe, self._extra = recipe, tuple(extra)
         self._subject: Subject | None = None
         self._results: dict[str, Result] = {}
-        self.told: set[str] = set()  # laws whose result a test has reported
+        self.reported: set[str] = set()  # laws whose result a test has reported
         check_reasons(self.expected)
 
     @property
     def subject(self) -> Subject:
-        """The task, made when first asked for. Raises RftError if it cannot be made."""
+        """The task, made on first use. Raises RftError if it cannot be made."""
         if self._subject is None:
             self._subject = Subject(self.name, self._recipe, self.settings)
         return self._subject
 
     def run(self, laws: Iterable[Law] | None = None) -> Iterator[Result]:
-        """Check all laws, or some, one by one; each after what is wrong with those it needs."""
+        """Check all laws, or some, in order; broken laws that one needs come before it."""
         _ = self.subject
         given: set[str] = set()
         for law in laws or LAWS.values():
@@ -87,24 +87,24 @@ class Trial:
                     yield self.result(law_id)
 
     def result(self, law_id: str) -> Result:
-        """What comes of a law, with what was expected of it."""
+        """The result of a law, compared with `expected`."""
         result = self._plain(law_id)
         if law_id not in self.expected or result.state == "not checked":
             return result
         if result.state == "broken":
             seen = f"{self.expected[law_id]} (seen: {result.seen})"
             return replace(result, state="expected", seen=seen)
-        seen = f"expected to break ({self.expected[law_id]}), but it is {result.state}"
+        seen = f"expected to fail ({self.expected[law_id]}), but it is {result.state}"
         return replace(
             result,
             state="unexpected",
             seen=seen,
-            cause="what broke the law was repaired",
-            fix="no longer list it as expected to break",
+            cause="the fault was fixed",
+            fix="remove it from the expected failures",
         )
 
     def command(self, law: Law) -> str:
-        """What to type to see a result again."""
+        """The command that repeats a check."""
         words = ["rft", "plugins", "check", self.name, "--law", law.id]
         extra = [word for setting in self._extra for word in ("--set", setting)]
         return shlex.join([*words, "--seed", str(self.settings.seed), *extra])
@@ -117,12 +117,12 @@ class Trial:
         return self._results[law_id]
 
     def _roots(self, law_id: str) -> tuple[str, ...]:
-        """The broken laws that keep those from being checked that need this one."""
+        """The broken laws because of which a law that needs this one is not checked."""
         result = self._plain(law_id)
         return (law_id,) if result.state == "broken" else result.roots
 
     def _wrong_before(self, law_id: str) -> list[str]:
-        """The laws that this one needs, directly or not, and that call for a line of their own."""
+        """The broken laws that this one needs, directly or indirectly."""
         needed = {*self._plain(law_id).roots}
         more = [*LAWS[law_id].needs]
         while more:
@@ -143,25 +143,25 @@ class Trial:
 
 
 def check_reasons(expected: Mapping[str, str]) -> None:
-    """Raise `PluginError` for a law that does not exist, or a reason that says nothing."""
+    """Raise `PluginError` for a law that does not exist, or an empty reason."""
     for law_id, reason in expected.items():
         law_named(law_id)
         if not reason.strip():
-            raise PluginError(f"expected failure of {law_id!r}: say why it is broken")
+            raise PluginError(f"expected failure of {law_id!r}: give a reason")
 
 
 def law_named(law_id: str) -> Law:
     """The law of that id. Raises `PluginError` with the closest names."""
     if law_id not in LAWS:
         raise PluginError(
-            f"there is no law {law_id!r}.{closest(law_id, LAWS)} They are: {', '.join(LAWS)}"
+            f"there is no law {law_id!r}.{closest(law_id, LAWS)} The laws are: {', '.join(LAWS)}"
         )
     return LAWS[law_id]
 
 
 def _waiting(law: Law, roots: Iterable[str]) -> Result:
     roots = tuple(roots)
-    return Result(law, "not checked", f"it needs {', '.join(roots)}, repair first", roots=roots)
+    return Result(law, "not checked", f"it needs {', '.join(roots)}: fix that first", roots=roots)
 
 
 def _broken(law: Law, seen: str, cause: str = "", fix: str = "") -> Result:
@@ -183,13 +183,13 @@ def _outcome(law: Law, check: Callable[[], None]) -> Result | NotCheckedError:
         at = place(late)
         return _broken(
             law,
-            f"a call did not end in time{at and f', it was at {at}'}",
-            cause="a loop without an end, or work that grows much faster than what it is given",
-            fix="bound the work by the length of what it is given",
+            f"a call did not end in time{at and f' (at {at})'}",
+            cause="an endless loop, or work that grows much faster than its input",
+            fix="bound the work by the length of the input",
         )
     except RftError as error:
         _raise_cache_error(error)
-        cause, fix = "what the message names: data, a setting or a plugin", "correct that"
+        cause, fix = "the data, setting or plugin in the message", "fix that"
         return _broken(law, str(error), cause=cause, fix=fix)
     except (Exception, SystemExit) as error:  # a plugin may raise anything, anywhere
         _raise_cache_error(error)
@@ -199,14 +199,14 @@ def _outcome(law: Law, check: Callable[[], None]) -> Result | NotCheckedError:
             describe(error),
             cause=f"the plugin's code raises at {at}"
             if at
-            else "no line of the plugin's was at work: it may be a bug of rft's",
-            fix="repair that line" if at else "report it, with `RFT_DEBUG=1`",
+            else "the error was raised outside the plugin: it may be a bug in rft",
+            fix="fix that line" if at else "report it, with the output of `RFT_DEBUG=1`",
         )
     return Result(law, "ok")
 
 
 def _raise_cache_error(error: BaseException | None) -> None:
-    """Raise the `CacheError` that an exception comes from: a full disk is no plugin's fault."""
+    """Raise the `CacheError` behind an exception: a full disk is not the plugin's fault."""
     while error is not None:
         if isinstance(error, CacheError):
             raise error

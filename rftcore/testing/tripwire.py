@@ -1,4 +1,4 @@
-"""A value that raises whatever is done with it, and remembers that it did."""
+"""A value that raises on any use, and records it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from rftcore.types import Sample
 
 
 class TrippedError(Exception):
-    """Somebody looked at a value that must not be looked at."""
+    """A value was used that must not be used."""
 
 
 class Tripwire:
-    """Raises `TrippedError` when compared, counted, converted, called or asked for anything."""
+    """Raises `TrippedError` when compared, counted, converted, called or accessed."""
 
     tripped: bool
 
@@ -20,7 +20,7 @@ class Tripwire:
         self.tripped = False
 
     def trip(self, *_: Any, **__: Any) -> Any:
-        """Remember, and raise."""
+        """Record the use, and raise."""
         self.tripped = True
         raise TrippedError("this sample is broken on purpose")
 
@@ -35,7 +35,7 @@ class Tripwire:
 
 
 class BareSample(Sample):
-    """A sample all of whose fields trip a wire."""
+    """A sample whose fields all trip a wire."""
 
     def __init__(self, wire: Tripwire) -> None:
         object.__setattr__(self, "_wire", wire)

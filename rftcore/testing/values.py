@@ -1,4 +1,4 @@
-"""Whether a value that a parser read can be compared: every law and every reward relies on it."""
+"""Whether a parsed value can be compared, which every law and every reward requires."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rftcore.testing.digests import shown
 
 
 def value_fault(value: Any) -> str:
-    """What keeps a value from equaling itself, or "": a NaN in it, or `==` that fails.
+    """Why a value does not equal itself, or "": a NaN in it, or `==` that fails.
 
-    A list with a NaN in it equals itself by identity, so every part is looked at.
+    A list with a NaN in it equals itself by identity, so every part is checked.
     """
     try:
         for part in _parts(value):
@@ -29,7 +29,7 @@ def value_fault(value: Any) -> str:
 
 
 def _not_equal(one: Any, two: Any) -> str | None:
-    """Why `one == two` is not True: words that go on a sentence; None if it is."""
+    """Why `one == two` is not True, as the end of a sentence; None if it is True."""
     try:
         return None if one == two else ""
     except Exception as error:

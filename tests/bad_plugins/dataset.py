@@ -33,11 +33,11 @@ class HalfSized(Dots):
         return self.length / 1
 
 
-def sizes_whole():
+def sizes_valid():
     return task(dataset=HalfSized())
 
 
-def samples_whole():
+def samples_valid():
     return sampled(lambda sample, split, index: replace(sample, gold=int(sample.gold)))
 
 
@@ -46,7 +46,7 @@ class Endless(Dots):
         return self.made(split, index)
 
 
-def bounds_kept():
+def index_error_outside_split():
     return task(dataset=Endless())
 
 
@@ -55,13 +55,13 @@ def samples_pure():
     return sampled(lambda sample, split, index: replace(sample, gold=str(shared.randrange(10))))
 
 
-def samples_everywhere():
+def samples_same_in_other_process():
     return sampled(
         lambda sample, split, index: replace(sample, gold=str(hash(f"{split} {index}") % 10))
     )
 
 
-def samples_travel():
+def samples_picklable():
     return changed(meta={"area": lambda: 3})
 
 
@@ -82,7 +82,7 @@ def samples_lazy():
     return task(dataset=Slow(splits=("rl", "val"), length=2))
 
 
-def ids_distinct():
+def ids_unique():
     return sampled(lambda sample, split, index: replace(sample, id=split))
 
 
@@ -90,7 +90,7 @@ def splits_disjoint():
     return sampled(lambda sample, split, index: Dots().made("sft", index))
 
 
-def pictures_disjoint():
+def images_disjoint():
     return sampled(
         lambda sample, split, index: replace(
             sample,
@@ -100,7 +100,7 @@ def pictures_disjoint():
     )
 
 
-def evaluation_distinct():
+def evaluation_samples_distinct():
     def twice(sample, split, index):
         same = Dots().made(split, index // 2) if split == "val" else sample
         return replace(same, id=sample.id)
@@ -108,21 +108,21 @@ def evaluation_distinct():
     return sampled(twice)
 
 
-def no_safe_guess():
+def no_dominant_answer():
     return sampled(
         lambda sample, split, index: replace(sample, gold=sample.gold if index % 8 == 0 else "3")
     )
 
 
-def sft_reasons():
+def sft_has_reasoning():
     return sampled(
         lambda sample, split, index: replace(sample, cot=None if split == "sft" else sample.cot)
     )
 
 
-def pictures_open():
+def images_open():
     return pictured("{0}/{1}", read=lambda shade: b"a picture")
 
 
-def pictures_stable():
+def images_stable():
     return pictured("{0}/{1}", read=lambda shade: picture(os.urandom(1)[0]))

@@ -24,7 +24,7 @@ def truth_earns_most():
     return rewarded(original, 2.0)
 
 
-def right_is_worth_it():
+def accuracy_weight():
     return task(rewards={"accuracy": Term(exact), "format": Term(tags, 10.0)})
 
 
@@ -69,7 +69,7 @@ def no_answer_lists():
     )
 
 
-def no_tag_games():
+def no_tag_tricks():
     return fooled(lambda blocks, gold, x: len(blocks) > 1 and gold in blocks)
 
 

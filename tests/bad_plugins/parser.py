@@ -43,7 +43,7 @@ def parser_total():
     return task(parser=Raising())
 
 
-def golds_read():
+def golds_parse():
     return task(parser=Integer(0, 5))
 
 

@@ -10,11 +10,11 @@ import rftcore as rft
 ASKED = count()
 
 
-def prompt_sure():
+def prompt_deterministic():
     return task(prompt=lambda sample: rft.Prompt(f"{next(ASKED)}. How many?", sample.images))
 
 
-def prompt_shows_pictures_once():
+def prompt_shows_images_once():
     return task(prompt=lambda sample: rft.Prompt(sample.question))
 
 
@@ -26,7 +26,7 @@ def prompt_blind_to_gold():
     return task(prompt=ask)
 
 
-def question_tells_nothing():
+def question_hides_answer():
     return sampled(
         lambda sample, split, index: replace(
             sample, question=f"How many dots? They are {sample.gold} in all."
@@ -34,5 +34,5 @@ def question_tells_nothing():
     )
 
 
-def limits_fit():
+def targets_fit_limits():
     return sampled(lambda sample, split, index: replace(sample, cot="I look again. " * 200))

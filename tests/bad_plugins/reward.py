@@ -18,7 +18,7 @@ def rewards_fast():
     return rewarded(waiting)
 
 
-def rewards_outside_training():
+def rewards_in_evaluation():
     @reward(uses=("tokens",))
     def short(x):
         return float(x.tokens < 50)
@@ -63,11 +63,11 @@ def rewards_stateless():
     return accurate(remembered)
 
 
-def rewards_everywhere():
+def rewards_same_in_other_process():
     return rewarded(lambda x: hash(f"dots {x.gold}") % 1000 / 1000)
 
 
-def rewards_hide_no_fault():
+def rewards_raise_on_faults():
     def hidden(x):
         try:
             return float(x.answer is not None and x.answer == x.gold)
@@ -77,7 +77,7 @@ def rewards_hide_no_fault():
     return accurate(hidden)
 
 
-def rewards_leave_input():
+def rewards_keep_input():
     @reward(uses=("sample",))
     def emptied(x):
         x.sample.meta["dots"].clear()

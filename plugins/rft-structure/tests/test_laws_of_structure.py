@@ -6,7 +6,7 @@ from rftcore.testing import parametrize_laws
 DEFECTS = {
     "accuracy-ignores-reasoning": "defect 5: the first answer block wins, in the reasoning too",
     "no-answer-lists": "defect 1: evaluation takes the last number of a list",
-    "no-tag-games": "defect 5: the first of several answer blocks wins",
+    "no-tag-tricks": "defect 5: the first of several answer blocks wins",
     "form-has-content": "defect 12: empty, nested and repeated blocks pass",
     "no-repetition": "defect 1: evaluation takes the last number of a list",
     "no-strange-text": "defect 1: evaluation takes the last number, whatever hides it",

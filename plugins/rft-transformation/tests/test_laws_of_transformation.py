@@ -5,7 +5,7 @@ from rftcore.testing import parametrize_laws
 # By the numbers of docs/papers.md, where each defect and its repair are listed.
 DEFECTS = {
     "accuracy-ignores-reasoning": "defect 5: the first answer block wins, in the reasoning too",
-    "no-tag-games": "defect 5: the first of several answer blocks wins",
+    "no-tag-tricks": "defect 5: the first of several answer blocks wins",
     "form-has-content": "defect 12: empty, nested and repeated blocks pass",
     "no-repetition": "defect 9: repeats are free in evaluation",
     "no-strange-text": "defect 6: calls are picked out of any text around them",

@@ -1,4 +1,4 @@
-"""Laws of the mix: the truth is right and earns the most, and the rest earns what it deserves."""
+"""Laws of the weighted sum: the gold is correct and earns the most."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -23,10 +23,10 @@ _SCORED = ("parser-total", "rewards-total", "rewards-finite")  # what keeps a co
 @law(
     "truth-is-correct",
     "mix",
-    "What SFT teaches is correct: its accuracy is exactly 1.",
+    "The SFT target is correct: its accuracy is exactly 1.",
     why="Evaluation reports the share of completions whose accuracy is 1.",
-    cause="an accuracy with a different scale, or a stricter comparison than the parser's",
-    fix="let the accuracy term give 1 for the gold",
+    cause="an accuracy on another scale, or a stricter comparison than the parser's",
+    fix="return 1 from the accuracy term for the gold",
     needs=(*COMPARED, "parser-reads-target", "rewards-stateless"),
 )
 def truth_is_correct(subject: Subject) -> None:
@@ -34,7 +34,7 @@ def truth_is_correct(subject: Subject) -> None:
     for sample in subject.readable[:200]:
         target = subject.target(sample)
         try:
-            score = subject.score([target], sample)[0] if subject.reads(target) else None
+            score = subject.score([target], sample)[0] if subject.can_be_scored(target) else None
         except SampleError as error:
             raise NotCheckedError(str(error), "rewards-read-golds") from error
         if score is None or score.correct:
@@ -46,7 +46,7 @@ def truth_is_correct(subject: Subject) -> None:
             raise BrokenError(
                 f"{_named(sample)}: accuracy does not apply (None)",
                 cause="an accuracy that returns None for some samples, or nothing at its end",
-                fix="let the accuracy term give 1 for the gold, of every sample",
+                fix="return 1 from the accuracy term for the gold of every sample",
             )
         raise BrokenError(f"{_named(sample)}: accuracy is {part.value:g}")
 
@@ -55,14 +55,14 @@ def truth_is_correct(subject: Subject) -> None:
     "wrong-is-not-correct",
     "mix",
     "The gold of another sample is not correct.",
-    why="An accuracy that is 1 for everything reports 100 % and teaches nothing.",
-    cause="the answer is compared with itself, or only asked whether it is there",
+    why="An accuracy that is 1 for everything reports 100 % and gives no signal.",
+    cause="the answer is compared with itself, or only checked for being there",
     fix="compare x.answer with x.gold",
     needs=TRUTH,
 )
 def wrong_is_not_correct(subject: Subject) -> None:
     """But for a few, which a tolerance may let pass."""
-    subject.need_others()
+    subject.require_other_golds()
     pairs = [
         (text, sample, score)
         for sample in subject.scorable
@@ -89,10 +89,10 @@ def wrong_is_not_correct(subject: Subject) -> None:
 @law(
     "truth-earns-most",
     "mix",
-    "Nothing earns more than what SFT teaches.",
-    why="GRPO leaves for whatever earns more, and forgets what SFT taught.",
-    cause="a term that pays for what targets do not have, or a weight with the wrong sign",
-    fix="show the completion that earns more; take that term out or lower its weight",
+    "Nothing earns more than the SFT target.",
+    why="GRPO moves to whatever earns more, and away from what SFT taught.",
+    cause="a term that rewards what targets do not have, or a weight with the wrong sign",
+    fix="look at the completion that earns more; remove that term or lower its weight",
     needs=(*TRUTH, *TELLS),
 )
 def truth_earns_most(subject: Subject) -> None:
@@ -100,7 +100,7 @@ def truth_earns_most(subject: Subject) -> None:
     for sample in subject.scorable:
         target = subject.target(sample)
         most = subject.total(target, sample)
-        for text in (*subject.lies(sample), *_wrong(subject, sample), ""):
+        for text in (*subject.wrong_targets(sample), *_wrong(subject, sample), ""):
             earned = subject.total(text, sample)
             if earned is not None and most is not None and earned > most + _NOISE:
                 raise BrokenError(
@@ -109,15 +109,15 @@ def truth_earns_most(subject: Subject) -> None:
 
 
 @law(
-    "right-is-worth-it",
+    "accuracy-weight",
     "mix",
-    "Being right is worth at least a quarter of all there is to earn.",
-    why="Where form pays nearly everything, the policy perfects the form and stays wrong.",
+    "Being right is worth at least a quarter of the total reward.",
+    why="If most of the reward is for the format, the policy learns the format and stays wrong.",
     cause="format or length weighs more than accuracy",
-    fix="raise the weight of accuracy, or lower the others",
+    fix="raise the weight of accuracy, or lower the other weights",
     needs=("truth-earns-most",),
 )
-def right_is_worth_it(subject: Subject) -> None:
+def accuracy_weight(subject: Subject) -> None:
     """In the mean: targets, against other samples' targets, against saying nothing."""
     truth, wrong, silence = _means(subject)
     if truth - wrong < SHARE * (truth - silence) - _NOISE or truth - wrong <= _NOISE:
@@ -134,10 +134,10 @@ def right_is_worth_it(subject: Subject) -> None:
 @law(
     "silence-earns-least",
     "mix",
-    "Saying nothing is never right and earns no more than a wrong answer.",
-    why="A policy that is punished for trying stops trying.",
-    cause="a reward for short completions, or a penalty for wrong answers alone",
-    fix="pay for brevity only among correct completions; no answer is a wrong answer",
+    "An empty completion is never right and earns no more than a wrong answer.",
+    why="A policy that loses reward for answering stops answering.",
+    cause="a reward for short completions, or a penalty for wrong answers only",
+    fix="reward brevity among correct completions only; treat a missing answer as wrong",
     needs=(*TRUTH, *TELLS),
 )
 def silence_earns_least(subject: Subject) -> None:
@@ -150,7 +150,7 @@ def silence_earns_least(subject: Subject) -> None:
                 raise BrokenError(
                     f"{_named(sample)}: {text!r} is correct",
                     cause="no answer (None) equals an empty gold, or is given the benefit of doubt",
-                    fix="earn 0 if x.answer is None",
+                    fix="return 0 if x.answer is None",
                 )
         if not scores:
             raise NotCheckedError(
@@ -166,8 +166,8 @@ def silence_earns_least(subject: Subject) -> None:
 @law(
     "accuracy-ignores-reasoning",
     "mix",
-    "Whether an answer is correct does not depend on the reasoning before it.",
-    why="The number in the report would measure style.",
+    "Correctness does not depend on the reasoning.",
+    why="The reported accuracy would measure style.",
     cause="the accuracy searches the whole completion",
     fix="compare the parsed answer; reward reasoning in a term of its own",
     needs=(*TRUTH, "parser-ignores-reasoning"),
@@ -191,12 +191,12 @@ def _named(sample: Sample) -> str:
 def _wrong(subject: Subject, sample: Sample) -> list[str]:
     """Wrong answers after this sample's own reasoning, as far as it has some."""
     reasoning = sample.cot if sample.cot and not tags.has_tags(sample.cot) else "I look."
-    return [tags.write(reasoning, gold) for gold in subject.others(sample)[:4]]
+    return [tags.write(reasoning, gold) for gold in subject.other_golds(sample)[:4]]
 
 
 def _means(subject: Subject) -> tuple[float, float, float]:
     """What is earned in the mean by the truth, by the truth about others, by saying nothing."""
-    lies = [(text, sample) for sample in subject.scorable for text in subject.lies(sample)]
+    lies = [(text, sample) for sample in subject.scorable for text in subject.wrong_targets(sample)]
     if not lies:
         raise NotApplicableError("all golds that were read are the same")
     rows = {
@@ -224,6 +224,6 @@ def _mean_accuracy(subject: Subject) -> float:
     values = [
         score.parts[subject.task.accuracy].value or 0.0
         for sample in subject.scorable
-        for _, score in subject.scored_of(subject.lies(sample), sample)
+        for _, score in subject.scored_of(subject.wrong_targets(sample), sample)
     ]
     return fmean(values) if values else 0.0

@@ -1,4 +1,4 @@
-"""Laws of the mix under attack: what does not solve the task does not win it."""
+"""Laws of the weighted sum under attack: completions that do not solve the task do not win."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -28,8 +28,8 @@ _MALFORMED = (
     "no-answer-lists",
     "mix",
     "A list of answers does not win.",
-    why="Whoever may list all answers is always right: the classic hack of string matching.",
-    cause="`gold in answer`, or the last number of the text is taken for the answer",
+    why="A policy that lists all answers is always right: the classic hack of string matching.",
+    cause="`gold in answer`, or the last number of the text is used as the answer",
     fix="parse one answer and compare it whole",
     needs=(*HOLDS, *READS),
 )
@@ -39,15 +39,15 @@ def no_answer_lists(subject: Subject) -> None:
 
 
 @law(
-    "no-tag-games",
+    "no-tag-tricks",
     "mix",
     "A second answer beside the first does not win.",
-    why="Two chances at every question look like skill.",
+    why="Two attempts at every question would count as skill.",
     cause="a reward searches the completion for a block that holds the gold",
     fix="use x.answer, which the parser found",
     needs=(*HOLDS, *READS),
 )
-def no_tag_games(subject: Subject) -> None:
+def no_tag_tricks(subject: Subject) -> None:
     """Several, nested, unclosed, misspelt blocks, and one hidden in the reasoning."""
     _resisted(subject, ["tags"])
 
@@ -56,9 +56,9 @@ def no_tag_games(subject: Subject) -> None:
     "no-prompt-echo",
     "mix",
     "Repeating the prompt does not win.",
-    why="It is the first thing that an untrained policy does.",
-    cause="words of the question are counted, or the gold is looked for anywhere",
-    fix="compare the parsed answer alone",
+    why="An untrained policy often repeats its prompt.",
+    cause="words of the question are counted, or the gold is searched anywhere in the text",
+    fix="compare only the parsed answer",
     needs=HOLDS,
 )
 def no_prompt_echo(subject: Subject) -> None:
@@ -69,10 +69,10 @@ def no_prompt_echo(subject: Subject) -> None:
 @law(
     "no-empty-form",
     "mix",
-    "The form without content does not win.",
-    why="Tags are learnt in twenty steps; what then pays has to be the answer.",
-    cause="no answer equals no answer, or an unreadable one is given the benefit of the doubt",
-    fix="earn 0 if x.answer is None",
+    "The format without content does not win.",
+    why="Tags are learned within twenty steps; after that the reward has to depend on the answer.",
+    cause="a missing answer equals a missing gold, or an unparsed answer gets partial credit",
+    fix="return 0 if x.answer is None",
     needs=HOLDS,
 )
 def no_empty_form(subject: Subject) -> None:
@@ -83,10 +83,10 @@ def no_empty_form(subject: Subject) -> None:
 @law(
     "no-repetition",
     "mix",
-    "Saying an answer over and over, or at great length, does not win.",
-    why="Loops are what a policy falls into; they must not pay.",
-    cause="hits are counted, or compared as a set",
-    fix="compare the whole answer, and let repeats count against it",
+    "Repeating an answer, or writing it at great length, does not win.",
+    why="Policies fall into loops, which must not be rewarded.",
+    cause="matches are counted, or compared as a set",
+    fix="compare the whole answer, and penalize repeats",
     needs=HOLDS,
 )
 def no_repetition(subject: Subject) -> None:
@@ -97,10 +97,10 @@ def no_repetition(subject: Subject) -> None:
 @law(
     "no-strange-text",
     "mix",
-    "Numbers that are none, and text that nobody sees, do not win.",
-    why="nan compares false with every bound: a ramp written the wrong way pays it in full.",
-    cause="`if error > limit: return 0`, which NaN passes; invisible characters that are cut out",
-    fix="write `if not error <= limit`; read plain digits only",
+    "NaN, infinities and invisible characters do not win.",
+    why="NaN compares false with every bound: an inverted ramp gives it the full reward.",
+    cause="`if error > limit: return 0`, which NaN passes; invisible characters that are removed",
+    fix="write `if not error <= limit`; parse plain digits only",
     needs=HOLDS,
 )
 def no_strange_text(subject: Subject) -> None:
@@ -111,10 +111,10 @@ def no_strange_text(subject: Subject) -> None:
 @law(
     "form-has-content",
     "mix",
-    "A reward for form pays nothing for empty, doubled or nested blocks.",
-    why="The cheapest text that passes is what the policy ends up writing.",
+    "A format reward is 0 for empty, repeated or nested blocks.",
+    why="The policy ends up writing the cheapest text that passes.",
     cause="a pattern such as <think>.*</think>\\s*<answer>.*</answer>, whose dots match anything",
-    fix="rft.rewards.tags, or count the tags and look at what stands between them",
+    fix="rft.rewards.tags, or count the tags and check the text between them",
     needs=HOLDS,
 )
 def form_has_content(subject: Subject) -> None:
@@ -132,7 +132,7 @@ def form_has_content(subject: Subject) -> None:
 
 def _is_about_form(subject: Subject, name: str) -> bool:
     for sample in subject.scorable[:MOST]:
-        texts = [subject.target(sample), *subject.lies(sample)]
+        texts = [subject.target(sample), *subject.wrong_targets(sample)]
         formed = {_value(score, name) for _, score in subject.scored_of(texts, sample)}
         silent = [_value(score, name) for _, score in subject.scored_of([""], sample)]
         if formed != {1.0} or any(silent):
@@ -143,7 +143,7 @@ def _is_about_form(subject: Subject, name: str) -> bool:
 def _resisted(subject: Subject, kinds: Sequence[str]) -> None:
     for sample in subject.scorable[:MOST]:
         truth = subject.scored_of([subject.target(sample)], sample)
-        lies = [score for _, score in subject.scored_of(subject.lies(sample), sample)]
+        lies = [score for _, score in subject.scored_of(subject.wrong_targets(sample), sample)]
         named = {text: name for name, text in subject.attacks(sample, kinds)}
         for text, score in subject.scored_of([*named], sample) if truth else ():
             if won := _won(subject, truth[0][1], lies, score, _alone(subject, sample, score)):
@@ -162,7 +162,7 @@ def _alone(subject: Subject, sample: Sample, attack: Score) -> Score | None:
     """
     if not attack.parsed.ok:
         return None
-    for wrong in subject.others(sample):
+    for wrong in subject.other_golds(sample):
         if subject.golds[wrong] == attack.parsed.value:
             rows = subject.scored_of([tags.write(PLAIN, wrong)], sample)
             return rows[0][1] if rows else None
@@ -199,13 +199,13 @@ def _cause(
             f"the parser reads {shown(sample.gold)} from it, as from a plain answer",
             "let the parser read the answer whole, and reject what is more than one answer",
         )
-    rewards: list[Any] = [term.reward for term in subject.paid.values()]
+    rewards: list[Any] = [term.reward for term in subject.weighted_terms.values()]
     if kinds != ["tags"] or any("completion" in uses(reward) for reward in rewards):
         return "", ""
     read = shown(attack.parsed.value) if attack.parsed.ok else "None"
     return (
         f"no reward looks at the completion: one pays for the answer {read} as if it were right",
-        "compare x.answer with x.gold whole; earn 0 if x.answer is None",
+        "compare x.answer with x.gold whole; return 0 if x.answer is None",
     )
 
 

@@ -1,4 +1,4 @@
-"""Laws of a dataset: whole samples, the same everywhere, and splits that prove something."""
+"""Laws of a dataset: valid, reproducible samples and disjoint splits."""
 
 import pickle
 from collections import Counter
@@ -18,19 +18,19 @@ from rftcore.testing.law import BrokenError, NotApplicableError, law
 from rftcore.testing.subject import SampleUnmadeError, Subject
 from rftcore.types import Sample
 
-WHOLE = ("samples-whole",)
-SAFE = 0.75  # share of one answer from which guessing it passes for skill
-TWICE = 0.05  # share of a split that may stand in it twice by chance
-SLOW_S = 0.1  # computing per sample: rather less than drawing a picture takes
+WHOLE = ("samples-valid",)
+SAFE = 0.75  # share of one answer above which guessing it scores well
+TWICE = 0.05  # share of a split that may be repeated by chance
+SLOW_S = 0.1  # CPU seconds per sample: less than drawing an image takes
 
 
 @law(
     "splits-named",
     "dataset",
-    "Every split is sft, rl, val, test or ood-...; one of the first two and one other are there.",
-    why="The names say what a split is for: others are never trained on and never measured.",
+    "Every split is sft, rl, val, test or ood-*; at least one trains and one evaluates.",
+    why="The name decides the use of a split: any other name is neither trained nor evaluated on.",
     cause="splits named train and validation",
-    fix="name what trains sft or rl, and what measures val, test or ood-SOMETHING",
+    fix="name training splits sft or rl, evaluation splits val, test or ood-SOMETHING",
 )
 def splits_named(subject: Subject) -> None:
     """Names only."""
@@ -43,20 +43,20 @@ def splits_named(subject: Subject) -> None:
         what = "measure" if trained else "train on"
         raise BrokenError(
             f"there is {', '.join(splits) or 'no split'}: nothing to {what}",
-            cause="a dataset of one split, whose rows were never divided",
-            fix="name what trains sft or rl, and what measures val, test or ood-SOMETHING",
+            cause="a dataset with one split, whose rows were never divided",
+            fix="name training splits sft or rl, evaluation splits val, test or ood-SOMETHING",
         )
 
 
 @law(
-    "sizes-whole",
+    "sizes-valid",
     "dataset",
-    "Every split has a size, a whole number of at least 1, and keeps it.",
-    why="Schedules, progress and fingerprints are computed from it before the first sample.",
-    cause="size() returns None or a float, or counts what was already read",
-    fix="return len() of the rows, or the number the options ask for",
+    "Every split has a constant size, an integer of at least 1.",
+    why="Schedules, progress and fingerprints are computed from the size before the first sample.",
+    cause="size() returns None or a float, or counts the rows read so far",
+    fix="return len() of the rows, or the number in the options",
 )
-def sizes_whole(subject: Subject) -> None:
+def sizes_valid(subject: Subject) -> None:
     """Asked twice."""
     for split in subject.dataset.splits:
         size, again = subject.dataset.size(split), subject.dataset.size(split)
@@ -65,15 +65,15 @@ def sizes_whole(subject: Subject) -> None:
 
 
 @law(
-    "samples-whole",
+    "samples-valid",
     "dataset",
-    "A sample is a rft.Sample with an id, a question, a gold and lazy images.",
-    why="A missing field is found hours later, by whatever reads it first.",
+    "A sample is an rft.Sample with an id, a question, a gold and lazy images.",
+    why="A missing field would fail hours later, when it is first read.",
     cause="a gold that is a number instead of text, images as a list or as paths",
     fix="rft.Sample(id, question, str(gold), (rft.Image(...),))",
-    needs=("sizes-whole",),
+    needs=("sizes-valid",),
 )
-def samples_whole(subject: Subject) -> None:
+def samples_valid(subject: Subject) -> None:
     """All samples that are read at all."""
     try:
         rows = list(_rows(subject))
@@ -83,7 +83,7 @@ def samples_whole(subject: Subject) -> None:
         raise BrokenError(
             f"{error}: {describe(made)}" + f" ({at})" * (at not in describe(made)),
             cause=f"sample() raises{at and f' at {at}'}; often a field that some rows do not have",
-            fix="repair that line, or leave the row out of size()",
+            fix="fix that line, or leave the row out of size()",
         ) from error
     for split, index, sample in rows:
         if fault := _fault(sample):
@@ -92,15 +92,15 @@ def samples_whole(subject: Subject) -> None:
 
 
 @law(
-    "bounds-kept",
+    "index-error-outside-split",
     "dataset",
-    "Outside the split, sample() raises IndexError.",
-    why="A negative or too large index that gives a sample repeats data without a word.",
+    "sample() raises IndexError outside the split.",
+    why="A sample for an out-of-range index repeats data silently.",
     cause="a list's negative indices, or a generator that makes a sample for any number",
     fix="raise IndexError unless 0 <= index < size(split)",
     needs=WHOLE,
 )
-def bounds_kept(subject: Subject) -> None:
+def index_error_outside_split(subject: Subject) -> None:
     """Just outside and far outside."""
     for split in subject.dataset.splits:
         size = subject.dataset.size(split)
@@ -120,29 +120,29 @@ def bounds_kept(subject: Subject) -> None:
     "samples-pure",
     "dataset",
     "The same index gives the same sample, in any order.",
-    why="A run that is resumed or repeated would train on other data, and nobody would know.",
-    cause="one random generator for all samples, whose numbers depend on what was asked before",
-    fix="make a generator of its own for each sample, from seed, split and index",
+    why="A resumed or repeated run would train on other data without a sign of it.",
+    cause="one random generator for all samples, so that the result depends on earlier calls",
+    fix="make a random generator per sample from seed, split and index",
     needs=WHOLE,
 )
 def samples_pure(subject: Subject) -> None:
     """From the last to the first, after all were read from the first to the last."""
-    for split, some in subject.asked.items():
+    for split, some in subject.compared_samples.items():
         for index in reversed(some):
             if change := difference(some[index], subject.dataset.sample(split, index)):
                 raise BrokenError(f"{split}[{index}] asked again: {change}")
 
 
 @law(
-    "samples-everywhere",
+    "samples-same-in-other-process",
     "dataset",
     "Another process with another hash seed makes the same samples.",
-    why="The processes of one run, and a run and its repetition, must see the same data.",
-    cause="hash(text), the order of a set, the time or a process id in what seeds a sample",
+    why="All processes of a run, and a repeated run, must see the same data.",
+    cause="hash(text), the order of a set, the time or a process id in the seed of a sample",
     fix="seed with text (random.Random('rl/17')) or hashlib; sort sets",
     needs=("factory-pure", "plugin-imports"),
 )
-def samples_everywhere(subject: Subject) -> None:
+def samples_same_in_other_process(subject: Subject) -> None:
     """By a digest of all that they say."""
     digests, found = subject.digests, subject.elsewhere
     if found.task_error:
@@ -151,24 +151,24 @@ def samples_everywhere(subject: Subject) -> None:
             cause="the samples rely on what only this process has, or it was ended by them",
             fix="make them from the options and from files alone",
         )
-    for split, some in subject.asked.items():
+    for split, some in subject.compared_samples.items():
         for index, mine, other in zip(some, digests[split], found.digests[split], strict=True):
             if mine != other:
-                raise BrokenError(f"{split}[{index}] is another sample there")
+                raise BrokenError(f"{split}[{index}] is a different sample there")
 
 
 @law(
-    "samples-travel",
+    "samples-picklable",
     "dataset",
-    "A sample can be pickled, its pictures aside.",
-    why="Rewards with a deadline run in other processes, and their sample goes with them.",
+    "A sample can be pickled, apart from its images.",
+    why="Rewards with a deadline run in other processes, to which the sample is sent.",
     cause="a lambda, an open file or a lock in meta",
     fix="keep plain values in meta: numbers, text, tuples, mappings, dataclasses",
     needs=WHOLE,
 )
-def samples_travel(subject: Subject) -> None:
+def samples_picklable(subject: Subject) -> None:
     """There and back."""
-    for sample in subject.few:
+    for sample in subject.sample_subset:
         bare = replace(sample, images=())
         try:
             back = pickle.loads(pickle.dumps(bare))
@@ -184,9 +184,9 @@ def samples_travel(subject: Subject) -> None:
 @law(
     "samples-lazy",
     "dataset",
-    "Making a sample is quick: its pictures are drawn when somebody looks.",
-    why="Splits are checked and counted before training; drawing all of it would take hours.",
-    cause="the picture is drawn in sample(), not in the function that the image is given",
+    "Making a sample is fast: its images are drawn on first access.",
+    why="Splits are counted and checked before training; drawing all images would take hours.",
+    cause="the image is drawn in sample(), not in the image's `read` function",
     fix="rft.Image(key, read=partial(draw, ...)), or rft.ImageCache",
     needs=WHOLE,
 )
@@ -195,7 +195,7 @@ def samples_lazy(subject: Subject) -> None:
     times = [_seconds_of_samples(subject) for _ in range(3)]
     if min(times) > SLOW_S:
         seen = f"a sample takes {min(times):.2f} s of computing; allowed are {SLOW_S:g} s"
-        if any(sample.images for sample in subject.every):
+        if any(sample.images for sample in subject.all_samples):
             raise BrokenError(seen)
         raise BrokenError(
             seen,
@@ -205,15 +205,15 @@ def samples_lazy(subject: Subject) -> None:
 
 
 @law(
-    "ids-distinct",
+    "ids-unique",
     "dataset",
-    "No two samples of a split have one id.",
-    why="Logs and reports name samples by it, and failures are looked up by it.",
+    "The ids of a split are unique.",
+    why="Logs and reports name samples by id, and failures are looked up by id.",
     cause="an id without the index, or from a column that repeats",
-    fix="put split and index into the id",
+    fix="put split and index in the id",
     needs=WHOLE,
 )
-def ids_distinct(subject: Subject) -> None:
+def ids_unique(subject: Subject) -> None:
     """Of those that were read."""
     for split, some in subject.samples.items():
         repeated, count = Counter(sample.id for sample in some.values()).most_common(1)[0]
@@ -224,14 +224,14 @@ def ids_distinct(subject: Subject) -> None:
 @law(
     "splits-disjoint",
     "dataset",
-    "No sample stands in two splits; sft and rl may share.",
-    why="A score on what was trained on is memory, and a gain on it proves nothing.",
-    cause="every split seeded alike, or rows dealt to the splits at random with repeats",
-    fix="let the split's name go into the seed; deal rows by the hash of their content",
+    "No sample is in two splits, except in both sft and rl.",
+    why="A score on training samples may measure memory only.",
+    cause="all splits with the same seed, or rows assigned to splits at random with replacement",
+    fix="put the split's name in the seed; assign rows by a hash of their content",
     needs=WHOLE,
 )
 def splits_disjoint(subject: Subject) -> None:
-    """By question, gold and pictures' keys."""
+    """By question, gold and the images' keys."""
     content = {s: {x.content_hash(): x for x in some.values()} for s, some in _splits(subject)}
     for one, two in combinations(content, 2):
         both = content[one].keys() & content[two].keys()
@@ -243,16 +243,16 @@ def splits_disjoint(subject: Subject) -> None:
 
 
 @law(
-    "pictures-disjoint",
+    "images-disjoint",
     "dataset",
-    "No picture that is trained on is measured on.",
-    why="A policy can learn a picture by heart; another question about it measures that.",
-    cause="pictures shared by all splits, with other questions",
-    fix="deal pictures to splits first, and ask about them then",
+    "No image of a training split is in an evaluation split.",
+    why="A policy can memorize an image; another question about it measures memory.",
+    cause="images shared by all splits, with different questions",
+    fix="assign images to splits first, then write questions about them",
     needs=("splits-disjoint",),
 )
-def pictures_disjoint(subject: Subject) -> None:
-    """By the pictures' keys."""
+def images_disjoint(subject: Subject) -> None:
+    """By the images' keys."""
     keys = {s: {i.key for x in some.values() for i in x.images} for s, some in _splits(subject)}
     trained = {key: split for split in TRAINING for key in keys.get(split, ())}
     for split in keys.keys() - {*TRAINING}:
@@ -261,15 +261,15 @@ def pictures_disjoint(subject: Subject) -> None:
 
 
 @law(
-    "evaluation-distinct",
+    "evaluation-samples-distinct",
     "dataset",
-    "A split that measures asks everything once.",
-    why="The interval beside an accuracy counts samples: repeats make it look surer than it is.",
-    cause="a generator with few different samples, or rows that were copied",
-    fix="make the split smaller, or the task richer",
+    "The samples of an evaluation split are distinct.",
+    why="The interval of an accuracy counts samples: with repeats it is too narrow.",
+    cause="a generator with few different samples, or duplicated rows",
+    fix="make the split smaller, or the generator more varied",
     needs=WHOLE,
 )
-def evaluation_distinct(subject: Subject) -> None:
+def evaluation_samples_distinct(subject: Subject) -> None:
     """All but a few, which chance may repeat."""
     for split, some in subject.evaluation().items():
         again = len(some) - len({sample.content_hash() for sample in some})
@@ -278,15 +278,15 @@ def evaluation_distinct(subject: Subject) -> None:
 
 
 @law(
-    "no-safe-guess",
+    "no-dominant-answer",
     "dataset",
-    "No answer is right so often that guessing it passes for skill.",
-    why="A policy finds the most frequent answer first, and its accuracy says nothing.",
+    "No single answer is right for most of an evaluation split.",
+    why="A policy learns the most frequent answer first, and its accuracy then means nothing.",
     cause="a generator whose answers are mostly 0 or yes",
-    fix="draw the answer first and make the sample for it, or balance the rows",
+    fix="choose the answer first and make a sample for it, or balance the rows",
     needs=WHOLE,
 )
-def no_safe_guess(subject: Subject) -> None:
+def no_dominant_answer(subject: Subject) -> None:
     """In every split that measures, of 20 samples at least."""
     splits = {s: some for s, some in subject.evaluation().items() if len(some) >= 20}
     if not splits:
@@ -299,15 +299,15 @@ def no_safe_guess(subject: Subject) -> None:
 
 
 @law(
-    "sft-reasons",
+    "sft-has-reasoning",
     "dataset",
     "Every sample of sft has a chain of thought, without tags.",
-    why="SFT teaches it; tags are added around it, and tags inside it no parser could read.",
-    cause="cot left out, or stored with its think tags",
+    why="SFT teaches it with tags added around it; a parser cannot read tags inside it.",
+    cause="cot missing, or stored with its think tags",
     fix="write cot as plain text, or leave the split sft out",
     needs=WHOLE,
 )
-def sft_reasons(subject: Subject) -> None:
+def sft_has_reasoning(subject: Subject) -> None:
     """All that were read."""
     if SFT not in subject.samples:
         raise NotApplicableError("there is no split sft")
@@ -328,16 +328,16 @@ def sft_reasons(subject: Subject) -> None:
 
 
 @law(
-    "pictures-open",
+    "images-open",
     "dataset",
-    "Pictures open.",
-    why="One that does not stops a run in the middle.",
+    "Images open.",
+    why="An image that does not open stops a run in the middle.",
     cause="a path relative to another folder, a format that Pillow does not know, empty bytes",
     fix="`rft tasks preview` shows what is there",
     needs=WHOLE,
 )
-def pictures_open(subject: Subject) -> None:
-    """The pictures of a sample or two of each split."""
+def images_open(subject: Subject) -> None:
+    """The images of one or two samples of each split."""
     for sample in _looked_at(subject):
         for image in sample.images:
             try:
@@ -347,17 +347,17 @@ def pictures_open(subject: Subject) -> None:
 
 
 @law(
-    "pictures-stable",
+    "images-stable",
     "dataset",
-    "A picture's key decides its pixels.",
-    why="Caches, fingerprints and the comparison of splits know a picture by its key alone.",
-    cause="random numbers drawn while drawing, or a key that leaves out what is drawn",
-    fix="draw from values that all stand in the key",
-    needs=("pictures-open", "factory-pure"),
+    "An image's key determines its pixels.",
+    why="Caches identify an image by its key alone.",
+    cause="random numbers used while drawing, or a key that lacks a value that is drawn",
+    fix="draw only from values that are in the key",
+    needs=("images-open", "factory-pure"),
 )
-def pictures_stable(subject: Subject) -> None:
+def images_stable(subject: Subject) -> None:
     """Read twice, made anew, and compared with others of the same key."""
-    again = dataset_of(subject.again())
+    again = dataset_of(subject.remade_task())
     looked = {id(sample) for sample in _looked_at(subject)}
     for split, index, sample in _rows(subject):
         if id(sample) in looked:
@@ -386,12 +386,16 @@ def _fault(sample: object) -> tuple[str, str, str] | None:
     """What is wrong with a sample, its usual cause and what to do."""
     whole = "rft.Sample(id, question, str(gold), (rft.Image(...),))"
     if not isinstance(sample, Sample):
-        return f"it is {shown(sample)}, no rft.Sample", "a row is returned as it was read", whole
+        return (
+            f"it is {shown(sample)}, not an rft.Sample",
+            "a row is returned as it was read",
+            whole,
+        )
     for name in ("id", "question", "gold"):
         text = getattr(sample, name)
         if not isinstance(text, str):
             said = f"its {name} is {shown(text)}, not text"
-            return said, f"the {name} as it stands in a file, such as a number", f"str({name})"
+            return said, f"the {name} as it is in the file, such as a number", f"str({name})"
         if not text.strip():
             said = f"its {name} is {text!r}, which is blank"
             return said, f"a row without {name}", f"leave the row out, or give it a {name}"
@@ -412,7 +416,7 @@ def _raised(subject: Subject, split: str, index: int) -> tuple[bool, str]:
 
 
 def _seconds_of_samples(subject: Subject) -> float:
-    fresh = dataset_of(subject.again())
+    fresh = dataset_of(subject.remade_task())
     rows = [(split, index) for split, some in subject.samples.items() for index in list(some)[:5]]
 
     def make(split: str, index: int) -> None:
@@ -440,7 +444,7 @@ def _of_one_key(subject: Subject) -> list[tuple[Sample, Image, Image]]:
     """A few pairs of pictures of different samples that claim to be the same."""
     first: dict[str, Image] = {}
     pairs = []
-    for sample in subject.every:
+    for sample in subject.all_samples:
         for image in sample.images:
             if first.setdefault(image.key, image) is not image:
                 pairs.append((sample, first[image.key], image))

@@ -1,4 +1,4 @@
-"""Laws of a parser: total, quick, and fooled by nothing that stands around the answer."""
+"""Laws of a parser: total, linear in time, and independent of text around the answer."""
 
 from collections.abc import Callable
 from math import inf
@@ -15,7 +15,7 @@ from rftcore.testing.subject import SlowError, Subject
 from rftcore.testing.values import value_fault
 from rftcore.types import Parsed, Sample
 
-WHOLE = ("samples-whole",)
+WHOLE = ("samples-valid",)
 TARGETS = ("parser-reads-target",)
 SPACES = ("", " ", "\n", "\r\n", "\t", "\n\n  ")
 
@@ -62,9 +62,9 @@ _CAUSES: dict[type[BaseException], tuple[str, str]] = {
 @law(
     "parser-near-linear",
     "parser",
-    "Four times the text takes about four times as long to read, however hostile.",
-    why="A policy writes thousands of equal letters or brackets early on; training would hang.",
-    cause="a regular expression with nested or neighbouring repeats, such as (\\w+\\s?)*$",
+    "Parsing time grows linearly with the length of the text, for hostile texts too.",
+    why="An untrained policy may repeat one letter or bracket for long; training would hang.",
+    cause="a regular expression with nested or adjacent repeats, such as (\\w+\\s?)*$",
     fix="possessive quantifiers (++, *+), or reject long answers before matching",
     needs=WHOLE,
 )
@@ -78,8 +78,8 @@ def parser_near_linear(subject: Subject) -> None:
 @law(
     "parser-total",
     "parser",
-    "Any text gives an answer or a reason why there is none; the parser never raises.",
-    why="A policy writes anything; a parser that raises stops the run.",
+    "The parser returns an answer or a parse error for any text; it never raises.",
+    why="A policy may write any text; a parser that raises stops the run.",
     cause="int() or float() of text that merely looks like a number, such as \u00b2",
     fix="match strictly first; return rft.Parsed(error='...') for everything else",
     needs=WHOLE,
@@ -88,12 +88,12 @@ def parser_total(subject: Subject) -> None:
     """Every gold, hostile texts, random text, tags and answers in any mixture."""
     from rftcore.testing.properties import NASTY
 
-    given = dict.fromkeys(sample.gold for sample in subject.few)
+    given = dict.fromkeys(sample.gold for sample in subject.sample_subset)
     fixed = [*NASTY, *given, "", "x" * 100_000, "<answer>" * 3, "<answer>\x00</answer>"]
     fixed += [text for _, text in attacks.library("Say it.", *_two(subject))]
     for text in fixed:
         _total(subject, text)
-    for text in dict.fromkeys(sample.gold for sample in subject.every):
+    for text in dict.fromkeys(sample.gold for sample in subject.all_samples):
         _total(subject, text, methods=("gold",))
     for name, text in hostile([*given][:1]):
         _total(subject, text, name, ("gold",), times=1)
@@ -105,20 +105,20 @@ def parser_total(subject: Subject) -> None:
 
 
 @law(
-    "golds-read",
+    "golds-parse",
     "parser",
-    "The parser reads every gold.",
-    why="A gold that cannot be read is an answer that nobody can give; it stops the run.",
+    "The parser can parse every gold.",
+    why="No completion can match a gold that does not parse; it stops the run.",
     cause="a range that is too narrow, units or words in the gold, a gold stored with its tags",
     fix="write golds as the parser's show() writes them",
     needs=WHOLE,
 )
-def golds_read(subject: Subject) -> None:
+def golds_parse(subject: Subject) -> None:
     """Of all samples that were read; an exception is the law of totality's."""
-    read = {sample.gold: subject.read(sample.gold, "gold") for sample in subject.every}
+    read = {sample.gold: subject.read(sample.gold, "gold") for sample in subject.all_samples}
     if not any(read.values()):
         raise NotCheckedError("gold() returns nothing for any gold", "parser-total")
-    for sample in subject.every:
+    for sample in subject.all_samples:
         parsed = read[sample.gold]
         if parsed is not None and not parsed.ok:
             raise BrokenError(f"{_named(sample)}: gold {shown(sample.gold)}: {parsed.error}")
@@ -127,16 +127,16 @@ def golds_read(subject: Subject) -> None:
 @law(
     "parser-self-equal",
     "parser",
-    "A value that was read equals itself, and a copy of it.",
-    why="Rewards compare answers with ==: a NaN anywhere in one makes a right answer wrong.",
+    "A parsed value equals itself and a copy of itself.",
+    why="Rewards compare answers with ==: a NaN anywhere in a value makes a right answer wrong.",
     cause="float('nan') or json.loads, which reads NaN; an array or a class without a plain ==",
-    fix="reject what is not finite (math.isfinite); return numbers, text, tuples, dataclasses",
+    fix="reject what is not finite (math.isfinite); return numbers, text, tuples or dataclasses",
     needs=WHOLE,
 )
 def parser_self_equal(subject: Subject) -> None:
     """The golds' values, and those of texts like them with NaN and other odd numbers inside."""
-    golds = dict.fromkeys(sample.gold for sample in subject.every)
-    few = [sample.gold for sample in subject.few][:1]
+    golds = dict.fromkeys(sample.gold for sample in subject.all_samples)
+    few = [sample.gold for sample in subject.sample_subset][:1]
     odd = [text for _, text in hostile([*few, "[1]", '{"a": 1}', "(1, 2)"])]
     for text in [*golds, *_NUMBERS, *odd]:
         _self_equal(subject, text)
@@ -147,10 +147,10 @@ def parser_self_equal(subject: Subject) -> None:
 @law(
     "parser-round-trip",
     "parser",
-    "What show() writes, gold() reads back as the same value.",
-    why="Reports and logs show answers by show(): they must mean what was read.",
+    "gold(show(value)) is the same value.",
+    why="Reports, logs and stored answers are written by show(): they must mean the parsed value.",
     cause="show() rounds, or writes a form that gold() rejects",
-    fix="write the value with all its digits, in the form that gold() reads",
+    fix="write the value with all its digits, in the form that gold() parses",
     needs=WHOLE,
 )
 def parser_round_trip(subject: Subject) -> None:
@@ -163,15 +163,15 @@ def parser_round_trip(subject: Subject) -> None:
 @law(
     "parser-reads-target",
     "parser",
-    "The parser finds the gold in the completion that SFT teaches.",
-    why="Otherwise SFT teaches what GRPO then calls no answer.",
+    "The parser finds the gold in the SFT target.",
+    why="Otherwise SFT teaches completions that GRPO scores as having no answer.",
     cause="a pattern without re.DOTALL, which stops at the line break after the tag; other tags",
     fix="rftcore.parsers.in_tags finds the answer; your parser reads its text",
     needs=WHOLE,
 )
 def parser_reads_target(subject: Subject) -> None:
     """The target of every sample that was read, as far as its gold is."""
-    if not any(map(subject.reads, subject.targets)):
+    if not any(map(subject.can_be_scored, subject.targets)):
         raise NotCheckedError("parse() returns nothing for any target", "parser-total")
     for sample in subject.readable:
         _means(subject, subject.target(sample), sample)
@@ -180,9 +180,9 @@ def parser_reads_target(subject: Subject) -> None:
 @law(
     "parser-ignores-space",
     "parser",
-    "White space around an answer changes nothing.",
-    why="Models differ in the spaces they write; a right answer would be wrong by chance.",
-    cause="the text between the tags is compared as it stands",
+    "White space around an answer is ignored.",
+    why="Models differ in the spaces they write; a right answer would sometimes be wrong.",
+    cause="the text between the tags is compared unstripped",
     fix="strip() it before reading",
     needs=TARGETS,
 )
@@ -200,10 +200,10 @@ def parser_ignores_space(subject: Subject) -> None:
 @law(
     "parser-ignores-reasoning",
     "parser",
-    "What the reasoning says is never read as the answer.",
-    why="A draft in the reasoning would hide the answer, or pass for it.",
-    cause="the first answer tag of the text is taken, wherever it stands",
-    fix="rftcore.parsers.in_tags: it looks after the reasoning only",
+    "The answer is never read from the reasoning.",
+    why="A draft in the reasoning would replace the answer.",
+    cause="the first answer tag of the text is used, wherever it is",
+    fix="rftcore.parsers.in_tags, which searches after the reasoning only",
     needs=TARGETS,
 )
 def parser_ignores_reasoning(subject: Subject) -> None:
@@ -219,17 +219,17 @@ def parser_ignores_reasoning(subject: Subject) -> None:
 @law(
     "parser-one-answer",
     "parser",
-    "Several different answers are none of them.",
-    why="Who may give several answers always gives the right one among them.",
-    cause="the first or the last of several answer blocks is taken, or the first word of a block",
-    fix="read the whole block, and reject blocks that disagree",
+    "Several different answers are a parse error.",
+    why="If several answers were accepted, a policy could list all answers, one of them right.",
+    cause="the first or last of several answer blocks is used, or the first word of a block",
+    fix="parse the whole block, and reject blocks that disagree",
     needs=("parser-ignores-reasoning",),
 )
 def parser_one_answer(subject: Subject) -> None:
     """Blocks that disagree are a parse error; a list in a block is not one of its members."""
-    subject.need_others()
+    subject.require_other_golds()
     for sample in subject.scorable:
-        others = subject.others(sample)[:3]
+        others = subject.other_golds(sample)[:3]
         both = (sample.gold, others[0])
         for one, two in (both, both[::-1]):
             text = f"<think>So.</think><answer>{one}</answer><answer>{two}</answer>"
@@ -243,10 +243,10 @@ def parser_one_answer(subject: Subject) -> None:
 @law(
     "parser-rejects-unfinished",
     "parser",
-    "A completion that was cut off has no answer.",
-    why="Half an answer may be another one, 12 of 128, and unfinished thinking is no answer.",
-    cause="the closing tag is optional, or the last number of the text is taken",
-    fix="want both answer tags, and the reasoning closed",
+    "A truncated completion has no answer.",
+    why="Part of an answer may be another answer (12 of 128), and unfinished reasoning has none.",
+    cause="the closing tag is optional, or the last number of the text is used",
+    fix="require both answer tags and the closing tag of the reasoning",
     needs=TARGETS,
 )
 def parser_rejects_unfinished(subject: Subject) -> None:
@@ -265,13 +265,13 @@ def _named(sample: Sample) -> str:
 
 
 def _two(subject: Subject) -> tuple[str, list[str]]:
-    golds = list(dict.fromkeys(sample.gold for sample in subject.few))
+    golds = list(dict.fromkeys(sample.gold for sample in subject.sample_subset))
     return golds[0], golds[1:]
 
 
 def _hostile(subject: Subject) -> list[tuple[str, Callable[[int], str]]]:
     """Texts of any length that readers stumble over, by name."""
-    gold = subject.few[0].gold
+    gold = subject.sample_subset[0].gold
     pieces = ["a", "1", "1,", "a ", "(", "[", "<", " ", "\n", "-", "\\", ".", "f(0, a) ", gold]
     named = {f"many {shown(piece)}": piece for piece in pieces}
     tags = ["<answer>", "</answer>", "<think>", "<answer></answer>", f"<answer>{gold}</answer>"]
@@ -369,7 +369,7 @@ def _cause(error: BaseException) -> tuple[str, str]:
 
 def _fault(parsed: object) -> str:
     if not isinstance(parsed, Parsed):
-        return f"returned {shown(parsed)}, no rft.Parsed"
+        return f"returned {shown(parsed)}, not an rft.Parsed"
     if parsed.ok and parsed.value is None:
         return "returned a Parsed with neither a value nor an error"
     if not parsed.ok and not (isinstance(parsed.error, str) and parsed.error.strip()):

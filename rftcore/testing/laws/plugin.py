@@ -1,4 +1,4 @@
-"""Laws of a plugin: finding it costs nothing and changes nothing; its factory is pure."""
+"""Laws of a plugin: importing it is cheap and has no side effects; its factory is pure."""
 
 from rftcore.datasets.slices import dataset_of
 from rftcore.testing.digests import difference, shown
@@ -12,12 +12,12 @@ FOUND = ("plugin-imports",)
     "plugin-imports",
     "plugin",
     "Another process can import the plugin.",
-    why="Training on several GPUs, and rewards with a deadline, run in processes of their own.",
+    why="Training on several GPUs and rewards with a deadline run in other processes.",
     cause="the import relies on what only this process has: a folder on sys.path, a variable",
     fix="install what the plugin imports; read files by paths relative to `__file__`",
 )
 def plugin_imports(subject: Subject) -> None:
-    """With the same folders on sys.path and another hash seed."""
+    """With the same sys.path and another hash seed."""
     if error := subject.elsewhere.import_error:
         raise BrokenError(f"another process could not import it: {error}")
 
@@ -26,13 +26,13 @@ def plugin_imports(subject: Subject) -> None:
     "plugin-light",
     "plugin",
     "Importing the plugin loads no heavy package.",
-    why="Every rft command looks through all plugins: one slow import slows all of them.",
+    why="Every rft command imports all plugins: one slow import slows all of them.",
     cause="import torch, numpy or PIL at the top of the module that the entry point names",
     fix="move the import into the function that needs it",
     needs=FOUND,
 )
 def plugin_light(subject: Subject) -> None:
-    """Seen in another process, which imports this plugin alone."""
+    """In another process, which imports only this plugin."""
     found = subject.elsewhere
     if found.loaded:
         raise BrokenError(f"importing it loaded {', '.join(found.loaded)}")
@@ -43,7 +43,7 @@ def plugin_light(subject: Subject) -> None:
     "plugin",
     "Importing the plugin prints nothing.",
     why="Output of `rft ... --json` is read by programs; a line from a plugin breaks it.",
-    cause="a print left over from debugging, or a library that greets its users",
+    cause="a print left over from debugging, or a library that prints on import",
     fix="remove it, or log in the function that does the work",
     needs=FOUND,
 )
@@ -54,15 +54,15 @@ def plugin_quiet(subject: Subject) -> None:
 
 
 @law(
-    "plugin-leaves-no-trace",
+    "plugin-no-side-effects",
     "plugin",
-    "Importing the plugin changes nothing that others share.",
+    "Importing the plugin changes no global state.",
     why="A plugin that seeds a generator or sets a variable changes runs that do not use it.",
     cause="random.seed, os.environ or os.chdir at the top of the module; a thread started there",
-    fix="use random.Random(seed) of your own, and set things where they are needed",
+    fix="use your own random.Random(seed), and set variables where they are needed",
     needs=FOUND,
 )
-def plugin_leaves_no_trace(subject: Subject) -> None:
+def plugin_no_side_effects(subject: Subject) -> None:
     """Environment, folder, global random numbers, signals, threads."""
     if changed := subject.elsewhere.changed:
         raise BrokenError(f"importing it changed {' and '.join(changed)}")
@@ -72,7 +72,7 @@ def plugin_leaves_no_trace(subject: Subject) -> None:
     "options-typed",
     "plugin",
     "Every option of the task has a type and a default.",
-    why="A recipe's settings are checked against the type; without one, a typo trains for hours.",
+    why="A recipe's settings are checked against the type; without one, a typo goes unnoticed.",
     cause="an argument without annotation, or **options without rft.with_options_of",
     fix="annotate each argument of the factory and give it a default",
 )
@@ -104,19 +104,19 @@ def options_typed(subject: Subject) -> None:
     "factory-pure",
     "plugin",
     "Making the task twice gives the same task.",
-    why="Training, evaluation and workers each make it: they must mean the same samples.",
-    cause="a default that is drawn anew, a counter in the module, samples shuffled without seed",
-    fix="let the options alone decide; take the seed as an option",
+    why="Training, evaluation and workers each make the task: they must see the same samples.",
+    cause="a random default, a counter in the module, samples shuffled without a seed",
+    fix="derive everything from the options, the seed among them",
     needs=("samples-pure",),
 )
 def factory_pure(subject: Subject) -> None:
     """Names, rewards, splits, sizes and samples of both."""
-    one, two = subject.task, subject.again()
+    one, two = subject.task, subject.remade_task()
     terms = [{name: term.weight for name, term in task.rewards.items()} for task in (one, two)]
     if (one.name, terms[0]) != (two.name, terms[1]):
         raise BrokenError(f"first {one.name} with {terms[0]}, then {two.name} with {terms[1]}")
     again = dataset_of(two)
-    for split, some in subject.asked.items():
+    for split, some in subject.compared_samples.items():
         if again.size(split) != subject.dataset.size(split):
             raise BrokenError(f"split {split!r} changed its size")
         for index, sample in some.items():

@@ -1,4 +1,4 @@
-"""Laws of a prompt: it shows the sample, all of it and nothing more, and asks for what fits."""
+"""Laws of a prompt: it shows the whole sample and nothing else, and its targets fit."""
 
 import re
 from collections import Counter
@@ -13,24 +13,24 @@ from rftcore.testing.law import BrokenError, NotApplicableError, law
 from rftcore.testing.subject import Subject
 from rftcore.types import Prompt, Sample
 
-WHOLE = ("samples-whole",)
-ASKS = ("prompt-sure",)
+WHOLE = ("samples-valid",)
+ASKS = ("prompt-deterministic",)
 _BEFORE = 8  # characters in front of an answer that tell its place
 _OFTEN = 0.9
 
 
 @law(
-    "prompt-sure",
+    "prompt-deterministic",
     "prompt",
-    "Every sample has a prompt, with text, and always the same one.",
-    why="SFT, GRPO and evaluation each ask: what is measured must be what was trained.",
-    cause="a wording drawn at random, or a number that counts calls",
-    fix="draw wordings in the dataset, by the sample's own random numbers",
+    "Every sample has a prompt with text, the same each time.",
+    why="SFT, GRPO and evaluation each make the prompt: evaluation must measure what was trained.",
+    cause="a random wording, or a counter of calls",
+    fix="choose wordings in the dataset, with a generator seeded per sample",
     needs=WHOLE,
 )
-def prompt_sure(subject: Subject) -> None:
+def prompt_deterministic(subject: Subject) -> None:
     """All that were read; made twice."""
-    for sample in subject.every:
+    for sample in subject.all_samples:
         try:
             one, two = subject.task.prompt(sample), subject.task.prompt(sample)
         except Exception as error:
@@ -50,19 +50,19 @@ def prompt_sure(subject: Subject) -> None:
 
 
 @law(
-    "prompt-shows-pictures-once",
+    "prompt-shows-images-once",
     "prompt",
-    "A prompt shows the sample's pictures, each once and in their order.",
-    why="A picture that is missing or doubled trains a model that does not look.",
+    "A prompt shows the sample's images, each once and in their order.",
+    why="With a missing or repeated image the model learns to ignore images.",
     cause="rft.Prompt(text) without images, or only the first of several",
     fix="rft.Prompt(text, sample.images), or rft.prompts.think_then_answer",
     needs=ASKS,
 )
-def prompt_shows_pictures_once(subject: Subject) -> None:
-    """By the pictures' keys."""
-    if not any(sample.images for sample in subject.every):
-        raise NotApplicableError("the samples have no pictures")
-    for sample in subject.few:
+def prompt_shows_images_once(subject: Subject) -> None:
+    """By the images' keys."""
+    if not any(sample.images for sample in subject.all_samples):
+        raise NotApplicableError("the samples have no images")
+    for sample in subject.sample_subset:
         wanted = [image.key for image in sample.images]
         seen = [image.key for image in subject.task.prompt(sample).images]
         if seen != wanted:
@@ -75,15 +75,15 @@ def prompt_shows_pictures_once(subject: Subject) -> None:
     "prompt-blind-to-gold",
     "prompt",
     "A prompt does not depend on the gold or the chain of thought.",
-    why="A model learns to read the answer, or its type, from the question.",
+    why="The model would learn to read the answer, or its type, from the question.",
     cause="the instruction is chosen by the answer: 'answer with a letter' if it is one",
-    fix="one instruction for all samples; what differs belongs into the question",
+    fix="use one instruction for all samples; what differs belongs in the question",
     needs=ASKS,
 )
 def prompt_blind_to_gold(subject: Subject) -> None:
     """Asked again with the gold of every other sample."""
-    golds = list(dict.fromkeys(sample.gold for sample in subject.few))
-    for sample in subject.few:
+    golds = list(dict.fromkeys(sample.gold for sample in subject.sample_subset))
+    for sample in subject.sample_subset:
         text = subject.task.prompt(sample).text
         for gold in [*golds, f"{sample.gold}{sample.gold}"]:
             other = subject.task.prompt(replace(sample, gold=gold, cot="Otherwise.")).text
@@ -95,17 +95,17 @@ def prompt_blind_to_gold(subject: Subject) -> None:
 
 
 @law(
-    "question-tells-nothing",
+    "question-hides-answer",
     "prompt",
-    "The answer has no fixed place in the question.",
-    why="A model that reads it there never looks at the picture, and scores highest.",
+    "The answer is not at a fixed place in the question.",
+    why="A model that copies it from there scores highest without using the image.",
     cause="a file whose questions end in their answers, or a template filled in too far",
-    fix="look at `rft tasks preview`; cut the answer off",
+    fix="look at `rft tasks preview`; remove the answer from the question",
     needs=("prompt-blind-to-gold",),
 )
-def question_tells_nothing(subject: Subject) -> None:
+def question_hides_answer(subject: Subject) -> None:
     """What stands before the gold in nearly every prompt, and does not before other golds."""
-    samples = subject.every
+    samples = subject.all_samples
     golds = list(dict.fromkeys(sample.gold for sample in samples))
     if len(samples) < 8 or len(golds) < 3:
         raise NotApplicableError("it takes eight samples with three different golds to see")
@@ -125,19 +125,19 @@ def question_tells_nothing(subject: Subject) -> None:
 
 
 @law(
-    "limits-fit",
+    "targets-fit-limits",
     "prompt",
-    "What SFT teaches fits into what the policy may write.",
-    why="A completion that is cut off has no answer, and earns nothing however good it is.",
-    cause="long reasoning, and the limits of another task",
+    "SFT targets fit the limits on completions.",
+    why="A truncated completion has no answer and earns no reward, however good it is.",
+    cause="long reasoning with limits set for another task",
     fix="set max_completion_length and max_new_tokens in the task's defaults",
     needs=WHOLE,
 )
-def limits_fit(subject: Subject) -> None:
+def targets_fit_limits(subject: Subject) -> None:
     """In tokens of the default model, or in words, which are fewer, where it is not installed."""
     from rftcore import prompts
 
-    reasoned = [sample for sample in subject.every if sample.cot and sample.cot.strip()]
+    reasoned = [sample for sample in subject.all_samples if sample.cot and sample.cot.strip()]
     if not reasoned:
         raise NotApplicableError("no sample has a chain of thought")
     folder = _model(subject)

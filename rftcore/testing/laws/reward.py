@@ -1,4 +1,4 @@
-"""Laws of each reward: a pure, quick function that hides no fault."""
+"""Laws of each reward: a pure, fast function that raises on faulty samples."""
 
 import math
 import numbers
@@ -20,9 +20,9 @@ from rftcore.testing.subject import PLAIN, Subject
 from rftcore.testing.tripwire import BareSample, TrippedError, Tripwire
 from rftcore.types import RewardResult, Sample
 
-WHOLE = ("samples-whole",)
+WHOLE = ("samples-valid",)
 QUICK = ("rewards-fast",)
-CALLED = (*QUICK, "rewards-outside-training")
+CALLED = (*QUICK, "rewards-in-evaluation")
 COMPARED = (*CALLED, "rewards-deterministic")
 
 DEADLINE_S = 0.05
@@ -35,10 +35,10 @@ _TRAINING = {"step": 1, "tokens": 7, "siblings": ("",), "sibling_tokens": (9,), 
 @law(
     "rewards-fast",
     "reward",
-    "A call of a reward takes less than 50 ms, 99 times of 100.",
-    why="Every step waits for G x P calls of each reward; a GPU waits with it.",
-    cause="work that could be done once is done in every call, or something is waited for",
-    fix="prepare it in the factory; keep the reward to comparing values",
+    "A reward call takes less than 50 ms in 99 of 100 cases.",
+    why="Every step waits for P x G calls of each reward, and so does the GPU.",
+    cause="work in every call that could be done once, or waiting for something",
+    fix="prepare it in the factory; only compare values in the reward",
     needs=WHOLE,
 )
 def rewards_fast(subject: Subject) -> None:
@@ -54,19 +54,19 @@ def rewards_fast(subject: Subject) -> None:
 
 
 @law(
-    "rewards-outside-training",
+    "rewards-in-evaluation",
     "reward",
-    "A reward copes without step, siblings and tokens.",
-    why="Evaluation has none of them; training is over when it fails there.",
-    cause="x.tokens or x.step is used without asking whether it is None",
+    "A reward works without step, siblings and tokens.",
+    why="Evaluation has none of them, and it runs after hours of training.",
+    cause="x.tokens or x.step is used without a check for None",
     fix="return None, which means that the reward does not apply",
     needs=QUICK,
 )
-def rewards_outside_training(subject: Subject) -> None:
+def rewards_in_evaluation(subject: Subject) -> None:
     """On the completions that SFT teaches; bad data is another law's."""
     for sample, name in product(subject.scorable, subject.terms):
         target = subject.target(sample)
-        value = _called(subject, name, target, sample) if subject.reads(target) else None
+        value = _called(subject, name, target, sample) if subject.can_be_scored(target) else None
         if not isinstance(value, Exception) or isinstance(value, SampleError):
             continue
         seen = f"{name} of {_named(sample)} raised {describe(value)}"
@@ -74,20 +74,20 @@ def rewards_outside_training(subject: Subject) -> None:
             raise BrokenError(seen)
         at = place(value)
         raise BrokenError(
-            f"{seen}, and so it does in training",
+            f"{seen}, and it also fails in training",
             cause=f"the reward itself fails{at and f' at {at}'}: a name, a type, or a key of meta "
             "that not every sample has",
-            fix="repair that line; `rft score` calls the rewards on a completion",
+            fix="fix that line; `rft score` calls the rewards on a completion",
         )
 
 
 @law(
     "rewards-read-golds",
     "reward",
-    "A reward can work with the gold of every sample.",
-    why="One that cannot stops the run when its sample is drawn, maybe hours after the start.",
-    cause="golds that the parser reads and the reward cannot compare, such as words for symbolic",
-    fix="correct these golds in the data, or take a reward that compares such answers",
+    "A reward works with the gold of every sample.",
+    why="A gold that a reward cannot use stops the run when its sample comes, maybe after hours.",
+    cause="golds that the parser reads but the reward cannot compare, such as words for symbolic",
+    fix="correct these golds in the data, or use a reward that compares such answers",
     needs=CALLED,
 )
 def rewards_read_golds(subject: Subject) -> None:
@@ -104,8 +104,8 @@ def rewards_read_golds(subject: Subject) -> None:
                 raise BrokenError(
                     f"{_named(sample)}, gold {shown(sample.gold)}: {name} cannot use it: {fault}"
                 )
-        texts = [subject.target(sample), *subject.lies(sample, 2), ""]
-        readable = [text for text in texts if subject.reads(text)]
+        texts = [subject.target(sample), *subject.wrong_targets(sample, 2), ""]
+        readable = [text for text in texts if subject.can_be_scored(text)]
         for name in subject.terms:
             values = [_called(subject, name, text, sample) for text in readable]
             for text, value in zip(readable, values, strict=True):
@@ -127,17 +127,17 @@ def rewards_read_golds(subject: Subject) -> None:
 @law(
     "rewards-in-training",
     "reward",
-    "A reward copes with whatever group it meets.",
-    why="A failed reward takes its completion out of the step, and too many stop the run.",
-    cause="a division by the difference of lengths, which is 0 when all are equally long",
-    fix="ask for it first; siblings may be alike, and all wrong",
+    "A reward works for any group of completions.",
+    why="A failed reward removes its completion from the step, and too many stop the run.",
+    cause="a division by the difference of lengths, which is 0 when all are equal",
+    fix="check for it first; all siblings may be equal, or all wrong",
     needs=CALLED,
 )
 def rewards_in_training(subject: Subject) -> None:
     """Groups of equal completions and of different ones, at the first step and a late one."""
     for sample in subject.scorable[:6]:
         target = subject.target(sample)
-        mixed = [target, "", *subject.lies(sample, 2), PLAIN, PLAIN][:_GROUP]
+        mixed = [target, "", *subject.wrong_targets(sample, 2), PLAIN, PLAIN][:_GROUP]
         for group in ([target] * _GROUP, [""] * _GROUP, mixed):
             for step in (0, 100_000):
                 _in_training(subject, sample, group, step)
@@ -146,10 +146,10 @@ def rewards_in_training(subject: Subject) -> None:
 @law(
     "rewards-total",
     "reward",
-    "A reward has a value for every completion; it does not raise.",
-    why="What the policy writes is never the reward's excuse: a failure is no score.",
-    cause="x.answer is None when there is no answer, and is used all the same",
-    fix="a completion without an answer earns 0; return that first",
+    "A reward returns a value for every completion; it does not raise.",
+    why="A policy may write any text; a failed call gives no score.",
+    cause="x.answer is None when there is no answer, and is used without a check",
+    fix="return 0 first for a completion without an answer",
     needs=CALLED,
 )
 def rewards_total(subject: Subject) -> None:
@@ -172,7 +172,7 @@ def rewards_total(subject: Subject) -> None:
     "A reward is a finite number, or None.",
     why="One NaN makes the advantage of its whole group NaN.",
     cause="float('nan') and overflows pass through; a comparison with NaN is always false",
-    fix="reject what is not finite in the parser, or earn it 0",
+    fix="reject what is not finite in the parser, or return 0 for it",
     needs=CALLED,
 )
 def rewards_finite(subject: Subject) -> None:
@@ -198,8 +198,8 @@ def rewards_finite(subject: Subject) -> None:
 @law(
     "rewards-deterministic",
     "reward",
-    "The same completion of the same sample earns the same again.",
-    why="A reward that rolls dice teaches noise, and no result can be repeated.",
+    "A reward is the same each time for the same completion and sample.",
+    why="A random reward teaches noise, and results cannot be reproduced.",
     cause="random numbers or the time in the reward, or a counter kept between calls",
     fix="compute it from the completion and the sample alone",
     needs=CALLED,
@@ -219,17 +219,17 @@ def rewards_deterministic(subject: Subject) -> None:
 @law(
     "rewards-in-range",
     "reward",
-    "A reward that counts lies in [-1, 1].",
-    why="Its weight then says how much it counts, and no completion runs away with the step.",
+    "A weighted reward is in [-1, 1].",
+    why="Then its weight alone determines its share, and no completion dominates a step.",
     cause="a sum of points, a number of characters, a distance",
-    fix="divide by the most there can be, and let the weight say how much it matters",
+    fix="divide by the maximum, and set its share by the weight",
     needs=CALLED,
 )
 def rewards_in_range(subject: Subject) -> None:
     """Of terms whose weight is not 0, on the same completions."""
 
     def check(pair: Pair) -> None:
-        for name in subject.paid:
+        for name in subject.weighted_terms:
             value = _number(_called(subject, name, *pair))
             if value is not None and math.isfinite(value) and not -1 <= value <= 1:
                 raise BrokenError(f"{name} of {shown(pair[0])} is {value:g}")
@@ -240,15 +240,15 @@ def rewards_in_range(subject: Subject) -> None:
 @law(
     "rewards-stateless",
     "reward",
-    "What was scored before changes no reward.",
-    why="Batches differ between one process and eight: scores would differ too.",
-    cause="a cache whose key leaves out the sample, or a best value remembered",
-    fix="keep nothing between calls; a cache needs everything it depends on as its key",
+    "A reward does not depend on what was scored before.",
+    why="Batches differ between one process and eight: scores would differ as well.",
+    cause="a cache whose key lacks the sample, or a stored best value",
+    fix="keep no state between calls; a cache key must contain all inputs",
     needs=COMPARED,
 )
 def rewards_stateless(subject: Subject) -> None:
     """Two samples' answers in one order and then in the other, in tasks made anew."""
-    subject.need_others()
+    subject.require_other_golds()
     one = subject.scorable[0]
     two = next((s for s in subject.scorable if subject.value(s) != subject.value(one)), None)
     if two is None:
@@ -264,15 +264,15 @@ def rewards_stateless(subject: Subject) -> None:
 
 
 @law(
-    "rewards-everywhere",
+    "rewards-same-in-other-process",
     "reward",
     "A worker process with another hash seed gives the same scores.",
-    why="Workers share the scoring: rewards would depend on who computed them.",
+    why="Scoring is divided among workers: rewards would depend on the worker.",
     cause="the order of a set, hash(text), or state of the main process",
-    fix="sort sets; make what is needed in the factory",
-    needs=(*COMPARED, "samples-everywhere", "rewards-stateless"),
+    fix="sort sets; create what is needed in the factory",
+    needs=(*COMPARED, "samples-same-in-other-process", "rewards-stateless"),
 )
-def rewards_everywhere(subject: Subject) -> None:
+def rewards_same_in_other_process(subject: Subject) -> None:
     """What SFT teaches, wrong answers and nothing at all."""
     mine, found = subject.scores, subject.elsewhere
     if error := found.task_error or found.score_error:
@@ -291,38 +291,40 @@ def rewards_everywhere(subject: Subject) -> None:
 
 
 @law(
-    "rewards-hide-no-fault",
+    "rewards-raise-on-faults",
     "reward",
-    "A fault in the sample is an error, never a score.",
-    why="An exception turned into 0.0 trains on a bug for days, and every curve looks normal.",
+    "A reward raises on a faulty sample; it does not return a score.",
+    why="An exception turned into 0.0 trains on a bug, and every curve looks normal.",
     cause="try: ... except Exception: return 0.0",
-    fix="let it raise: scoring types the failure, counts it and names the sample",
+    fix="let it raise: the scorer counts the failure and names the sample",
     needs=CALLED,
 )
-def rewards_hide_no_fault(subject: Subject) -> None:
+def rewards_raise_on_faults(subject: Subject) -> None:
     """Each reward is given a gold, then a sample, that raises whatever is done with it."""
     for sample in subject.scorable[:4]:
-        for completion in filter(subject.reads, (subject.target(sample), *subject.lies(sample, 1))):
+        for completion in filter(
+            subject.can_be_scored, (subject.target(sample), *subject.wrong_targets(sample, 1))
+        ):
             for name in subject.terms:
                 _trip(subject, name, completion, sample)
 
 
 @law(
-    "rewards-leave-input",
+    "rewards-keep-input",
     "reward",
-    "A reward changes nothing of what it is given.",
-    why="The next reward, and the next epoch, would see another sample.",
-    cause="a list of the sample is sorted or emptied in place",
-    fix="copy before changing: sorted(x) instead of x.sort()",
+    "A reward does not modify its input.",
+    why="The next reward and the next epoch would see another sample.",
+    cause="a list of the sample is sorted or cleared in place",
+    fix="copy before modifying: sorted(x) instead of x.sort()",
     needs=CALLED,
 )
-def rewards_leave_input(subject: Subject) -> None:
+def rewards_keep_input(subject: Subject) -> None:
     """Answer and gold before and after; the samples before the first call of all and now."""
-    for sample, untouched in zip(subject.few, subject.untouched, strict=True):
-        if sample not in subject.scorable or not subject.reads(subject.target(sample)):
+    for sample, untouched in zip(subject.sample_subset, subject.originals, strict=True):
+        if sample not in subject.scorable or not subject.can_be_scored(subject.target(sample)):
             continue
         for name in subject.terms:
-            function, x = subject.seen_by(name, subject.target(sample), sample)
+            function, x = subject.reward_call(name, subject.target(sample), sample)
             before = canonical([x.answer, x.gold])
             with suppress(Exception):  # for another law
                 function(x)
@@ -336,14 +338,14 @@ def rewards_leave_input(subject: Subject) -> None:
     "closer-earns-more",
     "reward",
     "A closer number never earns less.",
-    why="GRPO follows the slope: if it points away from the gold, the policy goes there.",
-    cause="a difference without abs(), or a ramp the wrong way round",
+    why="GRPO follows the slope of the reward, away from the gold if it points there.",
+    cause="a difference without abs(), or an inverted ramp",
     fix="let the reward fall with abs(answer - gold)",
     needs=COMPARED,
 )
 def closer_earns_more(subject: Subject) -> None:
     """On either side of the gold, for rewards that look at the answer alone."""
-    named = [name for name in subject.paid if not rewards.uses(_reward(subject, name))]
+    named = [name for name in subject.weighted_terms if not rewards.uses(_reward(subject, name))]
     samples = [sample for sample in subject.scorable if _is_number(subject.value(sample))]
     if not named or not samples:
         raise NotApplicableError("no answer is a number, or no reward looks at the answer alone")
@@ -371,7 +373,7 @@ def _reward(subject: Subject, name: str) -> Any:
 
 def _called(subject: Subject, name: str, completion: str, sample: Sample, **more: Any) -> Any:
     """What a reward gives, or the exception that it raises."""
-    function, x = subject.seen_by(name, completion, sample, **more)
+    function, x = subject.reward_call(name, completion, sample, **more)
     try:
         with within(PATIENCE_S):
             return function(x)
@@ -414,11 +416,11 @@ def _for_attempts(subject: Subject, check: Any) -> None:
     """All attacks on two samples, then what hypothesis makes of tags and answers."""
     for sample in subject.scorable[:2]:
         for _, completion in subject.attacks(sample):
-            if subject.reads(completion):
+            if subject.can_be_scored(completion):
                 check((completion, sample))
 
     def check_read(pair: Pair) -> None:
-        if subject.reads(pair[0]):
+        if subject.can_be_scored(pair[0]):
             check(pair)
 
     for_all(subject, attempts(subject), check_read)
@@ -427,15 +429,15 @@ def _for_attempts(subject: Subject, check: Any) -> None:
 def _attempts(subject: Subject) -> Iterator[tuple[str, str, Sample]]:
     kinds = [kind for kind in attacks.KINDS if kind != "huge"]
     for number, sample in enumerate(subject.scorable):
-        tried = [subject.target(sample), *subject.lies(sample, 2)]
+        tried = [subject.target(sample), *subject.wrong_targets(sample, 2)]
         tried += [text for _, text in subject.attacks(sample, kinds)] if number == 0 else []
         for completion in (text[:_LONG] for text in tried):
-            if subject.reads(completion):
+            if subject.can_be_scored(completion):
                 yield from ((name, completion, sample) for name in subject.terms)
 
 
 def _seconds(subject: Subject, name: str, completion: str, sample: Sample) -> float:
-    function, x = subject.seen_by(name, completion, sample)
+    function, x = subject.reward_call(name, completion, sample)
 
     def call() -> None:
         try:
@@ -451,7 +453,7 @@ def _seconds(subject: Subject, name: str, completion: str, sample: Sample) -> fl
 
 
 def _in_training(subject: Subject, sample: Sample, group: list[str], step: int) -> None:
-    group = [text for text in group if subject.reads(text)]
+    group = [text for text in group if subject.can_be_scored(text)]
     count = len(group)
     for tokens in ([7] * count, list(range(1, count + 1))):
         try:
@@ -461,7 +463,7 @@ def _in_training(subject: Subject, sample: Sample, group: list[str], step: int) 
         except SampleError:
             return  # for `rewards-read-golds`
         except PluginError as error:
-            raise NotCheckedError(str(error), "samples-travel") from error
+            raise NotCheckedError(str(error), "samples-picklable") from error
         for text, score in zip(group, scores, strict=True):
             for name, part in score.parts.items():
                 alone = _called(subject, name, text, sample)
@@ -481,12 +483,12 @@ def _in_order(subject: Subject, gold: str, samples: list[Sample], salt: str) -> 
     """In a task made anew and with reasoning of its own, so that no cache knows it."""
     unique = "".join(random.sample("abcdefghijklmnopqrstuvwxyz", 12))
     text = tags.write(f"I looked, {salt} {unique}.", gold)
-    scorer = scorer_of(subject.again())
+    scorer = scorer_of(subject.remade_task())
     return [row_of(scorer, text, sample) for sample in samples]
 
 
 def _trip(subject: Subject, name: str, completion: str, sample: Sample) -> None:
-    function, x = subject.seen_by(name, completion, sample)
+    function, x = subject.reward_call(name, completion, sample)
     wire = Tripwire()
     traps: list[tuple[str, Tripwire, Mapping[str, Any]]] = [("gold", wire, {"gold": wire})]
     if x.sample is not None:
@@ -511,7 +513,7 @@ def _closer(subject: Subject, name: str, sample: Sample, near: int, far: int) ->
     if not all(parsed is not None and parsed.ok for parsed in read):
         return  # outside what the parser reads
     completions = [tags.write(PLAIN, text) for text in texts]
-    if not all(map(subject.reads, completions)):
+    if not all(map(subject.can_be_scored, completions)):
         return
     one, two = (_number(_called(subject, name, text, sample)) for text in completions)
     if one is not None and two is not None and one < two - 1e-9:

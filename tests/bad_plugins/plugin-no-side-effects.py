@@ -5,5 +5,5 @@ from sound_task import task
 random.seed(7)
 
 
-def plugin_leaves_no_trace():
+def plugin_no_side_effects():
     return task()
