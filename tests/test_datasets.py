@@ -78,27 +78,27 @@ def test_it_travels_between_processes_and_gives_the_same_samples(write):
     [
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
-        ("[1]", "a row is a JSON object"),
+        ("[1]", "a row must be a JSON object"),
         (row(question=None, qestion="?"), "no 'question'. Did you mean 'qestion'"),
         (row(question=" "), "no 'question'"),
-        (row(question=5), "question 5 is not text"),
+        (row(question=5), "question 5 must be text"),
         (row(answer=None), "no 'answer'"),
         (row(answer=True), "answer True"),
         (row(answer=[5]), "answer [5]"),
-        (row(cot=3), "cot 3 is not text"),
+        (row(cot=3), "cot 3 must be text"),
         (row(id=["a"]), "id ['a']"),
         (row(image=None, imgae="a.png"), "no 'image'. Did you mean 'imgae'"),
         (row(images=["b.png"]), "'image' and 'images' differ"),
         (row(image=None, images=[None]), "image None is not a path"),
         (row(image=3), "image 3 is not a path"),
-        (row(image="../a.png"), "leaves the folder"),
-        (row(image="b/../../a.png"), "leaves the folder"),
-        (row(image="/etc/passwd"), "leaves the folder"),
-        (row(image="C:\\a.png"), "leaves the folder"),
-        (row(image="..\\a.png"), "leaves the folder"),
+        (row(image="../a.png"), "is outside the folder"),
+        (row(image="b/../../a.png"), "is outside the folder"),
+        (row(image="/etc/passwd"), "is outside the folder"),
+        (row(image="C:\\a.png"), "is outside the folder"),
+        (row(image="..\\a.png"), "is outside the folder"),
         (row(split="tset"), "Did you mean 'test'"),
         (row(split="ood-"), "split 'ood-'"),
-        (row(question="again"), "id 'a' is taken by"),
+        (row(question="again"), "id 'a' is also the id of"),
         (row(id="b", split="test"), "splits must not overlap"),
     ],
 )
@@ -115,7 +115,7 @@ def test_a_bad_row_is_named_with_its_reason(write, bad, reason: str):
     [
         (None, "No such file or directory"),
         (b"", "not an image in any"),
-        (b"not a picture", "not an image in any"),
+        (b"not an image", "not an image in any"),
         (b"\x89PNG\r\n\x1a\n", "not an image in any"),
     ],
 )
@@ -142,7 +142,7 @@ def test_a_link_does_not_lead_out_of_the_folder(write, tmp_path: Path):
     data = write(row(image="link/passwd"))
     (tmp_path / "link").symlink_to("/etc")
 
-    with pytest.raises(SampleError, match="links out of"):
+    with pytest.raises(SampleError, match="link out of"):
         data.sample("rl", 0)
 
 

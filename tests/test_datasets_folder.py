@@ -359,7 +359,7 @@ rows_in = st.lists(st.integers(0, 12) | st.none(), max_size=60)
 @given(rows_in, st.integers(0, 40), st.sampled_from(["rest", "all"]), st.integers(0, 10))
 def test_val_is_never_trained_on_and_no_row_is_lost(paper, contents, first, again, most):
     made = ReasonRftDataset(paper, "counting", sft_rows=first, rl_rows=again, val_rows=most)
-    dealt = made.deal({"train": contents}, [True] * len(contents))
+    dealt = made.assign({"train": contents}, [True] * len(contents))
     trained = {contents[at] for split in ("sft", "rl") for at in dealt[split]}
     held = {contents[at] for at in dealt["val"]}
 
@@ -516,7 +516,7 @@ ANIMATED = encoded(Pil.new("L", (2, 2)), "GIF", save_all=True, append_images=SEC
 TRANSPARENT = encoded(Pil.new("RGBA", (2, 2)), "PNG")
 BROKEN = [
     (broken(image="nowhere.png"), ROW, "missing image", "nowhere.png: No such file"),
-    (replaced(b"not a picture"), ROW, "corrupt image", "not an image in any"),
+    (replaced(b"not an image"), ROW, "corrupt image", "not an image in any"),
     (replaced(b"\x89PNG\r\n\x1a\n"), ROW, "corrupt image", ""),
     (flipped, ROW, "corrupt image", ""),
     (replaced(ANIMATED), ROW, "several frames", "2 frames"),
@@ -526,7 +526,7 @@ BROKEN = [
     (broken(answer="<answer>3"), ROW, "gold", "unclosed"),
     (broken(solution="4"), ROW, "gold", "differ"),
     (broken(answer=True), ROW, "wrong field", "answer True"),
-    (broken(cot="<think>a</think><answer>4</answer>"), ROW, "cot", "ends with the answer '4'"),
+    (broken(cot="<think>a</think><answer>4</answer>"), ROW, "cot", "ends with answer '4'"),
     (broken(cot="<think>a<think>b</think>"), ROW, "cot", "several think blocks"),
     (broken(cot=7), ROW, "wrong field", "cot 7"),
     (broken(problem="<image><image>Which?"), ROW, "placeholders", "2 <image> in the text"),
@@ -534,14 +534,14 @@ BROKEN = [
     (broken(answer=None), ROW, "missing field", "no 'answer'"),
     (broken(image=None, img="a.png"), ROW, "missing field", "no 'image'. Did you mean 'img'?"),
     (broken(image={"bytes": ""}), ROW, "wrong field", "is not a path"),
-    (broken(image="../secret.png"), ROW, "path", "leaves the folder"),
-    (broken(image="/etc/passwd"), ROW, "path", "leaves the folder"),
-    (broken(image="C:\\a.png"), ROW, "path", "leaves the folder"),
-    (linked_out, ROW, "path", "links out of"),
+    (broken(image="../secret.png"), ROW, "path", "is outside the folder"),
+    (broken(image="/etc/passwd"), ROW, "path", "is outside the folder"),
+    (broken(image="C:\\a.png"), ROW, "path", "is outside the folder"),
+    (linked_out, ROW, "path", "link out of"),
     (broken(id="A3-Visual-Counting-train-35k-cot-0"), ROW, "duplicate id", "the id of row 1"),
-    (broken(messages=[]), ROW, "wrong field", "turns of nobody"),
+    (broken(messages=[]), ROW, "wrong field", "got no turns"),
     (leaked, None, "leak", "the same question, answer and images"),
-    (not_json, ROW, "not JSON", "what follows was not read"),
+    (not_json, ROW, "not JSON", "the rest was not read"),
 ]
 
 
@@ -582,13 +582,13 @@ def test_pictures_that_are_still_packed_are_hinted_at(folder):
     shutil.rmtree(folder / "images")
     (folder / "train_images.zip").write_bytes(b"")
 
-    assert "train_images.zip is there: unpack it" in report(folder).findings[0].text
+    assert "train_images.zip exists: unpack it" in report(folder).findings[0].text
 
 
 def test_two_files_for_one_role_are_refused_with_the_option_to_set(folder):
     shutil.copy(folder / FILES["counting"]["test"], folder / "Visual-Counting-id-test-v2.json")
 
-    with pytest.raises(DataError, match=r"several files fit test .*--set dataset\.test=FILE"):
+    with pytest.raises(DataError, match=r"several files could be test .*--set dataset\.test=FILE"):
         dataset(folder)
 
 
@@ -603,7 +603,7 @@ def test_the_files_of_another_task_are_never_taken(tmp_path, task):
 def test_a_folder_without_data_says_what_it_looked_for(tmp_path):
     write(tmp_path / "info.json", [])
 
-    with pytest.raises(DataError, match=r"no JSON file there says train.*info\.json"):
+    with pytest.raises(DataError, match=r"no JSON file has train.*info\.json"):
         dataset(tmp_path)
 
 
@@ -612,7 +612,7 @@ def test_a_data_file_that_links_out_of_the_folder_is_refused(folder):
     path.rename(folder.parent / "outside.json")
     path.symlink_to(folder.parent / "outside.json")
 
-    with pytest.raises(DataError, match="links out of"):
+    with pytest.raises(DataError, match="link out of"):
         dataset(folder)
 
 
@@ -726,7 +726,7 @@ def test_check_says_what_it_read_and_ends_well(rft, paper):
     done = rft("check", paper, "--task", "counting", "--set", "dataset.sft_rows=16")
 
     assert done.exit_code == 0, done.output
-    assert "nothing is wrong" in done.output
+    assert "no faults" in done.output
     assert "A3-Visual-Counting-train-35k-cot.json" in done.output
     assert "AI2D" in done.output.partition("not used: ")[2]
 
@@ -782,7 +782,7 @@ WRONG_ROWS = {
     "missing field: no 'cot'": {"cot": ""},
     "wrong field: split 'stf'": {"split": "stf"},
     "path: image '../a.png'": {"image": "../a.png"},
-    "path: image 'out/a.png' links out": {"image": "out/a.png"},
+    "path: image 'out/a.png' is a link out": {"image": "out/a.png"},
     "missing image: b.png": {"image": "b.png"},
     "corrupt image: c.png": {"image": "c.png"},
     "gold: the task's parser cannot read 'one'": {"answer": "one"},
@@ -798,7 +798,7 @@ def one_file(tmp_path):
     """Writes a file of rows beside a picture, its copy and a damaged one."""
     Pil.new("RGB", (6, 4), "red").save(tmp_path / "a.png")
     (tmp_path / "d.png").write_bytes((tmp_path / "a.png").read_bytes())
-    (tmp_path / "c.png").write_bytes(b"not a picture")
+    (tmp_path / "c.png").write_bytes(b"not an image")
     (tmp_path / "out").symlink_to("/etc")
 
     def write(name, *rows):
@@ -838,9 +838,9 @@ def test_check_of_one_file_says_what_it_read_and_ends_well(rft, one_file, name):
     done = rft("check", one_file(name, *rows), "--task", "counting")
 
     assert done.exit_code == 0, done.output
-    assert "nothing is wrong" in done.output
+    assert "no faults" in done.output
     assert re.findall(r"^(\w+) +rows\.json", done.output, re.M) == ["sft", "rl"]
-    assert "pictures: 1" in done.output
+    assert "images: 1" in done.output
 
 
 def test_check_reads_on_after_a_line_that_is_not_json(rft, one_file, tmp_path):
@@ -867,8 +867,8 @@ def test_time_shows_how_fast_pictures_and_rows_come(rft, paper):
     done = rft("time", "--task", "counting", "--set", f"dataset.path={paper}", "--count", 4)
 
     assert done.exit_code == 0, done.output
-    assert "4 samples, 4 pictures" in done.output
-    for line in ("pictures, first time", "pictures, again", "rows for training", "the same row"):
+    assert "4 samples, 4 images" in done.output
+    for line in ("images, first time", "images, again", "rows for training", "the same row"):
         assert line in done.output
 
 

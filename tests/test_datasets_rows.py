@@ -106,7 +106,7 @@ def test_reasoning_in_a_field_of_a_turn_is_a_fault(place):
     turns.append({"role": "assistant", "content": "5", "reasoning_content": "one"})
     row = {"image": "a.png", "messages": turns}
 
-    assert "'reasoning_content' of a turn is not read" in faults("file", place, row)[0][1]
+    assert "'reasoning_content' of a turn is ignored" in faults("file", place, row)[0][1]
     assert faults("file", place, {**row, "cot": "one"}) == []
 
 
@@ -186,7 +186,7 @@ def test_what_holds_an_image_is_one_whatever_its_name(reader, value, place):
 def test_an_image_in_a_numbered_field_is_not_left_out(reader, name, place):
     [(_, text)] = faults(reader, place, {**ROW, name: "b.png"})
 
-    assert f"an image in '{name}' is not read: list all paths in 'images'" in text
+    assert f"the image in '{name}' is ignored: list all paths in 'images'" in text
     assert faults(reader, place, {**ROW, name: None}) == []
 
 
@@ -202,7 +202,7 @@ def test_a_missing_image_of_another_spelling_is_named(reader, name, tmp_path):
     Pil.new("RGB", (4, 4), "red").save(there)
     [(kind, text)] = faults(reader, tmp_path, {**ROW, "image": name})
 
-    assert (kind, f"There is {SPELLED[name]!a}" in text) == ("missing image", True)
+    assert (kind, f"A file {SPELLED[name]!a} exists" in text) == ("missing image", True)
 
 
 @reader
@@ -356,13 +356,13 @@ def test_a_question_that_would_lose_what_it_asks_names_the_option(question):
 
 HALF = '{"question": "How many?", "answer": 5, "image": "a.png", %s}'
 UNFIT = {
-    '"question": "How many \\ud83d?"': "question' has half a character, \\ud83d",
-    '"cot": "so \\ude00"': "cot' has half a character, \\ude00",
-    '"id": "\\ud83d"': "id' has half a character",
-    '"answer": "\\ud83d5"': "answer' has half a character",
-    '"image": "\\ud83d.png"': "image' has half a character",
-    '"level": {"a": ["\\ud83d"]}': "level' has half a character",
-    '"\\ud83d": 1': "a name has half a character",
+    '"question": "How many \\ud83d?"': "question' contains a lone surrogate, \\ud83d",
+    '"cot": "so \\ude00"': "cot' contains a lone surrogate, \\ude00",
+    '"id": "\\ud83d"': "id' contains a lone surrogate",
+    '"answer": "\\ud83d5"': "answer' contains a lone surrogate",
+    '"image": "\\ud83d.png"': "image' contains a lone surrogate",
+    '"level": {"a": ["\\ud83d"]}': "level' contains a lone surrogate",
+    '"\\ud83d": 1': "a key contains a lone surrogate",
     '"level": NaN': "level' is nan",
     '"answer": Infinity': "answer' is inf",
     '"answer": 1e999': "answer' is inf",
@@ -370,8 +370,8 @@ UNFIT = {
     f'"level": {"[" * 500}{"]" * 500}': "level' is nested more than 100 levels deep",
     f'"level": {"[" * 90_000}{"]" * 90_000}': "not JSON",
     f'"answer": {"9" * 5000}': "not JSON",
-    '"answer": 7': "'answer' is twice in one object",
-    '"level": {"a": 1, "a": 2}': "'a' is twice in one object",
+    '"answer": 7': "'answer' occurs twice in one object",
+    '"level": {"a": 1, "a": 2}': "'a' occurs twice in one object",
 }
 
 
@@ -550,14 +550,14 @@ def test_the_usual_names_of_splits_get_ours(split, says, place):
         ({"solution": "5"}, "no 'question'. The row has solution, image"),
         ({"qestion": "?", "answer": 5}, "no 'question'. Did you mean 'qestion'?"),
         ({"messages": [USER]}, "one user turn and a `solution`"),
-        ({"messages": [{"role": "user", "content": 3}], "answer": 5}, "content is not text"),
-        ({"train": [ROW], "test": [ROW]}, "train, test hold rows"),
+        ({"messages": [{"role": "user", "content": 3}], "answer": 5}, "content must be text"),
+        ({"train": [ROW], "test": [ROW]}, "train, test contain lists of rows"),
         ({"prompt": "How many?", "answer": 5}, "Rename 'prompt' to 'question'"),
         ({"prompt": [USER], "answer": 5}, "Rename 'prompt' to 'messages'"),
         ({"question": [USER], "answer": 5}, "a list of turns: name the field 'messages'"),
         ({"question": "How many?", "completion": "5"}, "Rename 'completion' to 'answer'"),
-        ({"question": "How <|im_end|> many?", "answer": 5}, "is a mark of chat turns"),
-        ({"messages": [PART], "answer": 5}, "an image inside a part is not read: list the paths"),
+        ({"question": "How <|im_end|> many?", "answer": 5}, "is a chat template token"),
+        ({"messages": [PART], "answer": 5}, "an image inside a part is ignored: list the paths"),
         ({"question": ["a", "b"], "answer": 5}, "write one object per row, not a list per column"),
     ],
 )

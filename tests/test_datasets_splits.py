@@ -268,9 +268,9 @@ def test_an_image_of_training_in_an_evaluation_is_reported(reader, again, tmp_pa
     dataset = LEAKY[reader](tmp_path, [first, second], test)
 
     [warning] = checked(dataset)
-    assert warning.startswith("1 of 2 samples of 'test' show an image that training shows, too")
+    assert warning.startswith("1 of 2 samples of 'test' show an image of training")
     [finding] = found_by_check(dataset)
-    assert "image leak: in split test: shows an image that training shows, too: " in finding
+    assert "image leak: in split test: shows an image that training also shows: " in finding
     assert "row 1 (rl)" in finding
 
 

@@ -1,4 +1,4 @@
-"""`rft data`: is the data right, and is it fast enough."""
+"""`rft data`: check data for faults, and time it."""
 
 import os
 import tempfile
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from rftcore.datasets.slices import Slice
     from rftcore.types import Task
 
-SHOWN = 10  # faults of one kind in one file
-FAULTY = 1  # exit code of `rft data check` for data that is wrong
+SHOWN = 10  # findings of one kind in one file
+FAULTY = 1  # exit code of `rft data check` if there are findings
 
 
 @click.group()
 def data() -> None:
-    """Check a folder or file of data, or time how fast samples come."""
+    """Check a folder or file of data, or time how fast samples are made."""
 
 
 @data.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--task", required=True, help="Whose data it is; `rft tasks list` shows the names.")
+@click.option("--task", required=True, help="The task that reads the data; see `rft tasks list`.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
 @click.option(
     "--max-pixels",
     type=click.IntRange(1),
     default=50_000_000,
     show_default=True,
-    help="Most pixels of a picture.",
+    help="Largest image, in pixels.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @click.pass_context
@@ -53,10 +53,10 @@ def check(
     max_pixels: int,
     as_json: bool,
 ) -> None:
-    """Read every row and picture of a folder, or of one file, and report every fault.
+    """Read every row and image of a folder or a file and report every fault.
 
-    PATH is what dataset.path would be in training; a fault is told by file and row.
-    Exit code 0: nothing is wrong; 1: something is; 2: there was nothing to read.
+    PATH is the value of dataset.path in training. Faults are reported by file and row.
+    Exit code 0: no faults; 1: faults; 2: nothing to read.
 
     \b
     Example:
@@ -70,7 +70,7 @@ def check(
     from rftcore.datasets.slices import parser_of
 
     if not path.exists():
-        raise DataError(f"{path}: there is no such folder or file")
+        raise DataError(f"{path}: no such file or folder")
     made = _task(task, {"path": str(path)}, settings)
     if not isinstance(made.dataset, ReasonRftDataset | JsonlDataset):
         raise DataError(f"{type(made.dataset).__name__} is neither a folder nor a file of rows")
@@ -89,14 +89,14 @@ def check(
 
 
 @data.command("time")
-@click.option("--task", required=True, help="Whose data; `rft tasks list` shows the names.")
-@click.option("--split", default=RL, show_default=True, help="Which split to read.")
+@click.option("--task", required=True, help="The task whose samples to read; see `rft tasks list`.")
+@click.option("--split", default=RL, show_default=True, help="The split to read.")
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1))
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
 def time_(task: str, split: str, count: int, settings: tuple[str, ...]) -> None:
-    """Time pictures that are made now and again, and the rows that a trainer reads.
+    """Time making images and reading them again, and the rows that a trainer reads.
 
-    Works in a cache of its own, which is empty at the start and gone at the end.
+    Uses a temporary cache, which is empty at first and deleted at the end.
 
     \b
     Example:
@@ -107,11 +107,13 @@ def time_(task: str, split: str, count: int, settings: tuple[str, ...]) -> None:
     with _empty_cache():
         made = _task(task, {}, settings)
         part = take(made, split, count)
-        pictures = len({image.key for sample in part for image in sample.images})
-        click.echo(f"{made.name}, split {split}: {len(part)} samples, {pictures} pictures")
-        for name, number, seconds in _timings(made, part, pictures):
+        images = len({image.key for sample in part for image in sample.images})
+        click.echo(f"{made.name}, split {split}: {len(part)} samples, {images} images")
+        for name, number, seconds in _timings(made, part, images):
             pace = number / seconds if seconds else float("inf")
-            click.echo(f"{name:<24}{pace:>12.1f} a second{seconds / number * 1000:>12.3f} ms each")
+            click.echo(
+                f"{name:<24}{pace:>12.1f} per second{seconds / number * 1000:>11.3f} ms each"
+            )
 
 
 def _task(task: str, dataset: dict[str, Any], settings: Sequence[str]) -> "Task":
@@ -137,20 +139,20 @@ def _as_text(report: "Report") -> Iterator[str]:
         yield ""
     rows = [(s.split, s.file, str(s.rows), str(s.faulty)) for s in report.splits]
     yield from table([("split", "file", "rows", "faulty"), *rows])
-    yield f"pictures: {report.images}"
+    yield f"images: {report.images}"
     if report.missing:
         yield f"not found: {', '.join(report.missing)}"
     if report.unused:
         yield f"not used: {', '.join(report.unused)}"
     if not report.findings:
-        yield "nothing is wrong"
+        yield "no faults"
         return
     yield ""
     yield from table([("fault", "how often"), *((k, str(n)) for k, n in report.kinds.items())])
 
 
 def _first_of_each(findings: "Sequence[Finding]") -> Iterator[str]:
-    """A few findings of each sort in each file, and how many more there are."""
+    """The first findings of each sort in each file, and the number of the others."""
     shown: Counter[tuple[str, str]] = Counter()
     for finding in findings:
         shown[finding.file, _sort(finding)] += 1
@@ -162,7 +164,7 @@ def _first_of_each(findings: "Sequence[Finding]") -> Iterator[str]:
 
 
 def _sort(finding: "Finding") -> str:
-    """A finding's kind; for fields with the field, so that one does not hide another."""
+    """The kind of a finding and, for a field, its name, so that one field does not hide another."""
     words = {"missing field": 2, "wrong field": 1}.get(finding.kind, 0)
     return " ".join((finding.kind, *finding.text.split()[:words])).rstrip(".,:")
 
@@ -172,7 +174,7 @@ def _sort(finding: "Finding") -> str:
 
 @contextmanager
 def _empty_cache() -> Iterator[None]:
-    """A cache folder that nobody has filled, for as long as the block runs."""
+    """An empty cache folder for the block."""
     before = os.environ.get("RFT_CACHE")
     with tempfile.TemporaryDirectory(prefix="rft-time-") as folder:
         os.environ["RFT_CACHE"] = folder
@@ -184,13 +186,13 @@ def _empty_cache() -> Iterator[None]:
                 os.environ["RFT_CACHE"] = before
 
 
-def _timings(task: "Task", part: "Slice", pictures: int) -> Iterator[tuple[str, int, float]]:
-    """What was done, how often, and the seconds it took."""
+def _timings(task: "Task", part: "Slice", images: int) -> Iterator[tuple[str, int, float]]:
+    """What was done, how many times, and the seconds it took."""
     from rftcore.training.rows import Rows
 
-    if pictures:
-        yield "pictures, first time", pictures, _seconds(lambda: _open(part))
-        yield "pictures, again", pictures, _seconds(lambda: _open(part))
+    if images:
+        yield "images, first time", images, _seconds(lambda: _open(part))
+        yield "images, again", images, _seconds(lambda: _open(part))
     rows = Rows(part, task.prompt)
     yield "rows for training", len(part), _seconds(lambda: [rows[at] for at in range(len(part))])
     last = len(part) - 1
@@ -198,7 +200,7 @@ def _timings(task: "Task", part: "Slice", pictures: int) -> Iterator[tuple[str, 
 
 
 def _open(part: "Slice") -> None:
-    """Make what is missing and decode every picture once."""
+    """Make missing images and decode each image once."""
     part.prepare()
     images = {image.key: image for sample in part for image in sample.images}
     for image in images.values():

@@ -1,7 +1,7 @@
-"""Read a whole folder, or one file, and say everything that is wrong with it, by file and row.
+"""`rft data check`: every fault of a folder or a file, by file and row.
 
-Training refuses the first fault it meets; this finds all of them, with the
-same reader, the task's own parser and the task's own prompt.
+Training stops at the first fault; this reports all of them, with the same reader, the task's
+parser and the task's prompt.
 """
 
 import hashlib
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from rftcore import tags
-from rftcore.datasets.doubts import Doubts, alike
+from rftcore.datasets.cross_checks import CrossChecks, same_answer
 from rftcore.datasets.files import Row, RowFile
 from rftcore.datasets.grouping import Leaks, assign, copies, grouped, groups
-from rftcore.datasets.image_paths import near
+from rftcore.datasets.image_paths import similar_name
 from rftcore.datasets.jsonl import JsonlDataset
 from rftcore.datasets.layout import TRAIN, Layout
 from rftcore.datasets.reason_rft import SOURCES, ReasonRftDataset
@@ -32,13 +32,13 @@ from rftcore.progress import Bar
 from rftcore.splits import RL, SFT, in_order, is_training, may_overlap
 from rftcore.types import Parser, Prompt, PromptMaker, Sample
 
-MAX_PIXELS = 50_000_000  # of one picture: more is a mistake, or an attack
-Looked = tuple[str, tuple[str, str] | None]  # the hash of an image's pixels, and its fault
+MAX_PIXELS = 50_000_000  # of one image: more is a mistake, or an attack
+Shown = tuple[str, tuple[str, str] | None]  # the hash of an image's pixels, and its fault
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault: what kind, in which file and row, in words."""
+    """One fault: its kind, file and row, and a text."""
 
     kind: str
     file: str
@@ -52,7 +52,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class SplitReport:
-    """A split, the file it comes from, its rows and how many of them have a fault."""
+    """A split, its file, the number of its rows and of those with a fault."""
 
     split: str
     file: str
@@ -62,7 +62,7 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class Report:
-    """What a folder holds, and all that is wrong with it."""
+    """The splits of a folder or file, and all its faults."""
 
     splits: Sequence[SplitReport]
     findings: Sequence[Finding]
@@ -72,24 +72,24 @@ class Report:
 
     @property
     def kinds(self) -> dict[str, int]:
-        """How many faults of each kind, the most frequent first."""
+        """The number of faults of each kind, the most frequent first."""
         return dict(Counter(finding.kind for finding in self.findings).most_common())
 
 
 @dataclass
 class _File:
-    """What is kept of a file: a few numbers per row."""
+    """What the checks across rows need of a file: a few numbers per row."""
 
     source: RowFile
     name: str
     rows: list[int] = field(default_factory=list)
-    links: list[tuple[int, ...]] = field(default_factory=list)  # none for a broken row
+    links: list[tuple[int, ...]] = field(default_factory=list)  # () for a broken row
     files: dict[int, Path] = field(default_factory=dict)  # of the images among the links
     texts: list[bytes] = field(default_factory=list)  # a hash of question and gold
-    pixels: list[tuple[str, ...] | None] = field(default_factory=list)  # None: not all known
+    pixels: list[tuple[str, ...] | None] = field(default_factory=list)  # None: an image is faulty
     reasoned: list[bool] = field(default_factory=list)
-    hints: dict[int, str] = field(default_factory=dict)  # where reasoning has another name
-    splits: list[str] = field(default_factory=list)  # where each row names its own
+    hints: dict[int, str] = field(default_factory=dict)  # for rows whose reasoning has another name
+    splits: list[str] = field(default_factory=list)  # "" for rows that name none
     ids: dict[str, int] = field(default_factory=dict)
 
 
@@ -103,10 +103,10 @@ def audit(
     progress: bool = True,
     threads: int | None = None,
 ) -> Report:
-    """Read every row of every file in use, and every image once.
+    """Check every row of every file in use, and every image once.
 
     `unusable` takes a parsed gold and returns why rewards cannot use it. Images are read in
-    `threads`, one per core by default; the report does not depend on their number.
+    `threads`, by default one per core; the report does not depend on their number.
     Raises: DataError only if a file cannot be opened.
     """
     from PIL import Image as pil
@@ -114,11 +114,11 @@ def audit(
     files = {"": dataset.file} if isinstance(dataset, JsonlDataset) else dict(dataset.files)
     sizes = {role: file.path.stat().st_size for role, file in files.items()}
     bar = Bar(sum(sizes.values()) >> 10, "checking data", "kB", show=progress)
-    doubts, pool = Doubts(alike(parser)), _Threads(threads)
+    across, pool = CrossChecks(same_answer(parser)), _Threads(threads)
     with warnings.catch_warnings(), PixelCache() as known, bar, pool:
-        warnings.simplefilter("ignore", pil.DecompressionBombWarning)  # max_pixels is the rule
+        warnings.simplefilter("ignore", pil.DecompressionBombWarning)  # max_pixels decides
         images = _Images(max_pixels, known)
-        checks = _Checks(dataset, parser, prompt, unusable, images, pool, doubts)
+        checks = _Checks(dataset, parser, prompt, unusable, images, pool, across)
         for role, file in files.items():
             checks.file(role, file, bar)
             bar.update((sum(sizes[r] for r in checks.files) >> 10) - bar.n)
@@ -127,34 +127,34 @@ def audit(
 
 
 class _Images:
-    """What every image file shows: each is read once."""
+    """The pixel hash, or the fault, of every image file: each file is read once."""
 
     def __init__(self, max_pixels: int, known: PixelCache) -> None:
         self._max, self._known = max_pixels, known
         self._begun: set[Path] = set()
-        self._found: dict[Path, Looked] = {}
+        self._found: dict[Path, Shown] = {}
 
-    def jobs(self, row: Row) -> list[Job[tuple[Path, Looked]]]:
-        """What threads do for a row without faults: read the images that no row before it has."""
+    def jobs(self, row: Row) -> list[Job[tuple[Path, Shown]]]:
+        """The jobs of a row: reading the images that are new in it, unless the row has faults."""
         if row.faults:
             return []
         new = [path for path in dict.fromkeys(row.images) if path not in self._begun]
         self._begun.update(new)
-        return [partial(self._look, path) for path in new]
+        return [partial(self._inspect, path) for path in new]
 
     def __len__(self) -> int:
         return len(self._found)
 
-    def of(self, row: Row, looked: Iterable[Job[tuple[Path, Looked]]]) -> list[Looked]:
-        """What the images of a row show; `looked` has those that are new in it."""
-        self._found.update(job() for job in looked)
+    def of(self, row: Row, shown: Iterable[Job[tuple[Path, Shown]]]) -> list[Shown]:
+        """The images of a row; `shown` has the results of its jobs."""
+        self._found.update(job() for job in shown)
         return [self._found[path] for path in row.images]
 
-    def _look(self, path: Path) -> tuple[Path, Looked]:
+    def _inspect(self, path: Path) -> tuple[Path, Shown]:
         from PIL import Image as pil
         from PIL import UnidentifiedImageError
 
-        def fault(kind: str, text: str) -> tuple[Path, Looked]:
+        def fault(kind: str, text: str) -> tuple[Path, Shown]:
             return path, ("", (kind, text))
 
         try:
@@ -167,23 +167,23 @@ class _Images:
                 if width * height > self._max:
                     most = f"more than {self._max} pixels (--max-pixels)"
                     return fault("image too large", f"{width} x {height} is {most}")
-                image.verify()  # checksums, which decoding passes over
+                image.verify()  # checksums, which decoding ignores
             seen = self._known.pixels(data)
         except (pil.DecompressionBombError, TooLargeError) as error:
             return fault("image too large", str(error))
         except UnidentifiedImageError:
             return fault("corrupt image", what_else(data))
-        except Exception as error:  # decoders of damaged data raise almost anything
+        except Exception as error:  # decoders raise almost anything for damaged data
             return fault("corrupt image", str(error) or type(error).__name__)
         return path, (seen.hash, next(iter(seen.remarks), None))
 
 
-_Threads = Threads[Row, tuple[Path, Looked]]
+_Threads = Threads[Row, tuple[Path, Shown]]
 
 
 @dataclass
 class _Checks:
-    """The checks, and what they found so far."""
+    """The checks, and their findings so far."""
 
     dataset: ReasonRftDataset | JsonlDataset
     parser: Parser
@@ -191,34 +191,34 @@ class _Checks:
     unusable: Callable[[Any], Iterable[str]]
     images: _Images
     threads: _Threads
-    doubts: Doubts
+    across: CrossChecks
     files: dict[str, _File] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     sizes: list[tuple[str, _File, Sequence[int]]] = field(default_factory=list)
 
     def file(self, role: str, source: RowFile, bar: Bar) -> None:
-        """Check every row by itself."""
+        """Check each row on its own."""
         name = source.path.relative_to(source.folder).as_posix()
         kept = self.files[role] = _File(source, name)
         before = bar.n
-        for row, looked in self.threads.ahead(source.rows(), self.images.jobs):
-            self._row(kept, row, looked)
+        for row, shown in self.threads.ahead(source.rows(), self.images.jobs):
+            self._row(kept, row, shown)
             bar.update(before + (row.end >> 10) - bar.n)
 
     def splits(self) -> None:
         """Check the rows against one another, split by split, training first."""
         kept = next(iter(self.files.values()))
-        for kind, text in self.doubts.all_alike():
+        for kind, text in self.across.constant_prompt():
             self.findings.append(Finding(kind, kept.name, kept.rows[0], text))
-        met, trained = _Met(), _Met()
+        seen, trained = _Seen(), _Seen()
         for split, kept, positions in self._positions():
             self.sizes.append((split, kept, positions))
-            self._split(split, kept, positions, met, trained)
+            self._split(split, kept, positions, seen, trained)
             if split == RL:
                 self._mixture(kept, positions)
 
     def _mixture(self, kept: _File, positions: Sequence[int]) -> None:
-        """GRPO refuses rows with images beside rows without."""
+        """GRPO cannot train on rows with images together with rows without."""
         kinds: dict[bool, int] = {}
         for at in positions:
             if (pixels := kept.pixels[at]) is not None:
@@ -231,13 +231,13 @@ class _Checks:
             self.findings.append(Finding("mixed rows", kept.name, max(kinds.values()), text))
 
     def _positions(self) -> Iterator[tuple[str, _File, Sequence[int]]]:
-        """Which rows of which file each split has."""
+        """The rows of each split, and their file."""
         if isinstance(self.dataset, JsonlDataset):
-            return self._assigned(self.files[""])
-        return self._dealt(self.dataset)
+            return self._of_file(self.files[""])
+        return self._of_folder(self.dataset)
 
-    def _assigned(self, kept: _File) -> Iterator[tuple[str, _File, Sequence[int]]]:
-        """The splits that the rows name, or that they are assigned to."""
+    def _of_file(self, kept: _File) -> Iterator[tuple[str, _File, Sequence[int]]]:
+        """The splits of a single file: those that rows name or are assigned to."""
         together = groups(kept.links, copies(kept.files) if "" in kept.splits else ())
         splits = kept.splits
         try:
@@ -246,32 +246,34 @@ class _Checks:
             text = str(error).removeprefix(f"{kept.source.path}: ")
             self.findings.append(Finding("splits", kept.name, kept.rows[0], text))
         for split in in_order(set(splits) - {""}):
-            yield split, kept, [at for at, said in enumerate(splits) if said == split]
+            yield split, kept, [at for at, name in enumerate(splits) if name == split]
 
-    def _dealt(self, dataset: ReasonRftDataset) -> Iterator[tuple[str, _File, Sequence[int]]]:
-        """The splits that files are, or are dealt into."""
+    def _of_folder(self, dataset: ReasonRftDataset) -> Iterator[tuple[str, _File, Sequence[int]]]:
+        """The splits of a folder: files of their own, or parts of the training file."""
         sources = {r: f for r, f in self.files.items() if r in SOURCES}
-        dealt: dict[str, Sequence[int]] = {}
+        assigned: dict[str, Sequence[int]] = {}
         if sources:
             taught = sources.get(SFT) or sources.get(TRAIN)
             together = grouped({r: (f.links, f.files) for r, f in sources.items()})
-            dealt = dataset.deal(together, taught.reasoned if taught else ())
+            assigned = dataset.assign(together, taught.reasoned if taught else ())
         if dataset.drop_leaks:
             every = {r: (f.links, f.files) for r, f in self.files.items()}
             leaks = Leaks.of(every, [r for r in every if r not in sources])
             of = {
-                split: self.files[dataset.file_of(split).role] for split, at in dealt.items() if at
+                split: self.files[dataset.file_of(split).role]
+                for split, at in assigned.items()
+                if at
             }
-            dealt = {split: leaks.without(dealt[split], of[split].links) for split in of}
+            assigned = {split: leaks.without(assigned[split], of[split].links) for split in of}
         for role, kept in self.files.items():
             if role not in sources:
-                dealt[role] = range(len(kept.rows))
-        for split, positions in dealt.items():
+                assigned[role] = range(len(kept.rows))
+        for split, positions in assigned.items():
             if positions:
                 yield split, self.files[dataset.file_of(split).role], positions
 
     def report(self) -> Report:
-        """What was found; the faults in the order of files and rows."""
+        """The report, with findings in the order of files and rows."""
         order = {kept.name: at for at, kept in enumerate(self.files.values())}
         self.findings.sort(key=lambda f: (order[f.file], f.row))
         layout = Layout({}) if isinstance(self.dataset, JsonlDataset) else self.dataset.layout
@@ -289,7 +291,7 @@ class _Checks:
         faulty = sum(kept.rows[at] in wrong for at in positions)
         return SplitReport(split, kept.name, len(positions), faulty)
 
-    def _row(self, kept: _File, row: Row, looked: Sequence[Job[tuple[Path, Looked]]]) -> None:
+    def _row(self, kept: _File, row: Row, shown: Sequence[Job[tuple[Path, Shown]]]) -> None:
         def find(kind: str, text: str) -> None:
             self.findings.append(Finding(kind, kept.name, row.number, text))
 
@@ -305,12 +307,14 @@ class _Checks:
             first = kept.ids.setdefault(row.record.id, row.number)
             if first != row.number:
                 find("duplicate id", f"{row.record.id!r} is the id of row {first}")
-        images = self.images.of(row, looked)
-        pixels = self._looked(kept.source.folder, row, images, find)
-        for kind, text in self._reading(sample, row.record.said):
+        images = self.images.of(row, shown)
+        pixels = self._pixels(kept.source.folder, row, images, find)
+        for kind, text in self._reading(sample, row.record.concluded):
             find(kind, text)
         if pixels is not None:
-            for kind, text in self.doubts.gold(sample, pixels, f"{kept.name} row {row.number}"):
+            for kind, text in self.across.contradiction(
+                sample, pixels, f"{kept.name} row {row.number}"
+            ):
                 find(kind, text)
         self._keep(kept, row, sample, pixels)
 
@@ -327,23 +331,23 @@ class _Checks:
         kept.texts.append(hashlib.sha256(text.encode()).digest())
         kept.pixels.append(pixels)
 
-    def _looked(
+    def _pixels(
         self,
         folder: Path,
         row: Row,
-        looked: Sequence[Looked],
+        shown: Sequence[Shown],
         find: Callable[[str, str], None],
     ) -> tuple[str, ...] | None:
-        """The hashes of the row's images, None if one cannot be read."""
-        for path, (_, fault) in zip(row.images, looked, strict=True):
+        """The hashes of the row's images, None if one is faulty."""
+        for path, (_, fault) in zip(row.images, shown, strict=True):
             if fault:
                 name = path.relative_to(folder).as_posix()
                 find(fault[0], f"{name}: {fault[1]}{_elsewhere(folder, path, fault[0])}")
-        pixels = tuple(digest for digest, _ in looked)
+        pixels = tuple(digest for digest, _ in shown)
         return pixels if all(pixels) else None
 
-    def _reading(self, sample: Sample, said: str | None) -> Iterator[tuple[str, str]]:
-        """What the task's parser and prompt have to say."""
+    def _reading(self, sample: Sample, concluded: str | None) -> Iterator[tuple[str, str]]:
+        """Findings of the task's parser, rewards and prompt."""
         gold = self.parser.gold(sample.gold)
         if not gold.ok:
             yield "gold", f"the task's parser cannot read {sample.gold!r}: {gold.error}"
@@ -351,26 +355,29 @@ class _Checks:
             yield from (
                 ("gold", f"{sample.gold!r}: {fault}") for fault in self.unusable(gold.value)
             )
-        if gold.ok and said is not None:
-            answer = self.parser.gold(said)
+        if gold.ok and concluded is not None:
+            answer = self.parser.gold(concluded)
             if answer.value != gold.value:
-                yield "cot", f"the reasoning ends with the answer {said!r}, not {sample.gold!r}"
+                yield (
+                    "cot",
+                    f"the reasoning ends with answer {concluded!r}, not {sample.gold!r}",
+                )
         if sample.cot and tags.has_tags(sample.cot):
-            yield "cot", "tags inside the reasoning: SFT adds them"
+            yield "cot", "tags inside the reasoning: remove them, SFT adds its own"
         try:
             prompt = self.prompt(sample)
             if isinstance(prompt, Prompt) and isinstance(prompt.text, str):
-                yield from self.doubts.shown(sample, prompt)
+                yield from self.across.hidden_options(sample, prompt)
             else:
                 text = f"the task's prompt returned {prompt!r:.60}"
                 yield "prompt", f"{text}: return rft.Prompt(text, images)"
         except RftError as error:
             yield "prompt", str(error)
-        except Exception as error:  # a plugin's code on data it has never seen
+        except Exception as error:  # a plugin's code, on unknown data
             yield "prompt", f"the task's prompt failed: {type(error).__name__}: {error}"
 
     def _split(
-        self, split: str, kept: _File, positions: Sequence[int], met: "_Met", trained: "_Met"
+        self, split: str, kept: _File, positions: Sequence[int], seen: "_Seen", trained: "_Seen"
     ) -> None:
         for at in positions:
             row, pixels = kept.rows[at], kept.pixels[at]
@@ -385,7 +392,7 @@ class _Checks:
                 find("missing field", f"no 'cot': {hint}, so that the row can go to split sft")
             if pixels is None:
                 continue
-            other = met.setdefault((kept.texts[at], pixels), (split, kept, row))
+            other = seen.setdefault((kept.texts[at], pixels), (split, kept, row))
             if not may_overlap(other[0], split):
                 find(
                     "leak",
@@ -397,13 +404,13 @@ class _Checks:
             elif shown := next((trained[image] for image in pixels if image in trained), None):
                 find(
                     "image leak",
-                    f"in split {split}: shows an image that training shows, too: {_at(shown)}",
+                    f"in split {split}: shows an image that training also shows: {_at(shown)}",
                 )
 
 
-_Met = dict[object, tuple[str, _File, int]]  # a split, its file and a row of it
+_Seen = dict[object, tuple[str, _File, int]]  # a split, its file and a row of it
 _NO_COT = (
-    "no 'cot', but split sft learns from it: write one, give the row another split, or train "
+    "no 'cot', but split sft needs one: add it, give the row another split, or train "
     "with --set sft.enabled=false"
 )
 
@@ -414,10 +421,10 @@ def _at(place: tuple[str, _File, int]) -> str:
 
 
 def _elsewhere(folder: Path, path: Path, kind: str) -> str:
-    """A hint if a missing image has another spelling, or is still in its archive."""
+    """A hint if a missing image exists under a similar name, or is still in an archive."""
     if kind != "missing image":
         return ""
-    if other := near(path, folder):
-        return f". There is {other!a}: write its name so"
+    if other := similar_name(path, folder):
+        return f". A file {other!a} exists: use this name"
     packed = sorted(folder.glob("*.zip"))
-    return f". {packed[0].name} is there: unpack it" if packed else ""
+    return f". {packed[0].name} exists: unpack it" if packed else ""

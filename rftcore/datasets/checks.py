@@ -1,7 +1,7 @@
-"""The data check: everything that can be wrong with the data, before a model loads.
+"""The data check of a run: reads every sample once, before a model loads.
 
-Empty splits, gold answers that the parser cannot read, images that do not open, samples
-shared between training and evaluation.
+It finds gold answers that the parser cannot read, images that do not open and samples that
+training and evaluation share, and computes the fingerprints of the data.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from rftcore.datasets.content import content, digest
-from rftcore.datasets.doubts import Doubts, alike
+from rftcore.datasets.cross_checks import CrossChecks, same_answer
 from rftcore.datasets.records import reasoning_hint
 from rftcore.datasets.slices import Slice, parser_of
 from rftcore.errors import DataError, SampleError, describe
@@ -28,7 +28,7 @@ from rftcore.types import Parsed, Prompt, Sample, Task
 
 @dataclass(frozen=True)
 class Shared:
-    """Samples of an evaluation split that show an image which training shows, too."""
+    """Samples of an evaluation split that show an image of a training split."""
 
     split: str
     samples: int
@@ -38,25 +38,25 @@ class Shared:
     def __str__(self) -> str:
         here, there, split = self.example
         return (
-            f"{self.samples} of {self.total} samples of {self.split!r} show an image that training "
-            f"shows, too ({here!r} shares one with {there!r} of {split!r}): the score may measure "
-            "memory; put all rows of an image into one split"
+            f"{self.samples} of {self.total} samples of {self.split!r} show an image of training "
+            f"({here!r} shares one with {there!r} of {split!r}): the score may measure "
+            "memorization; put all rows of an image in one split"
         )
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What the data check found out: what the data is, and which images are shared.
+    """The result of the data check.
 
-    `fingerprints` has one per split, of everything in its samples but their ids, in order:
-    question, gold, chain of thought, `meta` and the images' pixels. `prompt_hash` is of every
-    prompt of every sample.
+    `fingerprints` has a hash per split, of all samples in order: question, gold, chain of
+    thought, `meta` and the pixels of images, but not ids. `prompt_hash` is the hash of all
+    prompts.
     """
 
     fingerprints: Mapping[str, str]
     prompt_hash: str
     shared: Sequence[Shared] = ()
-    remarks: Sequence[str] = ()  # what images leave open and what is doubtful, a line per kind
+    remarks: Sequence[str] = ()  # warnings about images and samples, one line per kind
 
 
 def check(
@@ -68,17 +68,16 @@ def check(
     also: Callable[[Sample, str], None] | None = None,
     threads: int | None = None,
 ) -> Checked:
-    """Read every sample of `slices` once and refuse what cannot be trained on.
+    """Read every sample of `slices` once. Raises for the first that cannot be trained on.
 
-    Makes generated images first, then checks each sample: its gold is read
-    by the task's parser and usable for its rewards, its images open, its
-    prompt can be made, SFT samples have a chain of thought, and no sample of a
-    training split is in an evaluation split. What is only doubtful is in `remarks`. `direct`
-    names the splits that are asked with the task's direct prompt, too. `also` is called with
-    each sound sample and its split: making samples takes time, and here all pass by.
+    Makes generated images first, then checks each sample: the task's parser reads its gold and
+    the rewards can use it, its images open, its prompt can be made, SFT samples have a chain of
+    thought, and no sample of a training split is in an evaluation split. Warnings are in
+    `remarks`. `direct` has the splits for which the task's direct prompt is used as well.
+    `also` is called with each valid sample and its split.
 
     Samples, prompts and generated images are made in this thread, in order; image files are
-    read, decoded and hashed in `threads`, one per core by default, a few ahead. Findings and
+    read, decoded and hashed in `threads`, by default one per core, a few ahead. Findings and
     the first error do not depend on the number of threads.
 
     Raises: `SampleError` naming the sample's origin, `DataError` for leaks.
@@ -86,7 +85,7 @@ def check(
     for part in slices:
         part.prepare()
     leaks, prompt_hash, remarks = _Leaks(), PromptHash(), _Remarks()
-    doubtful = _Doubtful(task)
+    warnings = _Warnings(task)
     fingerprints = {part.split: hashlib.sha256() for part in slices}
     total = sum(len(part) for part in slices)
     samples = ((sample, part.split) for part in slices for sample in part)
@@ -100,11 +99,11 @@ def check(
                 prompt_hash.add(task.direct_prompt, sample)
             hashed = content(sample, pixels)
             fingerprints[split].update(hashed)
-            doubtful.add(sample, split, pixels, prompt, hashed)
+            warnings.add(sample, split, pixels, prompt, hashed)
             if also is not None:
                 also(sample, split)
             bar.update()
-    lines = [*remarks.lines(), *doubtful.lines()]
+    lines = [*remarks.lines(), *warnings.lines()]
     hashes = {split: digest.hexdigest() for split, digest in fingerprints.items()}
     return Checked(hashes, prompt_hash.hexdigest(), leaks.shared(), lines)
 
@@ -113,7 +112,7 @@ _Threads = Threads[tuple[Sample, str], Pixels]
 
 
 def _jobs(known: PixelCache, item: tuple[Sample, str]) -> list[Job[Pixels]]:
-    """What threads do for a sample: read, decode and hash its images."""
+    """The jobs of a sample: reading, decoding and hashing its images."""
     return [partial(image.fetched().pixels, known) for image in item[0].images]
 
 
@@ -127,8 +126,8 @@ def check_sample(
 ) -> list[str]:
     """The hashes of its images' pixels. Raises `SampleError` if the sample cannot be used.
 
-    `images` returns what each image shows, or raises. `remark` is called with the kind and the
-    text of what an image file leaves open.
+    `images` has a function per image that returns its pixel hash and remarks, or raises.
+    `remark` is called with the kind and text of each remark.
     """
     where = f"{sample.origin or sample.id}"
     name = f"{type(parser_of(task)).__name__}.gold"
@@ -152,7 +151,7 @@ def check_sample(
             for kind, text in seen.remarks:
                 remark(kind, f"{where}: {text}")
         except SampleError as error:
-            if str(error).startswith(where):  # its dataset has named the row already
+            if str(error).startswith(where):  # the dataset has named the row
                 raise
             raise SampleError(f"{where}: {error}") from error
     return pixels
@@ -171,14 +170,14 @@ def _check_cot(sample: Sample, where: str) -> None:
 
 
 def unusable(task: Task, gold: Any) -> Iterator[str]:
-    """Why rewards of the task cannot use a parsed gold, one text per reward."""
+    """Why rewards of the task cannot use a parsed gold, a text per reward."""
     for name, term in task.rewards.items():
         if not isinstance(term.reward, str) and (fault := gold_fault(term.reward, gold)):
             yield f"reward {name!r} cannot use it: {fault}"
 
 
 class _Remarks:
-    """What image files leave open: how many, by kind, and the first row of each."""
+    """Remarks about image files: their number by kind, and the first of each."""
 
     def __init__(self) -> None:
         self._found: dict[str, tuple[int, str]] = {}
@@ -196,11 +195,11 @@ class _Remarks:
         ]
 
 
-class _Doubtful:
-    """What is doubtful about the samples: how many, by kind, and the first of each."""
+class _Warnings:
+    """Findings of the checks across samples: their number by kind, and the first of each."""
 
     def __init__(self, task: Task) -> None:
-        self._doubts = Doubts(alike(parser_of(task)))
+        self._across = CrossChecks(same_answer(parser_of(task)))
         self._found: dict[str, tuple[int, str]] = {}
 
     def add(
@@ -209,10 +208,10 @@ class _Doubtful:
         """Compare a sample with its prompt and with the samples before it."""
         where = sample.origin or f"sample {sample.id!r} of {split!r}"
         for kind, text in (
-            *self._doubts.gold(sample, pixels, where),
-            *self._doubts.id(sample, split, content),
-            *self._doubts.shown(sample, prompt),
-            *self._doubts.reasoning(sample, split),
+            *self._across.contradiction(sample, pixels, where),
+            *self._across.duplicate_id(sample, split, content),
+            *self._across.hidden_options(sample, prompt),
+            *self._across.unread_reasoning(sample, split),
         ):
             count, first = self._found.get(kind, (0, f"{where}: {text}"))
             self._found[kind] = count + 1, first
@@ -222,11 +221,11 @@ class _Doubtful:
         return [
             f"{kind}: {first}" + (f" ({count} such samples, this is the first)" * (count > 1))
             for kind, (count, first) in self._found.items()
-        ] + [text for _, text in self._doubts.all_alike()]
+        ] + [text for _, text in self._across.constant_prompt()]
 
 
 class _Leaks:
-    """What training and evaluation have in common, by pixels: names of files mean nothing."""
+    """Samples and images that training and evaluation share, by pixels instead of file names."""
 
     def __init__(self) -> None:
         self._samples: dict[bytes, tuple[str, str]] = {}
@@ -240,7 +239,7 @@ class _Leaks:
         if is_training(first_split) != is_training(split):
             raise DataError(
                 f"sample {sample.id!r} of {split!r} is also {first_id!r} of {first_split!r}: "
-                "an evaluation on training samples proves nothing; make the splits disjoint"
+                "evaluation samples must not be trained on; make the splits disjoint"
             )
         if is_training(split):
             for image in pixels:

@@ -1,4 +1,4 @@
-"""What a sample is, as a hash: equal for equal content, on every machine."""
+"""Hashes of samples: equal for equal content, on every machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rftcore.types import Sample
 
 
 def fingerprint(part: Slice) -> str:
-    """What `check` finds for a slice of sound samples: the hash of all that they are."""
+    """The hash of all samples of a slice, as `checks.check` computes it."""
     digest = hashlib.sha256()
     for sample in part:
         digest.update(content(sample))
@@ -21,7 +21,7 @@ def fingerprint(part: Slice) -> str:
 
 
 def content(sample: Sample, pixels: Sequence[str] | None = None) -> bytes:
-    """A hash of all that a sample is, but its id; a path or a machine does not change it.
+    """A hash of everything in a sample except its id, independent of paths and machines.
 
     `pixels` has a hash per image; without it the images are opened.
     """

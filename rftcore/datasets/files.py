@@ -1,6 +1,6 @@
-"""One file of rows in a folder with images: what each row means, and where it is.
+"""One file of rows in a folder with images: records, images and byte offsets.
 
-The index of a file holds some fifty bytes per row and the path of each image; a row is
+The index of a file takes some fifty bytes per row and the path of each image; a row is
 parsed again when its sample is read.
 """
 
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from rftcore.datasets import streams
+from rftcore.datasets import records, streams
 from rftcore.datasets.grouping import identity
 from rftcore.datasets.image_paths import RowImage, links_out
 from rftcore.datasets.layout import TRAIN
-from rftcore.datasets.records import FOLDER, Fault, Form, Record, record
+from rftcore.datasets.records import FOLDER, Fault, Form, Record
 from rftcore.errors import DataError, SampleError
 from rftcore.splits import RL, SFT, VAL
 from rftcore.types import Sample
@@ -23,7 +23,7 @@ from rftcore.types import Sample
 
 @dataclass(frozen=True)
 class Row:
-    """One row as it was read: a record and its images' paths, or what is wrong with it."""
+    """One row: a record and the paths of its images, or the faults of the row."""
 
     number: int
     start: int
@@ -35,10 +35,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Index:
-    """Where the rows are, and what must be known of all of them: a list per fact.
+    """Byte offsets of all rows, and what the split of a row depends on.
 
     `links` has the identities of each row's images, or of its texts if it has none;
-    `images` the files of those identities.
+    `images` has the files of those identities.
     """
 
     numbers: array = field(default_factory=lambda: array("Q"))  # type: ignore[type-arg]
@@ -53,10 +53,11 @@ class Index:
 
 @dataclass(frozen=True)
 class RowFile:
-    """A JSON or JSON-lines file of `folder`; `role` is what it is for.
+    """A JSON or JSON-lines file of `folder`; `role` is its use: train, test, ...
 
-    `form` is how its rows are written. Rows of a folder look for their images in several
-    places, and their ids may repeat; those of a file by itself in one, and must not.
+    `form` is the form of its rows. For a file in a folder of the paper's layout (`FOLDER`),
+    images are searched in several places and ids may repeat; for a single file (`FILE`), images
+    are relative to its folder and ids are unique.
     """
 
     path: Path
@@ -72,12 +73,12 @@ class RowFile:
 
     @cached_property
     def index(self) -> Index:
-        """Where every row is. Raises: SampleError for the first that is broken."""
+        """The index. Raises: SampleError for the first broken row."""
         index, ids = Index(), dict[str, str]()
         for row in self.rows():
             sample = self.sample(row)
             if not self._in_folder and (first := ids.get(sample.id)):
-                raise SampleError(f"{sample.origin}: id {sample.id!r} is taken by {first}")
+                raise SampleError(f"{sample.origin}: id {sample.id!r} is also the id of {first}")
             ids[sample.id] = sample.origin
             index.numbers.append(row.number)
             index.starts.append(row.start)
@@ -90,7 +91,7 @@ class RowFile:
         return index
 
     def links(self, row: Row) -> tuple[int, ...]:
-        """What ties a row to others: its images, or, if it has none, its own texts."""
+        """The identities of the row's images, or of its texts if it has none."""
         if row.record is None:
             return ()
         if not row.images:
@@ -100,51 +101,56 @@ class RowFile:
     def sample_at(self, position: int) -> Sample:
         """The sample of a row, read from the file again.
 
-        Raises: DataError if the row is another one by now.
+        Raises: DataError if the row has changed.
         """
         start, end = self.index.starts[position], self.index.ends[position]
         value = streams.row_at(self.path, start, end)
         raw = streams.Raw(self.index.numbers[position], start, end, value)
         sample = self.sample(self._row(raw))
         if content_of(sample) != self.index.contents[position]:
-            raise DataError(f"{sample.origin} changed while it was in use: start again")
+            raise DataError(f"{sample.origin} changed while it was in use: start the run again")
         return sample
 
     def sample(self, row: Row) -> Sample:
-        """A row as a sample, its pictures unread. Raises: SampleError if it is broken."""
+        """A row as a sample, its images unread. Raises: SampleError if it is broken."""
         origin = self.origin(row.number)
         if row.record is None or row.faults:
-            said = "; ".join(f"{kind}: {text}" for kind, text in row.faults)
-            raise SampleError(f"{origin}: {said}. `rft data check` lists every fault")
-        told = row.record
+            faults = "; ".join(f"{kind}: {text}" for kind, text in row.faults)
+            raise SampleError(f"{origin}: {faults}. `rft data check` lists every fault")
+        record = row.record
         return Sample(
-            id=told.id or f"{self.path.stem if self._in_folder else 'row'}-{row.number}",
-            question=told.question,
-            gold=told.gold,
+            id=record.id or f"{self.path.stem if self._in_folder else 'row'}-{row.number}",
+            question=record.question,
+            gold=record.gold,
             images=tuple(self._image(path, origin) for path in row.images),
-            cot=told.cot,
-            meta=told.meta,
+            cot=record.cot,
+            meta=record.meta,
             origin=origin,
         )
 
     def origin(self, number: int) -> str:
-        """What an error calls a row."""
+        """The name of a row in messages."""
         return f"{self.path} row {number}"
 
     def _row(self, raw: streams.Raw) -> Row:
         if raw.fault:
             return Row(raw.number, raw.start, raw.end, None, (Fault("not JSON", raw.fault),))
-        told, faults = record(raw.value, form=self.form, strip=self.strip)
-        images = tuple(map(self._locate, told.images)) if told else ()
+        found, faults = records.record(raw.value, form=self.form, strip=self.strip)
+        images = tuple(map(self._locate, found.images)) if found else ()
         for path in images:
             if links_out(path, self.folder):
                 name = path.relative_to(self.folder).as_posix()
-                faults.append(Fault("path", f"image {name!r} links out of {self.folder}"))
-        return Row(raw.number, raw.start, raw.end, told, tuple(faults), images)
+                faults.append(
+                    Fault(
+                        "path",
+                        f"image {name!r} is a link out of {self.folder}",
+                    )
+                )
+        return Row(raw.number, raw.start, raw.end, found, tuple(faults), images)
 
     def _locate(self, name: str) -> Path:
-        """The first place where the picture is; the first of all if it is nowhere."""
-        places = [f"{base}/{name}" for base in self._bases]  # 60,000 times: text is quicker
+        """The first place where the image exists; the first of all if there is none."""
+        places = [f"{base}/{name}" for base in self._bases]  # text is faster than Path
         return Path(next((p for p in places if os.access(p, os.F_OK)), places[0]))
 
     @property
@@ -153,7 +159,7 @@ class RowFile:
 
     @cached_property
     def _bases(self) -> tuple[Path, ...]:
-        """The folder, images/, the folder of this phase's images, the file's own folder."""
+        """Where images are searched: the folder, images/, its train_images/ or test_images/, ..."""
         if not self._in_folder:
             return (self.folder,)
         images = self.folder / "images"
@@ -170,5 +176,5 @@ class RowFile:
 
 
 def content_of(sample: Sample) -> int:
-    """64 bits of the content hash: enough to distinguish the rows of a dataset."""
+    """64 bits of the content hash, enough to tell the rows of a dataset apart."""
     return int(sample.content_hash()[:16], 16)

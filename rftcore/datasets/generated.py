@@ -1,9 +1,9 @@
-"""Samples that are made, not read: each from the seed, its split and its index alone.
+"""Samples that are generated: each from the seed, its split and its index only.
 
     (dataset, split, index) -> random numbers -> sample
 
-Nothing is stored, so a sample is the same on every machine, in every process
-and in any order, and a split may be as long as anyone likes.
+Nothing is stored. A sample is the same on every machine, in every process and in any order,
+and a split can have any size.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _WANTED: Mapping[object, tuple[type | tuple[type, ...], str]] = {
     "float": _NUMBER,
 }
 
-# A trainer prepares a split, checks it and reads its rows: each sample is made once for all three.
-# For steps on the way that several samples share, too: pure functions of (dataset, split, number).
+# A run prepares a split, checks it and trains on it: each sample is made once for all three.
+# Also for intermediate results that samples share: pure functions of (dataset, split, number).
 remember = lru_cache(maxsize=8192)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedDataset(ABC):
-    """A dataset whose samples are made from random numbers; a subclass says how, in `make`.
+    """A dataset whose samples are made from random numbers by the subclass's `make`.
 
-    A subclass sets `name`, which stands in ids and messages, and `version`: another version
-    draws other numbers, so raise it when any sample changes. Options of its own are fields:
-    make it a frozen dataclass too. `sizes` maps each split to its number of samples.
+    A subclass is a frozen dataclass whose fields are its options. It sets `name`, for ids and
+    messages, and `version`: every version draws other numbers, so increase it when any sample
+    changes. `sizes` maps each split to its number of samples.
 
-    Raises: RecipeError for a field that is declared `int` or `float` and holds something else, a
+    Raises: RecipeError for a field declared `int` or `float` with a value of another type, a
     negative seed, or a split without samples; a subclass that checks more calls
     `super().__post_init__()` first.
     """
@@ -68,7 +68,7 @@ class GeneratedDataset(ABC):
 
     @abstractmethod
     def make(self, split: str, index: int) -> Sample:
-        """The sample, by numbers from `rng` alone; called for lawful indices, once or again."""
+        """The sample, from numbers of `rng` only. Called with valid indices, possibly twice."""
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -85,16 +85,19 @@ class GeneratedDataset(ABC):
         return self.sizes[split]
 
     def sample(self, split: str, index: int) -> Sample:
-        """The same sample for the same index, on every machine and in every process."""
+        """The sample at `index`: the same on every machine and in every process.
+
+        Raises: DataError for an unknown split, IndexError outside [0, size).
+        """
         size = self.size(split)
         if not 0 <= index < size:
             raise IndexError(f"split {split!r} has samples 0 to {size - 1}, not {index}")
         return _made(self, split, index)
 
     def rng(self, purpose: str, split: str, index: int) -> Random:
-        """Random numbers for one purpose of one sample; those of another share nothing with them.
+        """A generator for one purpose of one sample, independent of all others.
 
-        Only `Random.random()` is promised to give the same numbers in every version of Python.
+        Only `Random.random()` returns the same numbers in every version of Python.
         """
         return Random(self.seed_for(purpose, split, index))
 
@@ -104,11 +107,11 @@ class GeneratedDataset(ABC):
         return int.from_bytes(hashlib.sha256(key.encode()).digest(), "big")
 
     def id(self, split: str, index: int) -> str:
-        """What to call a sample."""
+        """The id of a sample."""
         return f"{self.name}-{split}-{index}"
 
     def origin(self, split: str, index: int) -> str:
-        """Where a sample comes from, for messages about it."""
+        """The name of a sample in messages."""
         return f"{self.name}/{split} sample {index}"
 
     def option(self, split: str) -> str:

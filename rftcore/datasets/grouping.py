@@ -1,7 +1,7 @@
-"""Which rows belong together because they share images, and the split each row goes to.
+"""Groups of rows that share images, and the split of each group.
 
-Rows that share an image are one group, and so are rows that a chain of shared images ties
-together. A group goes to one split, so no split that measures shows an image of training.
+Rows that share an image are one group, also through a chain of shared images. All rows of a
+group go to one split, so no evaluation split shows an image of training.
 """
 
 import hashlib
@@ -16,21 +16,21 @@ from rftcore.errors import DataError
 from rftcore.splits import RL, SFT, TEST, VAL, is_training
 
 File = tuple[Sequence[Sequence[int]], Mapping[int, Path]]  # identities by row, files of images
-HEAD = 1 << 12  # bytes: files of one size that differ mostly differ here
-FEW, MOST = 20, 0.5  # more rows than FEW, of which more than MOST are one group: no split
+HEAD = 1 << 12  # bytes: most files of equal size that differ, differ here
+FEW, MOST = 20, 0.5  # a group of more than FEW rows and more than MOST of all: an error
 
 
 def identity(kind: str, *parts: str) -> int:
-    """64 bits that stand for an image by its path in the folder, or for a row by its texts."""
+    """64 bits that identify an image by its path in the folder, or a row by its texts."""
     text = "\0".join((kind, *parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 def groups(rows: Iterable[Sequence[int]], same: Iterable[tuple[int, int]] = ()) -> list[int | None]:
-    """For each row the smallest identity of its group; None for a row without any.
+    """For each row the smallest identity in its group; None for a row without identities.
 
-    A row has the identities of its images; `same` are pairs that are one image. The result
-    depends on neither the order of rows nor of images.
+    A row has the identities of its images; `same` has pairs of equal images. The result
+    does not depend on the order of rows or images.
     """
     rows = list(rows)
     parents: dict[int, int] = {}
@@ -55,7 +55,7 @@ def _join(parents: dict[int, int], one: int, other: int) -> None:
 
 
 def copies(files: Mapping[int, Path]) -> Iterator[tuple[int, int]]:
-    """Pairs of identities whose files have equal bytes. Files that are not there have none."""
+    """Pairs of identities whose files have equal bytes. Files that do not exist have none."""
     same: dict[Hashable, list[int]] = {0: list(files)}
     for key in (_size, _head, _whole):
         finer: dict[Hashable, list[int]] = defaultdict(list)
@@ -84,7 +84,7 @@ def _whole(path: Path) -> bytes:
 
 
 def grouped(files: Mapping[str, File]) -> dict[str, list[int | None]]:
-    """By role, the group of each row: over all files, which may share images."""
+    """By role, the group of each row, across all files."""
     links = [row for rows, _ in files.values() for row in rows]
     found = iter(groups(links, copies(_images(files))))
     return {role: list(islice(found, len(rows))) for role, (rows, _) in files.items()}
@@ -96,20 +96,20 @@ def _images(files: Mapping[str, File]) -> dict[int, Path]:
 
 @dataclass(frozen=True)
 class Leaks:
-    """What rows that measure show: identities, of copies the first one."""
+    """The images of evaluation rows: identities, of copies the first one."""
 
     shown: Set[int]
     first: Mapping[int, int]
 
     @classmethod
     def of(cls, files: Mapping[str, File], measured: Iterable[str]) -> Self:
-        """What the files of the roles `measured` show."""
+        """The images of the files with the roles `measured`."""
         first = {other: one for one, other in copies(_images(files))}
         links = (link for role in measured for row in files[role][0] for link in row)
         return cls({first.get(link, link) for link in links}, first)
 
     def without(self, positions: Sequence[int], links: Sequence[Sequence[int]]) -> list[int]:
-        """Those positions whose rows show nothing of it."""
+        """Those positions whose rows show none of these images."""
         tied = ({self.first.get(link, link) for link in links[at]} for at in positions)
         return [at for at, row in zip(positions, tied, strict=True) if not row & self.shown]
 
@@ -119,10 +119,10 @@ def assign(
 ) -> list[str]:
     """The split of every row of a file: the one it names, or the one of its group.
 
-    A group goes by its hash: a tenth to val, a tenth to test, the rest to rl, of which half
-    goes to sft where there is a cot. A group with rows that name a split follows them.
-    rows: the group of each row, None for one that is broken, which goes to no split.
-    Raises: DataError if most rows are one group, so that no split could be made.
+    The hash of a group decides: a tenth go to val, a tenth to test, the rest to rl, of which
+    half of the rows with a cot go to sft. A group with rows that name a split follows them.
+    rows: the group of each row, None for a broken row, which has no split.
+    Raises: DataError if most rows are one group, so that they cannot be divided.
     """
     free = [group for split, group in zip(given, rows, strict=True) if not split]
     counts = Counter(group for group in free if group is not None)
@@ -133,9 +133,9 @@ def assign(
     for group, count in counts.most_common(1):
         if group not in named and count > FEW and count > MOST * len(free):
             raise DataError(
-                f"{path}: {count} of {len(free)} rows without a `split` are tied together by "
-                "images that they share (one image that many rows show is enough), and rows that "
-                "share an image go to one split. Give every row a `split`"
+                f"{path}: {count} of {len(free)} rows without a `split` are one group, because "
+                "they share images (one image in many rows is enough), and a group goes to one "
+                "split. Give every row a `split`"
             )
     return [
         split or ("" if group is None else _split(group, named.get(group, set()), cot))

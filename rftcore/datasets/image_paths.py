@@ -1,4 +1,4 @@
-"""Paths of images as rows give them: inside their folder, and lazy."""
+"""Paths of images in rows: they stay inside their folder, and are read lazily."""
 
 import os
 import unicodedata
@@ -17,30 +17,30 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RowImage(Image):
-    """An image whose faults name its row."""
+    """An image whose errors name its row, `origin`."""
 
     origin: str = field(default="", compare=False)
 
     def _by(self, reader: Callable[[bytes], T]) -> T:
         try:
             return super()._by(reader)
-        except Exception as error:  # decoders raise whatever they like on corrupt bytes
+        except Exception as error:  # decoders raise almost anything for corrupt bytes
             raise SampleError(f"{self.origin}: {error}") from error
 
 
-def leaves(name: str) -> bool:
-    """Whether a path is absolute or climbs with "..", by the rules of any system."""
+def is_outside(name: str) -> bool:
+    """Whether a path is absolute or contains "..", by the rules of any operating system."""
     if not (name.startswith("/") or any(mark in name for mark in ("..", "\\", ":"))):
-        return False  # most names, and this is asked of every one
+        return False  # most names: a fast path
     windows = PureWindowsPath(name)  # knows drives and both slashes
     outside = windows.drive or windows.root or PurePosixPath(name).is_absolute()
     return bool(outside) or ".." in windows.parts
 
 
 def links_out(path: Path, folder: Path) -> bool:
-    """Whether a link on the way to `path` leads out of `folder`.
+    """Whether `path`, with links resolved, is outside `folder`.
 
-    Looks at most parents once: a dataset has many pictures in few of them.
+    Parents are resolved once: a dataset has many images in few folders.
     """
     parent = _real(path.parent.absolute())
     real = _real(path) if path.is_symlink() else parent / path.name
@@ -49,13 +49,13 @@ def links_out(path: Path, folder: Path) -> bool:
 
 @lru_cache(maxsize=4096)
 def _real(folder: Path) -> Path:
-    return Path(os.path.realpath(folder))  # `resolve` raises for a link to itself
+    return Path(os.path.realpath(folder))  # Path.resolve raises for a link to itself
 
 
-def near(path: Path, folder: Path) -> str:
-    """The name in `folder` of a file whose name differs from `path`'s only in spelling; else "".
+def similar_name(path: Path, folder: Path) -> str:
+    """The name in `folder` of a file whose path differs from `path` only in spelling; else "".
 
-    In case, in the encoding of accents, in outer spaces, in "\\" for "/" or in %20 for a space.
+    That is, in case, Unicode normalization, outer spaces, "\\" for "/" or %20 for a space.
     """
     name = path.relative_to(folder).as_posix()
     for spelled in dict.fromkeys((name, name.replace("\\", "/"), unquote(name))):
@@ -70,7 +70,7 @@ def near(path: Path, folder: Path) -> str:
 
 @lru_cache(maxsize=64)
 def _names(folder: Path) -> dict[str, str]:
-    """What is in a folder, by bare name."""
+    """The names in a folder, by their normalized form."""
     try:
         return {_bare(path.name): path.name for path in folder.iterdir()}
     except OSError:

@@ -1,8 +1,8 @@
-"""A dataset from one file: one JSON object per line, or one array of them, images beside it.
+"""A dataset from one file: one JSON object per line, or one array of them, with images beside it.
 
     {"id": "a1", "question": "How many cubes?", "answer": 3, "image": "a1.png", "split": "rl"}
 
-Nothing is read before it is needed, and every fault names the file and the row.
+Files are read when samples are, and every fault names the file and the row.
 """
 
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ class JsonlDataset:
     """Samples from a JSON-lines file (UTF-8; empty lines are skipped), or from a JSON array.
 
     A row has `question`, `answer` (text or a number) and `image`, or a list
-    `images`: paths relative to the file that stay inside its folder; a row
-    without them is a question in text alone. It may have `id`, `cot` (the
-    reasoning to learn in SFT) and `split`. A null is absent, and every other
-    key goes into `meta`. The names that other trainers use are read, too:
-    `problem` or `query`, `solution`, `messages`.
+    `images`: paths relative to the file, inside its folder; without them the question is text
+    only. It may have `id`, `cot` (the reasoning, for SFT) and `split`. A null counts as absent,
+    and all other keys go into `meta`. Names of other trainers work as well: `problem` or
+    `query`, `solution`, `messages`.
 
-    Rows without a split are assigned so that rows which share an image, by
-    name or by the bytes of its file, go to one split: of the groups a tenth
-    go to val, a tenth to test, the rest to rl, of which half of the rows with
-    a cot go to sft. Rows that share an image with a row that names its split
-    follow it.
+    Rows without a split that share an image, by name or by the bytes of its file, go to one
+    split: a tenth of such groups to val, a tenth to test, the rest to rl, of which half of the
+    rows with a cot go to sft. Rows that share an image with a row that names its split go to
+    that split.
+
+    Raises: DataError if the file cannot be read or has no rows, SampleError for a broken row.
     """
 
     path: str | Path
@@ -43,11 +43,14 @@ class JsonlDataset:
         return in_order(self._positions)
 
     def size(self, split: str) -> int:
-        """How many rows `split` has."""
+        """How many rows `split` has. Raises: DataError if there is no such split."""
         return len(self._of(split))
 
     def sample(self, split: str, index: int) -> Sample:
-        """The sample at `index`, in the order of the file; its images are not read yet."""
+        """The sample at `index`, in the order of the file; its images are not read yet.
+
+        Raises: DataError for an unknown split, IndexError outside [0, size).
+        """
         positions = self._of(split)
         if not 0 <= index < len(positions):
             raise IndexError(f"split {split!r} has samples 0 to {len(positions) - 1}, not {index}")
@@ -68,17 +71,17 @@ class JsonlDataset:
 
     @cached_property
     def _positions(self) -> dict[str, list[int]]:
-        """Which rows of the file each split has."""
+        """The rows of each split, as positions in the file."""
         index = self.file.index
         same = copies(index.images) if "" in index.splits else ()
         grouped = groups(index.links, same)
         splits = assign(Path(self.path), index.splits, grouped, index.reasoned)
         if not splits:
             raise DataError(f"{self.path} has no rows")
-        self._refuse_overlap(splits)
+        self._check_overlap(splits)
         return {name: [at for at, s in enumerate(splits) if s == name] for name in {*splits}}
 
-    def _refuse_overlap(self, splits: list[str]) -> None:
+    def _check_overlap(self, splits: list[str]) -> None:
         """Raise SampleError if a row is in two splits, other than sft and rl."""
         index = self.file.index
         first: dict[int, int] = {}

@@ -1,12 +1,12 @@
-"""Which file of a folder holds which split, by the words of its name.
+"""The role of each file of a folder, by the words of its path.
 
 The words of a path below the folder are its runs of letters and digits:
 "test_jsons/Visual-Counting-ood-test-1k.json" has test, jsons, visual, counting,
-ood, test, 1k, json. In this order they decide:
+ood, test, 1k, json. They decide, in this order:
 
-1. the task: files that name this task win over files that name none; files that
-   name another task of the paper are left out;
-2. the role: `ood` an out-of-distribution split, named by the words behind it up to
+1. the task: files that name this task take precedence over files that name none;
+   files that name another task of the paper are skipped;
+2. the role: `ood` for an out-of-distribution split, named by the words after it up to
    `test` or a number (ood-left; bare: ood-test); `val` or `dev`; `test` or `id`;
    `sft`; `rl`; `train`, or the paper's code of the task (A1, A2, A3).
 """
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rftcore.datasets.image_paths import leaves, links_out
+from rftcore.datasets.image_paths import is_outside, links_out
 from rftcore.errors import DataError
 from rftcore.splits import OOD_PREFIX, RL, SFT, STANDARD, TEST, VAL
 
@@ -35,7 +35,7 @@ _WORDS = {
 }
 
 
-# How the files of the paper's data name their tasks; files that name another task are left out.
+# Words for tasks in the file names of the paper's data; files that name another task are skipped.
 PAPER_NAMES = (*PAPER_CODES, "spatial transformation", "structure perception", "visual counting")
 PAPER_WORDS = (
     *("spatial", "transformation", "trance"),
@@ -46,10 +46,10 @@ PAPER_WORDS = (
 
 @dataclass(frozen=True)
 class TaskFiles:
-    """How file names name a task, and which roles its data is expected to have."""
+    """The words for a task in file names, and the roles that its data should have."""
 
     task: str
-    names: tuple[str, ...] = ()  # such as "visual counting": they win over `words`
+    names: tuple[str, ...] = ()  # such as "visual counting": they take precedence over `words`
     words: tuple[str, ...] = ()  # looser ones; the task's own name if there are none
     roles: tuple[str, ...] = ()
 
@@ -71,7 +71,7 @@ def _is_in(text: str, name: str) -> bool:
 
 @dataclass(frozen=True)
 class Layout:
-    """What was found: a file per role ("train", "test", "ood-left", ...), and what was not."""
+    """A file per role ("train", "test", "ood-left", ...), unused files and missing roles."""
 
     files: Mapping[str, Path]
     unused: tuple[Path, ...] = ()
@@ -79,10 +79,10 @@ class Layout:
 
 
 def find(folder: Path, own: TaskFiles, given: Mapping[str, str]) -> Layout:
-    """The files of a task. `given` names some by role, relative to the folder.
+    """The files of a task. `given` has some by role, relative to the folder.
 
-    Raises: DataError if the folder or a given file is not there, if two files
-    fit one role, or if none fits any.
+    Raises: DataError if the folder or a given file does not exist, if two files
+    have one role, or if no file has any.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
@@ -111,7 +111,7 @@ def words_of(path: Path) -> list[str]:
 
 
 def role_of(words: Sequence[str]) -> str | None:
-    """The role that a name speaks of, or None."""
+    """The role that a path names, or None."""
     for role, known in _WORDS.items():
         if any(word in known for word in words):
             return _ood(words) if role == "ood" else role
@@ -134,14 +134,14 @@ def _order(item: tuple[str, Path]) -> tuple[int, str]:
 
 
 def _json_files(folder: Path) -> Iterator[Path]:
-    """Every JSON file, but not those among the pictures and in hidden folders."""
+    """Every JSON file outside `images` and hidden folders."""
     for at, folders, names in os.walk(folder):
         folders[:] = [f for f in folders if f != "images" and not f.startswith(".")]
         yield from (Path(at) / n for n in names if n.lower().endswith(SUFFIXES) and n[0] != ".")
 
 
 def _ours(folder: Path, paths: Sequence[Path], own: TaskFiles) -> list[Path]:
-    """Those that speak of the task most clearly, role by role; none of another task."""
+    """For each role the files with the highest rank; none of another task."""
     ranks = {path: own.rank(words_of(path.relative_to(folder))) for path in paths}
     named = [path for path, rank in ranks.items() if rank > 0]
     if not named:
@@ -153,8 +153,8 @@ def _ours(folder: Path, paths: Sequence[Path], own: TaskFiles) -> list[Path]:
 
 def _given(folder: Path, role: str, name: str) -> Path:
     path = folder / name
-    if leaves(name) or links_out(path, folder):
-        raise DataError(f"{role}={name!r}: a path below {folder}, without ..")
+    if is_outside(name) or links_out(path, folder):
+        raise DataError(f"{role}={name!r} is outside {folder}: use a path inside it, without ..")
     if not path.is_file():
         raise DataError(f"{role}={name!r}: no such file in {folder}")
     return path
@@ -165,17 +165,17 @@ def _only(folder: Path, task: str, role: str, paths: Sequence[Path]) -> Path:
         names = ", ".join(path.relative_to(folder).as_posix() for path in paths)
         option = f"ood.{role.removeprefix(OOD_PREFIX)}" if role not in ROLES else role
         raise DataError(
-            f"{folder}: several files fit {role} of task {task!r}: {names}. "
-            f"Say which: --set dataset.{option}=FILE"
+            f"{folder}: several files could be {role} of task {task!r}: {names}. "
+            f"Choose one: --set dataset.{option}=FILE"
         )
     if links_out(paths[0], folder):
-        raise DataError(f"{paths[0]} links out of {folder}: put the file itself there")
+        raise DataError(f"{paths[0]} is a link out of {folder}: put the file itself there")
     return paths[0]
 
 
 def _nothing(folder: Path, task: str, seen: Sequence[Path]) -> str:
     names = ", ".join(path.relative_to(folder).as_posix() for path in seen) or "none"
     return (
-        f"{folder} has no data of task {task!r}: no JSON file there says train, val, test or ood "
-        f"in its name. JSON files found: {names}. Name them yourself: --set dataset.train=FILE"
+        f"{folder} has no data of task {task!r}: no JSON file has train, val, test or ood in its "
+        f"name. JSON files found: {names}. Choose one with --set dataset.train=FILE"
     )

@@ -1,14 +1,14 @@
-"""Where images are in a question's text.
+"""Image marks in a question's text.
 
-A policy is shown the images first, then the text. So a mark at the edge of the text goes, and
-a mark inside it becomes the image's name: "Which of image 1 and image 2 is bigger?"
+A prompt has the images first, then the text. So a mark at the start or end of the text is
+removed, and a mark inside it becomes the image's name: "Which of image 1 and image 2 is bigger?"
 """
 
 import re
 from collections.abc import Callable
 
 MARK = "<image>"
-# How other families of models, and people, mark an image, a video or a sound.
+# Marks of an image, a video or audio for other families of models, and variants.
 _FOREIGN = re.compile(
     r"<[|_/\s]*(?:(?:start|begin|end|global|fake_token_around)[_-]?(?:of_)?)?"
     r"(?:images?|img|pic|picture|video|audio|vision|speech|point_?cloud"
@@ -19,12 +19,12 @@ _FOREIGN = re.compile(
     r"|\[(?:IMG|IMAGE|VIDEO)(?:_?(?:BREAK|END|\d+))?\]",
     re.IGNORECASE,
 )
-# What follows a mark that begins a sentence: "<image> shows", "<image>, taken at night"
+# After a mark that begins a sentence: "<image> shows", "<image>, taken at night"
 _GOES_ON = re.compile(
     r"[ \t]*[,;:)'\u2019]|[ \t]+(?:and|or|vs|versus|to|then|is|are|was|were|has|have|shows?"
     r"|contains?|depicts?|displays?|illustrates?|represents?)\b"
 )
-# What a mark at the end belongs to: "What is shown in <image>", "Image: <image>"
+# Before a mark that ends a sentence: "What is shown in <image>", "Image: <image>"
 _WAITS = re.compile(
     r"(?:[:,(=]|\b(?:an?|the|this|that|these|those|in|of|at|on|from|and|or|with|to|into|than|between"
     r"|by|for|is|are|see|vs|like|as|image|picture|figure|photo|diagram))[ \t]*$",
@@ -40,10 +40,10 @@ def foreign(text: str) -> str:
 
 
 def placed(text: str, page: Callable[[str], bool] | None = None) -> str:
-    """The text without its marks, or with names in their places where it would have holes.
+    """The text without its marks, or with names in their places where a word would be missing.
 
-    `page` decides whether what stands before all images is a page of instructions, which is
-    left out.
+    `page` decides whether the text before all images is a block of instructions, which is
+    removed.
     """
     pieces = text.split(MARK)
     full = [at for at, piece in enumerate(pieces) if piece.strip()]
@@ -62,7 +62,7 @@ def placed(text: str, page: Callable[[str], bool] | None = None) -> str:
 
 
 def _apart(before: str, behind: str) -> bool:
-    """Whether the marks between two texts are on lines of their own, and finish no sentence."""
+    """Whether the marks between two texts are on their own lines and not part of a sentence."""
     line = before.rstrip(" \t")
     return (
         line.endswith("\n") and not line.rstrip().endswith(":") and behind.lstrip(" \t")[:1] == "\n"

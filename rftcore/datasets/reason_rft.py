@@ -1,4 +1,4 @@
-"""A folder in the layout of Reason-RFT-CoT, the paper's data, or one's own data in that form."""
+"""A folder in the layout of Reason-RFT-CoT, the paper's data, or your own data in that layout."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -14,27 +14,27 @@ from rftcore.errors import DataError, RecipeError, closest
 from rftcore.splits import RL, SFT, VAL, in_order, out_of_distribution
 from rftcore.types import Sample
 
-VAL_SHARE = 10  # val is at most a tenth of the rows it is taken from
+VAL_SHARE = 10  # val has at most a tenth of the rows that it is taken from
 SOURCES = (TRAIN, SFT, RL)  # roles of files that are trained on
 
 
 @dataclass(frozen=True)
 class ReasonRftDataset:
-    """A folder of JSON or JSON-lines files with pictures below `images/`.
+    """A folder of JSON or JSON-lines files with images below `images/`.
 
-    task: which task's files to read; a recipe fills in its own.
-    names, words: how file names name the task; `names` win over `words`.
+    task: the task whose files to read; a recipe sets its own.
+    names, words: words for the task in file names; `names` take precedence over `words`.
     roles: the roles that its data should have; those without a file are reported.
-    train, sft, rl, val, test, ood: files, where their names do not say what
-        they are; ood by the name of the split, e.g. {left: FILE}.
-    sft_rows: `sft` is the first so many rows of the training file that have a cot.
-    rl_rows: "rest": `rl` is what follows; "all": the whole file, for tasks with few rows.
-    val_rows: at most so many rows, and at most a tenth of those that `sft` does not hold,
-        are `val` and in no other split: whole groups of rows that share images, those with
-        the lowest hash, those without rows of `sft` first. 0: no val.
-    instructions: "strip" leaves out of a question what only asks for think and answer
-        tags: the task's prompt does; "keep" leaves it in.
-    drop_leaks: leave out training rows that are in an evaluation file too, or show an
+    train, sft, rl, val, test, ood: files whose role is not clear from their names; ood by
+        the name of the split, e.g. {left: FILE}.
+    sft_rows: `sft` has the first so many rows with a cot of the training file.
+    rl_rows: "rest": `rl` has all other rows; "all": the whole file, for tasks with few rows.
+    val_rows: `val` has at most so many rows, and at most a tenth of those outside `sft`;
+        they are in no other split. It is made of whole groups of rows that share images,
+        those with the lowest hash, those without rows of `sft` first. 0: no val.
+    instructions: "strip" removes from a question what only requests think and answer tags,
+        since the task's prompt requests them; "keep" leaves questions unchanged.
+    drop_leaks: leave out training rows that are also in an evaluation file, or show an
         image of one.
 
     Raises: RecipeError for options out of range, DataError for a folder without data.
@@ -61,11 +61,11 @@ class ReasonRftDataset:
         for name in ("sft_rows", "val_rows"):
             if getattr(self, name) < 0:
                 raise RecipeError(f"dataset.{name}={getattr(self, name)}: use 0 or more")
-        _ = self.layout  # a folder without data is refused now
+        _ = self.layout  # raises for a folder without data
 
     @cached_property
     def layout(self) -> Layout:
-        """Which files were found for which role."""
+        """The files found, by role."""
         ood = {out_of_distribution(name): file for name, file in (self.ood or {}).items()}
         given = {role: file for role in ROLES if (file := getattr(self, role)) is not None}
         own = TaskFiles(self.task, self.names, self.words, self.roles)
@@ -80,41 +80,44 @@ class ReasonRftDataset:
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that have rows: the standard ones first."""
-        return in_order({*self._trained, *(role for role in self.files if role not in SOURCES)})
+        return in_order({*self._assigned, *(role for role in self.files if role not in SOURCES)})
 
     def size(self, split: str) -> int:
         """How many rows `split` has. Raises: DataError if there is no such split."""
         return len(self._positions(split))
 
     def sample(self, split: str, index: int) -> Sample:
-        """The sample at `index`, in the order of its file; its images are not read yet."""
+        """The sample at `index`, in the order of its file; its images are not read yet.
+
+        Raises: DataError for an unknown split, IndexError outside [0, size).
+        """
         positions = self._positions(split)
         if not 0 <= index < len(positions):
             raise IndexError(f"split {split!r} has samples 0 to {len(positions) - 1}, not {index}")
         return self.file_of(split).sample_at(positions[index])
 
     def file_of(self, split: str) -> RowFile:
-        """The file that a split's rows stand in. Raises: KeyError if there is none."""
+        """The file that has a split's rows. Raises: StopIteration if there is none."""
         own = {SFT: (SFT, TRAIN), RL: (RL, TRAIN), VAL: (VAL, RL, TRAIN)}
         role = next(r for r in own.get(split, (split,)) if r in self.files)
         return self.files[role]
 
-    def deal(
+    def assign(
         self, groups: Mapping[str, Sequence[int | None]], reasoned: Sequence[bool]
     ) -> dict[str, Sequence[int]]:
-        """Which rows of their files are `sft`, `rl` and `val`: positions from 0.
+        """The rows of `sft`, `rl` and `val`, as positions in their files, from 0.
 
-        groups: by role, the group of each row (`splits.groups`), None for a broken one.
-        reasoned: whether each row of the file that `sft` comes from has a cot.
+        groups: by role, the group of each row (`grouping.groups`), None for a broken row.
+        reasoned: whether each row of the file with `sft` has a cot.
         """
         pool = next((groups[r] for r in (RL, TRAIN) if r in groups), ())
         shared = SFT not in groups and RL not in groups
         taught = groups.get(SFT, groups.get(TRAIN, ()))
-        first = self._taught(taught, reasoned, whole=SFT in groups)
+        first = self._sft_positions(taught, reasoned, whole=SFT in groups)
         used = set(first) if shared and len(first) < len(pool) else set()
         free = [at for at in range(len(pool)) if at not in used]
         seen = {taught[at] for at in first} if used or not shared else set()
-        held = self._held(pool, free, seen)
+        held = self._val_groups(pool, free, seen)
         rl = range(len(pool)) if self.rl_rows == "all" else free
         return {
             SFT: _without(first, taught, held),
@@ -122,20 +125,20 @@ class ReasonRftDataset:
             VAL: [at for at in range(len(pool)) if pool[at] in held],
         }
 
-    def _taught(
+    def _sft_positions(
         self, rows: Sequence[int | None], reasoned: Sequence[bool], *, whole: bool
     ) -> Sequence[int]:
-        """The rows for phase 1: a file of their own, or the first of a file that have a cot."""
+        """The rows of `sft`: its own file, or the first rows with a cot of another."""
         if not any(reasoned):
-            return ()  # nothing to learn in phase 1: all of it is for phase 2
+            return ()  # without reasoning there is no SFT
         if whole:
             return range(len(rows))
         return [at for at in range(len(rows)) if reasoned[at]][: self.sft_rows]
 
-    def _held(
+    def _val_groups(
         self, pool: Sequence[int | None], free: Sequence[int], seen: Collection[int | None]
     ) -> set[int]:
-        """The groups that make up val: chosen by hash, so that the order of rows is free."""
+        """The groups of val, chosen by hash: the order of rows does not matter."""
         if VAL in self.files:
             return set()
         left = min(self.val_rows, len(free) // VAL_SHARE)
@@ -148,8 +151,8 @@ class ReasonRftDataset:
         return held
 
     def _positions(self, split: str) -> Sequence[int]:
-        if split in self._trained:
-            return self._trained[split]
+        if split in self._assigned:
+            return self._assigned[split]
         if split not in self.files or split in SOURCES:
             raise DataError(
                 f"{self.path} has no split {split!r}.{closest(split, self.splits)} "
@@ -158,20 +161,20 @@ class ReasonRftDataset:
         return range(len(self.files[split].index.numbers))
 
     @cached_property
-    def _trained(self) -> dict[str, Sequence[int]]:
-        """The positions of sft, rl and val, where they have rows."""
+    def _assigned(self) -> dict[str, Sequence[int]]:
+        """The positions of sft, rl and val, unless they are empty."""
         sources = {r: self.files[r].index for r in SOURCES if r in self.files}
         if not sources:
             return {}
         source = sources.get(SFT) or sources.get(TRAIN)
         reasoned = source.reasoned if source else ()
         links = {role: (index.links, index.images) for role, index in sources.items()}
-        dealt = self.deal(grouped(links), reasoned)
+        assigned = self.assign(grouped(links), reasoned)
         if self.drop_leaks:
             leaks = self._leaks
-            for split in [split for split, at in dealt.items() if at]:
-                dealt[split] = leaks.without(dealt[split], self.file_of(split).index.links)
-        return {split: at for split, at in dealt.items() if at}
+            for split in [split for split, at in assigned.items() if at]:
+                assigned[split] = leaks.without(assigned[split], self.file_of(split).index.links)
+        return {split: at for split, at in assigned.items() if at}
 
     @property
     def _leaks(self) -> Leaks:

@@ -1,6 +1,6 @@
-"""Parts of a task's splits, and what a dataset must return, checked at each call.
+"""Parts of a task's splits. What a dataset returns is checked at each call.
 
-Samples are made when they are asked for; a fault of a dataset names its class and split.
+Samples are made on access; errors of a dataset name its class and split.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rftcore.datasets.records import half_character, reasoning_hint
+from rftcore.datasets.records import lone_surrogate, reasoning_hint
 from rftcore.errors import DataError, RecipeError, RftError, SampleError, closest, describe
 from rftcore.images import Image
 from rftcore.splits import RL, SFT
@@ -19,7 +19,7 @@ from rftcore.types import Dataset, Parser, PreparedDataset, Sample, Task
 
 @dataclass(frozen=True)
 class Slice:
-    """The first `size` samples of a split: what a phase uses of it."""
+    """The first `size` samples of a split, which a phase uses."""
 
     dataset: Dataset
     split: str
@@ -48,7 +48,7 @@ class Slice:
         return (self[index] for index in range(self.size))
 
     def prepare(self) -> None:
-        """Make the images of all samples now, if the dataset knows how to."""
+        """Make the images of all samples now, if the dataset has `prepare`."""
         if isinstance(self.dataset, PreparedDataset):
             _called(self.dataset, "prepare", self.split, range(self.size))
 
@@ -76,7 +76,10 @@ def take(task: Task, split: str, limit: int | None = None) -> Slice:
 
 
 def dataset_of(task: Task) -> Dataset:
-    """The task's dataset, once names are resolved. Raises: DataError if it lists no splits."""
+    """The task's dataset, after names are resolved.
+
+    Raises: RecipeError for an unresolved name, DataError if the dataset lists no splits.
+    """
     dataset = task.dataset
     if isinstance(dataset, str):
         raise RecipeError(f"dataset {dataset!r} of task {task.name!r} was not resolved")
@@ -97,14 +100,14 @@ def dataset_of(task: Task) -> Dataset:
 
 
 def parser_of(task: Task) -> Parser:
-    """The task's parser, once names are resolved."""
+    """The task's parser, after names are resolved. Raises: RecipeError for an unresolved name."""
     if isinstance(task.parser, str):
         raise RecipeError(f"parser {task.parser!r} of task {task.name!r} was not resolved")
     return task.parser
 
 
 def _no_sft(dataset: Dataset) -> str:
-    """Why there is no split `sft`, if the first row to train on shows it."""
+    """A hint if there is no split `sft` because the reasoning has another name; else ""."""
     if RL not in tuple(dataset.splits) or _called(dataset, "size", RL) < 1:
         return ""
     hint = reasoning_hint(Slice(dataset, RL, 1)[0].meta)
@@ -112,7 +115,7 @@ def _no_sft(dataset: Dataset) -> str:
 
 
 def _called(dataset: Dataset, method: str, *args: object) -> Any:
-    """What a method of a dataset returns. Raises: DataError naming it if it fails."""
+    """The result of a dataset's method. Raises: DataError naming the method if it fails."""
     try:
         return getattr(dataset, method)(*args)
     except RftError:
@@ -123,17 +126,17 @@ def _called(dataset: Dataset, method: str, *args: object) -> Any:
 
 
 def _misfit(sample: Sample) -> str:
-    """Which field of a sample is not what it is declared as, or cannot be written; else ""."""
+    """The fault of a sample: a field of a wrong type, or one that cannot be written; else ""."""
     for name in ("id", "question", "gold", "cot"):
         text = getattr(sample, name)
         if text is None and name == "cot":
             continue
         if not isinstance(text, str):
             return f"its {name} is {text!r:.60} ({type(text).__name__}), not text"
-        if half := half_character(text):
-            return f"its {name} has half a character, {half}"
+        if half := lone_surrogate(text):
+            return f"its {name} contains a lone surrogate, {half}"
     if not sample.question.strip():
-        return f"its question {sample.question!r:.60} is empty: write what is asked"
+        return f"its question {sample.question!r:.60} is empty"
     if not isinstance(sample.meta, Mapping):
         return f"its meta is {sample.meta!r:.60}, not a mapping: leave it out, or give a dict"
     if not isinstance(sample.images, tuple) or not all(isinstance(i, Image) for i in sample.images):

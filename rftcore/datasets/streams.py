@@ -1,8 +1,7 @@
-"""Rows of a JSON file one at a time, each with the bytes it stands in.
+"""Rows of a JSON file one at a time, each with its byte offsets.
 
-A file holds one array, or one value a line (JSON lines); its first character
-says which. A file of 200 MB is never held whole: a window of it is, and the
-bytes of a row are enough to read that row again.
+A file contains one array, or one value per line (JSON lines); its first character decides.
+Only a window of the file is in memory, and a row can be read again by its offsets.
 """
 
 import codecs
@@ -16,14 +15,14 @@ from typing import Any, BinaryIO
 from rftcore.errors import DataError
 
 CHUNK = 1 << 20  # bytes read at once
-LONGEST = 1 << 24  # bytes of a row: more is a quote or bracket that nobody closed
+LONGEST = 1 << 24  # bytes of a row: more means an unclosed quote or bracket
 _SPACE = re.compile(r"[ \t\r\n]*+")
-_ENDED = re.compile(r"[ \t\r\n,\]]")  # what may stand behind a whole number
+_ENDED = re.compile(r"[ \t\r\n,\]]")  # what may follow a number
 BOM = "\ufeff".encode()
 
 
-class Twice(dict[str, Any]):
-    """An object in which a name is twice, so that its value is anyone's guess."""
+class DuplicateKey(dict[str, Any]):
+    """An object with a duplicate key, whose value is ambiguous; `name` is the key."""
 
     def __init__(self, value: dict[str, Any], name: str) -> None:
         super().__init__(value)
@@ -35,7 +34,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) == len(pairs):
         return value
     names = [name for name, _ in pairs]
-    return Twice(value, next(name for name in names if names.count(name) > 1))
+    return DuplicateKey(value, next(name for name in names if names.count(name) > 1))
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_object)
@@ -43,9 +42,9 @@ _decoder = json.JSONDecoder(object_pairs_hook=_object)
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """One row: its value, or the fault that stands in its place.
+    """One row: its value, or a fault in place of it.
 
-    `number` counts from 1: the place in an array, or the line of the file.
+    `number` counts from 1: the index in an array, or the line of the file.
     The row is `end - start` bytes long and starts at byte `start`.
     """
 
@@ -57,7 +56,7 @@ class Raw:
 
 
 def rows(path: Path, chunk: int = CHUNK) -> Iterator[Raw]:
-    """Every row of a file, in order; in an array the first broken row is the last.
+    """Every row of a file, in order; in an array, nothing after the first broken row.
 
     Raises: DataError if the file cannot be opened or read.
     """
@@ -69,7 +68,7 @@ def rows(path: Path, chunk: int = CHUNK) -> Iterator[Raw]:
 
 
 def read(stream: BinaryIO, chunk: int = CHUNK) -> Iterator[Raw]:
-    """`rows` of an open binary stream that can seek."""
+    """`rows` of an open, seekable binary stream."""
     start = len(BOM) if stream.read(len(BOM)) == BOM else 0
     stream.seek(start)
     opening = _first(stream)
@@ -84,13 +83,13 @@ def read(stream: BinaryIO, chunk: int = CHUNK) -> Iterator[Raw]:
 
 
 def row_at(path: Path, start: int, end: int) -> Any:
-    """The value that `rows` found at these bytes. Raises: DataError if it is gone."""
+    """The value that `rows` found at these bytes. Raises: DataError if it is not there anymore."""
     try:
         with path.open("rb") as stream:
             stream.seek(start)
             return _decoder.decode(stream.read(end - start).decode())
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} changed while it was in use: {error}") from error
+        raise DataError(f"{path} changed while it was being read: {error}") from error
 
 
 def _first(stream: BinaryIO) -> bytes:
@@ -101,7 +100,7 @@ def _first(stream: BinaryIO) -> bytes:
 
 
 def _spread(stream: BinaryIO, start: int, chunk: int) -> str:
-    """The fault of a file that begins with an object over several lines; "" for any other."""
+    """The fault of a file that begins with an object on several lines; "" for any other."""
     while (line := stream.readline(LONGEST)) and not line.strip():
         pass
     try:
@@ -123,10 +122,10 @@ def _spread(stream: BinaryIO, start: int, chunk: int) -> str:
         what = "lines end in CR alone" if b"\r" in between else f"{more} after the first object"
         return f"not JSON lines: {what}. {_LINES}"
     rows = [key for key, of in value.items() if isinstance(of, list) and of]
-    hold = f" whose keys {', '.join(rows[:5])} hold lists" if rows else ""
+    hold = f" whose keys {', '.join(rows[:5])} contain lists" if rows else ""
     return (
-        f"not JSON lines: an object over several lines{hold}. {_LINES}; "
-        'a row names its split as "split": "test", or each split has a file of its own'
+        f"not JSON lines: an object on several lines{hold}. {_LINES}; "
+        'give each row its split as "split": "test", or write one file per split'
     )
 
 
@@ -164,7 +163,7 @@ def _line(number: int, start: int, line: bytes) -> Raw:
 
 
 class _Window:
-    """A piece of a UTF-8 stream as text, which knows the byte that it stands at."""
+    """A piece of a UTF-8 stream as text; `byte` is the offset of its next character."""
 
     def __init__(self, stream: BinaryIO, byte: int, chunk: int) -> None:
         self.byte = byte
@@ -182,7 +181,7 @@ class _Window:
                 return ""
 
     def skip(self) -> None:
-        """Pass the character that `peek` gave."""
+        """Skip the character that `peek` returned."""
         self._pass(self._at + 1)
 
     def value(self) -> Any:
@@ -190,17 +189,17 @@ class _Window:
         while True:
             try:
                 value, end = _decoder.raw_decode(self._text, self._at)
-            except ValueError:  # cut off, or broken: more text will tell
+            except ValueError:  # cut off or broken: read more to find out
                 if len(self._text) - self._at > LONGEST:
                     raise ValueError(_too_long()) from None
                 if not self._more():
                     raise
                 continue
-            # behind the window may be the rest of a number: of 1 .5, 1. 5, 1e 5, 1e+ 5
+            # the rest of a number may follow the window: of 1 .5, 1. 5, 1e 5, 1e+ 5
             if isinstance(value, int | float) and len(self._text) - end <= 2 and self._more():
                 continue
             if isinstance(value, int | float) and not _ENDED.match(self._text, end):
-                raise ValueError("a value that is broken, or cut off at the end of the file")
+                raise ValueError("a value is broken, or cut off at the end of the file")
             self._pass(end)
             return value
 
@@ -209,7 +208,7 @@ class _Window:
         self._at = to
 
     def _more(self) -> bool:
-        """Read on; twice as much each time, so that a long row is not tried too often."""
+        """Read more; twice as much each time, so that a long row is not parsed too often."""
         if self._done:
             return False
         kept = self._text[self._at :]
@@ -244,12 +243,12 @@ def _elements(window: _Window) -> Iterator[Raw]:
         reason = getattr(error, "msg", None) or str(error)
         if isinstance(error, UnicodeDecodeError):
             reason = _not_utf8(error)
-        fault = f"not JSON from byte {window.byte} on: {reason}; what follows was not read"
+        fault = f"not JSON from byte {window.byte} on: {reason}; the rest was not read"
         yield Raw(number, window.byte, window.byte, fault=fault)
 
 
 def _closes(window: _Window) -> bool:
-    """Pass the comma or the bracket after an element; whether it was the bracket."""
+    """Skip the comma or bracket after an element. Returns whether it was the bracket."""
     mark = window.peek()
     if mark not in (",", "]"):
         found = repr(mark) if mark else "the end of the file: it was cut off"

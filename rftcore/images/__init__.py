@@ -1,8 +1,8 @@
-"""Images: lazy, decoded in one way, and kept on disk where a plugin draws them.
+"""Images: read lazily, decoded in one place, and cached on disk if a plugin draws them.
 
-The name of a kept image is the hash of everything that decides its pixels, so a second
-run draws nothing and a stale image is never served. Importing this package loads nothing
-that decodes or draws.
+The file name of a drawn image is the hash of everything that determines its pixels, so a second
+run draws nothing and never reads a stale image. Importing this package imports no library that
+decodes or draws.
 """
 
 from rftcore.images.cache import ImageCache

@@ -1,4 +1,4 @@
-"""One folder of pictures: which file a thing has, and how what is missing gets drawn."""
+"""A folder of drawn images: the file of each, and drawing of those that are missing."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ class ImageCache(Generic[Thing]):
     """A folder of PNG files, one per thing that `draw` can draw.
 
     `folder` is its name in the cache folder; a `directory` is used as it is instead.
-    `content` tells, as text, everything that decides a picture's pixels: change the text,
-    for instance by a version in it, and all pictures are drawn anew. `draw` gives the bytes of
-    a PNG, and `in_worker` runs once in each worker process, before its first picture. Workers
-    and pickled samples need functions of an installed module, or partials of such; what only
-    this process knows, it draws itself. `by_code` counts the module of `draw` as content, without
-    its comments, as it is when the cache is made: right while you write a task, wasteful where
-    a picture takes long to draw.
+    `content` returns, as text, everything that determines the pixels: if the text changes, for
+    example a version in it, the image is drawn again. `draw` returns the bytes of a PNG, and
+    `in_worker` runs once in each worker process, before its first image. Workers and pickled
+    samples need functions of an importable module, or partials of such; other functions are
+    called in this process. With `by_code`, the code of the module of `draw`, without comments,
+    is part of the content: useful while you write a task, wasteful if drawing is slow.
     """
 
     folder: str
@@ -44,32 +43,36 @@ class ImageCache(Generic[Thing]):
     _code: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.by_code:  # now, not at the first picture: the file may be edited meanwhile
+        if self.by_code:  # now, not at the first image: the file may be edited meanwhile
             object.__setattr__(self, "_code", _syntax(self.draw))
 
     def path(self, thing: Thing) -> Path:
-        """Where the picture is or will be: `k[:2]/k.png`, k hashes its content. Draws nothing."""
+        """The file of an image, drawn or not: `k[:2]/k.png` with k the hash of its content."""
         key = self._key(thing)
         return self._place() / key[:2] / f"{key}.png"
 
     def get(self, thing: Thing) -> Path:
-        """The picture's file, drawn now if it is absent or broken."""
+        """The file of an image, drawn now if it is absent or broken.
+
+        Raises: DataError if `draw` does not return a PNG, CacheError if the file cannot be
+        written, and whatever `draw` raises.
+        """
         path = self.path(thing)
         if not is_png(path):
             write(path, self.draw(thing))
         return path
 
     def image(self, thing: Thing) -> Image:
-        """The picture for a `Sample`, drawn when someone looks; its key is what it shows."""
+        """The image for a `Sample`, drawn on access; its key is the hash of its content."""
         return Image(key=self._key(thing), read=partial(self._read, thing))
 
     def draw_all(
         self, things: Sequence[Thing], label: str = "drawing", *, workers: int | None = None
     ) -> list[Path]:
-        """Every picture's file, in order; what is there already is not drawn again.
+        """The files of all images, in order; only missing ones are drawn.
 
-        `label` stands before the progress. `workers`: processes to start (default: one per
-        core; 0 or 1: none). A killed call keeps what it finished; the next one goes on there.
+        `label` is shown with the progress. `workers`: processes to start (default: one per
+        core; 0 or 1: none). A killed call keeps finished images; the next call continues.
         Raises: DataError when a worker dies, and whatever `draw` raises.
         """
         paths = [self.path(thing) for thing in things]
@@ -83,8 +86,8 @@ class ImageCache(Generic[Thing]):
     def _draw(self, jobs: Sequence[tuple[Path, Thing]], label: str, workers: int) -> None:
         from rftcore.progress import Bar
 
-        with Bar(len(jobs), label, "picture") as bar:
-            if workers > 1 and len(jobs) > FEW and _travels(self.draw):
+        with Bar(len(jobs), label, "image") as bar:
+            if workers > 1 and len(jobs) > FEW and _is_importable(self.draw):
                 from rftcore.images.workers import draw_in_processes  # slow to import
 
                 draw_in_processes(self.draw, jobs, workers, self.in_worker, bar.update)
@@ -104,10 +107,10 @@ class ImageCache(Generic[Thing]):
 
 
 def _syntax(draw: Any) -> str:
-    """What the module of a function says, the same for the same code however it is laid out."""
+    """A hash of the code of a function's module, independent of layout and comments."""
     try:
         source = Path(_function(draw).__code__.co_filename).read_bytes()
-    except (AttributeError, OSError):  # compiled, or typed in: no file to read
+    except (AttributeError, OSError):  # compiled or interactive: no file to read
         return ""
     return hashlib.sha256(ast.dump(ast.parse(source)).encode()).hexdigest()
 
@@ -118,8 +121,8 @@ def _function(draw: Any) -> Any:
     return draw
 
 
-def _travels(draw: Any) -> bool:
-    """Whether a new process finds the function: no lambda, nor one of a task's bare file."""
+def _is_importable(draw: Any) -> bool:
+    """Whether a new process can import the function: not a lambda, not in a task's bare file."""
     draw = _function(draw)
     module = (getattr(draw, "__module__", None) or "builtins").partition(".")[0]
     known = module == "__main__" or any(f.find_spec(module, None) for f in sys.meta_path)

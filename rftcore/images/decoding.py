@@ -1,8 +1,8 @@
-"""Encoded image bytes to the RGB pixels that a person would see, upright and on white.
+"""Decode image files to RGB pixels, upright and on white.
 
-Training, evaluation, previews and the data check decode here, so they agree. A camera's
-orientation is applied, transparent parts show white, and 16-bit gray is scaled. Where a
-file leaves open what is meant, the image carries a remark, which the data check reports.
+Training, evaluation, previews and the data check all decode here. EXIF orientation is applied,
+transparent parts are white, and 16-bit gray is scaled. If a file leaves its meaning undefined,
+the decoded image has a remark, which the data check reports.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SCALED_GRAY = ("PNG", "PPM")  # formats whose 32-bit integer gray is 0 to 65535 
 PAGES_APART = ("MPO", "PSD")  # formats whose further "frames" are previews or layers
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # TIFF tags, and a value
 PNG_METADATA = (b"eXIf", b"XML:com.adobe.xmp", b"Raw profile type")  # may hold an orientation
-DARK = 4096  # of 65536: a 16-bit image whose brightest pixel is below looks black
+DARK = 4096  # of 65536: a 16-bit image without brighter pixels looks black
 
 
-OTHER_FILES = (  # how files begin that are mistaken for images, and what they are
+OTHER_FILES = (  # first bytes of files that are mistaken for images, and their description
     (b"version https://git-lfs", "a pointer of Git LFS: fetch the file itself with `git lfs pull`"),
     (b"<svg", "an SVG drawing: export it as PNG"),
     (b"<?xml", "an XML file, such as an SVG drawing: export it as PNG"),
@@ -42,7 +42,7 @@ PHOTOS = (b"heic", b"heix", b"mif1", b"msf1", b"hevc")  # brands of HEIC files, 
 
 
 class NotAnImageError(ValueError):
-    """A file is not an image, or none that Pillow reads."""
+    """A file is not an image in a format that Pillow reads."""
 
 
 class TooLargeError(ValueError):
@@ -51,7 +51,7 @@ class TooLargeError(ValueError):
 
 @dataclass(frozen=True)
 class Decoded:
-    """RGB pixels, and what the file left open about them: (kind, text)."""
+    """RGB pixels, with remarks (kind, text) about what the file leaves undefined."""
 
     image: PilImage
     remarks: Sequence[Remark] = ()
@@ -85,12 +85,12 @@ def pixel_hash(image: PilImage) -> str:
 
 
 def size_of(data: bytes) -> tuple[int, int]:
-    """Width and height of the image as it is shown, in most formats without decoding it.
+    """Width and height of the decoded image, in most formats without decoding it.
 
     Raises: TooLargeError if the image is too large, and whatever Pillow raises.
     """
     with _opened(data) as opened:
-        if opened.format == "TIFF":  # whether its size is turned depends on Pillow
+        if opened.format == "TIFF":  # Pillow versions differ in applying its orientation
             return decode(data).image.size
         width, height = opened.size
         if opened.format == "PNG" and not any(mark in data for mark in PNG_METADATA):
@@ -119,7 +119,7 @@ def _opened(data: bytes) -> Any:
 
 
 def what_else(data: bytes) -> str:
-    """What a file that is not an image seems to be."""
+    """A description of a file that is not an image."""
     head = data[:64].lstrip().lower()
     found = [what for start, what in OTHER_FILES if head.startswith(start)]
     if data[4:8] == b"ftyp" and data[8:12] in PHOTOS:
@@ -133,18 +133,18 @@ def _frames(opened: Any) -> list[Remark]:
     count = getattr(opened, "n_frames", 1)
     if count < 2 or opened.format in PAGES_APART:
         return []
-    text = f"{count} frames or pages, of which only the first is used: save that one by itself"
+    text = f"{count} frames or pages, only the first is used: save it as a single image"
     return [("several frames", text)]
 
 
 def _raw_mode(opened: Any) -> str:
-    """How the file packs pixels, such as "L;2"; gone once they are loaded."""
+    """The pixel format of the file, such as "L;2"; Pillow drops it when pixels are loaded."""
     args = opened.tile[0].args if getattr(opened, "tile", None) else ""
     return args if isinstance(args, str) else str(args[0]) if args else ""
 
 
 def _upright(opened: PilImage) -> PilImage:
-    """The image turned as its EXIF orientation asks."""
+    """The image with its EXIF orientation applied."""
     from PIL.Image import Transpose
 
     turns = {
@@ -161,12 +161,12 @@ def _upright(opened: PilImage) -> PilImage:
 
 
 def _orientation(opened: PilImage) -> int:
-    """EXIF's number from 1, upright, to 8."""
+    """The EXIF orientation from 1, upright, to 8."""
     from PIL import ExifTags
 
     try:
         orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # what a parser of damaged data raises; the pixels are whole
+    except Exception:  # damaged metadata; the pixels are intact
         return 1
     return orientation if orientation in range(1, 9) else 1
 
@@ -189,7 +189,7 @@ def _rgb(image: PilImage, opened: Any, raw_mode: str) -> tuple[PilImage, list[Re
 
 
 def _gray(image: PilImage, kind: str, tags: Any) -> tuple[PilImage, list[Remark]]:
-    """Wide integers and floating point numbers as 8 bits, and what is doubtful about it."""
+    """Wide integers and floating point numbers as 8 bits, with remarks."""
     import numpy as np
     from PIL import Image as pil
 
@@ -210,7 +210,7 @@ def _gray(image: PilImage, kind: str, tags: Any) -> tuple[PilImage, list[Remark]
 
 
 def _unscaled(values: Any) -> tuple[Any, str]:
-    """Numbers without a defined white, as 0 to 255, and the rule that was followed."""
+    """Numbers without a defined white as 0 to 255, and the rule that was applied."""
     import numpy as np
 
     known = values[np.isfinite(values)]
@@ -225,7 +225,7 @@ def _unscaled(values: Any) -> tuple[Any, str]:
 
 
 def _eight_bit(key: Any, raw_mode: str) -> Any:
-    """PNG's transparent color as it looks in the 8-bit pixels that Pillow made of the file."""
+    """The transparent color of a PNG, converted to the 8-bit pixels of Pillow."""
     if isinstance(key, tuple):
         return tuple(part >> 8 for part in key) if max(key) > 255 or "16" in raw_mode else key
     scale = {"1": 255, "L;2": 85, "L;4": 17}.get(raw_mode, 1)
@@ -247,12 +247,12 @@ def _see_through(shown: PilImage, exact: PilImage | None, key: Any) -> PilImage:
 
 
 def _on_white(image: PilImage) -> tuple[PilImage, list[Remark]]:
-    """The image laid on white, as a page shows it."""
+    """The image composited on white."""
     from PIL import Image as pil
 
     alpha = image.getchannel("A")
     paper = pil.new("RGBA", image.size, (*WHITE, 255))
     if alpha.getextrema() == (0, 0):
-        text = "its alpha is 0 everywhere, so only white shows: save it without transparency"
+        text = "its alpha is 0 everywhere, so only white is visible: save it without transparency"
         return paper, [("nothing visible", text)]
     return pil.alpha_composite(paper, image), []

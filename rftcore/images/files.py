@@ -1,4 +1,4 @@
-"""Picture files: written whole or not at all, and known for broken when they are."""
+"""Image files: written atomically, and checked when they are read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rftcore.cache import keeping
 from rftcore.errors import DataError
 
 PNG = b"\x89PNG\r\n\x1a\n"
-STALE_AFTER_S = 600.0  # a temporary file this old has lost its writer
+STALE_AFTER_S = 600.0  # older temporary files are left over from a killed process
 
 
 def is_png(path: Path) -> bool:
-    """Whether a file is there and begins as a PNG does; a cut-off one is empty.
+    """Whether a file exists and begins as a PNG does; a cut-off file is empty.
 
-    Raises: CacheError if that cannot be seen.
+    Raises: CacheError if it cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -30,13 +30,13 @@ def is_png(path: Path) -> bool:
 
 
 def write(path: Path, data: bytes) -> None:
-    """All of it or nothing, whoever else writes the same picture.
+    """Write a file atomically, also if other processes write the same image.
 
-    Raises: DataError for bytes that are no PNG, which would be drawn again for ever, CacheError
+    Raises: DataError if `data` is not a PNG, since it would be drawn again forever, CacheError
     if the file cannot be written.
     """
     if not data.startswith(PNG):
-        raise DataError(f"picture {path.name}: what was drawn is no PNG, but begins {data[:8]!r}")
+        raise DataError(f"image {path.name}: `draw` must return a PNG, got bytes {data[:8]!r}...")
     with keeping(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
@@ -50,10 +50,10 @@ def write(path: Path, data: bytes) -> None:
 
 
 def sweep(directory: Path) -> None:
-    """Remove what killed writers left; a living writer's file is young."""
+    """Remove temporary files of killed processes; those of running ones are recent."""
     for left in directory.glob("??/.*.tmp"):
         try:
             if time.time() - left.stat().st_mtime > STALE_AFTER_S:
                 left.unlink()
-        except OSError:  # another process swept it, or the folder can only be read
+        except OSError:  # removed by another process, or a read-only folder
             continue

@@ -1,4 +1,4 @@
-"""An image that is read, or made, when its pixels are needed."""
+"""An image that is read or drawn when its pixels are needed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Image:
-    """A picture that is read, or made, only when someone looks at it.
+    """An image that is read, or drawn, on access.
 
-    `key` identifies the pixels without decoding them: a file's path, or the
-    content key of a generated scene. `read` gives the encoded bytes (PNG,
-    JPEG, ...); it is called in whatever process needs the pixels.
+    `key` identifies the pixels without decoding them: a file's path, or a hash of the content
+    of a generated image. `read` returns the encoded bytes (PNG, JPEG, ...); it is called in
+    the process that needs the pixels.
     """
 
     key: str
@@ -35,52 +35,55 @@ class Image:
 
     @classmethod
     def from_path(cls, path: str | Path) -> Image:
-        """The image in a file, which need not exist yet. Raises `SampleError` for no path."""
+        """The image in a file, which need not exist yet.
+
+        Raises: `SampleError` if `path` is not a path.
+        """
         if not isinstance(path, str | os.PathLike):
-            raise SampleError(f"the path of an image file is expected, not {path!r:.60}")
+            raise SampleError(f"expected the path of an image file, got {path!r:.60}")
         return cls(key=str(path), read=Path(path).read_bytes)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Image:
-        """An image already in memory. Raises `SampleError` for anything but bytes."""
+        """An image in memory. Raises: `SampleError` if `data` is not bytes."""
         if not isinstance(data, bytes | bytearray | memoryview):
-            raise SampleError(f"the bytes of an image file are expected, not {data!r:.60}")
+            raise SampleError(f"expected the bytes of an image file, got {data!r:.60}")
         data = bytes(data)
         return cls(key=hashlib.sha256(data).hexdigest(), read=lambda: data)
 
     def open(self) -> PilImage:
-        """Decode to RGB: upright, on white (`rftcore.images.decoding`).
+        """The decoded image in RGB: upright, on white (`rftcore.images.decoding`).
 
         Raises: `SampleError` naming the image if that fails.
         """
         return self.decode().image
 
     def decode(self) -> Decoded:
-        """What `open` returns, and what the file leaves open about it.
+        """The decoded image, with remarks about what the file leaves undefined.
 
         Raises: `SampleError` naming the image if that fails.
         """
         return self._by(decode)
 
     def size(self) -> tuple[int, int]:
-        """Width and height of what `open` returns, without decoding the pixels.
+        """Width and height, without decoding the pixels.
 
         Raises: `SampleError` naming the image if that fails.
         """
         return self._by(size_of)
 
     def pixels(self, known: PixelCache) -> Pixels:
-        """The hash of the pixels of what `open` returns, and what the file leaves open about it.
+        """The hash of the pixels, with remarks about what the file leaves undefined.
 
         Raises: `SampleError` naming the image if that fails.
         """
         return self._by(known.pixels)
 
     def fetched(self) -> Image:
-        """This image, ready for another thread: a file as it is, anything else read now.
+        """An equal image that can be read in another thread: a file, or bytes that are read now.
 
-        `read` of a generated image may draw it, with a library that is not thread-safe. If it
-        raises, the returned image raises the same when it is read.
+        `read` of a generated image may draw it with a library that is not thread-safe. If it
+        raises, the returned image raises the same error on access.
         """
         if getattr(self.read, "__func__", None) is Path.read_bytes:
             return self
@@ -100,7 +103,7 @@ class Image:
             return reader(bytes(data))
         except SampleError:
             raise
-        except Exception as error:  # decoders of damaged data raise almost anything
+        except Exception as error:  # decoders raise almost anything for damaged data
             raise SampleError(f"image {self.key}: {_fault(error)}") from error
 
 
@@ -109,5 +112,5 @@ def _raise(error: Exception) -> bytes:
 
 
 def _fault(error: Exception) -> str:
-    """In words a reader can use: Pillow would name a buffer, the system the path again."""
+    """The message of an error, without the path and buffer that Pillow and the system add."""
     return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

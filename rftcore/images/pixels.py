@@ -1,8 +1,8 @@
-"""Hashes of the pixels of image files, kept by the files' bytes in the cache folder.
+"""Hashes of the pixels of image files, cached by the bytes of the files.
 
-Decoding takes most of the time of a data check. A file with the same bytes has the same pixels,
-so a second check reads the bytes and decodes nothing; a changed file has other bytes and is
-decoded, whatever its name, size and time of change.
+Decoding takes most of the time of a data check. Files with equal bytes have equal pixels, so a
+second check reads the bytes and decodes only what is new: a changed file has other bytes, even
+if its name, size and modification time are the same.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from rftcore.images.decoding import Remark
 
 DIGEST = 16  # bytes of each hash
 RECORD = 2 * DIGEST
-FEW = 256  # not worth a file
-MOST = 500_000  # records that are kept: a file of 16 MB
+FEW = 256  # fewer new records are not saved
+MOST = 500_000  # records of a file: 16 MB
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """What an image file shows: the hash of its pixels, and what it leaves open."""
+    """The hash of an image's pixels, with remarks about what the file leaves undefined."""
 
     hash: str
     remarks: tuple[Remark, ...] = ()
 
 
 class PixelCache:
-    """Pixel hashes by the bytes of image files; a context manager, which keeps them at its end.
+    """Pixel hashes by the bytes of image files. A context manager: saves new ones on exit.
 
     Threads may share one.
     """
@@ -55,8 +55,8 @@ class PixelCache:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if len(self._new) >= FEW:  # also of a check that stops: the next one goes on from there
-            with suppress(OSError):  # a folder that cannot be written only costs time
+        if len(self._new) >= FEW:  # after an error too: the next check continues
+            with suppress(OSError):  # an unwritable folder costs time, nothing else
                 _write(self._path, {**self._known, **self._new})
 
     def pixels(self, data: bytes) -> Pixels:
@@ -64,7 +64,7 @@ class PixelCache:
 
         Raises: TooLargeError if the image is too large, and whatever Pillow raises.
         """
-        decoding.check_opens(data)  # a limit on pixels holds for a known file too
+        decoding.check_opens(data)  # the limit on pixels applies to known files too
         key = hashlib.blake2b(data, digest_size=DIGEST).digest()
         if known := self._known.get(key) or self._new.get(key):
             return Pixels(known.hex())
@@ -77,7 +77,7 @@ class PixelCache:
 
 @cache
 def decoder() -> str:
-    """A hash of everything that decides which pixels a file has: this code, Pillow, its codecs."""
+    """A hash of everything that determines the pixels of a file: this code, Pillow, its codecs."""
     import PIL
     from PIL import features
 
@@ -104,7 +104,7 @@ def _read(path: Path) -> dict[bytes, bytes]:
 
 
 def _write(path: Path, known: dict[bytes, bytes]) -> None:
-    """All of it or nothing; what another process has written meanwhile is decoded again."""
+    """Replace the file atomically. Records that another process wrote meanwhile are lost."""
     records = b"".join(key + value for key, value in list(known.items())[-MOST:])
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)

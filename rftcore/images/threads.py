@@ -13,8 +13,8 @@ from typing import Generic, Self, TypeVar
 
 from rftcore.distributed import cores
 
-MOST = 16  # threads: beyond, the calling thread is the limit
-AHEAD = 4  # jobs per thread that are begun before their turn
+MOST = 16  # threads: with more, the calling thread is the bottleneck
+AHEAD = 4  # jobs per thread that are submitted before their turn
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,9 +22,9 @@ Job = Callable[[], Result]
 
 
 class Threads(Generic[Item, Result]):
-    """A context manager; leaving it, by Ctrl-C too, drops the jobs that have not begun.
+    """A thread pool as a context manager; on exit, also by Ctrl-C, waiting jobs are canceled.
 
-    count: threads, one per core by default; 0: each job runs at its turn, in the caller's thread.
+    count: threads, by default one per core; 0: each job runs in the caller's thread, in order.
     """
 
     def __init__(self, count: int | None = None) -> None:
@@ -48,9 +48,9 @@ class Threads(Generic[Item, Result]):
     ) -> Iterator[tuple[Item, list[Job[Result]]]]:
         """Each item, in order, with a function per job that returns its result or raises.
 
-        `items` and `jobs` are called in the caller's thread, up to `AHEAD` jobs per thread
-        early. An exception of theirs is raised when all items before it have been yielded, so
-        the caller sees what it would see without threads.
+        `items` and `jobs` run in the caller's thread, up to `AHEAD` jobs per thread early. An
+        exception of theirs is raised after all items before it have been yielded, as it would
+        be without threads.
         """
         waiting: deque[tuple[Item, list[Job[Result]]]] = deque()
         begun = 0

@@ -1,7 +1,7 @@
-"""Draw many pictures at once, one process per core.
+"""Draw many images in worker processes, one per core.
 
-Processes are spawned, not forked: the parent may hold threads or a model. A
-worker ends with its parent, and a worker that dies is an error, never a hang.
+Processes are spawned, not forked: the parent may have threads or a model. A worker exits with
+its parent, and a worker that dies is an error, not a hang.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rftcore.distributed import leave_with_parent
 from rftcore.errors import DataError
 from rftcore.images.files import write
 
-CHUNK = 4  # pictures per message to a worker
+CHUNK = 4  # images per message to a worker
 
 Thing = TypeVar("Thing")
 
@@ -30,7 +30,7 @@ def draw_in_processes(
     in_worker: Callable[[], object] | None,
     done: Callable[[int], None],
 ) -> None:
-    """Draw every thing into its file, telling `done` how many more are finished.
+    """Draw every thing into its file; `done` is called with the number of newly finished ones.
 
     Raises: DataError when a worker dies, and whatever `draw` raises.
     """
@@ -46,8 +46,8 @@ def draw_in_processes(
             done(future.result())
     except BrokenProcessPool as error:
         raise DataError(
-            "a process that draws pictures died: out of memory, killed, or started from a script "
-            'without an `if __name__ == "__main__":` guard. Finished pictures are kept: run '
+            "a process that draws images died: out of memory, killed, or started from a script "
+            'without an `if __name__ == "__main__":` guard. Finished images are kept: run '
             "again (from Python, draw_all with workers=1 shows the cause)"
         ) from error
     finally:
@@ -55,7 +55,7 @@ def draw_in_processes(
 
 
 def _start(in_worker: Callable[[], object] | None) -> None:
-    # The parent decides. Blocked, not ignored: Mitsuba answers SIGINT with half a picture.
+    # The parent handles it. Blocked, not ignored: Mitsuba returns half an image on SIGINT.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     leave_with_parent()
     if in_worker is not None:

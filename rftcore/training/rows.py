@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rftcore.datasets.slices import Slice
 from rftcore.types import Prompt, PromptMaker, Sample
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 class Rows:
     """Rows for a trainer: a map-style dataset over a slice, images opened on access.
 
-    Each row holds the prompt as chat messages, its images in order and the
-    sample's index in the slice (`row`), by which a reward finds the sample.
+    Each row has the prompt as chat messages, its images in order, and the index of the sample
+    in the slice (`row`), which identifies the sample for rewards.
     """
 
     def __init__(
@@ -23,7 +26,7 @@ class Rows:
         self.part = part
         self._prompt = prompt
         self._target = target
-        # GRPO asks for each row G times in a run: one decode is enough
+        # GRPO reads each row G times: decode once
         self._cached = lru_cache(maxsize=64)(self._make)
 
     def __len__(self) -> int:
@@ -45,10 +48,10 @@ class Rows:
         return row
 
 
-def as_dataset(rows: Rows) -> Any:
-    """A `datasets.Dataset` that holds row numbers and makes rows when they are read.
+def as_dataset(rows: Rows) -> Dataset:
+    """A `datasets.Dataset` of row numbers, which makes rows on access.
 
-    Nothing is copied to Arrow, so images stay out of memory until their batch.
+    Nothing is copied to Arrow, so images are in memory only for their batch.
     """
     from datasets import Dataset
 

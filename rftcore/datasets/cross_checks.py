@@ -1,7 +1,7 @@
-"""What is doubtful about samples that are sound one by one.
+"""Checks across samples that are each valid: warnings of a run, findings of `rft data check`.
 
-A run warns of it, `rft data check` reports it: golds that contradict each other, one id for
-different samples, options that the prompt does not show, one prompt for different questions.
+Contradictory golds, one id for different samples, options that the prompt does not show, one
+prompt for different questions.
 """
 
 import ast
@@ -23,8 +23,8 @@ _FILE = re.compile(r"\S{1,250}\.(?:png|jpe?g|webp|bmp|gif|tiff?)", re.IGNORECASE
 _LONGEST_LIST = 5000  # characters of a list that is written as text
 
 
-class Doubts:
-    """The samples of a data set, remembered by hashes, and what is doubtful about each.
+class CrossChecks:
+    """Compares each sample with those before it, which are kept as hashes.
 
     same: whether two gold texts are the same answer.
     """
@@ -36,36 +36,38 @@ class Doubts:
         self._prompt: tuple[str, str] | None = None  # the first question and its prompt
         self._questions_differ = self._prompts_differ = False
 
-    def gold(self, sample: Sample, pixels: Sequence[str], where: str) -> Iterator[tuple[str, str]]:
-        """Whether an earlier sample asks the same about the same images but has another gold."""
+    def contradiction(
+        self, sample: Sample, pixels: Sequence[str], where: str
+    ) -> Iterator[tuple[str, str]]:
+        """A finding if an earlier sample has the same question and images but another gold."""
         key = _digest([sample.question, list(pixels)])
         gold, first = self._golds.setdefault(key, (sample.gold, where))
         if gold != sample.gold and not self._same(gold, sample.gold):
             yield (
                 "contradiction",
                 f"gold {sample.gold!r:.60}, but {first} has {gold!r:.60} for the same question and "
-                "the same images: one of them is wrong, or the question needs what tells them "
-                "apart",
+                "the same images: one of them is wrong, or the question lacks what distinguishes "
+                "them",
             )
 
-    def id(self, sample: Sample, split: str, content: bytes) -> Iterator[tuple[str, str]]:
-        """Whether an earlier sample of the split has the same id but is another one."""
+    def duplicate_id(self, sample: Sample, split: str, content: bytes) -> Iterator[tuple[str, str]]:
+        """A finding if a different sample of the split has the same id."""
         where = sample.origin or f"sample {sample.id!r}"
         other, first = self._ids.setdefault((split, sample.id), (content, where))
         if other != content:
             yield (
                 "duplicate id",
                 f"{sample.id!r} is also the id of another sample of {split!r} ({first}): results "
-                "are stored and compared by id, so give each sample its own",
+                "are stored and compared by id, so make ids unique",
             )
 
-    def reasoning(self, sample: Sample, split: str) -> Iterator[tuple[str, str]]:
-        """Whether a sample of training without `cot` has its reasoning under another name."""
+    def unread_reasoning(self, sample: Sample, split: str) -> Iterator[tuple[str, str]]:
+        """A finding if a training sample without `cot` has its reasoning under another name."""
         if is_training(split) and not sample.cot and (hint := reasoning_hint(sample.meta)):
             yield "no cot", hint
 
-    def shown(self, sample: Sample, prompt: Prompt) -> Iterator[tuple[str, str]]:
-        """Whether the sample has options that its prompt does not show."""
+    def hidden_options(self, sample: Sample, prompt: Prompt) -> Iterator[tuple[str, str]]:
+        """A finding if the sample has options that its prompt does not show."""
         self._compare(sample, prompt)
         text = _plain(prompt.text)
         for name, options in _options(sample.meta):
@@ -74,20 +76,20 @@ class Doubts:
                 yield (
                     "options",
                     f"the row has {name} with {hidden[0]!r:.60}, but the prompt does not show it: "
-                    "an answer that is one of the options needs them in the question",
+                    "add the options to the question",
                 )
                 return
 
     def _compare(self, sample: Sample, prompt: Prompt) -> None:
         question, text = self._prompt = self._prompt or (sample.question, prompt.text)
         self._questions_differ |= sample.question.split() != question.split()
-        # a prompt with images of its own may draw the question
+        # a prompt with its own images may show the question in them
         self._prompts_differ |= prompt.text != text or not (
             {image.key for image in prompt.images} <= {image.key for image in sample.images}
         )
 
-    def all_alike(self) -> Iterator[tuple[str, str]]:
-        """Whether all prompts so far have one text although the questions differ."""
+    def constant_prompt(self) -> Iterator[tuple[str, str]]:
+        """A finding if all prompts so far have the same text although the questions differ."""
         if self._questions_differ and not self._prompts_differ and self._prompt:
             yield (
                 "prompt",
@@ -96,13 +98,13 @@ class Doubts:
             )
 
 
-def alike(parser: Parser) -> Callable[[str, str], bool]:
+def same_answer(parser: Parser) -> Callable[[str, str], bool]:
     """Whether a parser reads two golds as the same answer."""
 
     def same(one: str, other: str) -> bool:
         try:
             return bool(parser.gold(one).value == parser.gold(other).value)
-        except Exception:  # values of a plugin that cannot be compared: their texts differ
+        except Exception:  # a plugin's values that cannot be compared; the texts differ
             return False
 
     return same

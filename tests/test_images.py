@@ -103,7 +103,7 @@ def test_what_drawing_raises_reaches_the_caller(store, monkeypatch, workers):
 
 
 def test_bytes_that_are_no_png_are_refused(store):
-    with pytest.raises(DataError, match="is no PNG"):
+    with pytest.raises(DataError, match="must return a PNG"):
         replace(store, draw=bytes).get(b"GIF89a")
 
     assert _files(store.directory) == []
@@ -188,7 +188,7 @@ def test_what_a_killed_process_left_is_swept(store):
     assert sorted(_files(store.directory)) == sorted([young, path])
 
 
-@pytest.mark.parametrize("broken", [b"", b"half a picture"])
+@pytest.mark.parametrize("broken", [b"", b"half an image"])
 def test_a_corrupt_file_is_drawn_again(store, broken):
     path = store.get(THINGS[0])
     path.write_bytes(broken)
@@ -226,7 +226,7 @@ def test_progress_is_the_bar_of_the_core(store, capsys):
     store.draw_all(THINGS, "drawing things")
 
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last == "drawing things: 4/4 picture"
+    assert last == "drawing things: 4/4 image"
 
 
 @pytest.mark.parametrize(
