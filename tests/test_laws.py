@@ -15,7 +15,8 @@ from rftcore.cli import main
 from rftcore.errors import PluginError
 from rftcore.testing import LAWS, Law, Settings, Trial, parametrize_laws
 from rftcore.testing.digests import canonical
-from rftcore.testing.law import KINDS, BrokenError
+from rftcore.testing.errors import BrokenError
+from rftcore.testing.law import KINDS
 from rftcore.testing.trial import Result as Checked
 from rftcore.testing.tripwire import TrippedError, Tripwire
 

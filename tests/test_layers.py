@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from statistics import median
 
@@ -207,3 +208,27 @@ def test_functions_are_short():
 
 if __name__ == "__main__":
     PAGE.write_text(re.sub(r"^\| Row \|.*?(?=^$)", table(), PAGE.read_text(), flags=re.M | re.S))
+
+
+def modules_imported_by(file: Path) -> set[str]:
+    """Modules of rftcore, imported at any place in the file, for types too."""
+    known = {dotted(one) for one in FILES}
+    found = set()
+    for node in ast.walk(parsed(file)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            full = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in known else node.module for name in full}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return (found & known) - {dotted(file)}
+
+
+def dotted(file: Path) -> str:
+    parts = ("rftcore", *file.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_module_imports_itself_by_way_of_others_not_even_for_types():
+    imported = {dotted(file): modules_imported_by(file) for file in FILES}
+
+    assert [*TopologicalSorter(imported).static_order()]

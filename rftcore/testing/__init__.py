@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rftcore.testing.law import BrokenError, Law, NotApplicableError
+    from rftcore.testing.errors import BrokenError, NotApplicableError
+    from rftcore.testing.law import Law
     from rftcore.testing.laws import LAWS
     from rftcore.testing.marks import parametrize_laws
     from rftcore.testing.subject import Settings, Subject
@@ -34,9 +35,9 @@ __all__ = [
 
 _MODULES = {
     "LAWS": "laws",
-    "BrokenError": "law",
+    "BrokenError": "errors",
     "Law": "law",
-    "NotApplicableError": "law",
+    "NotApplicableError": "errors",
     "Result": "trial",
     "Settings": "subject",
     "Subject": "subject",

@@ -25,10 +25,10 @@ def _canonical(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
         return f"[{', '.join(map(_canonical, value))}]"
     if is_dataclass(value) and not isinstance(value, type):
-        told = [
+        parts = [
             f"{f.name}={_canonical(getattr(value, f.name))}" for f in fields(value) if f.compare
         ]
-        return f"{type(value).__name__}({', '.join(told)})"
+        return f"{type(value).__name__}({', '.join(parts)})"
     text = _repr(value)
     return type(value).__qualname__ if " at 0x" in text else text
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rftcore.testing.law import BrokenError, Law
+from rftcore.testing.errors import BrokenError
+from rftcore.testing.law import Law
 from rftcore.testing.laws import LAWS
 from rftcore.testing.subject import Settings
 from rftcore.testing.trial import Result, Trial
@@ -63,7 +64,7 @@ def parametrize_laws(
 
     expected_failures: reasons by law; one that holds all the same fails its case.
     options: the task's.
-    Raises: PluginError for a law that does not exist, or a reason that says nothing.
+    Raises: PluginError for a law that does not exist, or an empty reason.
     """
     import pytest
 
@@ -85,8 +86,8 @@ def explanation(trial: Trial, result: Result) -> str:
         "fix": result.fix,
         "see it again": trial.command(law),
     }
-    told = "\n".join(f"  {name}: {text}" for name, text in lines.items())
-    return f"{law.id}: {law.title}\n{told}"
+    listed = "\n".join(f"  {name}: {text}" for name, text in lines.items())
+    return f"{law.id}: {law.title}\n{listed}"
 
 
 def _marks(reason: str | None) -> tuple[pytest.MarkDecorator, ...]:

@@ -27,7 +27,7 @@ from rftcore.splits import is_training
 from rftcore.testing.clock import TooLong, computing_at_most
 from rftcore.testing.digests import canonical, digest
 from rftcore.testing.elsewhere import Elsewhere, ask
-from rftcore.testing.law import NotApplicableError, NotCheckedError
+from rftcore.testing.errors import NotApplicableError, NotCheckedError
 from rftcore.testing.scores import row_of, scorer_of
 from rftcore.testing.values import value_fault
 from rftcore.types import (

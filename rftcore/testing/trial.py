@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from rftcore.errors import CacheError, PluginError, RftError, closest, describe, place
 from rftcore.testing.clock import TooLong, computing_at_most, within
-from rftcore.testing.law import BrokenError, Law, NotApplicableError, NotCheckedError
+from rftcore.testing.errors import BrokenError, NotApplicableError, NotCheckedError
+from rftcore.testing.law import Law
 from rftcore.testing.laws import LAWS
 from rftcore.testing.subject import Settings, Subject
 

@@ -6,7 +6,8 @@ from statistics import fmean
 from rftcore import tags
 from rftcore.errors import SampleError
 from rftcore.testing.digests import shown
-from rftcore.testing.law import BrokenError, NotApplicableError, NotCheckedError, law
+from rftcore.testing.errors import BrokenError, NotApplicableError, NotCheckedError
+from rftcore.testing.law import law
 from rftcore.testing.laws.reward import COMPARED
 from rftcore.testing.properties import for_all, one_of, reasonings, st
 from rftcore.testing.subject import Subject

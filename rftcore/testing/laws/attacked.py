@@ -8,7 +8,8 @@ from rftcore import tags
 from rftcore.rewards import uses
 from rftcore.scoring import Score
 from rftcore.testing.digests import shown
-from rftcore.testing.law import BrokenError, NotApplicableError, law
+from rftcore.testing.errors import BrokenError, NotApplicableError
+from rftcore.testing.law import law
 from rftcore.testing.subject import PLAIN, Subject
 from rftcore.types import Sample
 

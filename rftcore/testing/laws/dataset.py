@@ -14,7 +14,8 @@ from rftcore.images import Image
 from rftcore.splits import SFT, TRAINING, is_known, is_training, may_overlap
 from rftcore.testing.clock import computing
 from rftcore.testing.digests import canonical, difference, shown
-from rftcore.testing.law import BrokenError, NotApplicableError, law
+from rftcore.testing.errors import BrokenError, NotApplicableError
+from rftcore.testing.law import law
 from rftcore.testing.subject import SampleUnmadeError, Subject
 from rftcore.types import Sample
 
@@ -426,22 +427,20 @@ def _seconds_of_samples(subject: Subject) -> float:
 
 
 def _looked_at(subject: Subject) -> list[Sample]:
-    """One sample of each split: a picture may take a tenth of a second to draw."""
+    """One sample of each split: drawing an image may take a tenth of a second."""
     some = [next(iter(some.values())) for some in subject.samples.values()]
     return [sample for sample in some if sample.images][:6]
 
 
 def _same_bytes(sample: Sample, one: Image, two: Image) -> None:
     if one.key != two.key:
-        raise BrokenError(
-            f"{_named(sample)}: its picture is {shown(one.key)}, then {shown(two.key)}"
-        )
+        raise BrokenError(f"{_named(sample)}: its image is {shown(one.key)}, then {shown(two.key)}")
     if one.read() != two.read():
-        raise BrokenError(f"{_named(sample)}: two pictures have the key {shown(one.key)}")
+        raise BrokenError(f"{_named(sample)}: two images have the key {shown(one.key)}")
 
 
 def _of_one_key(subject: Subject) -> list[tuple[Sample, Image, Image]]:
-    """A few pairs of pictures of different samples that claim to be the same."""
+    """A few pairs of images of different samples with the same key."""
     first: dict[str, Image] = {}
     pairs = []
     for sample in subject.all_samples:

@@ -8,8 +8,9 @@ from rftcore.errors import describe
 from rftcore.rewards import attacks
 from rftcore.testing.clock import TooLong, computing, within
 from rftcore.testing.digests import canonical, shown
+from rftcore.testing.errors import BrokenError, NotCheckedError
 from rftcore.testing.hostile import completions, hostile
-from rftcore.testing.law import BrokenError, NotCheckedError, law
+from rftcore.testing.law import law
 from rftcore.testing.properties import answers, for_all, one_of, reasonings, st
 from rftcore.testing.subject import SlowError, Subject
 from rftcore.testing.values import value_fault

@@ -2,7 +2,8 @@
 
 from rftcore.datasets.slices import dataset_of
 from rftcore.testing.digests import difference, shown
-from rftcore.testing.law import BrokenError, law
+from rftcore.testing.errors import BrokenError
+from rftcore.testing.law import law
 from rftcore.testing.subject import Subject
 
 FOUND = ("plugin-imports",)

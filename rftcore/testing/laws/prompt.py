@@ -9,7 +9,8 @@ from pathlib import Path
 from rftcore.config import load_recipe, model_defaults
 from rftcore.errors import RftError, describe
 from rftcore.testing.digests import shown
-from rftcore.testing.law import BrokenError, NotApplicableError, law
+from rftcore.testing.errors import BrokenError, NotApplicableError
+from rftcore.testing.law import law
 from rftcore.testing.subject import Subject
 from rftcore.types import Prompt, Sample
 

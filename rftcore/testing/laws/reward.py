@@ -13,7 +13,8 @@ from rftcore.errors import PluginError, SampleError, describe, place
 from rftcore.rewards import attacks
 from rftcore.testing.clock import TooLong, least, within
 from rftcore.testing.digests import canonical, shown
-from rftcore.testing.law import BrokenError, NotApplicableError, NotCheckedError, law
+from rftcore.testing.errors import BrokenError, NotApplicableError, NotCheckedError
+from rftcore.testing.law import law
 from rftcore.testing.properties import Pair, attempts, for_all, one_of, st
 from rftcore.testing.scores import PATIENCE_S, row_of, scorer_of
 from rftcore.testing.subject import PLAIN, Subject
@@ -49,8 +50,8 @@ def rewards_fast(subject: Subject) -> None:
         seconds = _seconds(subject, name, completion, sample)
         late += seconds > DEADLINE_S
         if late > len(calls) / 100 or math.isinf(seconds):
-            told = f"more than {PATIENCE_S:g} s" if math.isinf(seconds) else f"{seconds:.2f} s"
-            raise BrokenError(f"{name} took {told} for {shown(completion)}")
+            duration = f"more than {PATIENCE_S:g} s" if math.isinf(seconds) else f"{seconds:.2f} s"
+            raise BrokenError(f"{name} took {duration} for {shown(completion)}")
 
 
 @law(
@@ -495,14 +496,14 @@ def _trip(subject: Subject, name: str, completion: str, sample: Sample) -> None:
         bare = BareSample(wire := Tripwire())
         traps.append(("sample", wire, {"sample": bare}))
     for what, trap, change in traps:
-        told: Any = type(x)(**{**vars(x), **change})
+        changed: Any = type(x)(**{**vars(x), **change})
         try:
-            value = function(told)
+            value = function(changed)
         except (Exception, SystemExit):
             continue
         if trap.tripped and value is not None:
-            told = f"reading its {what} raised {TrippedError.__name__}"
-            raise BrokenError(f"{name} returned {shown(value)} although {told}")
+            fault = f"reading its {what} raised {TrippedError.__name__}"
+            raise BrokenError(f"{name} returned {shown(value)} although {fault}")
 
 
 def _closer(subject: Subject, name: str, sample: Sample, near: int, far: int) -> None:
