@@ -17,7 +17,7 @@ from rftcore.models.policy import freeze
 from rftcore.prompts import sft_target
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.training.adapt import adapt
-from rftcore.training.fields import sft_config
+from rftcore.training.configs import sft_config
 from rftcore.training.sft import sft_trainer
 
 rft_nano = pytest.importorskip("rft_nano")

@@ -22,7 +22,7 @@ from rftcore.config import (
 )
 from rftcore.config.recipe import SECTIONS
 from rftcore.testing import LAWS, Law
-from rftcore.training.allowed import DERIVED, UNSUPPORTED
+from rftcore.training.field_names import DERIVED, UNSUPPORTED
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -162,13 +162,13 @@ def test_every_recipe_in_the_docs_is_a_recipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_to_copy_passes_all_checks(path: Path, tmp_path: Path) -> None:
     from rftcore.plugins import Catalogue
-    from rftcore.training import fields
+    from rftcore.training import configs, settings_check
 
     recipe = load_recipe((path.name, read_recipe_file(path)))
 
-    fields.check_fields(recipe)
-    fields.sft_config(recipe, tmp_path)
-    fields.grpo_config(recipe, tmp_path)
+    settings_check.check_settings(recipe)
+    configs.sft_config(recipe, tmp_path)
+    configs.grpo_config(recipe, tmp_path)
     assert path.name.startswith(f"{recipe.task}-")
     assert f"`{path.name}`" in section("recipes.md", "Recipes to copy")
     catalogue = Catalogue.load()

@@ -13,8 +13,9 @@ from rftcore.config import load_recipe
 from rftcore.errors import RecipeError, TrainerError
 from rftcore.models.loading import NO_ADAPTERS
 from rftcore.testing.families import tiny_qwen2_vl
-from rftcore.training import dry_run, fields, steps
-from rftcore.training.allowed import CHOICES, DERIVED, RULES, UNSUPPORTED
+from rftcore.training import configs, dry_run, settings_check, steps
+from rftcore.training.field_names import DERIVED, UNSUPPORTED
+from rftcore.training.field_values import CHOICES, RULES
 from rftcore.training.toy import toy_trainer, trl_config
 
 # TRL passes on names that transformers has renamed; a run leaves that out too
@@ -29,7 +30,7 @@ def recipe(*settings, **phases):
 
 def refusal(*settings, **phases):
     with pytest.raises(RecipeError) as caught:
-        fields.check_fields(recipe(*settings, **phases))
+        settings_check.check_settings(recipe(*settings, **phases))
     return str(caught.value)
 
 
@@ -157,13 +158,13 @@ def test_a_setting_that_does_not_fit_the_model_is_refused(setting, fits, tmp_pat
 
     LlamaConfig(tie_word_embeddings=True).save_pretrained(tmp_path)
     with nullcontext() if fits else pytest.raises(RecipeError, match=f"--set {setting[:8]}"):
-        fields.check_model_fits(recipe(setting), tmp_path, ["sft", "grpo"])
+        settings_check.check_model_fits(recipe(setting), tmp_path, ["sft", "grpo"])
 
 
 def test_a_model_of_text_and_vision_parts_takes_the_settings_that_fit_it(tmp_path):
     folder = tiny_qwen2_vl(tmp_path / "model")
 
-    fields.check_model_fits(recipe("sft.learning_rate=1e-5"), folder, ["sft", "grpo"])
+    settings_check.check_model_fits(recipe("sft.learning_rate=1e-5"), folder, ["sft", "grpo"])
 
 
 def test_lora_is_refused_in_one_sentence_and_no_other_setting_is_suggested():
@@ -188,17 +189,17 @@ SOUND = [
 
 @pytest.mark.parametrize("settings", SOUND, ids=lambda settings: ",".join(settings))
 def test_settings_that_train_are_not_refused(settings):
-    fields.check_fields(recipe(grpo=settings))
+    settings_check.check_settings(recipe(grpo=settings))
 
 
 def test_a_phase_that_is_done_or_switched_off_is_not_tried():
-    fields.check_fields(recipe("grpo.sync_ref_model=true"), done=["grpo"])
-    fields.check_fields(recipe("grpo.sync_ref_model=true", "grpo.enabled=false"))
+    settings_check.check_settings(recipe("grpo.sync_ref_model=true"), done=["grpo"])
+    settings_check.check_settings(recipe("grpo.sync_ref_model=true", "grpo.enabled=false"))
 
 
 def outcome(**phases):
     try:
-        fields.check_fields(recipe(**phases))
+        settings_check.check_settings(recipe(**phases))
     except RecipeError as error:
         return str(error)
     return "takes a step"
@@ -240,7 +241,7 @@ def test_every_choice_that_is_allowed_takes_a_step(phase):
     for name, words in CHOICES[phase].items():
         for word in typing.get_args(words):
             if isinstance(word, str) and not name.startswith(("log_level", "vllm", "packing")):
-                fields.check_fields(recipe(**{phase: {name: word}}))
+                settings_check.check_settings(recipe(**{phase: {name: word}}))
 
 
 def test_the_rules_name_fields_that_trl_has():
@@ -299,7 +300,7 @@ def test_what_fails_without_any_setting_is_no_settings_fault(monkeypatch):
 
     monkeypatch.setattr(dry_run, "take_step", broken)
     with pytest.raises(TrainerError, match=r"own defaults: RuntimeError: nothing works here"):
-        fields.check_fields(recipe("grpo.beta=0.1"))
+        settings_check.check_settings(recipe("grpo.beta=0.1"))
 
 
 def test_a_dry_run_prints_nothing_and_leaves_random_numbers_as_they_were(capfd):
@@ -312,7 +313,7 @@ def test_a_dry_run_prints_nothing_and_leaves_random_numbers_as_they_were(capfd):
     torch.manual_seed(1), random.seed(1), numpy.random.seed(1)
     expected = numbers()
     torch.manual_seed(1), random.seed(1), numpy.random.seed(1)
-    fields.check_fields(recipe("grpo.log_completions=true", "sft.learning_rate=1e-3"))
+    settings_check.check_settings(recipe("grpo.log_completions=true", "sft.learning_rate=1e-3"))
 
     assert numbers() == expected
     assert "".join(capfd.readouterr()) == ""
@@ -330,7 +331,7 @@ def test_steps_are_counted_as_the_trainer_counts_them(rows, drop, tmp_path):
     }
     for phase, settings in phases.items():
         made = recipe(**{phase: {**settings, "dataloader_drop_last": drop}})
-        config = fields.made(made, phase, tmp_path)
+        config = configs.make_config(made, phase, tmp_path)
         loader = toy_trainer(phase, tmp_path, config, rows).get_train_dataloader()
         each = -(-len(loader) // config.gradient_accumulation_steps)
 
@@ -350,7 +351,7 @@ def test_steps_are_counted_as_the_trainer_counts_them(rows, drop, tmp_path):
 def test_a_phase_without_a_step_is_refused_with_the_setting_to_change(settings, rows, says):
     phase = settings[0].partition(".")[0]
     with pytest.raises(RecipeError) as caught:
-        fields.check_steps(recipe(*settings), {phase: rows})
+        settings_check.check_steps(recipe(*settings), {phase: rows})
 
     assert says in str(caught.value)
     assert "would take no step" in str(caught.value)
@@ -360,12 +361,14 @@ def test_a_phase_without_a_step_is_refused_with_the_setting_to_change(settings, 
 def test_a_phase_whose_steps_would_not_be_logged_is_refused(every, logged):
     made = recipe(f"sft.logging_steps={every}", "sft.max_steps=5")
     with nullcontext() if logged else pytest.raises(RecipeError, match="takes 5 steps"):
-        fields.check_steps(made, {"sft": 40})
+        settings_check.check_steps(made, {"sft": 40})
 
 
 @pytest.mark.parametrize(("warmup", "noted"), [(0, 0), (0.5, 0), (4, 0), (5, 1), (50, 1)])
 def test_a_warmup_as_long_as_the_phase_is_reported(warmup, noted, logged):
-    fields.check_steps(recipe(f"sft.warmup_steps={warmup}", "sft.max_steps=5"), {"sft": 160})
+    settings_check.check_steps(
+        recipe(f"sft.warmup_steps={warmup}", "sft.max_steps=5"), {"sft": 160}
+    )
 
     assert ("takes 5 steps, so the learning rate only rises" in logged.text) == noted
 
@@ -373,13 +376,13 @@ def test_a_warmup_as_long_as_the_phase_is_reported(warmup, noted, logged):
 @pytest.mark.parametrize(("kind", "noted"), [("constant", 1), ("constant_with_warmup", 0)])
 def test_a_warmup_that_a_schedule_does_not_know_is_reported(kind, noted, logged):
     settings = (f"sft.lr_scheduler_type={kind}", "sft.warmup_steps=2", "sft.max_steps=5")
-    fields.check_steps(recipe(*settings), {"sft": 160})
+    settings_check.check_steps(recipe(*settings), {"sft": 160})
 
     assert ("has no effect with" in logged.text) == noted
 
 
 def test_more_samples_than_a_split_has_are_reported(logged):
-    fields.check_steps(recipe("sft.samples=50"), {"sft": 40})
+    settings_check.check_steps(recipe("sft.samples=50"), {"sft": 40})
 
     assert "sft.samples = 50 (--set sft.samples): split sft has 40" in logged.text
 
@@ -395,7 +398,7 @@ def test_more_samples_than_a_split_has_are_reported(logged):
     ],
 )
 def test_samples_that_an_epoch_leaves_out_are_reported(rows, settings, noted, logged):
-    fields.check_steps(recipe("grpo.prompts_per_step=8", *settings), {"grpo": rows})
+    settings_check.check_steps(recipe("grpo.prompts_per_step=8", *settings), {"grpo": rows})
 
     lines = [f"{record.levelname} {record.message}" for record in logged.records]
     assert [line[:43] for line in lines] == ["INFO grpo: an epoch trains on 16 of the 20 "] * noted

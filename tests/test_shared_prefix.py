@@ -23,7 +23,7 @@ from rftcore.models.loading import load_model
 from rftcore.parsers import Integer
 from rftcore.scoring import Score
 from rftcore.training.callbacks import Progress, hush, quiet
-from rftcore.training.fields import grpo_config
+from rftcore.training.configs import grpo_config
 from rftcore.training.grpo import grpo_trainer
 from rftcore.training.shared_prefix import Sharing, share_prefix
 from rftcore.training.shared_prefix.images import equal_images

@@ -11,13 +11,14 @@ from rftcore.pipeline.loop import kept
 from rftcore.runs import RunFolder
 from rftcore.scoring import Outcome, Score
 from rftcore.training.checkpoints import pass_on_defaults
-from rftcore.training.fields import check_fields, grpo_config, sft_config, shapes
+from rftcore.training.configs import grpo_config, sft_config, shapes
 from rftcore.training.grpo import (
     attack_metrics,
     batch_metrics,
     completion_text,
     reward_function,
 )
+from rftcore.training.settings_check import check_settings
 from rftcore.types import Parsed, Sample
 
 
@@ -39,12 +40,12 @@ def recipe(**sections):
 )
 def test_a_wrong_trl_field_is_refused_by_name(section, setting, said):
     with pytest.raises(RecipeError, match=said):
-        check_fields(recipe(**{section: setting}))
+        check_settings(recipe(**{section: setting}))
 
 
 def test_trl_fields_reach_trl(tmp_path):
     made = recipe(sft={"learning_rate": 2e-5}, grpo={"beta": 0.04, "group_size": 4})
-    check_fields(made)
+    check_settings(made)
 
     assert sft_config(made, tmp_path).learning_rate == 2e-5
     assert grpo_config(made, tmp_path).beta == 0.04
@@ -76,7 +77,7 @@ def test_a_step_that_does_not_divide_is_refused(monkeypatch, rows, micro, world)
 def test_a_checkpoint_never_falls_between_two_uses_of_the_same_rollouts(every, saves, fits):
     made = recipe(grpo={"num_iterations": every, "save_steps": saves}, sft={"enabled": False})
     with nullcontext() if fits else pytest.raises(RecipeError, match="multiple of"):
-        check_fields(made)
+        check_settings(made)
 
 
 def score(total, **parts):

@@ -45,10 +45,10 @@ class Job:
     @cached_property
     def configs(self) -> Mapping[str, Any]:
         """TRL's configuration of each phase that is switched on."""
-        from rftcore.training.fields import made
+        from rftcore.training.configs import make_config
 
         recipe, folder = self.plan.recipe, self.run.phase_folder
-        return {p: made(recipe, p, folder(p)) for p in PHASE_SPLITS if self.plan.enabled(p)}
+        return {p: make_config(recipe, p, folder(p)) for p in PHASE_SPLITS if self.plan.enabled(p)}
 
     def to_come(self, phase: str) -> bool:
         """Whether a phase is switched on and not done."""

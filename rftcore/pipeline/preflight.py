@@ -23,8 +23,8 @@ from rftcore.models.template_check import template_faults
 from rftcore.pipeline.job import Job
 from rftcore.runs import MANIFEST
 from rftcore.splits import PHASE_SPLITS, RL
-from rftcore.training.fields import check_fields, check_model_fits, check_steps
 from rftcore.training.lengths import Limit, Targets, exceeded, refuse_cut_prompts
+from rftcore.training.settings_check import check_model_fits, check_settings, check_steps
 from rftcore.types import Sample
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 def preflight(job: Job) -> None:
     """Everything that can be refused before a model loads: settings, shapes, data."""
     plan, run = job.plan, job.run
-    check_fields(plan.recipe, [phase for phase in PHASE_SPLITS if run.done(phase)])
+    check_settings(plan.recipe, [phase for phase in PHASE_SPLITS if run.done(phase)])
     to_come = [phase for phase in PHASE_SPLITS if job.to_come(phase)]
     check_steps(plan.recipe, {phase: len(plan.part(phase)) for phase in to_come})
     check_source(plan.model)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rftcore import tags
 from rftcore.config import Recipe
@@ -34,7 +34,27 @@ from rftcore.training.rows import Rows, as_dataset
 from rftcore.training.shared_prefix import SharedPrompts
 from rftcore.types import Sample, Task
 
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
+
 Observer = Callable[[int, list[dict[str, Any]]], None]
+
+
+class RewardFunction(Protocol):
+    """How TRL calls a reward function: lists with one entry per completion, by keyword."""
+
+    def __call__(
+        self,
+        completions: Sequence[Any],
+        row: Sequence[int],
+        completion_ids: Sequence[Sequence[int]] | None = None,
+        trainer_state: Any = None,
+        log_metric: Callable[[str, float], None] | None = None,
+        **_: Any,
+    ) -> list[float | None]:
+        """The reward of each completion; None for a completion without one."""
 
 
 def grpo_trainer(
@@ -42,22 +62,21 @@ def grpo_trainer(
     task: Task,
     recipe: Recipe,
     part: Slice,
-    config: Any,
+    config: GRPOConfig,
     *,
     scorer: Scorer,
     observe: Observer,
-    callbacks: list[Any],
-) -> Any:
+    callbacks: list[TrainerCallback],
+) -> GRPOTrainer:
     """A trainer over `part`, ready for `.train()`.
 
-    config: TRL's `GRPOConfig`. observe: called once per step with the step and its scored
-    rollouts.
+    observe: called once per step with the step and its scored rollouts.
     Raises: `ModelError` for a part to freeze that the model does not have, and with
     grpo.shared_prefix=on for a model that cannot share prompts.
     """
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-    adapt(policy.model, bf16=config.bf16)
+    adapt(policy.model, bf16=bool(config.bf16))
     freeze(policy, recipe.grpo.freeze)
     shared = SharedPrompts(recipe.grpo.shared_prefix)
     opened = opening(policy, task.prompt(part[0]))
@@ -75,8 +94,8 @@ def grpo_trainer(
 
 def reward_function(
     part: Slice, scorer: Scorer, observe: Observer, *, opened: str = ""
-) -> Callable[..., list[Any]]:
-    """The one function TRL calls: completions in, total or None out, per completion.
+) -> RewardFunction:
+    """The reward function of a run: the task's weighted total per completion, or None.
 
     Rows of one prompt carry the same `row`, which makes them a group. Rewards
     and observers see the number of the step that the rollouts lead to. A length
@@ -96,7 +115,7 @@ def reward_function(
         texts = [tags.after_prompt(opened, completion_text(c)) for c in completions]
         tokens = None if completion_ids is None else [len(ids) for ids in completion_ids]
         start = time.perf_counter()
-        with scorer.collective():  # the other processes wait for us in TRL's next collective
+        with scorer.collective():  # the other ranks wait in TRL's next collective
             samples = [part[index] for index in row]
             scores = scorer.score(texts, samples, step=step, groups=row, tokens=tokens)
         if log_metric is not None:
@@ -112,7 +131,7 @@ def reward_function(
 
 
 def completion_text(completion: Any) -> str:
-    """The text of one completion as TRL hands it over: a list of messages, or a string."""
+    """The text of one completion as TRL passes it: a list of messages, or a string."""
     if isinstance(completion, str):
         return completion
     content = completion[-1]["content"]
@@ -137,8 +156,8 @@ def batch_metrics(scores: Sequence[Score]) -> dict[str, float]:
 def attack_metrics(completions: Sequence[str], samples: Sequence[Sample]) -> dict[str, float]:
     """Shares of completions that look like an attempt to win without solving, by kind.
 
-    "attacks" is the share with any sign; a kind nobody shows is left out. What the gold
-    answer looks like itself, such as a list, is no sign.
+    "attacks" is the share with any sign; a kind that does not occur is left out. A sign that the
+    gold answer has itself, such as a list, does not count.
     """
     found = [
         set(attacks.signs(text)) - set(attacks.signs(f"<answer>{sample.gold}</answer>"))

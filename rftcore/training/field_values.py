@@ -1,8 +1,8 @@
-"""Which values of TRL's own fields a recipe may give, beyond their types.
+"""Which values of TRL's fields a recipe may have, beyond their types.
 
 TRL and transformers check some values when a trainer is built, some at the
-first step, and some never. What they check, `dry_run` finds; here stand the
-rules that a dry run cannot find, or whose fault it could not name well.
+first step, and some never. `dry_run` finds what they check. The rules here are
+for what a dry run cannot find, or cannot attribute to a setting.
 """
 
 from __future__ import annotations
@@ -10,94 +10,14 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
 from rftcore.errors import closest
 from rftcore.runs import METRICS
 
-# A setting of rft's that a TRL field would contradict, by the field's name.
-DERIVED = {
-    "per_device_train_batch_size": "micro_batch",
-    "gradient_accumulation_steps": "batch_size (sft) or prompts_per_step (grpo)",
-    "generation_batch_size": "prompts_per_step and group_size",
-    "steps_per_generation": "prompts_per_step and group_size",
-    "num_generations": "group_size",
-    "num_generations_eval": "group_size",
-    "auto_find_batch_size": "micro_batch",
-    "reward_weights": "rewards.NAME.weight",
-    "seed": "seed (at the top of the recipe)",
-    "output_dir": "--out",
-    "disable_tqdm": "the bar that rft draws",
-    "remove_unused_columns": "the task's dataset",
-    "label_names": "the task's dataset",
-    "dataset_text_field": "the task's dataset",
-    "dataset_kwargs": "the task's dataset",
-    "dataset_num_proc": "the task's dataset",
-    "length_column_name": "the task's dataset",
-    "do_train": "sft.enabled and grpo.enabled",
-    "do_eval": "evaluation",
-    "do_predict": "evaluation",
-    "eval_strategy": "evaluation",
-    "eval_steps": "evaluation",
-    "eval_delay": "evaluation",
-    "eval_on_start": "evaluation.zero_shot",
-    "eval_packing": "evaluation",
-    "eval_accumulation_steps": "evaluation",
-    "eval_do_concat_batches": "evaluation",
-    "eval_use_gather_object": "evaluation",
-    "per_device_eval_batch_size": "evaluation.batch_size",
-    "prediction_loss_only": "evaluation",
-    "include_for_metrics": "evaluation",
-    "batch_eval_metrics": "evaluation",
-    "bf16_full_eval": "evaluation",
-    "fp16_full_eval": "evaluation",
-    "resume_from_checkpoint": "--resume",
-    "model_init_kwargs": "--model",
-    "trust_remote_code": "--model: rft runs no code from a model's folder",
-    "chat_template_path": "the chat template in the model's folder",
-    "chat_template_kwargs": "the chat template in the model's folder",
-    "eos_token": "the tokenizer in the model's folder",
-    "pad_token": "the tokenizer in the model's folder",
-    "max_tool_calling_iterations": "the task's prompt: completions call no tools",
-    "local_rank": "torchrun, which sets it",
-    # transformers renamed these, and TRL still sets the old ones
-    "gradient_checkpointing": "activation_checkpointing, its new name",
-    "gradient_checkpointing_kwargs": "activation_checkpointing_kwargs, its new name",
-}
-
-# What rft does not do, with the way that leads to the same end. Off is always allowed.
-UNSUPPORTED = {
-    "load_best_model_at_end": "rft does not evaluate during a phase. To choose a checkpoint, keep "
-    "them all (save_total_limit=null) and measure each: rft eval RUN/PHASE/checkpoint-N",
-    "metric_for_best_model": "rft does not evaluate during a phase, so no checkpoint is the best; "
-    "leave it out",
-    "greater_is_better": "rft does not evaluate during a phase, so no checkpoint is the best; "
-    "leave it out",
-    "packing": "rows with images cannot be packed; leave it out",
-    "padding_free": "rows with images are padded; leave it out",
-    "assistant_only_loss": "the loss of SFT is on the completion alone as it is; leave it out",
-    "use_transformers_continuous_batching": "TRL has it for models without images only; leave it "
-    "out, or use_vllm on a GPU",
-    "use_transformers_paged": "TRL has it for models without images only; leave it out, or "
-    "use_vllm on a GPU",
-    "enable_jit_checkpoint": "rft saves every save_steps and on SIGTERM; leave it out",
-}
-OFF: tuple[Any, ...] = (False, None, "")
-
-# LoRA and other adapters: names that peft's users try.
-ADAPTER = frozenset(
-    (
-        *("peft", "use_peft", "lora", "use_lora", "qlora", "use_qlora", "use_dora", "use_rslora"),
-        *("load_in_4bit", "load_in_8bit", "quantization_config"),
-    )
-)
-
-
-def is_adapter_setting(name: str) -> bool:
-    """Whether a setting is one of peft's: `use_peft`, `lora_r`, `lora_target_modules`."""
-    return name in ADAPTER or name.startswith(("lora_", "peft_", "bnb_"))
+Value = TypeVar("Value")
 
 
 def _one_of(words: list[str]) -> Callable[[str], str]:
@@ -105,7 +25,7 @@ def _one_of(words: list[str]) -> Callable[[str], str]:
 
     def check(word: str) -> str:
         if word not in words:
-            raise ValueError(f"no such choice.{closest(word, words)} One of: {', '.join(words)}")
+            raise ValueError(f"not a choice.{closest(word, words)} One of: {', '.join(words)}")
         return word
 
     return check
@@ -117,7 +37,7 @@ def _steps(steps: int) -> int:
     raise ValueError("must be 1 or more, or -1: as many as num_train_epochs takes")
 
 
-def _not_best(strategy: Any) -> Any:
+def _not_best(strategy: Value) -> Value:
     if strategy == "best":
         raise ValueError(
             "rft does not evaluate during a phase, so no checkpoint is the best: use 'steps', "
@@ -126,7 +46,7 @@ def _not_best(strategy: Any) -> Any:
     return strategy
 
 
-def _by_loss(scheduler: Any) -> Any:
+def _by_loss(scheduler: Value) -> Value:
     if scheduler in ("reduce_lr_on_plateau", "greedy"):
         raise ValueError(
             "it follows evaluations during a phase, and rft evaluates between phases: "
@@ -135,13 +55,13 @@ def _by_loss(scheduler: Any) -> Any:
     return scheduler
 
 
-def _not_padded(multiple: Any) -> Any:
+def _not_padded(multiple: Value) -> Value:
     if multiple not in (None, "auto"):
         raise ValueError("TRL cannot pad rows with images to a multiple yet: leave it out")
     return multiple
 
 
-def _logged(strategy: Any) -> Any:
+def _logged(strategy: Value) -> Value:
     if strategy == "no":
         raise ValueError(
             f"{METRICS}, and the notes on a phase that learns nothing, are made of what is "
@@ -150,7 +70,7 @@ def _logged(strategy: Any) -> Any:
     return strategy
 
 
-# What `generation_kwargs` would override behind the back of a setting, and of TRL's groups.
+# What `generation_kwargs` would override of a setting and of TRL's groups, without a message.
 _GENERATION = {
     "num_return_sequences": "group_size",
     "max_new_tokens": "max_completion_length",
@@ -164,32 +84,33 @@ _GENERATION = {
 }
 
 
-def _generation(given: Any) -> Any:
+def _generation(given: Value) -> Value:
     from transformers import GenerationConfig
 
     config: Any = GenerationConfig  # untyped in transformers
     known = set(config().to_dict())
-    for name in given if isinstance(given, dict) else ():
-        if name not in known:  # transformers would keep it and never look at it
+    options: Mapping[str, Any] = given if isinstance(given, dict) else {}
+    for name in options:
+        if name not in known:  # transformers would keep it and never read it
             raise ValueError(
                 f"{name}: transformers generates with no such option.{closest(name, known)}"
             )
         if name in _GENERATION:
             raise ValueError(f"{name}: use grpo.{_GENERATION[name]}")
-        if name == "do_sample" and not given[name]:
+        if name == "do_sample" and not options[name]:
             raise ValueError("do_sample: false gives every completion of a group the same text")
-        if name == "num_beams" and given[name] != 1:
+        if name == "num_beams" and options[name] != 1:
             raise ValueError("num_beams: GRPO learns from samples of the policy, not from a search")
     return given
 
 
 def _sampled(samples: int | None) -> int:
     if samples is None:
-        raise ValueError("must be a number: without one the model's own limit of 20 would hold")
+        raise ValueError("must be a number: without one the model's own limit of 20 applies")
     return samples
 
 
-def _not_reentrant(options: Any) -> Any:
+def _not_reentrant(options: Value) -> Value:
     if isinstance(options, Mapping) and options.get("use_reentrant"):
         raise ValueError(
             "use_reentrant drops the gradients of layers that get their input by keyword, such as "
@@ -222,7 +143,7 @@ RULES: Mapping[str, Any] = {
     "label_smoothing_factor": Field(ge=0, lt=1),
     "neftune_noise_alpha": _POSITIVE,
     "lr_scheduler_type": AfterValidator(_by_loss),
-    # what is kept
+    # logs and checkpoints
     "logging_steps": _POSITIVE,
     "logging_strategy": AfterValidator(_logged),
     "save_steps": _POSITIVE,
@@ -284,7 +205,7 @@ _LEVELS = Literal["detail", "debug", "info", "warning", "error", "critical", "pa
 _BOTH = {
     "log_level": _LEVELS,
     "log_level_replica": _LEVELS,
-    # by length needs rows that are processed before training, and images are read at their step
+    # sorting by length needs rows processed before training, and images are read at their step
     "train_sampling_strategy": Literal["random", "sequential"],
     "include_num_input_tokens_seen": bool | Literal["all", "non_padding", "no"],
 }
@@ -313,7 +234,7 @@ CHOICES: Mapping[str, Mapping[str, Any]] = {
 
 
 def annotation(section: str, name: str, declared: Any) -> Any:
-    """The type of a field as TRL declares it, narrowed to the values that make sense."""
+    """The type that TRL declares for a field, narrowed to the values that training works with."""
     narrowed = CHOICES[section].get(name, declared)
     for words in typing.get_args(declared):
         if isinstance(words, type) and issubclass(words, Enum):
