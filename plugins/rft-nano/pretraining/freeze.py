@@ -147,7 +147,7 @@ def held_out_pairs(count: int) -> list[tuple[tuple[Image, Image], Pair]]:
 
 def held_out_diagrams(count: int) -> list[tuple[Image, Diagram]]:
     """Diagrams with what each shows."""
-    from rft_structure.drawing import FIGURES
+    from rft_structure.diagrams import FIGURES
 
     from pretraining.corpus.diagrams import describe, draw
 

@@ -1,9 +1,12 @@
 """The training script in miniature, and what must not be in its data: the tasks."""
 
+import ast
 import re
+from pathlib import Path
 from random import Random
 
 import numpy as np
+import pretraining
 import pytest
 import torch
 from hypothesis import given, settings
@@ -65,6 +68,17 @@ def test_a_small_training_learns_colors_resumes_and_exports(tmp_path):
 
     assert colors > 0.5  # chance: 0.25 of the painted, 0.125 of all
     assert (tmp_path / "weights" / "model.safetensors").exists()
+
+
+PUBLIC = {"rft_nano", "rft_scenes", "rft_structure.diagrams", "rft_transformation.generator"}
+
+
+def test_of_other_plugins_only_public_modules_are_imported():
+    files = Path(pretraining.__path__[0]).rglob("*.py")
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+
+    assert {m for m in modules if m.startswith("rft_") and not m.startswith("rft_nano.")} <= PUBLIC
 
 
 # --- no question, image or chain of thought of a task is in the training data ---------------------

@@ -9,10 +9,9 @@ from itertools import combinations
 
 import pytest
 from PIL import Image
-from rft_structure import drawing, structure
-from rft_structure.drawing import FIGURES, draw
-from rft_structure.labels import FONT, Box, Label, box_of, place, strokes
-from rft_structure.layout import Drawing
+from rft_structure import structure
+from rft_structure.diagrams import FIGURES, Box, Drawing, Label, draw, place, rendering
+from rft_structure.diagrams.labels import FONT, box_of, strokes
 
 from rftcore.images import cache
 
@@ -118,7 +117,7 @@ def test_every_value_and_every_letter_is_written(placed):
 def test_a_box_has_room_for_its_text(text: str):
     from matplotlib.textpath import TextPath
 
-    font = drawing._font(text.isalpha()).copy()
+    font = rendering._font(text.isalpha()).copy()
     written = TextPath((0, 0), text, size=224 * FONT, prop=font).get_extents()
     box = box_of(text, 0, 224)
 
@@ -150,7 +149,7 @@ def test_the_name_moves_with_everything_that_decides_pixels(monkeypatch):
     one = DRAWINGS[0]
     others = [replace(one, size=97), replace(one, values=()), replace(one, segments=())]
     names = {FIGURES.path(shown).name for shown in (*DRAWINGS, *others)}
-    monkeypatch.setattr(drawing, "VERSION", "next")
+    monkeypatch.setattr(rendering, "VERSION", "next")
     names.add(FIGURES.path(one).name)
 
     assert len(names) == len(DRAWINGS) + len(others) + 1

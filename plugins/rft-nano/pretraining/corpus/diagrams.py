@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pretraining.corpus.store import Corpus, read_pictures
 
 if TYPE_CHECKING:
-    from rft_structure.layout import Drawing
+    from rft_structure.diagrams import Drawing
 
 LETTERS = "EFGHJKLMNPQRSTUVWXYZ"  # as in the task; the centre of a circle is O
 SIZE = 224  # pixels, as the task draws
@@ -273,7 +273,7 @@ def _corners(sketch: Sketch) -> list[tuple[str, str, str]]:
 
 
 def _drawing(sketch: Sketch, values: list[tuple[str, tuple[str, ...], str]]) -> Drawing:
-    from rft_structure.layout import Drawing
+    from rft_structure.diagrams import Drawing
 
     spots = sketch.spots
     circles = []
@@ -295,7 +295,7 @@ def _drawing(sketch: Sketch, values: list[tuple[str, tuple[str, ...], str]]) -> 
 
 def describe(sketch: Sketch, drawing: Drawing) -> Diagram:
     """The facts of a picture, with the places that the pen gave to its labels."""
-    from rft_structure.labels import place
+    from rft_structure.diagrams import place
 
     # the pen places values first, in their order, then letters
     owners = chain((points for _, points, _ in drawing.values), repeat(()))
@@ -316,7 +316,7 @@ def describe(sketch: Sketch, drawing: Drawing) -> Diagram:
 
 def build(count: int, folder: Path, part: str = "train") -> None:
     """Draw what is missing and pack `count` figures."""
-    from rft_structure.drawing import FIGURES as PICTURES
+    from rft_structure.diagrams import FIGURES as PICTURES
 
     drawn = [draw(index, part) for index in range(count)]
     PICTURES.draw_all([drawing for _, drawing in drawn], "drawing diagrams")

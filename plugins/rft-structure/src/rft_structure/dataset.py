@@ -15,10 +15,10 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
-from rft_structure.drawing import FIGURES
+from rft_structure.diagrams import FIGURES, Drawing
 from rft_structure.kinds import HELD_OUT, TRAINED, Kind
 from rft_structure.language import LETTERS, question, reasoning
-from rft_structure.layout import Drawing, coordinates, lay_out
+from rft_structure.layout import coordinates, lay_out
 from rft_structure.problems import BUCKETS, TENS, Problem, draw
 from rft_structure.quantities import Quantity, show
 from rftcore.datasets.generated import GeneratedDataset, remember

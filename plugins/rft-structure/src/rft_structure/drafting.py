@@ -13,7 +13,8 @@ from itertools import pairwise
 from random import Random
 from typing import TypeVar
 
-from rft_structure.figures import HIDDEN, Figure, Relation
+from rft_structure.diagrams import HIDDEN
+from rft_structure.figures import Figure, Relation
 from rft_structure.quantities import CENTER, NAMES, Quantity
 
 Item = TypeVar("Item")

@@ -11,11 +11,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from rft_structure.diagrams import HIDDEN, Points
 from rft_structure.quantities import Quantity
-
-HIDDEN = "."  # a point whose name starts so is not lettered
-
-Points = tuple[str, ...]
 
 
 @dataclass(frozen=True)

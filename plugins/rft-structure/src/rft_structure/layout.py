@@ -1,18 +1,15 @@
-"""A figure on a square picture: where its points lie, and what the picture must show.
+"""A figure on a square image: where its points are, and what the image must show.
 
-Coordinates are pixels, x to the right and y downwards. The picture is to
-scale: one unit of length is `Drawing.unit` pixels everywhere.
+The image is to scale: one unit of length is `Drawing.unit` pixels everywhere.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from itertools import combinations
 
-from rft_structure.figures import HIDDEN, Figure, Points
+from rft_structure.diagrams import HIDDEN, Drawing, Points
+from rft_structure.figures import Figure
 from rft_structure.quantities import Quantity, show
 
 MARGIN = 0.13  # of the picture, on each side: room for letters
@@ -22,34 +19,6 @@ ON_LINE = 1e-6
 
 Labels = Sequence[tuple[Quantity, float]]
 Spot = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """Everything that decides a picture; plain data.
-
-    `circles` holds (x, y, radius); `rights`, `equals` and `parallels` the
-    points to mark; `values` (kind, points, text) of the labels that show a value.
-    """
-
-    size: int
-    unit: float
-    points: tuple[tuple[str, float, float], ...]
-    segments: tuple[tuple[str, str], ...]
-    circles: tuple[tuple[float, float, float], ...]
-    rights: tuple[Points, ...]
-    equals: tuple[Points, ...]
-    parallels: tuple[Points, ...]
-    values: tuple[tuple[str, Points, str], ...]
-
-    def digest(self) -> str:
-        """SHA-256 of the content."""
-        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()
-
-    @property
-    def spots(self) -> dict[str, complex]:
-        """Where each point lies."""
-        return {name: complex(x, y) for name, x, y in self.points}
 
 
 def lay_out(figure: Figure, size: int, labels: Labels = ()) -> Drawing:

@@ -3,6 +3,8 @@
     seed -> start (objects on the plane, a camera, lights)
     (start, seed, number of calls) -> calls, their moves, the end
 
+For other packages too: the names in `__all__`.
+
 Every state on the way is lawful in the order in which the answer names the
 calls, the end can be read from every view, and no shorter or equally short
 story ends in a picture that a person could take for it.
@@ -50,6 +52,8 @@ from rft_transformation.state import (
     replay,
 )
 from rftcore.parsers import Call
+
+__all__ = ["Change", "Start", "draw_change", "draw_start"]
 
 FOV = 22.0  # degrees: the whole square, from any side
 VIEWS: tuple[View, ...] = ("centre", "left", "right")

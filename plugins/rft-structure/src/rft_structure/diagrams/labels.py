@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rft_structure.figures import HIDDEN
-from rft_structure.layout import Drawing
+from rft_structure.diagrams.drawing import HIDDEN, Drawing
 
 FONT = 0.062  # of the picture: height of an em
 ARC = 0.062  # radius of an angle's arc

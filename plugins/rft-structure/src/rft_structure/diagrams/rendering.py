@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rft_structure import labels
-from rft_structure.layout import Drawing
+from rft_structure.diagrams import labels
+from rft_structure.diagrams.drawing import Drawing
 from rftcore.images import ImageCache
 
 VERSION = 1  # of the pen: bump it when any pixel changes
