@@ -1,6 +1,7 @@
-"""How many red cubes are there? A whole task in one module: pictures, questions, rewards."""
+"""How many red cubes are there? A whole task in one module: images, questions, rewards."""
 
 import io
+from collections.abc import Callable
 from functools import partial
 from random import Random
 
@@ -55,5 +56,5 @@ def count_red_cubes() -> rft.Task:
 
 
 @rft.hookimpl
-def rft_tasks():
+def rft_tasks() -> dict[str, Callable[[], rft.Task]]:
     return {"count-red-cubes": count_red_cubes}
