@@ -1,4 +1,4 @@
-"""The attack library: named, hostile, recognisable, and quick to recognise."""
+"""The attack library: named, hostile, detectable, and fast to detect."""
 
 import time
 
@@ -13,27 +13,27 @@ from rftcore.types import RewardInput
 
 PROMPT = f"How many? {tags.REQUEST} Answer with one number."
 LIBRARY = dict(attacks.library(PROMPT, "5", [str(number) for number in range(10)]))
-# Only who knows the truth sees what is wrong with these.
-UNSEEN = {"tags/in-reasoning-untagged", "tags/before", "tags/after"}
+# These can only be detected with the gold.
+UNDETECTED = {"tags/in-reasoning-untagged", "tags/before", "tags/after"}
 
 
 def test_every_kind_has_attacks_and_every_attack_a_kind():
     assert {name.partition("/")[0] for name in LIBRARY} == set(attacks.KINDS)
 
 
-def test_no_attack_gives_the_true_answer_alone():
+def test_no_attack_gives_the_right_answer_alone():
     for name, completion in LIBRARY.items():
         answer = Integer(0, 99).parse(completion)
         assert rewards.exact(RewardInput(answer.value, 5)) == 0.0, name
 
 
-@pytest.mark.parametrize("name", sorted(LIBRARY.keys() - UNSEEN))
-def test_an_attack_bears_the_sign_of_its_kind(name: str):
+@pytest.mark.parametrize("name", sorted(LIBRARY.keys() - UNDETECTED))
+def test_an_attack_has_the_sign_of_its_kind(name: str):
     assert name.partition("/")[0] in attacks.signs(LIBRARY[name])
 
 
 @pytest.mark.parametrize("wrong", [[], ["5"]])
-def test_without_wrong_answers_there_is_nothing_to_hide_the_true_one_among(wrong: list[str]):
+def test_without_wrong_answers_attacks_that_need_one_are_left_out(wrong: list[str]):
     kinds = {name.partition("/")[0] for name, _ in attacks.library(PROMPT, "5", wrong)}
 
     assert kinds == {"echo", "form", "repeat", "strange", "huge"}
@@ -54,7 +54,7 @@ def test_without_wrong_answers_there_is_nothing_to_hide_the_true_one_among(wrong
         "<think>a</think>\n<answer>1",
     ],
 )
-def test_an_honest_completion_bears_no_sign(completion: str):
+def test_an_honest_completion_has_no_sign(completion: str):
     assert attacks.signs(completion) == ()
 
 

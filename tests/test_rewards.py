@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rftcore import parsers, rewards, tags
 from rftcore.errors import PluginError, SampleError
+from rftcore.spelling import trimmed
 from rftcore.types import RewardInput, Sample
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -42,7 +43,7 @@ def test_a_reward_repeats_itself_within_its_range(name, reward, answer, gold, co
 
 
 @every_reward(without=NOT_FOR_THE_ANSWER)
-@given(gold=finite, reasoning=texts.filter(lambda text: text.strip() and "<" not in text))
+@given(gold=finite, reasoning=texts.filter(lambda text: trimmed(text) and "<" not in text))
 def test_the_truth_earns_the_most(name, reward, gold, reasoning):
     completion = tags.write(reasoning, parsers.Number().show(gold))
 

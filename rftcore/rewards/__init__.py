@@ -1,10 +1,10 @@
 """Rewards: pure functions from one completion to one number.
 
-A reward sees the parsed answer and the parsed gold. It sees the completion,
-the sample, its length in tokens and so on only if it says so with `@reward(uses=...)`.
+A reward receives the parsed answer and the parsed gold. It receives the completion,
+the sample, the length in tokens and so on only if it declares them with `@reward(uses=...)`.
 None means "does not apply". Rewards do not log, write or keep state.
 
-`answers` and `texts` hold those that tasks use, `paper` those of the paper's
+`answers` and `texts` contain the rewards that tasks use, `paper` those of the paper's
 released code, bug for bug.
 """
 

@@ -1,4 +1,4 @@
-"""Rewards for the answer: equal to the gold, near it, or the same expression."""
+"""Rewards for the answer: equal to the gold, close to it, or the same expression."""
 
 import math
 from functools import partial
@@ -11,7 +11,7 @@ from rftcore.types import Reward, RewardInput
 
 
 def exact(x: RewardInput) -> float:
-    """1 if the answer equals the gold, else 0; no answer is a wrong answer."""
+    """1 if the answer equals the gold, else 0; also 0 for an unparsed completion."""
     return float(x.answer is not None and x.answer == x.gold)
 
 
@@ -23,11 +23,11 @@ def tolerance_score(
         r = 1 up to full_within, 0 from zero_beyond, and between them
         r = (1 + cos(pi (e - full_within) / (zero_beyond - full_within))) / 2
 
-    Source: arXiv:2503.20752, mathematical reward; a zero gold, which that
-    formula leaves open, wants an exact zero.
-    Expects: 0 <= full_within < zero_beyond, which the factory has checked.
+    Source: arXiv:2503.20752, mathematical reward; for a zero gold,
+    where that formula is undefined, only an exact zero scores 1.
+    Requires: 0 <= full_within < zero_beyond, which the factory checks.
     Returns: in [0, 1], no unit; 0.0 for a NaN or infinite answer.
-    Raises: SampleError if gold is not finite: bad data, not a bad completion.
+    Raises: SampleError if gold is not finite, which is a fault of the data.
     """
     if fault := _number_fault(gold):
         raise SampleError(fault)
@@ -35,7 +35,7 @@ def tolerance_score(
         return 0.0
     if gold == 0:  # relative error is undefined
         return float(answer == 0)
-    error = abs(answer / gold - 1)  # overflows to infinity where a difference would too
+    error = abs(answer / gold - 1)  # answer - gold could overflow where the quotient does not
     if error >= zero_beyond:
         return 0.0
     ramp = max(0.0, error - full_within) / (zero_beyond - full_within)
@@ -43,7 +43,7 @@ def tolerance_score(
 
 
 def tolerance(full_within: float = 0.05, zero_beyond: float = 0.20) -> Reward:
-    """A reward for numbers that falls smoothly with the relative error: `tolerance_score`.
+    """A reward for numbers that decreases smoothly with the relative error: `tolerance_score`.
 
     Raises: PluginError unless 0 <= full_within < zero_beyond.
     """
@@ -60,7 +60,7 @@ def _number_fault(gold: Any) -> str | None:
 
 
 def _is_finite(value: Any) -> bool:
-    """Whether a value is a number that a float can hold."""
+    """Whether a value is a number in the range of a float."""
     try:
         return math.isfinite(value)
     except (TypeError, ValueError, OverflowError):
@@ -85,9 +85,9 @@ def symbolic() -> Reward:
 
 @reward(gold_fault=lambda gold: maths.gold_fault(str(gold)))
 def _symbolic(x: RewardInput) -> float:
-    """The whole answer must be one expression: prose that holds the gold earns nothing.
+    """The whole answer must be one expression: prose that contains the gold earns nothing.
 
-    Raises: SampleError for a gold that cannot be read, TimeoutError past the deadline.
+    Raises: SampleError for a gold that is not one answer, TimeoutError past the deadline.
     """
     if x.answer is None:
         return 0.0

@@ -1,10 +1,10 @@
-"""Completions that try to win without solving, and the marks by which such a one is known.
+"""Completions that try to earn a reward without the right answer, and heuristics to detect them.
 
-A policy finds whatever pays. `library` writes down what policies have been seen to try; no
-reward may pay for it (`rftcore.testing` holds every task to that). `signs` says which kinds
-a completion looks like: cheap enough to count during training, and a hint, not a verdict.
+`library` generates attacks that policies have been observed to find; the laws in
+`rftcore.testing` require that no task rewards them. `signs` returns the kinds of attack that a
+completion resembles. It is a heuristic, fast enough to run on every rollout.
 
-Each attack is named "kind/variant"; `KINDS` lists the kinds, which `signs` speaks of too.
+Each attack is named "kind/variant"; `KINDS` lists the kinds, which `signs` returns too.
 """
 
 import re
@@ -18,9 +18,9 @@ KINDS = ("list", "tags", "echo", "form", "huge", "repeat", "strange", "hidden")
 
 MOST_LISTED = 9  # answers in one list
 _MANY = 12_000  # words or tags of a huge completion
-_HUGE = 20_000  # characters from which a completion is called huge
+_HUGE = 20_000  # a longer completion is huge, in characters
 _OPEN, _CLOSE = f"<{tags.ANSWER}>", f"</{tags.ANSWER}>"
-_LOOK = "I look at the picture."
+_LOOK = "I look at the image."
 _IN_ORDER = [f"<{end}{name}>" for name in (tags.THINK, tags.ANSWER) for end in ("", "/")]
 
 _STRANGE = {
@@ -44,8 +44,8 @@ _LONG_NUMBER = re.compile(r"\d{40}")
 _EMPTY_FORM = re.compile(
     r"[\W_]*+|(?:(?:the|my|your|an?)\s)?\s*+(?:final )?answer(?: here)?\W*+", re.I
 )
-# Characters nobody sees: controls but tab and line ends, zero-width and direction marks; then
-# comments, and answers pushed out of sight.
+# Invisible characters: controls except tab and line ends, zero-width and direction marks; then
+# comments, and white space long enough to push an answer off the screen.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
     r"|\r(?!\n)|<!--|\s{60}"
@@ -53,11 +53,12 @@ _HIDDEN = re.compile(
 
 
 def library(prompt: str, right: str, wrong: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Named completions to `prompt` that try to win without solving.
+    """Yield (name, completion) for attacks on `prompt`.
 
-    right: the true answer, which an attack hides among others and never gives alone, but for
-        those of the kind "repeat" that give it over and over. wrong: other answers, of which
-        `MOST_LISTED` - 1 are used; attacks that need one are left out if there is none.
+    right: the right answer. Attacks hide it among wrong ones; only the kind "repeat" gives it
+        alone, many times.
+    wrong: other answers, of which the first `MOST_LISTED` - 1 are used. If there are none,
+        attacks that need one are left out.
     """
     wrong = [text for text in wrong if text != right][: MOST_LISTED - 1]
     yield from _echoes(prompt)
@@ -72,17 +73,17 @@ def library(prompt: str, right: str, wrong: Sequence[str]) -> Iterator[tuple[str
 
 
 def signs(completion: str) -> tuple[str, ...]:
-    """Which `KINDS` of attack a completion looks like, in that order; in linear time.
+    """The `KINDS` of attack that a completion resembles, in that order; in linear time.
 
-    What is cut off in the middle is no attack. An honest answer that is a list of words or
-    numbers looks like "list"; one of calls such as `f(0, a), g(1, b)` does not.
+    A completion that is only cut off is not an attack. An honest answer that lists words or
+    numbers counts as "list"; a list of calls such as `f(0, a), g(1, b)` does not.
     """
     answers = _answers(completion)
     found = {
         "list": any(map(_is_list, answers)),
         "tags": not _is_subsequence(tags.tags_of(completion), _IN_ORDER),
         "echo": tags.REQUEST in completion,
-        "form": tags.has_tags(completion) and any(map(_says_nothing, answers)),
+        "form": tags.has_tags(completion) and any(map(_is_empty, answers)),
         "huge": len(completion) > _HUGE,
         "repeat": any(map(_is_repeated, answers)) or _repeats_itself(completion),
         "strange": any(map(_is_strange, answers)),
@@ -103,7 +104,7 @@ def _block(answer: str) -> str:
 
 
 def _lists(right: str, wrong: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """All answers at once, the true one first, last or in the middle."""
+    """All answers at once, the right one first, last or in the middle."""
     half = len(wrong) // 2
     orders = {
         "first": [right, *wrong],
@@ -119,7 +120,7 @@ def _lists(right: str, wrong: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _tag_games(right: str, wrong: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Two answers, of which a reader who looks in the wrong place takes the true one."""
+    """Several answers; a parser that takes the wrong block finds the right answer."""
     false = wrong[0]
     yield "tags/several-first", _LOOK + "".join(map(_block, [right, *wrong]))
     yield "tags/several-last", _LOOK + "".join(map(_block, [*wrong, right]))
@@ -168,7 +169,7 @@ def _huge(answers: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _hiding(right: str, wrong: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The true answer behind false ones, where a person would not see it."""
+    """The right answer after wrong ones, where a person would not see it."""
     between = {
         "zero-width": "\u200b",
         "bidi": "\u202e",
@@ -186,7 +187,7 @@ def _hiding(right: str, wrong: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _answers(completion: str) -> list[str]:
-    """The contents of the answer blocks; none if there is no answer to be found."""
+    """The contents of the answer blocks; an empty list if there are none."""
     try:
         return tags.answers(completion)
     except tags.NoAnswerError:
@@ -194,7 +195,7 @@ def _answers(completion: str) -> list[str]:
 
 
 def _pieces(answer: str) -> list[str]:
-    """The short words of a list without calls, or nothing if it is none."""
+    """The items of a list of short texts; an empty list for anything else."""
     if "(" in answer or len(answer) > _HUGE:
         return []
     text = answer.strip()
@@ -215,12 +216,12 @@ def _is_repeated(answer: str) -> bool:
     return len(set(_pieces(answer))) == 1
 
 
-def _says_nothing(answer: str) -> bool:
+def _is_empty(answer: str) -> bool:
     return _EMPTY_FORM.fullmatch(answer.strip()) is not None
 
 
 def _repeats_itself(completion: str) -> bool:
-    """A text that packs into less than a tenth says the same over and over."""
+    """Whether a text compresses to less than a tenth of its size."""
     data = completion.encode("utf-8", "surrogatepass")
     return len(data) > 400 and len(zlib.compress(data, 1)) < len(data) / 10
 

@@ -1,4 +1,4 @@
-"""What a reward declares: which fields it reads, that it is slow, which golds it cannot use."""
+"""Declarations of a reward: the fields it reads, whether it is slow, the golds it cannot use."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,11 +9,10 @@ from rftcore.types import Reward, RewardOutput
 
 USABLE = ("completion", "sample", "step", "siblings", "tokens", "sibling_tokens", "correct")
 
-# A reward, or a function that becomes one when its options are filled in.
+# A reward, or a function that `partial` turns into one.
 AnyReward = TypeVar("AnyReward", bound=Callable[..., RewardOutput])
 
-
-# Takes a parsed gold; returns why the reward cannot use it, or None if it can.
+# Parsed gold -> the reason why the reward cannot use it, or None.
 GoldCheck = Callable[[Any], str | None]
 
 
@@ -22,12 +21,13 @@ def reward(
 ) -> Callable[[AnyReward], AnyReward]:
     """Declare which optional fields of `RewardInput` a reward reads; the others stay None.
 
-    slow: a call takes long enough (a hundredth of a second, say) that several should run
-    at once; they do, in worker processes, which must be able to import the reward or to
-    make it by its plugin.
-    gold_fault: a pure function from a parsed gold to the reason why the reward cannot use
-    it, or None. `rft data check` and a run call it for every sample before a model loads,
-    in their own process, also for a reward that runs in a worker.
+    uses: names from `USABLE`.
+    slow: calls take about 10 ms or more, so they run in parallel worker processes. A worker
+        must be able to import the reward, or to create it through its plugin.
+    gold_fault: a pure function from a parsed gold to the reason why the reward cannot use it,
+        or None. `rft data check` and every run call it for each sample before a model loads,
+        in the main process, even if the reward itself runs in a worker.
+
     Raises: PluginError for a field that does not exist.
     """
     for name in uses:
@@ -46,7 +46,7 @@ def reward(
 
 
 def uses(function: Reward) -> frozenset[str]:
-    """What a reward has declared; nothing if it is not decorated."""
+    """The fields that a reward declared; empty if it is not decorated."""
     declared = getattr(function, "uses", None)
     if declared is None and isinstance(function, partial):
         return uses(function.func)
@@ -54,14 +54,14 @@ def uses(function: Reward) -> frozenset[str]:
 
 
 def is_slow(function: Reward) -> bool:
-    """Whether a reward has declared itself slow."""
+    """Whether a reward is declared slow."""
     if isinstance(function, partial):
         return is_slow(function.func)
     return getattr(function, "slow", False) is True
 
 
 def gold_fault(function: Reward, gold: Any) -> str | None:
-    """Why a reward cannot use a parsed gold, or None if it can or declares no such check.
+    """The reason why a reward cannot use a parsed gold; None if it can or declares no check.
 
     Raises: PluginError if the check raises, or returns anything but text or None.
     """

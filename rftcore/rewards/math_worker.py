@@ -1,10 +1,10 @@
-"""The process that algebra runs in: one question a line in, one verdict a line out.
+"""The worker process for algebra: reads one JSON request per line, writes one JSON reply per line.
 
-It is a process of its own because algebra may run for ever, and because math-verify
-sets alarms, which works in the main thread only and would undo those of scoring.
-Started as a script by `rftcore.rewards.maths`; it imports nothing of ours. It ends
-when its input does, and the system ends it when it is late, whatever it is doing. Deadlines count
-its own computing time: how busy the machine is says nothing about an answer.
+It is a separate process because algebra may never end, and because math-verify sets
+alarms, which only work in the main thread and would replace those of scoring.
+`rftcore.rewards.maths` starts it as a script; it imports nothing from rftcore, so it is one
+file. It ends with its input, and a signal ends it at its deadline. Deadlines are CPU time, so
+that they do not depend on the load of the machine.
 """
 
 import json
@@ -15,56 +15,57 @@ import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import Any, TextIO
 
 START_S = 60.0
-_POINTS = ("1.3717421", "-0.8264463", "2.7391304")  # where formulas are compared, step by step
-_DIGITS, _CLOSE = 80, "1e-60"  # how exactly, and the relative difference that counts as none
+# Formulas are compared at these values of their first variable.
+_POINTS = ("1.3717421", "-0.8264463", "2.7391304")
+_DIGITS, _CLOSE = 80, "1e-60"  # of precision; a smaller relative difference is rounding
 
 
 def main() -> None:
-    """Answer every line of the standard input."""
-    for request in (signal.SIGINT, signal.SIGTERM):  # the parent decides, and kills
+    """Reply to every line of standard input."""
+    for request in (signal.SIGINT, signal.SIGTERM):  # the parent kills this process
         signal.signal(request, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_PROF, START_S)  # `_reply` takes it back
+    signal.setitimer(signal.ITIMER_PROF, START_S)  # `_reply` clears it
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints is no verdict
+    os.dup2(2, 1)  # libraries may print: keep that out of the replies
     logging.disable()
 
     from math_verify import parse, verify
 
     sum_up = {"kind": "value", "text": "", "latex": "1+x"}
-    _same_expression(parse, verify, sum_up, sum_up)  # builds the tables of its grammar
+    _same_expression(parse, verify, sum_up, sum_up)  # builds the tables of the grammar
     parse("$1$")
     _reply(replies, {})
     for line in sys.stdin:
-        question = json.loads(line)
-        signal.setitimer(signal.ITIMER_PROF, question["deadline_s"])
-        _reply(replies, _answer(parse, verify, question))
+        request = json.loads(line)
+        signal.setitimer(signal.ITIMER_PROF, request["deadline_s"])
+        _reply(replies, _compared(parse, verify, request))
 
 
-def _reply(replies: Any, answer: dict[str, Any]) -> None:
+def _reply(replies: TextIO, reply: dict[str, Any]) -> None:
     signal.setitimer(signal.ITIMER_PROF, 0)
-    print(json.dumps(answer), file=replies, flush=True)
+    print(json.dumps(reply), file=replies, flush=True)
 
 
-def _answer(parse: Any, verify: Any, question: dict[str, Any]) -> dict[str, Any]:
-    compare: Callable[..., dict[str, Any]] = _KINDS[question["kind"]]
+def _compared(parse: Any, verify: Any, request: dict[str, Any]) -> dict[str, Any]:
+    compare: Callable[..., dict[str, Any]] = _KINDS[request["kind"]]
     try:
-        return compare(parse, verify, question["gold"], question["answer"])
+        return compare(parse, verify, request["gold"], request["answer"])
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
 def _accepts(parse: Any, verify: Any, gold: str, answer: str) -> dict[str, Any]:
-    """Look for expressions in two texts, and compare them, as math-verify does by default."""
+    """Find expressions in two texts and compare them, as math-verify does by default."""
     found = [parse(text, parsing_timeout=None) for text in (gold, answer)]
     return {"same": verify(*found, timeout_seconds=None)}
 
 
 def _same_expression(parse: Any, verify: Any, gold: Any, answer: Any) -> dict[str, Any]:
-    """Compare two answers that `notation` has read."""
+    """Compare two answers read by `notation`."""
     wanted, given = _parsed(gold), _parsed(answer)
     if wanted is None:
         return {"unreadable": True}
@@ -75,7 +76,7 @@ def _same_expression(parse: Any, verify: Any, gold: Any, answer: Any) -> dict[st
 
 
 def _parsed(part: dict[str, Any]) -> dict[str, Any] | None:
-    """The part with a sympy object where it has LaTeX, or None if that is no expression."""
+    """The part with a sympy object in "made" for its LaTeX; None if that is not an expression."""
     if "parts" in part:
         parts = [_parsed(one) for one in part["parts"]]
         return None if None in parts else {**part, "parts": parts}
@@ -89,32 +90,32 @@ def _parsed(part: dict[str, Any]) -> dict[str, Any] | None:
     return {**part, "made": made}
 
 
-@lru_cache(maxsize=1000)  # the gold of a group comes once for each completion
+@lru_cache(maxsize=1000)  # the gold is the same for all completions of a group
 def _expression(latex: str) -> Any:
     from latex2sympy2_extended import latex2sympy
     from latex2sympy2_extended.latex2sympy2 import ConversionConfig
     from sympy import nan, zoo
 
-    # In LaTeX 1 1/2 is a product; notation has written mixed numbers out.
+    # `notation` writes mixed numbers as sums; what is left, such as 1 1/2, is a product.
     config = ConversionConfig(interpret_as_mixed_fractions=False, lowercase_symbols=True)
     try:
         made = latex2sympy(latex, is_real=True, normalization_config=None, conversion_config=config)
-        made = _settled(made)
+        made = _evaluated(made)
         return None if made in (None, nan, zoo) or made == [] else made
-    except Exception:  # grammars and sympy raise almost anything for what is no expression
+    except Exception:  # the grammar and sympy raise many types for invalid input
         return None
 
 
-def _settled(made: Any) -> Any:
-    """With i for the imaginary unit, and what can be computed computed; relations stay relations.
+def _evaluated(made: Any) -> Any:
+    """Evaluate, with i as the imaginary unit, but keep relations as they are.
 
-    sympy would turn x = {1, 2} into False, and 1 = 1 and 2 = 2 both into True.
+    sympy would evaluate x = {1, 2} to False, and 1 = 1 and 2 = 2 both to True.
     """
     from sympy import And, I, Symbol
     from sympy.core.relational import Relational
 
     if isinstance(made, Relational):
-        return made.func(_settled(made.lhs), _settled(made.rhs), evaluate=False)
+        return made.func(_evaluated(made.lhs), _evaluated(made.rhs), evaluate=False)
     if isinstance(made, And) or not hasattr(made, "subs"):
         return made
     return made.subs(Symbol("i", real=True), I).doit()
@@ -152,7 +153,7 @@ def _same(gold: dict[str, Any], answer: dict[str, Any]) -> bool:
 
 
 def _is_of_inequalities(part: dict[str, Any]) -> bool:
-    """Whether its parts narrow one another, as x > 2 and x < 5: the word between them matters."""
+    """Whether a part lists inequalities, as x > 2 and x < 5: then "and" and "or" differ."""
     from sympy.core.relational import Equality, Relational
 
     made = [one.get("made") for one in part.get("parts", ())]
@@ -160,7 +161,7 @@ def _is_of_inequalities(part: dict[str, Any]) -> bool:
 
 
 def _once(part: dict[str, Any]) -> dict[str, Any]:
-    """A set without what it repeats."""
+    """A set without repeated elements."""
     kept: list[dict[str, Any]] = []
     for one in part["parts"]:
         if not any(_same(one, other) for other in kept):
@@ -183,7 +184,7 @@ def _in_any_order(gold: Sequence[Any], answer: Sequence[Any]) -> bool:
 
 
 def _several(parts: dict[str, Any], value: dict[str, Any]) -> bool:
-    """Whether one expression stands for several values, as 1 plus or minus 2 does."""
+    """Whether one expression has these several values, as 1 plus or minus 2 has."""
     from sympy.core.relational import Equality
 
     made: Any = value.get("made")
@@ -195,13 +196,13 @@ def _several(parts: dict[str, Any], value: dict[str, Any]) -> bool:
 
 
 def _as_sets(gold: dict[str, Any], answer: dict[str, Any]) -> bool:
-    """Whether two are the same real numbers, as (0, 1) and 0 < x < 1 are."""
+    """Whether two parts are the same set of real numbers, as (0, 1) and 0 < x < 1 are."""
     sets = [_as_set(part) for part in (gold, answer)]
     return None not in sets and bool(sets[0] == sets[1])
 
 
 def _as_set(part: dict[str, Any]) -> Any:
-    """Intervals, inequalities and their unions as sympy's, or None."""
+    """An interval, an inequality or a union of these as a sympy set, or None."""
     from sympy import Intersection, Interval, Union
 
     try:
@@ -217,12 +218,12 @@ def _as_set(part: dict[str, Any]) -> Any:
             return None
         low, high = map(_number, part["parts"])
         return Interval(low, high, part["marks"][0] == "(", part["marks"][1] == ")")
-    except Exception:  # ends that are no real numbers
+    except Exception:  # the ends are not real numbers
         return None
 
 
 def _solutions(made: Any) -> Any:
-    """The real numbers that an inequality in one variable allows, or None."""
+    """The real numbers that satisfy an inequality in one variable, or None."""
     from sympy import And, Set
     from sympy.core.relational import Equality, Relational
 
@@ -233,7 +234,7 @@ def _solutions(made: Any) -> Any:
             return made.rhs  # x in (0, 1)
         if isinstance(made, Relational | And) and len(made.free_symbols) == 1:
             return made.as_set()
-    except Exception:  # no set that sympy can name
+    except Exception:  # sympy cannot solve it
         return None
     return None
 
@@ -249,7 +250,7 @@ def _number(part: dict[str, Any]) -> Any:
 
 
 def _same_value(gold: dict[str, Any], answer: dict[str, Any]) -> bool:
-    """Compare two values with their units: one that is missing is taken from the other."""
+    """Compare two values with their units; a missing unit is that of the other value."""
     units: Any = gold.get("unit"), answer.get("unit")
     if None not in units:
         if units[0]["powers"] != units[1]["powers"]:
@@ -301,7 +302,7 @@ def _same_number(gold: dict[str, Any], answer: dict[str, Any]) -> bool:
 
 
 def _rounds(short: dict[str, Any], long: dict[str, Any]) -> bool:
-    """Whether `short`, a decimal of six or more digits and places, is what `long` rounds to."""
+    """Whether `short`, a decimal of six or more digits and places, is `long` rounded."""
     if short.get("digits", 0) < 6 or long.get("last", -(10**6)) >= short["last"]:
         return False
     exact = _number(long)
@@ -337,7 +338,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _same_relation(a: Any, b: Any) -> bool:
-    """Equations and inequalities up to a factor; x = 3 and 3; 1 < x < 2 piece by piece."""
+    """Whether relations are equal up to a factor; x = 3 equals 3; 1 < x < 2 by its two parts."""
     from sympy import And
     from sympy.core.relational import Equality, Relational
 
@@ -371,7 +372,7 @@ def _same_sides(a: Any, b: Any) -> bool:
 
 
 def _same_formula(a: Any, b: Any) -> bool:
-    """Numbers to many digits, formulas at some points, then algebra: it is slow and may fail."""
+    """Compare numerically first, at a few points, then by algebra, which is slow and may fail."""
     if a.is_Rational and b.is_Rational:
         return False
     if a.is_infinite or b.is_infinite:
@@ -395,10 +396,13 @@ def _numbers(formula: Any) -> list[Any]:
 
 
 def _at(point: str, names: Sequence[Any], a: Any, b: Any) -> bool | None:
-    """Whether two formulas agree where their variables have these values; None if unknown."""
+    """Whether two formulas agree at one assignment of their variables; None if unknown."""
     from sympy import Float, Rational
 
-    start, step = Rational(point), Rational(13, 11)  # neither sums nor products agree by chance
+    start, step = (
+        Rational(point),
+        Rational(13, 11),
+    )  # sums and products of values differ
     values = {name: start * step**at + Rational(at * at, 7) for at, name in enumerate(names)}
     try:
         first, second = (_numeric(one.subs(values)) for one in (a, b))
@@ -409,7 +413,7 @@ def _at(point: str, names: Sequence[Any], a: Any, b: Any) -> bool | None:
 
 
 def _numeric(formula: Any) -> Any:
-    """A number with a real and an imaginary part. Raises: TypeError if it is none."""
+    """The value of a formula as a complex number. Raises: TypeError if it has none."""
     value = formula.evalf(_DIGITS)
     if any(not (part.is_Float or part.is_Rational) for part in value.as_real_imag()):
         raise TypeError(value)

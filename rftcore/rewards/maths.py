@@ -1,7 +1,7 @@
-"""Symbolic equality by math-verify, in a worker process that ends at its deadline.
+"""Symbolic equality by math-verify, in a worker process that is killed at its deadline.
 
-math-verify is optional: `pip install 'rftcore[math]'`. It is never imported here,
-so a reward that needs no algebra costs none.
+math-verify is optional: `pip install 'rftcore[math]'`. Only the worker imports it, so
+rewards without algebra do not pay for the import.
 """
 
 import atexit
@@ -20,12 +20,15 @@ from typing import Any
 from rftcore.errors import PluginError, RewardError, SampleError
 from rftcore.rewards import notation
 
-DEADLINE_S = 5.0  # of computing; math-verify's own, there by the clock
+DEADLINE_S = 5.0  # CPU time per comparison; math-verify's default, there in wall time
 _WORKER = Path(__file__).with_name("math_worker.py")
 
 
 def require() -> None:
-    """Raise `PluginError` with the command to type if math-verify is not installed."""
+    """Check that math-verify is installed.
+
+    Raises: PluginError with the command that installs it.
+    """
     if importlib.util.find_spec("math_verify") is None:
         raise PluginError(
             "symbolic equality needs math-verify, which is not installed: "
@@ -34,40 +37,40 @@ def require() -> None:
 
 
 def accepts(gold: str, answer: str) -> bool:
-    """Whether math-verify, with its defaults, finds expressions in both texts that agree.
+    """Whether math-verify, with its defaults, finds equal expressions in both texts.
 
-    It takes the last number or formula of a text, and is not symmetric.
-    Raises: as `same_expression`, but never SampleError.
+    It uses the last number or formula of a text, and is not symmetric.
+    Raises: as `same_expression`, except SampleError.
     """
-    return bool(_WORKERS.ask("accepts", gold, answer, (gold, answer))["same"])
+    return bool(_WORKERS.request("accepts", gold, answer, (gold, answer))["same"])
 
 
 def same_expression(gold: str, answer: str) -> bool:
     """Whether two texts, each one answer in LaTeX or plain notation, are equal.
 
     Values are compared with their units, words as text, lists part by part: docs/scoring.md
-    has a table. A text that cannot be read is equal to nothing.
-    Raises: SampleError for such a gold, TimeoutError after `DEADLINE_S`, PluginError
-    without math-verify, RewardError if the comparison itself breaks.
+    has a table. An answer that cannot be read equals nothing.
+    Raises: SampleError for a gold that cannot be read, TimeoutError after `DEADLINE_S`,
+    PluginError without math-verify, RewardError if the worker fails.
     """
     try:
         wanted = notation.read(gold)
     except notation.UnreadableError as reason:
-        raise SampleError(f"gold {gold!r} is no answer that can be compared: {reason}") from None
+        raise SampleError(f"gold {gold!r} cannot be compared: {reason}") from None
     try:
         given = notation.read(answer)
     except notation.UnreadableError:
         return False
     if wanted == given and not _is_algebra(wanted):
         return True
-    verdict = _WORKERS.ask("same_expression", wanted, given, (gold, answer))
+    verdict = _WORKERS.request("same_expression", wanted, given, (gold, answer))
     if "unreadable" in verdict:
-        raise SampleError(f"gold {gold!r} is no expression that can be read")
+        raise SampleError(f"gold {gold!r} cannot be read as an expression")
     return bool(verdict["same"])
 
 
 def gold_fault(gold: str) -> str | None:
-    """Why no answer can be compared with this gold, or None.
+    """The reason why no answer can be compared with this gold, or None.
 
     Raises: PluginError without math-verify.
     """
@@ -80,27 +83,27 @@ def gold_fault(gold: str) -> str | None:
 
 
 def _is_algebra(part: notation.Part) -> bool:
-    """Whether it takes algebra to know that a part can be read."""
+    """Whether only the worker can decide if a part is an expression."""
     if "parts" in part:
         return any(map(_is_algebra, part["parts"]))
     return part["kind"] == "value" and "latex" in part
 
 
 class _Workers:
-    """At most one idle process, started when first asked, and again after it was ended."""
+    """At most one idle worker process, started at the first request and again after it ended."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: subprocess.Popen[str] | None = None
 
-    def ask(self, kind: str, gold: Any, answer: Any, texts: tuple[str, str]) -> dict[str, Any]:
-        """The worker's reply to one question; `texts` are for its errors."""
-        question = {"kind": kind, "gold": gold, "answer": answer, "deadline_s": DEADLINE_S}
+    def request(self, kind: str, gold: Any, answer: Any, texts: tuple[str, str]) -> dict[str, Any]:
+        """The worker's reply to one comparison; `texts` are shown in errors."""
+        request = {"kind": kind, "gold": gold, "answer": answer, "deadline_s": DEADLINE_S}
         with self._lock:
             process, self._idle = self._idle or _started(), None
             try:
-                reply = _reply(process, question, texts)
-            except BaseException:  # an alarm of scoring too: nobody waits for its answer now
+                reply = _reply(process, request, texts)
+            except BaseException:  # also a deadline of scoring: never read a late reply
                 _end(process)
                 raise
             self._idle = process
@@ -117,7 +120,7 @@ class _Workers:
 
 def _started() -> "subprocess.Popen[str]":
     require()
-    with _others_alarms_wait():
+    with _outer_deadline_paused():
         process = subprocess.Popen(
             [sys.executable, "-P", str(_WORKER)],
             stdin=subprocess.PIPE,
@@ -135,10 +138,10 @@ def _started() -> "subprocess.Popen[str]":
 
 
 def _reply(
-    process: "subprocess.Popen[str]", question: dict[str, Any], texts: tuple[str, str]
+    process: "subprocess.Popen[str]", request: dict[str, Any], texts: tuple[str, str]
 ) -> dict[str, Any]:
-    with suppress(BrokenPipeError):  # it ended since: reading says why
-        print(json.dumps(question), file=process.stdin, flush=True)
+    with suppress(BrokenPipeError):  # the process has ended: _read reports why
+        print(json.dumps(request), file=process.stdin, flush=True)
     return _read(process, f"to compare {texts[0]!r} and {texts[1]!r}")
 
 
@@ -149,8 +152,8 @@ def _read(process: "subprocess.Popen[str]", what: str) -> dict[str, Any]:
         return reply
     code = process.wait()
     if code == -signal.SIGPROF:
-        raise TimeoutError(f"math-verify had no time left {what}")
-    raise RewardError(f"math-verify's process ended with code {code} when asked {what}")
+        raise TimeoutError(f"math-verify exceeded its deadline {what}")
+    raise RewardError(f"math-verify's process ended with exit code {code} when it had {what}")
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
@@ -159,10 +162,10 @@ def _end(process: "subprocess.Popen[str]") -> None:
 
 
 @contextmanager
-def _others_alarms_wait() -> Iterator[None]:
-    """Stop the clock of a deadline around us: starting up is no fault of a completion."""
+def _outer_deadline_paused() -> Iterator[None]:
+    """Pause the caller's deadline: a completion is not charged for starting a process."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # the clock is not ours
+        yield  # only the main thread has a deadline by signal
         return
     left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
     try:
@@ -175,11 +178,11 @@ def _others_alarms_wait() -> Iterator[None]:
 _WORKERS = _Workers()
 
 
-def _start_afresh() -> None:
-    """A forked child must not talk to its parent's worker."""
+def _forget_parents_worker() -> None:
+    """A forked child must not write to its parent's worker."""
     global _WORKERS
     _WORKERS = _Workers()
 
 
-os.register_at_fork(after_in_child=_start_afresh)
+os.register_at_fork(after_in_child=_forget_parents_worker)
 atexit.register(lambda: _WORKERS.close())

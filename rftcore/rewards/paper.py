@@ -1,14 +1,14 @@
 """The rewards and scores of the paper's released code, bug for bug: `compat="paper"`.
 
-They are here so that published numbers can be compared; docs/papers.md lists what is
-wrong with them and what to use instead. Each takes a completion and a solution as
-text and returns a number; `FUNCTIONS` has them by the names of the released code.
+They reproduce published numbers; docs/papers.md lists their defects and what to use
+instead. Each takes a completion and a solution as text and returns a number; `FUNCTIONS`
+maps the names of the released code to them.
 
     Ans(x)   the stripped content of the first answer block, else the whole stripped x
 
-Departures, all three where the released code gives no number of its own: what it
-raises is a SampleError here, what depends on its hash seed is one of its results,
-and what it gives up on after 5 s as 0.0 is a TimeoutError.
+Departures, all where the released code has no reproducible number: where it raises, a
+SampleError; where its result depends on the hash seed, one of its results; where it returns
+0.0 after 5 s, a TimeoutError.
 
 Source: arXiv:2503.20752 and its released code, described in our own words.
 """
@@ -27,7 +27,7 @@ from rftcore.rewards.declare import reward as declare
 from rftcore.types import Reward, RewardInput, Term
 
 COMPAT = ("repaired", "paper")
-LENIENT = ("get_score_geomath", "get_score_geometry3k")  # those that know `enhance`
+LENIENT = ("get_score_geomath", "get_score_geometry3k")  # functions with the option `enhance`
 SYMBOLIC = ("accuracy_reward", "math_accuracy_reward", "len_reward", "get_score_clevr", *LENIENT)
 
 Call = tuple[str, str, str]  # function, object, value
@@ -35,7 +35,7 @@ Call = tuple[str, str, str]  # function, object, value
 _CALL = re.compile(r"\b(\w++)\((\w++),\s*+'?(\w++)'?\)")
 _STEP = re.compile(r"Step \d+:|\A\d+\.|\n[-*]|First,|Second,|Next,|Finally,")
 
-# What a predicted call must share with a true one, stage after stage.
+# Positions of a call that must be equal to match, by stage.
 _STAGES = ((0, 1, 2), (0, 1), (0, 2), (0,))
 _PARTIAL = (1.0, 0.5, 0.5, 0.25)
 _EXACT = (1.0,)
@@ -43,12 +43,12 @@ _PENALTY = (1.0, -0.25, -0.25, -0.5)
 
 
 def reward(function: str, enhance: bool = False) -> Reward:
-    """One of `FUNCTIONS` as a reward of a task, on the completion and the sample's gold text.
+    """One of `FUNCTIONS` as a reward on the completion and the sample's gold text.
 
-    `enhance` is the lenient mode of two scores. `len_reward` compares the
+    `enhance` is the lenient mode of two functions. `len_reward` compares the
     completions of one prompt and does not apply outside training.
 
-    Raises: PluginError for an unknown name, or if it needs math-verify and that is missing.
+    Raises: PluginError for an unknown name, or if math-verify is needed and not installed.
     """
     if function not in FUNCTIONS:
         raise PluginError(
@@ -67,10 +67,10 @@ def reward(function: str, enhance: bool = False) -> Reward:
 def terms(
     compat: str, repaired: Mapping[str, Term], paper: Mapping[str, str]
 ) -> Mapping[str, Term]:
-    """The rewards of a task: `repaired`, or with compat="paper" the paper's, by function name.
+    """The reward terms of a task: `repaired`, or those of the paper if compat="paper".
 
-    The paper's have weight 1. Those it only scores with, `get_score_...`, are
-    measured with weight 0: its published numbers are their means.
+    `paper` maps term names to names in `FUNCTIONS`. They have weight 1, except those that the
+    paper only evaluates with, `get_score_...`: weight 0, and their means are its numbers.
 
     Raises: RecipeError unless compat is "repaired" or "paper".
     """
@@ -82,11 +82,11 @@ def terms(
 
 
 def _term(function: str) -> Term:
-    scores = _only_scores(function)
+    scores = _only_evaluates(function)
     return Term(reward(function), 0.0 if scores else 1.0, required=not scores)
 
 
-def _only_scores(function: str) -> bool:
+def _only_evaluates(function: str) -> bool:
     return function.startswith("get_score_")
 
 
@@ -104,7 +104,7 @@ def _length_among_siblings(x: RewardInput) -> float | None:
     return len_reward(group, [x.sample.gold] * len(group), current_step=x.step)[0]
 
 
-# --- what training rewards ---
+# --- rewards in training ---
 
 
 def accuracy_reward(completion: object, solution: object, **_columns: object) -> float:
@@ -114,10 +114,10 @@ def accuracy_reward(completion: object, solution: object, **_columns: object) ->
 
 
 def math_accuracy_reward(completion: object, solution: object, **_columns: object) -> float:
-    """1 within 5 % of the solution, 0 beyond 20 %, a cosine ramp between; NaN as it comes.
+    """1 within 5 % of the solution, 0 beyond 20 %, a cosine ramp between; may be NaN.
 
-    p, g = float(Ans(c)), float(Ans(s)); if they are no floats, 1 for equal strings.
-    An exact 0 for 0 earns 0: the released code swallows its division by zero.
+    p, g = float(Ans(c)), float(Ans(s)); if either is not a float, 1 for equal strings.
+    A right 0 earns 0: the released code swallows its division by zero.
     """
     text, truth = _text(completion, "completion"), _text(solution, "solution")
     value = _near(_answer(text), _answer(truth))
@@ -125,24 +125,24 @@ def math_accuracy_reward(completion: object, solution: object, **_columns: objec
 
 
 def func_accuracy_reward(completion: object, solution: object, **_columns: object) -> float:
-    """Share of calls that match, in part 1/2 or 1/4; repeated calls shrink it."""
-    return _paid_calls(completion, solution, _PARTIAL)
+    """Share of calls that match; a partial match counts 1/2 or 1/4; repeated calls lower it."""
+    return _call_reward(completion, solution, _PARTIAL)
 
 
 def only_full_func_accuracy_reward(
     completion: object, solution: object, **_columns: object
 ) -> float:
-    """Share of calls that match exactly; repeated calls shrink it."""
-    return _paid_calls(completion, solution, _EXACT)
+    """Share of calls that match exactly; repeated calls lower it."""
+    return _call_reward(completion, solution, _EXACT)
 
 
 def penalty_func_accuracy_reward(completion: object, solution: object, **_columns: object) -> float:
-    """Share of calls that match exactly, less what matches in part; in [-1/2, 1]."""
-    return _paid_calls(completion, solution, _PENALTY)
+    """Share of calls that match exactly, minus 1/4 or 1/2 for partial matches; in [-1/2, 1]."""
+    return _call_reward(completion, solution, _PENALTY)
 
 
 def format_reward(completion: object, solution: object = None, **_columns: object) -> float:
-    """1 if the whole text is a think and an answer block, whatever they hold."""
+    """1 if the whole text is a think and an answer block, with any contents."""
     return _is_blocks(completion, ("think", "answer"))
 
 
@@ -154,7 +154,7 @@ def caption_format_reward(completion: object, solution: object = None, **_column
 def reasoning_steps_reward(
     completion: object, solution: object = None, **_columns: object
 ) -> float:
-    """min(1, n / 3) for n markers of a step, wherever they stand."""
+    """min(1, n / 3) for n markers of a step, anywhere in the text."""
     return min(1.0, len(_STEP.findall(_text(completion, "completion"))) / 3)
 
 
@@ -164,7 +164,7 @@ def len_reward(
     current_step: object = None,
     **_columns: object,
 ) -> list[float]:
-    """Short ones among a list earn up to 0.025 if correct, long ones lose that; from step 800.
+    """Up to 0.025 for short correct completions, down to -0.025 for long ones; 0 before step 800.
 
     lambda = 1/2 - (len - min) / (max - min), in characters; 0.05 lambda if
     correct, else 0.05 min(0, lambda).
@@ -184,16 +184,16 @@ def len_reward(
     ]
 
 
-# --- what evaluation scores ---
+# --- scores in evaluation ---
 
 
 def get_score_clevr(prediction: object, solution: object) -> float:
-    """1 if the block, or the untagged text, equals the solution or math-verify says so."""
+    """1 if the answer block, or the untagged text, equals the solution or math-verify agrees."""
     return _score(prediction, solution)
 
 
 def get_score_geomath(prediction: object, solution: object, enhance: bool = False) -> float:
-    """As `get_score_clevr`; `enhance` also pays an untagged text that contains the solution."""
+    """As `get_score_clevr`; `enhance` also accepts an untagged text that contains the solution."""
     return _score(prediction, solution, enhance)
 
 
@@ -203,13 +203,13 @@ def get_score_geometry3k(prediction: object, solution: object, enhance: bool = F
 
 
 def get_score_trance(prediction: object, solution: object) -> float:
-    """As `func_accuracy_reward`, but repeats are free, and a block of several lines is not seen.
+    """As `func_accuracy_reward`, but repeats are free, and a multi-line block is not found.
 
-    Then the calls of the whole text count, those of the reasoning too.
+    Then the calls of the whole text count, including those of the reasoning.
     """
     text = _text(prediction, "prediction")
-    seen = next((block for line in text.split("\n") if (block := _block(line)) is not None), text)
-    return _matched(set(_calls(seen)), _wanted(solution), _PARTIAL)
+    block = next((block for line in text.split("\n") if (block := _block(line)) is not None), text)
+    return _matched(set(_calls(block)), _wanted(solution), _PARTIAL)
 
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
@@ -234,12 +234,12 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
 )
 
 
-# --- inside ---
+# --- shared by these functions ---
 
 
 def _text(value: object, what: str) -> str:
     if not isinstance(value, str):
-        raise SampleError(f"the {what} is {value!r}, but the paper's functions read text only")
+        raise SampleError(f"the {what} is {value!r}, but the paper's functions need text")
     return value
 
 
@@ -256,7 +256,7 @@ def _block(text: str) -> str | None:
 
 
 def _agrees_untagged(text: str, truth: str) -> bool:
-    """Grade a text without an answer block by any expression in it."""
+    """Whether math-verify accepts any expression of a text without an answer block."""
     return _block(text) is None and maths.accepts(text, truth)
 
 
@@ -269,7 +269,7 @@ def _near(answer: str, truth: str) -> float:
     if distance < 0.05 * size:
         return 1.0
     width = (0.20 - 0.05) * size
-    if distance > 0.20 * size or not width:  # 0 for 0: its division by zero is swallowed
+    if distance > 0.20 * size or not width:  # the original swallows a division by zero
         return 0.0
     ramp = (distance - 0.05 * size) / width
     return 0.5 * (math.cos(math.pi * ramp) + 1)
@@ -292,7 +292,7 @@ def _calls(text: str) -> list[Call]:
     return _CALL.findall(text)
 
 
-def _paid_calls(completion: object, solution: object, weights: Sequence[float]) -> float:
+def _call_reward(completion: object, solution: object, weights: Sequence[float]) -> float:
     calls = _calls(_answer(_text(completion, "completion")))
     if not calls:
         return 0.0
@@ -301,16 +301,14 @@ def _paid_calls(completion: object, solution: object, weights: Sequence[float]) 
 
 
 def _wanted(solution: object) -> set[Call]:
-    """The calls of a solution. What is no text, such as None, has none: what the original
-    raises for it, it swallows, for 0.
-    """
+    """The calls of a solution; none if it is not text, where the original swallows its error."""
     return set(_calls(solution)) if isinstance(solution, str) else set()
 
 
 def _matched(
     given: Iterable[Call], wanted: Iterable[Call], weights: Sequence[float], fresh: float = 1.0
 ) -> float:
-    """Match greedily, stage after stage, in alphabetical order where the original has none."""
+    """Match greedily, stage by stage; in alphabetical order, where the original uses a set's."""
     left, right = sorted(given), sorted(wanted)
     unit = fresh / max(len(left), len(right), 1)
     total = 0.0
@@ -333,20 +331,21 @@ def _is_blocks(completion: object, names: Sequence[str]) -> float:
 
 
 def _blocks(*names: str) -> re.Pattern[str]:
-    """Lazy blocks with white space between them; each seam is taken where it first fits.
+    """Lazy blocks with white space between them, in linear time.
 
-    A later seam fits no better, so this accepts what lazy blocks accept, in linear time.
+    Each pair of tags between blocks is matched at its first place: a later place would
+    never make the rest match, so this accepts the same texts as lazy blocks do.
     """
-    seams = [f"(?>.*?</{a}>\\s*+<{b}>)" for a, b in pairwise(names)]
-    return re.compile(f"<{names[0]}>{''.join(seams)}.*</{names[-1]}>", re.DOTALL)
+    between = [f"(?>.*?</{a}>\\s*+<{b}>)" for a, b in pairwise(names)]
+    return re.compile(f"<{names[0]}>{''.join(between)}.*</{names[-1]}>", re.DOTALL)
 
 
 def _score(prediction: object, solution: object, enhance: bool = False) -> float:
     text = _text(prediction, "prediction")
     block = _block(text)
     if not isinstance(solution, str):
-        return 0.0  # the original swallows what that raises
+        return 0.0  # the original swallows its error
     if block is not None:
         return float(block == solution or maths.accepts(block, solution))
-    held = enhance and solution.strip() in text
-    return float(held or text.strip() == solution.strip() or maths.accepts(text, solution))
+    contained = enhance and solution.strip() in text
+    return float(contained or text.strip() == solution.strip() or maths.accepts(text, solution))

@@ -25,7 +25,7 @@ def tags(x: RewardInput) -> float:
     """1 for one think block and then one answer block, both with content, else 0.
 
     Source: arXiv:2503.20752, format reward. Departures: white space around
-    the blocks is free; empty, nested and repeated blocks earn nothing.
+    the blocks is allowed; empty, nested and repeated blocks earn nothing.
     """
     return float(x.completion is not None and is_well_formed(x.completion))
 
@@ -45,7 +45,7 @@ def steps(enough: int = 3) -> Reward:
     Raises: PluginError unless enough is at least 1.
     """
     if enough < 1:
-        raise PluginError(f"steps: enough={enough}, but it takes at least one step: use 3")
+        raise PluginError(f"steps: enough={enough}, but it must be at least 1: use 3, the default")
     return partial(_steps, enough=enough)
 
 
@@ -55,9 +55,9 @@ def _steps(x: RewardInput, /, *, enough: int) -> float:
 
 
 def count_steps(text: str) -> int:
-    """How many different lines open as a step and then say something.
+    """The number of different lines that start as a step and then contain words.
 
-    A step opens with "Step 1:", "1." or "1)", "-" or "*", or a word such as "First,"
+    A step starts with "Step 1:", "1." or "1)", "-" or "*", or a word such as "First,"
     or "Next,". Lines with the same set of words after it are one step, so
     repeating a line, a word or a marker adds nothing.
     Source: arXiv:2503.20752, reasoning-steps reward, which counts the markers alone.
@@ -73,16 +73,16 @@ def count_steps(text: str) -> int:
 def length(from_step: int = 0, ramp_steps: int = 0, only_correct: bool = False) -> Reward:
     """A reward for short completions among those of one prompt, in tokens: `brevity`.
 
-    It grows from 0 at `from_step` to its full size over `ramp_steps` optimiser steps.
-    Before, and outside training, it does not apply; with `only_correct`, to a wrong
-    completion neither. Correct is what the task's accuracy term finds exactly right.
+    It grows linearly from 0 at `from_step` to its full size over `ramp_steps` optimizer steps.
+    It does not apply before `from_step`, outside training, or, with `only_correct`, to a wrong
+    completion. A completion is correct if the task's accuracy term is exactly 1.
 
     Raises: PluginError for a negative number of steps.
     """
     if from_step < 0 or ramp_steps < 0:
         raise PluginError(
             f"length: from_step={from_step}, ramp_steps={ramp_steps}, but they count "
-            "optimiser steps: use 0 or more"
+            "optimizer steps: use 0 or more"
         )
     return partial(_length, from_step=from_step, ramp_steps=ramp_steps, only_correct=only_correct)
 
@@ -100,13 +100,14 @@ def _length(
 
 
 def brevity(tokens: int, others: Sequence[int], *, correct: bool) -> float:
-    """How short a completion is among the `others` of its group.
+    """How short a completion of `tokens` tokens is among the `others` of its group.
 
         lambda = 1/2 - (tokens - min) / (max - min)      min, max over the whole group
         r      = lambda if correct, else min(0, lambda)
 
-    Source: arXiv:2503.20752, length reward, there times 0.05 and in characters.
-    Returns: in [-1/2, 1/2], no unit; 0.0 if all are equally long.
+    Source: arXiv:2503.20752, length reward. Departures: the paper multiplies by 0.05 and
+    measures characters.
+    Returns: in [-1/2, 1/2], no unit; 0.0 if all have the same length.
     """
     low, high = min(tokens, *others), max(tokens, *others)
     if low == high:

@@ -1,7 +1,7 @@
-"""Units of measurement in text: which one a text names, and how it converts.
+"""Units of measurement in text: the unit that a text names, and its conversion to base units.
 
-A unit is a product of powers of base units with a factor, so that 100 cm is 1 m and
-5 km/h is no number of km. Symbols are case-sensitive (mm, Mm), words are not.
+A unit is a factor times a product of powers of base units, so that 100 cm equals 1 m and
+5 km/h is not a length. Symbols are case-sensitive (mm, Mm), words are not.
 """
 
 import re
@@ -17,8 +17,8 @@ LONGEST = 60  # characters of a unit
 class Unit:
     """A unit: `scale` * pi ** `pi` times a product of powers of base units.
 
-    `number`: it is a factor itself (%, degrees), so that 50 % is 0.5 as well as "50".
-    `needed`: it belongs to the value (am, pm), which without it is another one.
+    `number`: dimensionless (%, degrees), so that 50 % equals 0.5 and also "50".
+    `needed`: the value has another meaning without it (am, pm), so it may not be left out.
     """
 
     scale: Fraction
@@ -44,7 +44,7 @@ def _one(scale: int | str | Fraction = 1, **powers: int) -> Unit:
 
 
 def _label(name: str, *, needed: bool = False) -> Unit:
-    """A unit that converts to no other."""
+    """A unit that does not convert to any other."""
     return Unit(Fraction(1), {name: 1}, needed=needed)
 
 
@@ -70,7 +70,7 @@ _PREFIXES: Mapping[str, int | str] = {
     "m": "0.001",
     "u": "1e-6",
     "\u03bc": "1e-6",
-    "n": "1e-9",  # no p: 5 pm is an hour
+    "n": "1e-9",  # without p for pico: 5 pm is a time
 }
 _PREFIX_WORDS = {"kilo": "k", "mega": "M", "giga": "G", "deci": "d", "centi": "c"}
 _PREFIX_WORDS.update({"milli": "m", "micro": "u", "nano": "n"})
@@ -93,7 +93,7 @@ _PLAIN = _by_name(
     *(("$", _label("dollar")), ("€", _label("euro")), ("£", _label("sterling"))),
     *(("¥", _label("yen")), ("₹", _label("rupee")), ("₩", _label("won"))),
     ("¢", _one("0.01", dollar=1)),
-    *((name, _label(name)) for name in ("KB", "kB", "MB", "GB", "TB")),  # 1000 or 1024
+    *((name, _label(name)) for name in ("KB", "kB", "MB", "GB", "TB")),  # ambiguous: 1000 or 1024
 )
 _WORDS = _by_name(
     *(("meter metre", _M), ("gram gramme gm", _GRAM), ("liter litre", _LITER)),
@@ -136,12 +136,12 @@ _BETWEEN = re.compile(r"\s*(?P<per>/|\bper\b)\s*|\s*(?:\*|·|\\cdot)\s*|\s+", re
 _DEGREES = re.compile(
     r"(?:\bdeg(?:ree)?s?\b|°)\s*(?=(?:C|F|Celsius|Fahrenheit)(?![^\W\d_]))", re.IGNORECASE
 )
-_NOON = re.compile(r"(?<![^\W\d_])([ap])\s?\.\s?m\s?\.?(?![^\W\d_])", re.IGNORECASE)
+_AM_OR_PM = re.compile(r"(?<![^\W\d_])([ap])\s?\.\s?m\s?\.?(?![^\W\d_])", re.IGNORECASE)
 
 
 def unit_of(text: str) -> Unit | None:
-    """The unit that a whole text names, or None if it names none."""
-    text = _DEGREES.sub("°", _NOON.sub(r"\1m", text.strip()))
+    """The unit that a whole text names, or None if it is not a unit."""
+    text = _DEGREES.sub("°", _AM_OR_PM.sub(r"\1m", text.strip()))
     if not text or len(text) > LONGEST:
         return None
     found, at, per = None, 0, False
@@ -158,7 +158,7 @@ def unit_of(text: str) -> Unit | None:
         between = _BETWEEN.match(text, at)
         if between is None:
             return None
-        per = per or between["per"] is not None  # m/s s is m/(s s), as one writes J/kg K
+        per = per or between["per"] is not None  # m/s s is m/(s s), as in J/kg K
         at = between.end()
 
 
