@@ -1,7 +1,7 @@
 """Train vision-language models to reason about images, with tasks as plugins.
 
-`import rftcore as rft` gives what a plugin needs, and loads none of it before
-it is used, so that a plugin's module costs next to nothing to discover.
+`import rftcore as rft` gives what a plugin needs, and `train`, `evaluate` and `load_run`. It
+loads none of it before it is used, so that a plugin's module costs next to nothing to discover.
 """
 
 from importlib import import_module
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rftcore.errors import RftError
     from rftcore.hookspecs import hookimpl
     from rftcore.images import Image, ImageCache
+    from rftcore.pipeline.api import Run, evaluate, load_run, train
     from rftcore.plugins.options import with_options_of
     from rftcore.types import (
         Measure,
@@ -38,14 +39,18 @@ __all__ = [
     "RewardInput",
     "RewardResult",
     "RftError",
+    "Run",
     "Sample",
     "Suite",
     "Task",
     "Term",
+    "evaluate",
     "hookimpl",
+    "load_run",
     "parsers",
     "prompts",
     "rewards",
+    "train",
     "with_options_of",
 ]
 
@@ -56,7 +61,11 @@ _ELSEWHERE = {
     "ImageCache": "rftcore.images",
     "ReasonRftDataset": "rftcore.datasets",
     "RftError": "rftcore.errors",
+    "Run": "rftcore.pipeline.api",
+    "evaluate": "rftcore.pipeline.api",
     "hookimpl": "rftcore.hookspecs",
+    "load_run": "rftcore.pipeline.api",
+    "train": "rftcore.pipeline.api",
     "with_options_of": "rftcore.plugins.options",
 }
 

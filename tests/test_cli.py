@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from rftcore import builtin, cli, parsers
-from rftcore.cli.evaluate import Found
 from rftcore.errors import RewardError, VisionError
 from rftcore.hookspecs import hookimpl
+from rftcore.pipeline.measure import Found
 from rftcore.types import Prompt, SplitScore
 
 RFT = Path(sys.executable).with_name("rft")
@@ -599,15 +599,17 @@ def measured(monkeypatch):
     """Stands in for the measurement; remembers what was measured."""
     seen = []
 
-    def measure(source, task, recipe, splits, prompt, parser):
+    def measure(plan, prompt, parser, progress):
         seen.append(
-            types.SimpleNamespace(source=source, recipe=recipe, splits=splits, parser=parser)
+            types.SimpleNamespace(
+                source=plan.model, recipe=plan.recipe, splits=plan.splits, parser=parser
+            )
         )
         said = [types.SimpleNamespace(record=lambda: {"gold": "5", "completion": "5, or fünf"})]
         score = SplitScore("", prompt, 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0)
-        return Found([(replace(score, split=split), said) for split in splits])
+        return Found([(replace(score, split=split), said) for split in plan.splits])
 
-    monkeypatch.setattr("rftcore.cli.evaluate._measure", measure)
+    monkeypatch.setattr("rftcore.pipeline.measure._measure", measure)
     return seen
 
 
@@ -687,7 +689,7 @@ def test_eval_ends_with_the_failures_and_says_where_they_are(measured, monkeypat
     found = Found(
         [(SplitScore("val", "reason", 0, None, None, None, 0.0, 0.0, 9.0), [])], [failure]
     )
-    monkeypatch.setattr("rftcore.cli.evaluate._measure", lambda *_: found)
+    monkeypatch.setattr("rftcore.pipeline.measure._measure", lambda *_, **__: found)
     done = rft("eval", "nano", "--task", "numbers", "--json", "val.json")
 
     line = "1 reward call failed: val.json; first: reward 'r' on val sample 3: KeyError: 'x'"
@@ -709,7 +711,7 @@ def test_eval_of_a_run_whose_data_changed_is_not_compared(more, changed, trainin
     data = {"val": "as it was", "test": "as it is"}
     Path("out/manifest.json").write_text(json.dumps({**manifest, "data": data}))
     found = Found([], data={"val": "as it is", "test": "as it is", "ood-big": "new"})
-    monkeypatch.setattr("rftcore.cli.evaluate._measure", lambda *_: found)
+    monkeypatch.setattr("rftcore.pipeline.measure._measure", lambda *_, **__: found)
     done = rft("eval", "out", *more)
 
     note = "note: the data of val is not what the run began with"

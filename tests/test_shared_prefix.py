@@ -22,7 +22,7 @@ from rftcore.images import Image
 from rftcore.models.loading import load_model
 from rftcore.parsers import Integer
 from rftcore.scoring import Score
-from rftcore.training.callbacks import Progress, hush, quiet
+from rftcore.training.callbacks import Progress, quiet, quiet_libraries
 from rftcore.training.configs import grpo_config
 from rftcore.training.grpo import grpo_trainer
 from rftcore.training.shared_prefix import Sharing, share_prefix
@@ -580,9 +580,9 @@ def trained(folder, setting):
 
 @pytest.mark.slow
 def test_a_run_of_20_steps_is_the_same_shared_and_plain(tmp_path):
-    hush()
-    plain, its_rollouts = trained(tmp_path / "off", "off")
-    shared, my_rollouts = trained(tmp_path / "on", "on")
+    with quiet_libraries():
+        plain, its_rollouts = trained(tmp_path / "off", "off")
+        shared, my_rollouts = trained(tmp_path / "on", "on")
 
     assert my_rollouts == its_rollouts
     for mine, its in zip(shared, plain, strict=True):

@@ -76,8 +76,9 @@ def _work(job: "Job") -> "Summary":
     """Work on the run until it ends, is stopped or fails; print how to go on."""
     from rftcore.pipeline.start import work
     from rftcore.signals import EXIT_CODE, Terminated, on_sigterm
+    from rftcore.training.callbacks import quiet_libraries
 
-    with on_sigterm(job.stop):
+    with on_sigterm(job.stop), quiet_libraries():
         try:
             return work(job)
         except Exception as error:

@@ -36,9 +36,6 @@ def train(job: Job) -> Summary:
     Raises: `RftError` for whatever a user can fix: settings and data before a
     model loads, a blind model before the first step.
     """
-    from rftcore.training.callbacks import hush
-
-    hush()
     preflight(job)
     job.plan.catalogue.hooks.rft_run_start(
         run_dir=str(job.run.path), recipe=job.plan.recipe.model_dump(mode="json")

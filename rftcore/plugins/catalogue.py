@@ -26,13 +26,14 @@ from rftcore.plugins.loading import Loaded, Observers, canonical
 from rftcore.plugins.located import absolute, located, takes_path, task_name
 from rftcore.plugins.offers import KINDS, OWNERS, Failure, Offer, Plugin, Row
 from rftcore.plugins.tasks import dataset_of, resolved
-from rftcore.types import Dataset, Parser, Reward, Suite, Task
+from rftcore.types import Dataset, Parser, Reward, Suite, Task, TaskFactory
 
 if TYPE_CHECKING:
     import click
 
     from rftcore.config import Layer, Recipe
 
+PYTHON = "python"  # in place of a distribution, for a task that is an object of a program
 TASK_FILE = r"\.py(:|$)"  # in the name of a task: ./file.py:factory
 Component = Task | Dataset | Parser | Reward | Suite | Path | str
 
@@ -119,6 +120,13 @@ class Catalogue:
         """Commands that plugins add to `rft`; a plugin that fails here becomes a failure."""
         return {command.name: command for _, command in self._source.commands() if command.name}
 
+    def offer_task(self, name: str, factory: TaskFactory) -> str:
+        """Offer a task of this process in this catalogue; the name that reaches it."""
+        offer = Offer("task", name, Plugin(PYTHON, PYTHON, "object"), factory)
+        others = [other for other in self.offers("task") if other.qualified != offer.qualified]
+        self._offers["task"] = [*others, offer]
+        return offer.qualified
+
     # --- looking names up ---
 
     def find(self, kind: str, name: str, origin: str = "") -> Offer:
@@ -138,6 +146,13 @@ class Catalogue:
         if len(found) == 1:
             return found[0]
         place = f" ({origin})" if origin else ""
+        if kind == "task" and distribution == PYTHON:
+            raise UnknownNameError(
+                f"task {name!r}{place} was an object of the Python program that trained, and has "
+                "no name elsewhere: pass the object again, as rft.train(resume=..., task=...) or "
+                "rft.evaluate(run, task=...)",
+                name=name,
+            )
         error: PluginError
         error = _ambiguous(kind, name, place, found) if found else self._miss(kind, name, place)
         if isinstance(error, UnknownNameError):

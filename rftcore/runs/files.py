@@ -51,7 +51,8 @@ class Files:
         try:
             return path.read_text(encoding="utf-8")
         except FileNotFoundError as error:
-            raise RunError(f"run {self.path} has no {name}: has that phase run?") from error
+            raise RunError(f"run {self.path} has no {name}: that phase has not finished. "
+                f"`rft train --resume {self.path}` continues it") from error
         except UnicodeDecodeError as error:
             raise RunError(f"{path} is damaged ({error}): start the run again") from error
         except OSError as error:

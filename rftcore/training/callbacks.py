@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from transformers import PrinterCallback, TrainerCallback
@@ -144,15 +145,23 @@ def quiet(trainer: Any) -> Any:
     return trainer
 
 
-def hush() -> None:
-    """Silence what the libraries below us tell one another, not the user.
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Leave out what the libraries below rft show within the block; then all is as it was.
 
-    Bars over a hundred tensors of a few kilobytes, and deprecations of names
-    that TRL itself passes to transformers.
+    Bars over a hundred tensors of a few kilobytes, and deprecations of names that TRL itself
+    passes to transformers. The command line uses this; `rft.train` leaves both alone.
     """
     from transformers.utils import logging
 
     log: Any = logging  # untyped in transformers
+    shown = log.is_progress_bar_enabled()
     log.disable_progress_bar()
-    for module in ("transformers", "trl", "torch"):
-        warnings.filterwarnings("ignore", category=FutureWarning, module=module)
+    try:
+        with warnings.catch_warnings():
+            for module in ("transformers", "trl", "torch"):
+                warnings.filterwarnings("ignore", category=FutureWarning, module=module)
+            yield
+    finally:
+        if shown:
+            log.enable_progress_bar()

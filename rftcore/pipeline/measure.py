@@ -1,0 +1,386 @@
+"""Measure the policy of a run, or any model, on splits of a task or on a suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rftcore.config import Layer, Recipe, read_recipe_file
+from rftcore.errors import RecipeError
+from rftcore.pipeline.plan import Plan, Request, Settings, setting_layers
+from rftcore.plugins import Catalogue
+from rftcore.runs import RunFolder, is_run, provenance
+from rftcore.types import SplitScore, Suite, SuiteScore, Task
+
+if TYPE_CHECKING:
+    from rftcore.evaluation.notes import Measured
+    from rftcore.evaluation.splits import Answered
+    from rftcore.evaluation.suites import Said
+
+Within = Callable[[], AbstractContextManager[None]]  # what libraries run in, once they load
+SHARED = ("model", "seed", "scoring")  # of a run's recipe: what is not about its task
+
+
+class Evaluation(Protocol):
+    """What was measured, as plain data."""
+
+    @property
+    def scores(self) -> list[dict[str, Any]]:
+        """One mapping per split or measure."""
+
+    @property
+    def answers(self) -> list[dict[str, Any]]:
+        """One mapping per question."""
+
+    def notes(self, report: str = "", answers: str = "") -> list[str]:
+        """What a reader of the scores must know. report, answers: files that have the rest."""
+
+    def table(self) -> str:
+        """The scores as text."""
+
+    def report(self, *files: str) -> dict[str, Any]:
+        """Every number, with where it comes from."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was measured, and the reward calls that failed: their fields and the split."""
+
+    splits: Sequence[tuple[SplitScore, Sequence[Answered]]]
+    failures: Sequence[Mapping[str, Any]] = ()
+    data: Mapping[str, str] = field(default_factory=dict)  # a fingerprint per split
+    changed: Sequence[str] = ()  # splits whose data is not what the run measured on
+    missing: Sequence[str] = ()  # splits that were not measured, because `stopped` came first
+    stopped: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class SplitsEvaluation:
+    """A policy on splits of a task. label: the model as the caller wrote it."""
+
+    found: Found
+    recipe: Recipe
+    model: str
+    label: str
+
+    @cached_property
+    def scores(self) -> list[dict[str, Any]]:
+        """One mapping per split: the fields of `rftcore.types.SplitScore`."""
+        return [asdict(score) for score, _ in self.found.splits]
+
+    @cached_property
+    def answers(self) -> list[dict[str, Any]]:
+        """One mapping per question, with its split."""
+        said = [(score.split, each) for score, answered in self.found.splits for each in answered]
+        return [{"split": split, **each.record()} for split, each in said]
+
+    @property
+    def failures(self) -> Sequence[Mapping[str, Any]]:
+        """The reward calls that failed."""
+        return self.found.failures
+
+    def notes(self, report: str = "", answers: str = "") -> list[str]:
+        """What a reader of the scores must know. report: the file that has the failures."""
+        return list(self._notes(report))
+
+    def table(self) -> str:
+        """The scores as text."""
+        from rftcore.evaluation.tables import asked_as, score_table
+
+        scores = [score for score, _ in self.found.splits]
+        return score_table([(asked_as(self.label, scores), scores)])
+
+    def report(self, *files: str) -> dict[str, Any]:
+        """Every number, with the recipe, fingerprints of the data, failures and notes."""
+        return {
+            "model": self.model,
+            "task": self.recipe.task,
+            "recipe": self.recipe.model_dump(mode="json"),
+            "scores": self.scores,
+            "data": self.found.data,
+            "failures": self.failures,
+            "notes": self.notes(*files),
+        }
+
+    def _notes(self, report: str) -> Iterator[str]:
+        from rftcore.evaluation.notes import failure_note, score_notes
+
+        found, most_tokens = self.found, self.recipe.evaluation.max_new_tokens
+        scores = [score for score, _ in found.splits]
+        yield from score_notes({self.label: scores}, most_tokens, self._reason)
+        if found.missing:
+            yield f"not measured, because the evaluation stopped: {', '.join(found.missing)}"
+        if found.changed:
+            yield (
+                f"the data of {', '.join(found.changed)} is not what the run began with: these "
+                "accuracies cannot be compared with the run's own"
+            )
+        if found.failures:
+            kept_in = report or "--json FILE keeps them with their tracebacks"
+            yield failure_note(found.failures, kept_in, all_kept=True)
+
+    def _reason(self, measured: Measured) -> str:
+        """Why the first completion without an answer has none."""
+        answered = next(said for score, said in self.found.splits if score is measured.score)
+        return next((str(r) for each in answered if (r := each.score.parsed.error)), "none")
+
+
+def evaluate_splits(
+    catalogue: Catalogue,
+    target: str,
+    *,
+    task: str | None = None,
+    splits: Sequence[str] = (),
+    settings: Settings = (),
+    prompt: str = "reason",
+    parser: str = "strict",
+    progress: bool = True,
+    within: Within = nullcontext,
+) -> SplitsEvaluation:
+    """Measure a run's newest policy, or a model, on splits of the run's task or of another.
+
+    prompt: "reason" or "direct". parser: "strict" or "forgiving". If an error ends it after a
+    split, the splits before are in the result, and the error is `found.stopped`.
+    Raises: RecipeError for settings; what scoring and models raise, before the first split ends.
+    """
+    run = RunFolder.open(target) if is_run(target) else None
+    request = _request(target, run, task, splits, setting_layers(settings))
+    plan = request.plan(catalogue)
+    if not plan.splits:
+        raise RecipeError(
+            f"there is no split to measure on: name one with --split. "
+            f"The task has {', '.join(_offered(plan.task))}"
+        )
+    with within():
+        found = _measure(plan, prompt, parser, progress=progress)
+    if run is not None and request.settled:
+        found = replace(found, changed=_changed(run, found.data, plan.recipe))
+    label = str(request.policy or plan.recipe.model)
+    return SplitsEvaluation(found, plan.recipe, str(plan.model), label)
+
+
+def _request(
+    target: str,
+    run: RunFolder | None,
+    task: str | None,
+    splits: Sequence[str],
+    settings: Sequence[Layer],
+) -> Request:
+    """The settings of an evaluation. A run's own recipe settles everything on its own task.
+
+    On another task the run gives what is not about a task: splits, numbers of samples and the
+    length of an answer are about its own task alone.
+    """
+    # training is over: the splits that it needs are not asked for
+    options: list[Layer] = [("eval", {"sft": {"enabled": False}, "grpo": {"enabled": False}})]
+    if run is None:
+        options.append(("RUN_OR_MODEL", {"model": target}))
+    if task:
+        options.append(("--task", {"task": task}))
+    if splits:
+        options.append(("--split", {"evaluation": {"splits": list(splits)}}))
+    request = Request(options=options, settings=settings)
+    if run is None:
+        return request
+    own, origin = read_recipe_file(run.recipe_file), str(run.recipe_file)
+    request = replace(request, policy=run.newest_policy())
+    if task in (None, own["task"]):
+        return replace(request, file=(origin, own), settled=True)
+    kept = {key: own[key] for key in SHARED if key in own}
+    kept["evaluation"] = {"batch_size": own["evaluation"]["batch_size"]}
+    return replace(request, weak=[(origin, kept)])
+
+
+def _offered(task: Task) -> Sequence[str]:
+    from rftcore.datasets.slices import dataset_of
+
+    return dataset_of(task).splits
+
+
+def _measure(plan: Plan, prompt: str, parser: str, *, progress: bool) -> Found:
+    from rftcore.evaluation.splits import evaluate_split, prompt_of
+    from rftcore.models.loading import load_model
+    from rftcore.scoring import Failure, Scorer
+
+    task, splits, settings = plan.task, plan.splits, plan.recipe.evaluation
+    prompt_of(task, prompt)  # refuses before a model loads, as does the scorer
+    found: list[tuple[SplitScore, list[Answered]]] = []
+    failures, at = [], ""
+    stopped: BaseException | None = None
+
+    def record(failure: Failure) -> None:
+        failures.append({"split": at, **asdict(failure)})
+
+    with Scorer.of(task, plan.recipe, record, forgiving=parser == "forgiving") as scorer:
+        policy = load_model(plan.model)
+        for at in splits:
+            try:
+                one = evaluate_split(
+                    policy,
+                    task,
+                    at,
+                    scorer=scorer,
+                    limit=settings.samples.get(at),
+                    prompt=prompt,
+                    batch_size=settings.batch_size,
+                    max_new_tokens=settings.max_new_tokens,
+                    progress=progress,
+                )
+            except (Exception, KeyboardInterrupt) as error:
+                if not found:
+                    raise
+                stopped = error  # what is measured is reported first
+                break
+            found.append(one)
+    done, missing = splits[: len(found)], splits[len(found) :]
+    data = _fingerprints(task, plan.recipe, done)
+    return Found(found, failures, data, missing=missing, stopped=stopped)
+
+
+def _fingerprints(task: Task, recipe: Recipe, splits: Sequence[str]) -> dict[str, str]:
+    """What was measured on, as a run's manifest has it; empty but on rank 0."""
+    from rftcore.datasets.content import fingerprint
+    from rftcore.datasets.slices import take
+    from rftcore.distributed import is_main
+
+    samples = recipe.evaluation.samples
+    measured = splits if is_main() else ()
+    return {split: fingerprint(take(task, split, samples.get(split))) for split in measured}
+
+
+def _changed(run: RunFolder, data: Mapping[str, str], recipe: Recipe) -> list[str]:
+    """The splits that were as many samples when the run began, and other ones."""
+    began = run.manifest().get("data", {})
+    then = read_recipe_file(run.recipe_file)["evaluation"]["samples"]
+    now = recipe.evaluation.samples
+    return [
+        split
+        for split, found in data.items()
+        if split in began and now.get(split) == then.get(split) and found != began[split]
+    ]
+
+
+# --- suites ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SuiteEvaluation:
+    """A model on a suite. about: where the numbers come from."""
+
+    score: SuiteScore
+    said: Sequence[Said]
+    title: str
+    about: Mapping[str, Any]
+
+    @cached_property
+    def scores(self) -> list[dict[str, Any]]:
+        """One mapping per measure and per kind of images: "own", or "swapped" ones."""
+        kinds = {"own": self.score.measures, "swapped": self.score.blind}
+        return [
+            {"measure": key, "images": kind, **asdict(score)}
+            for kind, measures in kinds.items()
+            for key, score in measures.items()
+        ]
+
+    @cached_property
+    def answers(self) -> list[dict[str, Any]]:
+        """One mapping per question."""
+        return [each.record() for each in self.said]
+
+    def notes(self, report: str = "", answers: str = "") -> list[str]:
+        """How many answers could not be scored, if any. answers: the file that has them."""
+        failed = [each.failure for each in self.said if each.failure]
+        if not failed:
+            return []
+        where = f": {answers}" if answers else ""
+        number = f"{len(failed)} answer{'s' * (len(failed) != 1)}"
+        return [f"{number} could not be scored{where}; first: {failed[0]}"]
+
+    def table(self) -> str:
+        """The scores as text."""
+        from rftcore.evaluation.tables import suite_table
+
+        return f"{self.title}\n{suite_table(self.score)}"
+
+    def report(self, *files: str) -> dict[str, Any]:
+        """Each measure under its key, the same with swapped images under `blind`, and `about`."""
+        found = asdict(self.score)
+        return {**found["measures"], "blind": found["blind"], "about": self.about}
+
+
+def evaluate_on_suite(
+    catalogue: Catalogue,
+    target: str,
+    name: str,
+    *,
+    options: Mapping[str, Any],
+    limit: int | None = None,
+    progress: bool = True,
+    within: Within = nullcontext,
+) -> SuiteEvaluation:
+    """Measure a run's newest policy, or a model, on a suite: no task is involved.
+
+    limit: how many samples of each measure. Raises: RecipeError for options; what a suite and a
+    model raise.
+    """
+    from rftcore.distributed import main_first
+
+    suite = catalogue.suite(name, options, origin=_set_by)
+    run = RunFolder.open(target) if is_run(target) else None
+    named = str(read_recipe_file(run.recipe_file)["model"]) if run else target
+    with main_first():  # a model such as toy is made when it is first asked for
+        trained = run.newest_policy() if run else None
+        source = trained or catalogue.model(named)
+    with within():
+        score, said, facts = _measure_suite(source, suite, limit, progress=progress)
+    about = {
+        "model": str(source),
+        "suite": catalogue.find("suite", name).qualified,
+        "suite_options": options,
+        "limit": limit,
+        **facts,
+        **provenance(catalogue.distributions()),
+    }
+    title = f"{trained or named}: {suite.summary or suite.name}"  # the model as the user wrote it
+    return SuiteEvaluation(score, said, title, about)
+
+
+def _measure_suite(
+    source: Path | str, suite: Suite, limit: int | None, *, progress: bool
+) -> tuple[SuiteScore, list[Said], dict[str, Any]]:
+    from rftcore import prompts
+    from rftcore.evaluation.suites import evaluate_suite, fingerprints, measures_of
+    from rftcore.models.loading import load_model
+    from rftcore.models.policy import pixel_budget
+    from rftcore.models.processor_check import ProcessorCheck
+
+    measures = measures_of(suite, limit)
+    check = ProcessorCheck(source, prompts.direct())
+    for measure in measures.values():
+        for sample in measure.samples:
+            check.refuse_special(sample)
+    policy = load_model(source)
+    score, said = evaluate_suite(policy, suite, measures, progress=progress)
+    return score, said, {"data": fingerprints(measures), "pixel_budget": pixel_budget(policy)}
+
+
+def suite_options(settings: Settings) -> dict[str, Any]:
+    """What settings give to a suite's factory. Raises `RecipeError` for anything else."""
+    options: dict[str, Any] = {}
+    for origin, layer in setting_layers(settings):
+        given = layer.get("suite_options")
+        if not isinstance(given, Mapping):
+            raise RecipeError(
+                f"{origin}: no recipe is involved in measuring a suite; it has only options of "
+                "its own: --set suite_options.NAME=VALUE"
+            )
+        options |= given
+    return options
+
+
+def _set_by(*path: str) -> str:
+    return f"--set {'.'.join(path)}"

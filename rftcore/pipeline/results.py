@@ -1,0 +1,100 @@
+"""A run, to read: scores, answers, rollouts and metrics as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rftcore.config import Recipe, load_recipe, read_recipe_file
+from rftcore.errors import RunError
+from rftcore.runs import RunFolder, answers_name
+from rftcore.splits import PHASE_SPLITS
+
+STAGES = ("start", *PHASE_SPLITS)  # that are evaluated, in order
+
+
+class Run:
+    """A run's results, read from its folder. A run that has not ended has those until then.
+
+    run = rft.load_run("runs/counting-nano-s0-20260131-235959")
+    wrong = [row for row in run.answers("grpo", "val") if row["correct"] is False]
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path}: {', '.join(self.done) or 'nothing'} done>"
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self._folder.path
+
+    @property
+    def done(self) -> list[str]:
+        """What has ended, in order: "data", "vision_check", "sft", "evaluate:sft", ..."""
+        return self._folder.phases_done()
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        file = self._folder.recipe_file
+        return load_recipe((str(file), read_recipe_file(file)))
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Where the numbers come from: versions, seed, fingerprints of data and prompts."""
+        return self._folder.manifest()
+
+    @property
+    def policy(self) -> Path | None:
+        """The folder of the newest policy; None if no phase has ended.
+
+        Raises: RunError if it is gone.
+        """
+        return self._folder.newest_policy()
+
+    @property
+    def scores(self) -> list[dict[str, Any]]:
+        """One mapping per stage and split: `stage`, `split`, `n`, `accuracy`, `low`, `high`, ..."""
+        return [
+            {"stage": stage, **score} for stage in STAGES for score in self._folder.scores(stage)
+        ]
+
+    def table(self) -> str:
+        """The table that the run ended with. Raises: RunError if it has not ended."""
+        return self._folder.table()
+
+    def answers(self, stage: str, split: str) -> list[dict[str, Any]]:
+        """One mapping per question of a split: question, gold, completion, answer, correct, ...
+
+        stage: "start", "sft" or "grpo".
+        Raises: RunError if that was not evaluated.
+        """
+        if not (self.path / answers_name(stage, split)).is_file():
+            found = [f"{score['stage']} on {score['split']}" for score in self.scores]
+            raise RunError(
+                f"run {self.path} has no answers of stage {stage!r} on split {split!r}. "
+                f"It has: {', '.join(found) or 'none yet'}"
+            )
+        return self._folder.answers(stage, split)
+
+    def rollouts(self) -> Iterator[dict[str, Any]]:
+        """The completions of GRPO that were kept, with their rewards, in order of steps."""
+        return self._folder.rollouts()
+
+    def metrics(self, phase: str | None = None) -> list[dict[str, Any]]:
+        """The numbers that were logged, one mapping per step; of one phase or of both."""
+        return self._folder.metrics(phase)
+
+    def failures(self) -> list[dict[str, Any]]:
+        """The reward calls that failed, with their tracebacks."""
+        return self._folder.failures()
+
+
+def load_run(path: str | Path) -> Run:
+    """The run in a folder. Raises: RunError if there is none."""
+    return Run(RunFolder.open(path))

@@ -1,0 +1,125 @@
+"""rft as a library: what the command line does, without its effects on the process."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from transformers.utils import logging as transformers_logging
+
+import rftcore as rft
+from rftcore.errors import RecipeError, RunError, UnknownNameError
+from rftcore.pipeline.plan import setting_layers
+from rftcore.runs import RunFolder
+
+ROOT = Path(__file__).parents[1]
+LIBRARIES = ("ACCELERATE_", "FSDP_", "KMP_", "TORCH", "PYTEST_")  # set variables of their own
+
+
+class Letters:
+    splits = ("sft", "rl", "val")
+
+    def size(self, split):
+        return 16
+
+    def sample(self, split, index):
+        return rft.Sample(f"{split}-{index}", f"{split} {index}?", str(index), cot="So it is.")
+
+
+def letters(high: int = 99):
+    """A task that only this module has."""
+    terms = {"accuracy": rft.Term(rft.rewards.exact), "format": rft.Term(rft.rewards.tags)}
+    prompt = lambda sample: rft.Prompt(sample.question)  # noqa: E731
+    return rft.Task("letters", Letters(), prompt, rft.parsers.Integer(low=0, high=high), terms)
+
+
+def process_state():
+    """What a library must leave alone."""
+    logger = logging.getLogger("rftcore")
+    return (
+        [each for each in warnings.filters if each[2] is FutureWarning],  # imports add others
+        [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)],
+        transformers_logging.is_progress_bar_enabled(),
+        {name: value for name, value in os.environ.items() if not name.startswith(LIBRARIES)},
+        (logger.level, list(logger.handlers), logger.propagate, list(sys.meta_path)),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_task_of_this_program_trains_and_its_run_is_plain_data(tmp_path):
+    pytest.importorskip("rft_nano")
+    before = process_state()
+    made = rft.train(letters, smoke=True, out=tmp_path / "run", set=["task_options.high=50"])
+    run = rft.load_run(made.path)
+
+    assert process_state() == before
+    assert (run.recipe.task, run.recipe.task_options) == ("python:letters", {"high": 50})
+    assert [(s["stage"], s["split"], s["n"]) for s in run.scores] == [
+        (stage, "val", 8) for stage in ("start", "sft", "grpo")
+    ]
+    assert "after GRPO" in run.table()
+    row = run.answers("sft", "val")[0]
+    assert {"question", "gold", "completion", "answer", "correct"} <= row.keys()
+    assert next(run.rollouts())["step"] == 1
+    assert {line["step"] for line in run.metrics("sft")} == {1, 2}
+    assert (run.policy, run.done[-1]) == (run.path / "grpo/model", "evaluate:grpo")
+
+    with pytest.raises(UnknownNameError, match=r"pass the object again, as rft\.train\(resume"):
+        rft.train(resume=run)
+    assert rft.train(letters, resume=run).scores == run.scores
+    found = rft.evaluate(run, task=letters, set={"evaluation.samples.val": 3})
+    assert [(s["split"], s["n"]) for s in found.scores] == [("val", 3)]
+    assert [row["id"] for row in found.answers] == ["val-0", "val-1", "val-2"]
+
+
+@pytest.mark.slow
+def test_the_notebook_runs(tmp_path):
+    pytest.importorskip("rft_nano")
+    script = ROOT / "examples/notebook_red_cubes.py"
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert "after GRPO" in done.stdout
+    assert "val-0: gold " in done.stdout
+    assert "step 1, rl-" in done.stdout
+    assert list((tmp_path / "runs").glob("count_red_cubes-toy-s0-*/summary.txt"))
+
+
+def test_settings_are_texts_or_a_mapping():
+    texts = setting_layers(["grpo.group_size=8", "rewards.format.weight=0.5"])
+
+    assert setting_layers({"grpo.group_size": 8, "rewards.format.weight": 0.5}) == texts
+    assert setting_layers("seed=3") == [("--set seed", {"seed": 3})]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "found"),
+    [
+        (lambda: rft.train(lambda: None), rft.RftError, "returned None, which is no"),
+        (lambda: rft.train(5), RecipeError, "give a name, a Task or a function"),
+        (lambda: rft.train("nubmers"), UnknownNameError, "no task named 'nubmers'"),
+        (lambda: rft.train(letters, smoke=True, fork="x"), RecipeError, "leave out --smoke"),
+        (lambda: rft.train("python:letters"), UnknownNameError, "was an object of the Python"),
+        (lambda: rft.evaluate("nano", suite="words", task="x"), RecipeError, "leave out task"),
+        (lambda: rft.load_run("nowhere"), RunError, "nowhere is not a run folder"),
+    ],
+)
+def test_what_a_user_can_fix_is_an_rft_error(call, error, found):
+    with pytest.raises(error, match=found):
+        call()
+
+
+def test_a_run_that_has_not_ended_has_what_it_has_so_far(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", {"seed": 0})
+    run = rft.load_run(folder.path)
+
+    assert (run.scores, list(run.rollouts()), run.metrics(), run.policy) == ([], [], [], None)
+    with pytest.raises(RunError, match=r"has not finished\. `rft train --resume"):
+        run.table()
+    with pytest.raises(RunError, match=r"stage 'sft' on split 'val'\. It has: none"):
+        run.answers("sft", "val")
