@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
+from rftcore.errors import DataError, closest
+
 SFT, RL, VAL, TEST = "sft", "rl", "val", "test"
 OOD_PREFIX = "ood-"  # of a split that differs from the training samples in one way
 STANDARD = (SFT, RL, VAL, TEST)
@@ -48,3 +50,15 @@ def in_order(splits: Collection[str]) -> tuple[str, ...]:
 def out_of_distribution(name: str) -> str:
     """The split that an option calls `name`, with or without the prefix."""
     return name if name.startswith(OOD_PREFIX) else OOD_PREFIX + name
+
+
+def unknown(owner: object, split: str, offered: Collection[str]) -> DataError:
+    """The error for a split that `owner` does not have."""
+    names = ", ".join(offered)
+    return DataError(f"{owner} has no split {split!r}.{closest(split, offered)} It has: {names}")
+
+
+def check_index(split: str, index: int, size: int) -> None:
+    """Raise `IndexError` for an index outside [0, size)."""
+    if not 0 <= index < size:
+        raise IndexError(f"split {split!r} has samples 0 to {size - 1}, not {index}")

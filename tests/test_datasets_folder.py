@@ -682,9 +682,9 @@ def test_options_of_the_reader_stand_beside_the_path(fakes, paper):
     ("setting", "says"),
     [
         ("dataset.path=nowhere", "there is no such file or folder"),
-        ("dataset.path=3", "say where the data is"),
-        ("dataset.sft_rows=3", "say where the data is"),
-        (f"dataset.path={__file__}", "a folder of JSON files with pictures, or a .jsonl"),
+        ("dataset.path=3", "set where the data is"),
+        ("dataset.sft_rows=3", "set where the data is"),
+        (f"dataset.path={__file__}", "a folder of JSON files with images, or a .jsonl"),
     ],
 )
 def test_a_path_that_no_reader_knows_is_refused_with_the_next_step(fakes, setting, says):

@@ -283,7 +283,7 @@ def test_an_image_too_large_to_decode_is_one_error(side, recwarn):
 
 @pytest.mark.parametrize("data", [None, "a.png", 3])
 def test_anything_but_bytes_is_refused_when_the_image_is_made(data):
-    with pytest.raises(SampleError, match="the bytes of an image file are expected, not"):
+    with pytest.raises(SampleError, match="expected the bytes of an image file, got"):
         Image.from_bytes(data)
 
 
@@ -316,5 +316,5 @@ def test_what_is_no_path_and_no_bytes_is_named(value):
     with pytest.raises(SampleError, match="its `read` returned"):
         Image(key="a", read=lambda: value).open()
     if not isinstance(value, str):
-        with pytest.raises(SampleError, match="the path of an image file is expected"):
+        with pytest.raises(SampleError, match="expected the path of an image file"):
             Image.from_path(value)

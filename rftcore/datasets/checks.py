@@ -129,18 +129,20 @@ def check_sample(
     `images` has a function per image that returns its pixel hash and remarks, or raises.
     `remark` is called with the kind and text of each remark.
     """
-    where = f"{sample.origin or sample.id}"
+    where = sample.origin or sample.id
     name = f"{type(parser_of(task)).__name__}.gold"
     try:
         gold = parser_of(task).gold(sample.gold)
     except (Exception, SystemExit) as error:
-        raise SampleError(f"{where}: {name} failed: {describe(error)}") from error
+        raise SampleError(f"{name} failed: {describe(error)}", origin=where) from error
     if not isinstance(gold, Parsed):
-        raise SampleError(f"{where}: {name} returned {gold!r:.60}, which is not an rft.Parsed")
+        raise SampleError(f"{name} returned {gold!r:.60}, which is not an rft.Parsed", origin=where)
     if not gold.ok:
-        raise SampleError(f"{where}: the parser cannot read gold {sample.gold!r}: {gold.error}")
+        raise SampleError(
+            f"the parser cannot read gold {sample.gold!r}: {gold.error}", origin=where
+        )
     for fault in unusable(task, gold.value):
-        raise SampleError(f"{where}: gold {sample.gold!r}: {fault}")
+        raise SampleError(f"gold {sample.gold!r}: {fault}", origin=where)
     if needs_cot:
         _check_cot(sample, where)
     pixels = []
@@ -151,9 +153,9 @@ def check_sample(
             for kind, text in seen.remarks:
                 remark(kind, f"{where}: {text}")
         except SampleError as error:
-            if str(error).startswith(where):  # the dataset has named the row
+            if error.origin:
                 raise
-            raise SampleError(f"{where}: {error}") from error
+            raise SampleError(str(error), origin=where) from error
     return pixels
 
 
@@ -162,9 +164,10 @@ def _check_cot(sample: Sample, where: str) -> None:
     if not (sample.cot and sample.cot.strip()):
         hint = reasoning_hint(sample.meta)
         raise SampleError(
-            f"{where}: SFT needs a chain of thought, but `cot` is empty: "
+            "SFT needs a chain of thought, but `cot` is empty: "
             + (f"{hint}, or " if hint else "write one, ")
-            + "give the row another split, or train with --set sft.enabled=false"
+            + "give the row another split, or train with --set sft.enabled=false",
+            origin=where,
         )
     sft_target(sample)
 

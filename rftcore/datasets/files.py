@@ -78,7 +78,9 @@ class RowFile:
         for row in self.rows():
             sample = self.sample(row)
             if not self._in_folder and (first := ids.get(sample.id)):
-                raise SampleError(f"{sample.origin}: id {sample.id!r} is also the id of {first}")
+                raise SampleError(
+                    f"id {sample.id!r} is also the id of {first}", origin=sample.origin
+                )
             ids[sample.id] = sample.origin
             index.numbers.append(row.number)
             index.starts.append(row.start)
@@ -108,7 +110,9 @@ class RowFile:
         raw = streams.Raw(self.index.numbers[position], start, end, value)
         sample = self.sample(self._row(raw))
         if content_of(sample) != self.index.contents[position]:
-            raise DataError(f"{sample.origin} changed while it was in use: start the run again")
+            raise DataError(
+                "the row changed while it was in use: start the run again", origin=sample.origin
+            )
         return sample
 
     def sample(self, row: Row) -> Sample:
@@ -116,7 +120,7 @@ class RowFile:
         origin = self.origin(row.number)
         if row.record is None or row.faults:
             faults = "; ".join(f"{kind}: {text}" for kind, text in row.faults)
-            raise SampleError(f"{origin}: {faults}. `rft data check` lists every fault")
+            raise SampleError(f"{faults}. `rft data check` lists every fault", origin=origin)
         record = row.record
         return Sample(
             id=record.id or f"{self.path.stem if self._in_folder else 'row'}-{row.number}",

@@ -16,7 +16,8 @@ from functools import lru_cache
 from random import Random
 from typing import ClassVar
 
-from rftcore.errors import DataError, RecipeError, closest
+from rftcore.errors import RecipeError
+from rftcore.splits import check_index, unknown
 from rftcore.types import Sample
 
 LARGEST_SPLIT = 2**32
@@ -78,10 +79,7 @@ class GeneratedDataset(ABC):
     def size(self, split: str) -> int:
         """How many samples `split` has. Raises DataError for an unknown split."""
         if split not in self.sizes:
-            raise DataError(
-                f"{self.name} has no split {split!r}.{closest(split, self.sizes)} "
-                f"Offered: {', '.join(self.sizes)}"
-            )
+            raise unknown(self.name, split, self.sizes)
         return self.sizes[split]
 
     def sample(self, split: str, index: int) -> Sample:
@@ -89,9 +87,7 @@ class GeneratedDataset(ABC):
 
         Raises: DataError for an unknown split, IndexError outside [0, size).
         """
-        size = self.size(split)
-        if not 0 <= index < size:
-            raise IndexError(f"split {split!r} has samples 0 to {size - 1}, not {index}")
+        check_index(split, index, self.size(split))
         return _made(self, split, index)
 
     def rng(self, purpose: str, split: str, index: int) -> Random:

@@ -25,7 +25,7 @@ class RowImage(Image):
         try:
             return super()._by(reader)
         except Exception as error:  # decoders raise almost anything for corrupt bytes
-            raise SampleError(f"{self.origin}: {error}") from error
+            raise SampleError(str(error), origin=self.origin) from error
 
 
 def is_outside(name: str) -> bool:

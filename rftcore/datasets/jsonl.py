@@ -12,8 +12,8 @@ from pathlib import Path
 from rftcore.datasets.files import RowFile
 from rftcore.datasets.grouping import assign, copies, groups
 from rftcore.datasets.records import FILE
-from rftcore.errors import DataError, SampleError, closest
-from rftcore.splits import in_order, may_overlap
+from rftcore.errors import DataError, SampleError
+from rftcore.splits import check_index, in_order, may_overlap, unknown
 from rftcore.types import Sample
 
 
@@ -52,8 +52,7 @@ class JsonlDataset:
         Raises: DataError for an unknown split, IndexError outside [0, size).
         """
         positions = self._of(split)
-        if not 0 <= index < len(positions):
-            raise IndexError(f"split {split!r} has samples 0 to {len(positions) - 1}, not {index}")
+        check_index(split, index, len(positions))
         return self.file.sample_at(positions[index])
 
     @cached_property
@@ -63,10 +62,7 @@ class JsonlDataset:
 
     def _of(self, split: str) -> list[int]:
         if split not in self._positions:
-            raise DataError(
-                f"{self.path} has no rows of split {split!r}.{closest(split, self._positions)} "
-                f"It has: {', '.join(self.splits)}"
-            )
+            raise unknown(self.path, split, self.splits)
         return self._positions[split]
 
     @cached_property
@@ -90,6 +86,7 @@ class JsonlDataset:
             if not may_overlap(splits[other], split):
                 row, twin = (self.file.origin(index.numbers[n]) for n in (at, other))
                 raise SampleError(
-                    f"{row}: in split {split}: the same question, answer and images as {twin} "
-                    f"({splits[other]}): splits must not overlap"
+                    f"in split {split}: the same question, answer and images as {twin} "
+                    f"({splits[other]}): splits must not overlap",
+                    origin=row,
                 )

@@ -10,8 +10,8 @@ from typing import Literal
 from rftcore.datasets.files import RowFile
 from rftcore.datasets.grouping import Leaks, grouped
 from rftcore.datasets.layout import ROLES, TRAIN, Layout, TaskFiles, find
-from rftcore.errors import DataError, RecipeError, closest
-from rftcore.splits import RL, SFT, VAL, in_order, out_of_distribution
+from rftcore.errors import RecipeError
+from rftcore.splits import RL, SFT, VAL, check_index, in_order, out_of_distribution, unknown
 from rftcore.types import Sample
 
 VAL_SHARE = 10  # val has at most a tenth of the rows that it is taken from
@@ -92,8 +92,7 @@ class ReasonRftDataset:
         Raises: DataError for an unknown split, IndexError outside [0, size).
         """
         positions = self._positions(split)
-        if not 0 <= index < len(positions):
-            raise IndexError(f"split {split!r} has samples 0 to {len(positions) - 1}, not {index}")
+        check_index(split, index, len(positions))
         return self.file_of(split).sample_at(positions[index])
 
     def file_of(self, split: str) -> RowFile:
@@ -154,10 +153,7 @@ class ReasonRftDataset:
         if split in self._assigned:
             return self._assigned[split]
         if split not in self.files or split in SOURCES:
-            raise DataError(
-                f"{self.path} has no split {split!r}.{closest(split, self.splits)} "
-                f"It has: {', '.join(self.splits)}"
-            )
+            raise unknown(self.path, split, self.splits)
         return range(len(self.files[split].index.numbers))
 
     @cached_property

@@ -356,10 +356,7 @@ def _images(fields: Mapping[str, Any]) -> tuple[str, ...]:
     if numbered and any(map(_holds_image, (fields[key] for key in numbered))):
         text = f"the image in {_short(numbered[0])} is ignored: list all paths in 'images'"
         raise _FaultFound("wrong field", text)
-    names = _listed(given[0])
-    for name in names:
-        _check_path(name)
-    return tuple(names)
+    return tuple(map(_checked_path, _listed(given[0])))
 
 
 def _no_images(fields: Mapping[str, Any]) -> None:
@@ -385,18 +382,18 @@ def _holds_image(value: object) -> bool:
     return isinstance(value, str) and _IMAGE_FILE.fullmatch(value) is not None
 
 
-def _listed(images: Any) -> list[Any]:
+def _listed(images: object) -> list[object]:
     """The paths of images; `datasets` writes one as {"path": PATH, "bytes": null}."""
     names = images if isinstance(images, list) else [images]
     return [_path(name) if isinstance(name, dict) else name for name in names]
 
 
-def _path(name: dict[str, Any]) -> Any:
+def _path(name: dict[str, Any]) -> object:
     given = {key: value for key, value in name.items() if value is not None}
     return given["path"] if {*given} == {"path"} else name
 
 
-def _check_path(name: object) -> None:
+def _checked_path(name: object) -> str:
     if isinstance(name, dict):
         raise _FaultFound("wrong field", f"image {_short(name)} is not a path{_TO_FILE}")
     if not isinstance(name, str) or not name.strip() or "\0" in name:
@@ -414,6 +411,7 @@ def _check_path(name: object) -> None:
     if is_outside(name):
         inside = "use a relative path inside it"
         raise _FaultFound("path", f"image {name!r} is outside the folder: {inside}")
+    return name
 
 
 _TO_FILE = ": images must be files; write the bytes to a file and give its path"

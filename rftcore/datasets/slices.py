@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import SupportsIndex
 
 from rftcore.datasets.records import lone_surrogate, reasoning_hint
 from rftcore.errors import DataError, RecipeError, RftError, SampleError, closest, describe
@@ -37,11 +37,12 @@ class Slice:
         except RftError:
             raise
         except (Exception, SystemExit) as error:
-            raise SampleError(f"{where}: {describe(error)}") from error
+            raise SampleError(describe(error), origin=where) from error
         if not isinstance(sample, Sample):
-            raise SampleError(f"{where}: it returned {sample!r:.60}, which is not an rft.Sample")
+            fault = f"it returned {sample!r:.60}, which is not an rft.Sample"
+            raise SampleError(fault, origin=where)
         if fault := _misfit(sample):
-            raise SampleError(f"{sample.origin or where}: {fault}")
+            raise SampleError(fault, origin=sample.origin or where)
         return sample
 
     def __iter__(self) -> Iterator[Sample]:
@@ -64,11 +65,7 @@ def take(task: Task, split: str, limit: int | None = None) -> Slice:
             f"task {task.name!r} has no split {split!r}.{closest(split, dataset.splits)} "
             f"It has: {', '.join(dataset.splits)}.{_no_sft(dataset) if split == SFT else ''}"
         )
-    size = _called(dataset, "size", split)
-    if not hasattr(size, "__index__"):
-        name = f"{type(dataset).__name__}.size({split!r})"
-        raise DataError(f"{name} is {size!r:.60}: return a whole number")
-    size = operator.index(size)
+    size = _size(dataset, split)
     size = size if limit is None else min(limit, size)
     if size < 1:
         raise DataError(f"split {split!r} of task {task.name!r} has no samples to use")
@@ -108,13 +105,22 @@ def parser_of(task: Task) -> Parser:
 
 def _no_sft(dataset: Dataset) -> str:
     """A hint if there is no split `sft` because the reasoning has another name; else ""."""
-    if RL not in tuple(dataset.splits) or _called(dataset, "size", RL) < 1:
+    if RL not in tuple(dataset.splits) or _size(dataset, RL) < 1:
         return ""
     hint = reasoning_hint(Slice(dataset, RL, 1)[0].meta)
     return f" Rows with a 'cot' can go to sft, but {hint}." if hint else ""
 
 
-def _called(dataset: Dataset, method: str, *args: object) -> Any:
+def _size(dataset: Dataset, split: str) -> int:
+    """The size of a split. Raises: DataError if it is not a whole number."""
+    size = _called(dataset, "size", split)
+    if not isinstance(size, SupportsIndex):
+        name = f"{type(dataset).__name__}.size({split!r})"
+        raise DataError(f"{name} is {size!r:.60}: return a whole number")
+    return operator.index(size)
+
+
+def _called(dataset: Dataset, method: str, *args: object) -> object:
     """The result of a dataset's method. Raises: DataError naming the method if it fails."""
     try:
         return getattr(dataset, method)(*args)

@@ -51,7 +51,7 @@ class Raw:
     number: int
     start: int
     end: int
-    value: Any = None
+    value: object = None
     fault: str = ""
 
 
@@ -82,7 +82,7 @@ def read(stream: BinaryIO, chunk: int = CHUNK) -> Iterator[Raw]:
         yield from _lines(stream, start)
 
 
-def row_at(path: Path, start: int, end: int) -> Any:
+def row_at(path: Path, start: int, end: int) -> object:
     """The value that `rows` found at these bytes. Raises: DataError if it is not there anymore."""
     try:
         with path.open("rb") as stream:
@@ -121,7 +121,8 @@ def _spread(stream: BinaryIO, start: int, chunk: int) -> str:
         more = {"{": "another object", ",": "a comma"}.get(after, repr(after))
         what = "lines end in CR alone" if b"\r" in between else f"{more} after the first object"
         return f"not JSON lines: {what}. {_LINES}"
-    rows = [key for key, of in value.items() if isinstance(of, list) and of]
+    items = value.items() if isinstance(value, dict) else ()
+    rows = [key for key, of in items if isinstance(of, list) and of]
     hold = f" whose keys {', '.join(rows[:5])} contain lists" if rows else ""
     return (
         f"not JSON lines: an object on several lines{hold}. {_LINES}; "
@@ -184,7 +185,7 @@ class _Window:
         """Skip the character that `peek` returned."""
         self._pass(self._at + 1)
 
-    def value(self) -> Any:
+    def value(self) -> object:
         """The JSON value that starts here. Raises: ValueError, RecursionError."""
         while True:
             try:

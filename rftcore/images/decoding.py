@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
+    from PIL.ImageFile import ImageFile
 
 Remark = tuple[str, str]  # its kind, and a text
+Color = int | tuple[int, ...] | bytes | None  # the transparent one of a file
 WHITE = (255, 255, 255)
 WIDE_GRAY = ("I;16", "I;16L", "I;16B", "I;16N")  # modes of Pillow: 16 bits per pixel
 SCALED_GRAY = ("PNG", "PPM")  # formats whose 32-bit integer gray is 0 to 65535 in Pillow
@@ -98,7 +100,7 @@ def size_of(data: bytes) -> tuple[int, int]:
         return (height, width) if _orientation(opened) >= 5 else (width, height)
 
 
-def _opened(data: bytes) -> Any:
+def _opened(data: bytes) -> ImageFile:
     """The image before its pixels are read. Raises: TooLargeError if it has too many."""
     from PIL import Image as pil
     from PIL import UnidentifiedImageError
@@ -224,15 +226,16 @@ def _unscaled(values: Any) -> tuple[Any, str]:
     return shown, f"stretched so that {low:g} is black and {high:g} is white"
 
 
-def _eight_bit(key: Any, raw_mode: str) -> Any:
+def _eight_bit(key: Color, raw_mode: str) -> Color:
     """The transparent color of a PNG, converted to the 8-bit pixels of Pillow."""
     if isinstance(key, tuple):
         return tuple(part >> 8 for part in key) if max(key) > 255 or "16" in raw_mode else key
-    scale = {"1": 255, "L;2": 85, "L;4": 17}.get(raw_mode, 1)
-    return min(255, key * scale)
+    if not isinstance(key, int):
+        return key
+    return min(255, key * {"1": 255, "L;2": 85, "L;4": 17}.get(raw_mode, 1))
 
 
-def _see_through(shown: PilImage, exact: PilImage | None, key: Any) -> PilImage:
+def _see_through(shown: PilImage, exact: PilImage | None, key: Color) -> PilImage:
     """`shown` with alpha 0 where it, or `exact`, has the color `key`."""
     import numpy as np
     from PIL import Image as pil
