@@ -103,6 +103,13 @@ def test_every_command_shows_an_example_of_itself(path):
     assert f"  rft {' '.join(path)}" in done.output.partition("Example:")[2]
 
 
+@pytest.mark.parametrize("path", [(), ("data",), ("new",), ("plugins",), ("tasks",)], ids=" ".join)
+def test_help_shows_the_summary_of_each_command_whole(path):
+    listed = rft(*path, "--help").output.partition("Commands:")[2].strip().split("\n\n")[0]
+
+    assert all(line.endswith(".") and not line.endswith("..") for line in listed.splitlines())
+
+
 FAULTS = {
     "no task": ([], "give --task"),
     "unknown task": (["--task", "nubmers"], "Did you mean 'numbers'"),
@@ -533,7 +540,7 @@ def test_preview_draws_a_picture(count):
     ("arguments", "says"),
     [
         (["--out", "x.png", "--split", "tset"], "Did you mean 'test'"),
-        (["--out", "x.jpeg"], "end its name in .png"),
+        (["--out", "x.jpeg"], "its name must end in .png"),
         (["--out", "nowhere/x.png"], "nowhere/x.png"),
     ],
 )
@@ -582,7 +589,7 @@ def test_show_describes_the_task_with_what_is_set():
     [
         ("task_options.hihg=3", "Did you mean 'high'"),
         ("dataset.path=nowhere.jsonl", "there is no such file or folder"),
-        ("sft.batch_size=3", "--set sft.batch_size: this does not change what the task is"),
+        ("sft.batch_size=3", "--set sft.batch_size: not a setting of the task"),
         ("high", "write key=value"),
     ],
 )

@@ -1,8 +1,8 @@
 """The command `rft`: one file per command, imported when it is called.
 
-The group turns an `RftError` into one message and exit code 2, once, for all commands, and
-so it does with a fault of the disk and with what a plugin raises; RFT_DEBUG=1 shows the
-traceback instead. Any other exception is a bug of rft's and keeps its traceback.
+The group turns an `RftError`, a fault of the disk or an exception in a plugin into one message
+and exit code 2; RFT_DEBUG=1 shows the traceback instead. Any other exception is a bug of rft
+and keeps its traceback.
 """
 
 import errno
@@ -34,10 +34,10 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 
 class Commands(click.Group):
-    """The core's commands, then those of plugins, which can replace none of them.
+    """The core's commands, and those of plugins, which cannot replace the core's.
 
-    `--help` loads no plugin, so that none can break it or slow it down;
-    plugins load when somebody asks for a command that the core does not have.
+    `--help` loads no plugin, so none can break it or slow it down; plugins load for a command
+    that the core does not have.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -55,7 +55,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one was meant."""
+        """Find the command; for an unknown one, suggest similar names."""
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             names = [*COMMANDS, *_plugin_commands()]
@@ -63,24 +63,24 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run, and turn what a user can fix into one message."""
+        """Run a command; turn errors that a user can fix into one message."""
         _open_streams()
         for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):  # text of models and data may not encode
+            if isinstance(stream, io.TextIOWrapper):  # for text that the terminal cannot encode
                 stream.reconfigure(errors="backslashreplace")
         try:
             return super().main(*args, **kwargs)
         except SystemExit as end:
-            told = _ended_by_plugin(end)
-            if not told or os.environ.get("RFT_DEBUG"):
+            message = _ended_by_plugin(end)
+            if not message or os.environ.get("RFT_DEBUG"):
                 raise
-            click.echo(f"error: {told}", err=True)
+            click.echo(f"error: {message}", err=True)
             sys.exit(2)
         except Exception as error:
-            told = _told(error)
-            if not told or os.environ.get("RFT_DEBUG"):
+            message = _message(error)
+            if not message or os.environ.get("RFT_DEBUG"):
                 raise
-            click.echo("\n".join((f"error: {told}", *getattr(error, "__notes__", ()))), err=True)
+            click.echo("\n".join((f"error: {message}", *getattr(error, "__notes__", ()))), err=True)
             sys.exit(2)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -99,9 +99,9 @@ class Commands(click.Group):
 
 
 def _open_streams() -> None:
-    """Standard streams that the caller has closed, as `>&-` does, become empty ones.
+    """Replace standard streams that the caller has closed, as `>&-` does, with empty ones.
 
-    Or the next file that is opened would take their place, and get what others print.
+    Otherwise the next file that is opened takes their number and receives what is printed.
     """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:
@@ -112,8 +112,8 @@ def _open_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
-def _told(error: Exception) -> str:
-    """An exception as one message for the user; "" for a bug of rft's."""
+def _message(error: Exception) -> str:
+    """An exception as one message for the user; "" for a bug of rft."""
     if isinstance(error, RftError):
         return str(error)
     if isinstance(error, OSError):
@@ -124,7 +124,7 @@ def _told(error: Exception) -> str:
 
 
 def _ended_by_plugin(end: SystemExit) -> str:
-    """Which plugin has called exit() in the midst of a command of ours, as a message; else ""."""
+    """The message if a plugin called exit() within a command of the core, else ""."""
     import traceback
 
     from rftcore.errors import OURS
@@ -136,7 +136,7 @@ def _ended_by_plugin(end: SystemExit) -> str:
 
 
 def _disk_fault(error: OSError) -> str:
-    """What a file could not be, by its path; without one, the folders that have no room."""
+    """The message for a disk fault: path and reason, or the folders without free space."""
     from rftcore.cache import hint
     from rftcore.errors import describe
 
@@ -152,23 +152,23 @@ def _disk_fault(error: OSError) -> str:
 
 
 def _is_output(error: OSError) -> bool:
-    """Whether it is what is printed that does not arrive; if so, nothing more is sent there."""
+    """Whether standard output failed; if so, nothing more is written to it."""
     import traceback
 
     if traceback.extract_tb(error.__traceback__)[-1].name not in ("echo", "_flush"):
         return False
-    with suppress(OSError, ValueError):  # or Python would report it once more at its end
+    with suppress(OSError, ValueError):  # or Python would report it again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return True
 
 
 def _flush() -> None:
-    """Send what was printed, while a fault of the disk behind it can still be reported."""
+    """Flush standard output while a fault of the disk can still be reported."""
     sys.stdout.flush()
 
 
 def _full() -> list[str]:
-    """The folders that rft writes to and that have no room."""
+    """The folders that rft writes to and that have no free space."""
     import shutil
     import tempfile
 

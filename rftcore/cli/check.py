@@ -1,4 +1,4 @@
-"""`rft plugins check`: whether a task keeps the laws, and what to do where it does not."""
+"""`rft plugins check`: check a task against the laws."""
 
 import sys
 import time
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 @click.command("check")
 @click.argument("name")
 @click.option(
-    "--law", "only", multiple=True, help="Check this law, and those that it needs; can be repeated."
+    "--law",
+    "only",
+    multiple=True,
+    help="Law to check (repeatable); laws that it needs are checked, too.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of every draw.")
+@click.option("--seed", default=0, show_default=True, help="Random seed.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
 @click.option(
-    "--expect", multiple=True, metavar="LAW=REASON", help="A law that is to break, and why."
+    "--expect", multiple=True, metavar="LAW=REASON", help="Expected failure and its reason."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def check(
@@ -34,7 +37,7 @@ def check(
     expect: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Hold a task and all its parts to the laws, before anyone trains on it.
+    """Check a task and its parts against the laws.
 
     Exit code 0 if all laws hold, 1 if one is broken. With --law, a broken law that
     it needs is shown and counted as well.
@@ -97,8 +100,8 @@ def _report(trial: "Trial", results: "Sequence[Result]", seconds: float) -> str:
         if result.bad:
             lines += ["", explanation(trial, result)]
     counts = Counter(result.state for result in results)
-    told = ", ".join(f"{count} {state}" for state, count in counts.items())
-    return "\n".join([*lines, "", f"{trial.name}: {told}; {seconds:.1f} s"])
+    summary = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return "\n".join([*lines, "", f"{trial.name}: {summary}; {seconds:.1f} s"])
 
 
 def _beside(result: "Result") -> str:
@@ -122,5 +125,5 @@ def _as_json(trial: "Trial", results: "Sequence[Result]", seconds: float) -> str
         }
         for result in results
     ]
-    told = {"task": trial.name, "seed": trial.settings.seed, "seconds": round(seconds, 1)}
-    return jsontext.dumps({**told, "laws": rows}, indent=2)
+    facts = {"task": trial.name, "seed": trial.settings.seed, "seconds": round(seconds, 1)}
+    return jsontext.dumps({**facts, "laws": rows}, indent=2)

@@ -27,12 +27,12 @@ SHOWN = 10  # findings of one kind in one file
 FAULTY = 1  # exit code of `rft data check` if there are findings
 
 
-@click.group()
+@click.group(short_help="Check your data, or time how fast samples are made.")
 def data() -> None:
     """Check a folder or file of data, or time how fast samples are made."""
 
 
-@data.command()
+@data.command(short_help="Check every row and image; report every fault.")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--task", required=True, help="The task that reads the data; see `rft tasks list`.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
@@ -88,7 +88,7 @@ def check(
         ctx.exit(FAULTY)
 
 
-@data.command("time")
+@data.command("time", short_help="Time making and reading images and rows.")
 @click.option("--task", required=True, help="The task whose samples to read; see `rft tasks list`.")
 @click.option("--split", default=RL, show_default=True, help="The split to read.")
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1))

@@ -19,7 +19,7 @@ SET = {
 
 
 def text_of(about: "Description") -> str:
-    """All of it, a paragraph for each part."""
+    """The description as text, one paragraph per part."""
     return "\n\n".join("\n".join(lines) for lines in map(list, _paragraphs(about)) if lines)
 
 
@@ -73,7 +73,7 @@ def _reward(facts: Mapping[str, Any]) -> Iterator[str]:
     if facts.get("returns"):
         yield f"returns: {facts['returns']}"
     if facts.get("uses"):
-        yield f"looks at: the answer, {', '.join(facts['uses'])}"
+        yield f"uses: the answer, {', '.join(facts['uses'])}"
 
 
 def _parser(facts: Mapping[str, Any]) -> Iterator[str]:

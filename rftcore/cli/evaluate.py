@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 OF_TASKS = ("task", "splits", "prompt", "parser")  # options that mean nothing to a suite
 
 
-@click.command("eval")
+@click.command("eval", short_help="Evaluate a run or a model on a task or a suite.")
 @click.argument("run_or_model")
 @click.option("--task", help="What to measure on.  [default: the run's own task]")
 @click.option("--split", "splits", multiple=True, help="A split; repeat it for several.")

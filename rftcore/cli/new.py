@@ -1,4 +1,4 @@
-"""`rft new`: a plugin to start from, which works before a line of it is changed."""
+"""`rft new`: write a plugin from a template that works as it is."""
 
 import shlex
 from pathlib import Path
@@ -19,7 +19,7 @@ OUT = click.option(
 
 @click.group()
 def new() -> None:
-    """Start a plugin: a package that installs, tests and trains as it is."""
+    """Start a plugin from a working template."""
 
 
 @new.command()
@@ -33,10 +33,10 @@ def new() -> None:
 )
 @OUT
 def task(name: str, template: str, images: int, single_file: bool, out: Path | None) -> None:
-    """Start a task NAME: pictures, questions, reasoning, answers, rewards and tests.
+    """Start a task NAME, with images, questions, rewards and tests.
 
     Templates: counting (a number), choice (a letter, A to D), free-form (a
-    list, with a parser and a reward of its own); each with one image or two.
+    list, with its own parser and reward); each with one image or two.
 
     \b
     Example:
@@ -50,7 +50,7 @@ def task(name: str, template: str, images: int, single_file: bool, out: Path | N
         if (template, images) != ("counting", 1):
             given = f"--template {template} --images {images}"
             raise PluginError(
-                f"--single-file with {given}: it writes the template counting with one image only. "
+                f"--single-file with {given}: only the template counting with one image has one. "
                 "Leave out --template and --images, or leave out --single-file for a package"
             )
         _write_file(project, out or Path(f"{project.module}.py"))
@@ -64,7 +64,7 @@ def task(name: str, template: str, images: int, single_file: bool, out: Path | N
 @click.argument("name")
 @OUT
 def parser(name: str, out: Path | None) -> None:
-    """Start a parser NAME: it reads answers from completions.
+    """Start a parser NAME, which reads answers in completions.
 
     \b
     Example:
@@ -77,7 +77,7 @@ def parser(name: str, out: Path | None) -> None:
 @click.argument("name")
 @OUT
 def reward(name: str, out: Path | None) -> None:
-    """Start a reward NAME: one number for a completion.
+    """Start a reward NAME, which scores completions.
 
     \b
     Example:
@@ -90,7 +90,7 @@ def reward(name: str, out: Path | None) -> None:
 @click.argument("name")
 @OUT
 def dataset(name: str, out: Path | None) -> None:
-    """Start a dataset NAME: samples for tasks that others write.
+    """Start a dataset NAME, which any task can use.
 
     \b
     Example:
@@ -107,7 +107,7 @@ def _write_part(kind: str, name: str, out: Path | None) -> None:
 
 
 def _write(kind: str, project: "Project", out: Path | None, *then: str) -> None:
-    """Write the package if its name is free, and say what to do next: `then` comes last."""
+    """Write the package if its name is free; print the next commands, `then` last."""
     from rftcore.plugins import Catalogue
     from rftcore.scaffold import check_free, check_name, write_package
 
@@ -115,7 +115,7 @@ def _write(kind: str, project: "Project", out: Path | None, *then: str) -> None:
     check_free(kind, project.name, Catalogue.load())
     folder = out or Path(project.distribution)
     files = write_package(project, folder)
-    _say_next(
+    _print_next(
         f"{folder}: {kind} {project.name!r}, {len(files)} files",
         f"cd {shlex.quote(str(folder))}",
         "python -m pip install -e '.[dev]'",
@@ -129,12 +129,12 @@ def _write_file(project: "Project", file: Path) -> None:
 
     check_name(project.name)
     if file.suffix != ".py":
-        raise PluginError(f"--out {file}: a task in one file ends in .py")
+        raise PluginError(f"--out {file}: the file of a task must end in .py")
     write_file(project, file)
     task = shlex.quote(f"{file}:task" if file.is_absolute() else f"./{file}:task")
     preview = f"rft tasks preview {task} --out grid.png"
-    _say_next(f"{file}: task {project.name!r}", preview, f"rft train --task {task} --smoke")
+    _print_next(f"{file}: task {project.name!r}", preview, f"rft train --task {task} --smoke")
 
 
-def _say_next(what: str, *commands: str) -> None:
+def _print_next(what: str, *commands: str) -> None:
     click.echo("\n".join([f"{what}. Next:", "", *(f"  {command}" for command in commands)]))

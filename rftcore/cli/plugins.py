@@ -27,7 +27,7 @@ plugins.add_command(check)
 @plugins.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_(as_json: bool) -> None:
-    """List every component by name, kind, distribution, version and state.
+    """List every component of every plugin.
 
     A broken plugin is listed with the reason; the others still work.
     RFT_PLUGINS=a,b loads only those distributions or entry points.
@@ -49,7 +49,7 @@ def list_(as_json: bool) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def info(name: str, kind: str | None, as_json: bool) -> None:
-    """Show a component: its options, parts, distribution and source file.
+    """Show a component's options, parts and source.
 
     NAME is a task, dataset, parser, reward, model or suite from `rft plugins
     list`, or a task's ./file.py:factory.

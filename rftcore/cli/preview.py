@@ -1,4 +1,4 @@
-"""A picture of samples: a person should be able to answer them from it."""
+"""Draw samples as one image: a person should be able to answer the questions from it."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ TALLEST, MOST = 900, 6  # of an image, in pixels; images of a sample that are dr
 INK, FAINT, RIGHT = "#1b1b1f", "#5c5f66", "#0b6e4f"
 PAPER, LINE = "#ffffff", "#d8d9de"
 TITLE, QUESTION, SMALL = 22, 19, 15  # font sizes, in pixels
-Text = tuple[str, int, str]  # a line, its size and its colour
+Text = tuple[str, int, str]  # a line, its size and its color
 
 
 def grid(samples: Sequence[Sample], *, title: str = "") -> Image.Image:
@@ -42,27 +42,27 @@ def _frame(left: int, top: int, height: int) -> tuple[int, int, int, int]:
 def _cell(sample: Sample) -> Image.Image:
     images = _images(sample)
     lines = _lines(sample)
-    picture = max((image.height for image in images), default=0)
-    height = picture + sum(_height(size) for _, size, _ in lines) + 3 * MARGIN
+    tallest = max((image.height for image in images), default=0)
+    height = tallest + sum(_height(size) for _, size, _ in lines) + 3 * MARGIN
     cell = Image.new("RGB", (WIDTH, height), PAPER)
     draw, left = ImageDraw.Draw(cell), MARGIN
     for image in images:
         cell.paste(image, (left, MARGIN))
         edge = (left - 1, MARGIN - 1, left + image.width, MARGIN + image.height)
-        draw.rectangle(edge, outline=LINE)  # two white pictures side by side stay two
+        draw.rectangle(edge, outline=LINE)  # separates two white images side by side
         left += image.width + MARGIN // 2
-    _write(draw, lines, top=picture + 2 * MARGIN)
+    _write(draw, lines, top=tallest + 2 * MARGIN)
     return cell
 
 
 def _write(draw: ImageDraw.ImageDraw, lines: Sequence[Text], top: int) -> None:
-    for text, size, colour in lines:
-        draw.text((MARGIN, top), text, fill=colour, font=_font(size))
+    for text, size, color in lines:
+        draw.text((MARGIN, top), text, fill=color, font=_font(size))
         top += _height(size)
 
 
 def _images(sample: Sample) -> list[Image.Image]:
-    """The first images at one width, side by side; small ones are enlarged, tall ones smaller."""
+    """The first images at one width, side by side; small ones enlarged, tall ones reduced."""
     opened = [image.open() for image in sample.images[:MOST]]
     count = len(opened)
     if not count:
@@ -91,7 +91,7 @@ def _lines(sample: Sample) -> list[Text]:
 
 
 def _wrap(text: str, size: int) -> list[str]:
-    """Break at spaces so that a line fits the cell; line breaks of the text stay."""
+    """Break at spaces so that a line fits the cell; line breaks of the text are kept."""
     font, lines = _font(size), []
     for paragraph in text.splitlines():
         line = ""

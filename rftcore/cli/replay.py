@@ -17,7 +17,7 @@ DRIFTED = 1  # exit code if a value is not what it was
 EXAMPLES = 3  # of each term, in text
 
 
-@click.command()
+@click.command(short_help="Score the rollouts of a run again.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every change.")
 @click.pass_context

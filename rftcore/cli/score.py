@@ -21,7 +21,7 @@ FAILED = 1  # exit code if a reward could not be computed
 WIDTH = 32  # characters of an answer in the table
 
 
-@click.command()
+@click.command(short_help="Score completions in a file.")
 @click.argument("task")
 @click.argument("file")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")

@@ -1,4 +1,4 @@
-"""`rft tasks`: what there is to train on, in words and in pictures."""
+"""`rft tasks`: list, describe and preview tasks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rftcore.plugins import Catalogue
     from rftcore.types import Task
 
-OF_A_TASK = ("task_options", "dataset", "rewards")  # settings that change what a task is
+OF_A_TASK = ("task_options", "dataset", "rewards")  # the settings of a task
 set_option = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting of the task."
 )
@@ -21,12 +21,12 @@ set_option = click.option(
 
 @click.group()
 def tasks() -> None:
-    """List tasks, show one, or draw some of its samples."""
+    """List, describe and preview tasks."""
 
 
 @tasks.command("list")
 def list_() -> None:
-    """List the installed tasks; one that is broken, or may be in a broken plugin, says why.
+    """List the installed tasks, and plugins that are broken.
 
     \b
     Example:
@@ -41,7 +41,7 @@ def list_() -> None:
         try:
             summary = catalogue.task(qualified).summary
         except RftError as error:
-            summary = f"broken: {str(error).partition(chr(10))[0]}"
+            summary = f"broken: {error.headline}"
         click.echo(f"{name.ljust(width)}  {summary}")
     for failure in broken:
         click.echo(f"{failure.plugin.name.ljust(width)}  broken, its tasks are missing: {failure}")
@@ -55,9 +55,9 @@ def list_() -> None:
 @click.argument("task")
 @set_option
 def show(task: str, settings: tuple[str, ...]) -> None:
-    """Show a task: options, splits, prompt, parser, rewards, and where it comes from.
+    """Show a task's options, splits, prompt, parser and rewards.
 
-    The same as `rft plugins info TASK --kind task`, if nothing is set.
+    Without --set, the same as `rft plugins info TASK --kind task`.
 
     \b
     Example:
@@ -79,7 +79,7 @@ def show(task: str, settings: tuple[str, ...]) -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The PNG to write.")
 @set_option
 def preview(task: str, split: str, count: int, out: Path, settings: tuple[str, ...]) -> None:
-    """Draw samples with question, answer and reasoning, as one image.
+    """Draw samples, with question and answer, as one image.
 
     \b
     Example:
@@ -91,7 +91,7 @@ def preview(task: str, split: str, count: int, out: Path, settings: tuple[str, .
 
     part = take(_made(_catalogue(), task, settings), split, count)
     if out.suffix.lower() != ".png":
-        raise DataError(f"--out {out}: the image is a PNG, so end its name in .png")
+        raise DataError(f"--out {out}: the image is a PNG, so its name must end in .png")
     part.prepare()
     samples = list(part)
     try:
@@ -102,13 +102,13 @@ def preview(task: str, split: str, count: int, out: Path, settings: tuple[str, .
 
 
 def _made(catalogue: "Catalogue", task: str, settings: Sequence[str]) -> "Task":
-    """The task as `rft train` would make it. Raises `RecipeError` for settings of a run."""
+    """The task as `rft train` makes it. Raises `RecipeError` for settings of a run."""
     from rftcore.config import load_recipe, parse_override
 
     for origin, layer in map(parse_override, settings):
         if not layer.keys() <= {*OF_A_TASK}:
             raise RecipeError(
-                f"{origin}: this does not change what the task is; here you can set "
+                f"{origin}: not a setting of the task; here you can set "
                 f"{', '.join(f'{section}.NAME' for section in OF_A_TASK)}"
             )
     return catalogue.task_of(load_recipe(("TASK", {"task": task}), overrides=settings))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rftcore.runs import RunFolder
 
 
-@click.command()
+@click.command(short_help="Train a policy: SFT, then GRPO, evaluated in between.")
 @click.option("--task", help="What to train on; `rft tasks list` shows the names.")
 @click.option("--model", help="An offered name, a folder, or ORG/NAME on the hub.  [default: nano]")
 @click.option("--recipe", "file", type=click.Path(path_type=Path), help="A YAML file of settings.")
