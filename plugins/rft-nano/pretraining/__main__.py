@@ -12,7 +12,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from torch import multiprocessing
+from torch.multiprocessing.spawn import spawn
 
 from pretraining.build import train
 from pretraining.corpus.library import Library, Sizes
@@ -74,7 +74,7 @@ def main() -> None:
     Library.make(options.out / "corpus", sizes, scene_pictures(directory=options.cache))
     with tempfile.TemporaryDirectory() as folder:
         meeting = Path(folder) / "team"
-        multiprocessing.spawn(  # type: ignore[no-untyped-call]
+        spawn(  # type: ignore[no-untyped-call]
             train, (options, meeting), nprocs=options.workers
         )
 

@@ -84,6 +84,7 @@ class Build:
         self, stream: Callable[[], Exhibit], batch: int, *, report: bool
     ) -> tuple[torch.Tensor, dict[str, float]]:
         pixels, wanted = look([stream() for _ in range(batch)])
+        assert pixels is not None
         said = self.heads(perception.features(self.model, pixels))
         total = torch.stack(list(perception.losses(said, wanted).values())).sum()
         if not report:
@@ -138,11 +139,12 @@ class Build:
 
     def report(self, label: str, samples: int) -> None:
         """Measure both suites by `samples` questions of each measure, and log the values."""
-        policy = Policy(self.model.eval(), self.processor, "nano in training")
+        self.model.eval()  # type: ignore[no-untyped-call]
+        policy = Policy(self.model, self.processor, "nano in training")
         for suite in (suites.perception(), suites.words()):
             measures = measures_of(suite, samples)
             score, _ = evaluate_suite(policy, suite, measures, blind=False, progress=False)
-            values = {key: round(each.value, 3) for key, each in score.measures.items()}
+            values = {key: round(each.value or 0.0, 3) for key, each in score.measures.items()}
             self.log(report=label, suite=suite.name, **values)
         self.model.train()
 
@@ -201,7 +203,7 @@ def share_roots(model: Any, tokenizer: Any) -> None:
 def share_digits(model: Any, tokenizer: Any) -> None:
     """Start every number above twenty as the sum of its digits, each in its place.
 
-    A number read off a picture is known digit by digit, and sums go by digits too.
+    A number read off an image is known digit by digit, and sums go by digits too.
     """
     table = model.model.language_model.embed_tokens.weight
     known = tokenizer.get_vocab()

@@ -1,14 +1,14 @@
-"""What the decoder must know in the middle of its layers: what a thing was in the first picture.
+"""What the decoder must know in the middle of its layers: what a thing was in the first image.
 
-To say what changed, a model has to find each thing of the second picture in the
+To say what changed, a model has to find each thing of the second image in the
 first and hold both against each other. Answers alone teach that slowly, since a
-single word hangs on the whole chain. So the tokens of the second picture have
+single word hangs on the whole chain. So the tokens of the second image have
 to know, half way up, what stood there and what is new about it; the upper half
 only has to find the thing asked for, or the one that changed, and read.
 
 Knowing is not enough: a head can read what is written too faintly for the layers
 above it. So what is new must also stand there as the decoder's own word for it
-("color", "position"), as `naming` has it for the picture itself.
+("color", "position"), as `naming` has it for the image itself.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LAYER = 2  # of the decoder's four: what comes out of it is read
 STAYED = "stayed"
 WAYS = (STAYED, *SAID_WAYS)
 WAS = {f"was_{attribute}": len(VALUES[attribute]) for attribute in ATTRIBUTES}
-HALVES = 2 * GRID  # of the picture's width or height in half patches
+HALVES = 2 * GRID  # of the image's width or height in half patches
 STOOD = {"was_column": HALVES, "was_row": HALVES}  # a move is the way from there to here
 CLASSES = {
     "changed": 2,
@@ -44,7 +44,7 @@ Story = tuple[Sequence[Seen], Sequence[Seen], Sequence[Change]]  # before, after
 
 
 class Comparison(nn.Module):
-    """Reads what is new off the hidden states (N, IMAGE_TOKENS, width) of second pictures."""
+    """Reads what is new off the hidden states (N, IMAGE_TOKENS, width) of second images."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Comparison(nn.Module):
 
 
 def targets(stories: Sequence[Story]) -> Targets:
-    """The class of each head in each patch (N, IMAGE_TOKENS), -100 where no thing is centred."""
+    """The class of each head in each patch (N, IMAGE_TOKENS), -100 where no thing is centered."""
     out = {name: torch.full((len(stories), IMAGE_TOKENS), -100) for name in CLASSES}
     for row, (before, after, changes) in enumerate(stories):
         was = {s.number: s.thing for s in before}
@@ -78,7 +78,7 @@ def targets(stories: Sequence[Story]) -> Targets:
 
 
 def _half(share: float) -> int:
-    return min(HALVES - 1, max(0, int(share * HALVES)))
+    return int(min(HALVES - 1, max(0, share * HALVES)))
 
 
 def comparison_loss(said: dict[str, torch.Tensor], wanted: Targets) -> torch.Tensor:

@@ -19,8 +19,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile, ZipInfo
 
-from pretraining.practice import Request, changes, numbers, scenes, texts
+from pretraining.practice import changes, numbers, scenes, texts
 from pretraining.practice import diagrams as drawn
+from pretraining.practice.wording import Request
 from pretraining.things import ATTRIBUTES, Thing
 from rftcore.images import Image
 from rftcore.images.decoding import decode
@@ -66,7 +67,7 @@ def perception() -> dict[str, list[Row]]:
         "counts": _asked("total", both, scenes.total),
         "counts_of_a_kind": _asked("counted", both, scenes.counted),
         "existence": _asked("exists", both, scenes.exists),
-        "positions": _asked("ordered", both, scenes.ordered, scenes.neighbour),
+        "positions": _asked("ordered", both, scenes.ordered, scenes.neighbor),
         "filters": _asked("filtered", both, scenes.filtered),
         "verdicts": _asked("verdicts", both, scenes.verdicts),
         "diagram_numbers": _asked("value", with_numbers, drawn.value),

@@ -1,9 +1,9 @@
-"""The later stages: teach the decoder to read, and to speak about pictures.
+"""The later stages: teach the decoder to read, and to speak about images.
 
-Rows of many short samples (`rows`), some over pictures and some of text
+Rows of many short samples (`rows`), some over images and some of text
 alone; the loss is on answers only. The tower keeps its heads and their loss,
 so that it goes on seeing while it learns to be read, what it sees is drawn to the
-words for it (`naming`), and of two pictures the decoder has to know what is new
+words for it (`naming`), and of two images the decoder has to know what is new
 before it is asked (`comparison`). What an answer is found by stands half way up as
 words: what is new about a thing, what the question names, the points of a number,
 the place of a thing in its row.
@@ -25,19 +25,20 @@ from pretraining.comparison import comparison_loss, telling_loss
 from pretraining.corpus.augment import OBJECTS
 from pretraining.corpus.streams import Exhibit
 from pretraining.naming import ASKED, Names, naming_loss, words_loss
-from pretraining.practice import Request, in_words
+from pretraining.practice import in_words
+from pretraining.practice.wording import Request
 from pretraining.rows import Packer, Rows
 
 NAMING, COMPARING = 0.5, 0.3  # weights of words at patches, and of what heads say is new
-WORDS_WITH_PICTURE = 0.12  # share of requests over a picture that have nothing to do with it
+WORDS_WITH_PICTURE = 0.12  # share of requests over an image that have nothing to do with it
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows, the pictures (P, 3, H, W) that they and the tower look at, what these show.
+    """Rows, the images (P, 3, H, W) that they and the tower look at, what these show.
 
-    `spoken_of`: where each of the first pictures stands, as row and first column of its image
-    tokens; the others are for the tower alone. `pairs` are the rows with two pictures, and
+    `spoken_of`: where each of the first images stands, as row and first column of its image
+    tokens; the others are for the tower alone. `pairs` are the rows with two images, and
     `compared` what `comparison` should say of the second.
     """
 
@@ -50,9 +51,9 @@ class Batch:
 
 
 class Lessons:
-    """Batches of rows: `pictured` of them start with pictures, `written` do not.
+    """Batches of rows: `pictured` of them start with images, `written` do not.
 
-    `looked_at` more pictures come without words, for the tower: they cost a tenth of a row.
+    `looked_at` more images come without words, for the tower: they cost a tenth of a row.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Lessons:
 
 
 def look(shown: list[Exhibit]) -> tuple[torch.Tensor | None, perception.Targets]:
-    """All pictures of exhibits in one tensor, and what the heads should say of them."""
+    """All images of exhibits in one tensor, and what the heads should say of them."""
     if not shown:
         return None, {}
     pixels = torch.stack([torch.from_numpy(p) for e in shown for p in e.pictures])
@@ -208,7 +209,7 @@ def ranked(half_way: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Te
 
 
 def _tokens(half_way: torch.Tensor, batch: Batch, there: torch.Tensor) -> torch.Tensor:
-    """The hidden states (N, width) of the patches that a mask (pictures, IMAGE_TOKENS) picks."""
+    """The hidden states (N, width) of the patches that a mask (images, IMAGE_TOKENS) picks."""
     picture, patch = there.nonzero(as_tuple=True)
     places = torch.tensor(batch.spoken_of).reshape(-1, 2)[picture]
     return half_way[places[:, 0], places[:, 1] + patch]

@@ -2,7 +2,7 @@
 
 The decoder learns from text alone to pick words out of lists. If the token of a patch with
 a large red rubber cube lies near the embeddings of "large", "red", "rubber" and "cube",
-that skill carries over to pictures at once; left to find a code of its own, it takes far
+that skill carries over to images at once; left to find a code of its own, it takes far
 longer (docs/nano.md).
 """
 
@@ -68,7 +68,7 @@ def naming_loss(
     """Cross-entropy (nats, summed over groups) of each patch's names among those of the group.
 
     `projected`: (P, IMAGE_TOKENS, width), what the decoder reads; `embedding`: (V, width), not
-    moved by this loss: words belong to the decoder, and pictures come to them.
+    moved by this loss: words belong to the decoder, and images come to them.
     """
     total = projected.new_zeros(())
     unit = functional.normalize(projected, dim=-1)

@@ -1,4 +1,4 @@
-"""The optimiser of the build: Muon for the hidden matrices, AdamW for the rest.
+"""The optimizer of the build: Muon for the hidden matrices, AdamW for the rest.
 
 Muon replaces the momentum of a matrix by the nearest orthogonal one (five
 Newton-Schulz steps), so that every direction moves alike. Written out in
@@ -81,7 +81,7 @@ class Muon(torch.optim.Optimizer):
 
 
 class Both:
-    """Two optimisers as one, with one learning rate: the schedule scales both alike."""
+    """Two optimizers as one, with one learning rate: the schedule scales both alike."""
 
     def __init__(
         self, model: torch.nn.Module, *, muon_lr: float, adam_lr: float, team: Team = ALONE

@@ -1,7 +1,7 @@
 """Stage one: teach the tower, patch by patch, what stands where.
 
-A patch that holds a thing's centre must say so, and name the thing's size,
-colour, material and shape, its exact place and its rank from the left. In
+A patch that holds a thing's center must say so, and name the thing's size,
+color, material and shape, its exact place and its rank from the left. In
 diagrams, a patch with the middle of a letter or of a number says which, and
 that of a number which points it belongs to. The heads that read this off are
 small, and thrown away at the end; a caption then only has to read out what the
@@ -34,7 +34,7 @@ CLASSES = {name: size for classes in KINDS.values() for name, size in classes.it
 POINTS = 3  # of an angle, its vertex in the middle; a side has two
 BELONGS = {"of": LETTER["letter"], "vertex": LETTER["letter"]}  # a number's points, any of them
 Targets = dict[str, torch.Tensor]
-NEAR = 0.4  # weight of the patches around a thing's centre
+NEAR = 0.4  # weight of the patches around a thing's center
 FOUND = 4.0  # weight of "is there something"
 
 
@@ -87,7 +87,7 @@ def digits(text: str) -> list[int]:
 
 
 def targets(seen: Sequence[list[Seen]], labels: Sequence[list[Label]]) -> Targets:
-    """What the heads should say of each picture; classes are -100 where nothing is centred.
+    """What the heads should say of each image; classes are -100 where nothing is centered.
 
     "near_" classes are for the other patches that a thing covers; "of" (P, IMAGE_TOKENS, POINTS)
     are the points a number belongs to, in their order.
@@ -185,7 +185,7 @@ def belonging(of: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 @torch.no_grad()
 def accuracy(said: dict[str, torch.Tensor], wanted: Targets) -> dict[str, float]:
     """Share right per head; "object", "sign" and "value": found and right in everything."""
-    report = {}
+    report: dict[str, float] = {}
     for kind, whole_name in (("centre", "object"), ("name", "sign"), ("number", "value")):
         there = wanted[kind] > 0
         if not there.any():

@@ -1,8 +1,8 @@
 """Pack many short samples into rows of one length, without padding to speak of.
 
-A row is a shared start (the tokens of one or two pictures, or nothing) and then
+A row is a shared start (the tokens of one or two images, or nothing) and then
 segments, one per instruction and answer. A segment sees the start and itself;
-its positions go on from the start. So one pass over a picture serves several
+its positions go on from the start. So one pass over an image serves several
 questions, and the model sees exactly what it will see alone.
 """
 
@@ -19,14 +19,14 @@ from rft_nano.tokenizer import ASSISTANT, END, IMAGE, USER
 from rft_nano.words import PLURALS
 
 from pretraining.naming import ASKED
-from pretraining.practice import Request
+from pretraining.practice.wording import Request
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LENGTH = 288  # tokens in a row: two pictures, and a request about six things
+LENGTH = 288  # tokens in a row: two images, and a request about six things
 Segment = tuple[list[int], int]  # tokens, and how many of them are the answer with its end
-Filled = Sequence[tuple[Sequence[Segment], int]]  # of each row, and its number of pictures
+Filled = Sequence[tuple[Sequence[Segment], int]]  # of each row, and its number of images
 ALSO_WORDS = "AI"  # letters that are words too: they need not name a point
 MOST_ASKED = 4  # words that a question names; more are a list, not what is asked for
 AT_A_TIME = 6  # requests that are encoded together
@@ -41,7 +41,7 @@ class Rows:
     an answer is to be predicted and -100 elsewhere; `weights` sum to one per
     segment to the power 1/2: long lists count more than one number, not 50 times.
     `asked`: row, column and words (as in `naming.ASKED`) of each place where the answer to a
-    question about a picture begins, if the question names a few points, looks or places.
+    question about an image begins, if the question names a few points, looks or places.
     """
 
     ids: torch.Tensor
@@ -68,7 +68,7 @@ class Packer:
 
     def _words(self) -> dict[int, int]:
         """Tokens of words that a question may name, each with its place in `naming.ASKED`."""
-        out = {}
+        out: dict[int, int] = {}
         for index, word in enumerate(ASKED):
             if word not in ALSO_WORDS:
                 forms = {word, word.capitalize(), PLURALS.get(word, word)}
@@ -80,7 +80,7 @@ class Packer:
         return [e.ids for e in self._core.encode_batch(list(texts), add_special_tokens=False)]
 
     def segments(self, requests: Sequence[Request], *, pictures: int) -> list[Segment]:
-        """Each request's tokens; with pictures, the user's turn has begun before them."""
+        """Each request's tokens; with images, the user's turn has begun before them."""
         flat = self.encode([text for request in requests for text in request])
         head = [] if pictures else [self._user]
         return [
@@ -125,7 +125,7 @@ class Packer:
         return out
 
     def about(self, ask: Callable[[], Request], pictures: int) -> list[Segment]:
-        """As many requests about the same pictures as fit into a row."""
+        """As many requests about the same images as fit into a row."""
         room = LENGTH - 1 - IMAGE_TOKENS * pictures
         row: list[Segment] = []
         while True:
@@ -140,7 +140,8 @@ class Packer:
         """Rows of text alone; what does not fit opens the next one."""
         waiting: list[Segment] = []
         while True:
-            row, room = [], LENGTH
+            row: list[Segment] = []
+            room = LENGTH
             while True:
                 if not waiting:
                     waiting = self.segments([ask() for _ in range(AT_A_TIME)], pictures=0)

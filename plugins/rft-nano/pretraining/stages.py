@@ -64,7 +64,7 @@ class Stage:
             part.load_state_dict(saved)
 
     def save(self) -> None:
-        """Write modules, optimisers and position, atomically."""
+        """Write modules, optimizers and position, atomically."""
         state: dict[str, Any] = {name: module.state_dict() for name, module in self.modules.items()}
         state["optimiser"] = [part.state_dict() for part in self.optimiser.parts]
         state |= {"elapsed_s": self.elapsed_s, "step": self.step}

@@ -1,7 +1,7 @@
 """What practice talks about: things with attributes, and ways to pick some.
 
 The same values describe a rendered scene and an invented list of words, so
-that every skill is practised on text and, where it makes sense, on pictures.
+that every skill is practised on text and, where it makes sense, on images.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NAMED = 0.4  # how often a request drawn without a shape gets one: nouns name it
 
 @dataclass(frozen=True)
 class Thing:
-    """One object. `u`, `v` in [0, 1] place it in the picture, origin top left."""
+    """One object. `u`, `v` in [0, 1] place it in the image, origin top left."""
 
     size: str
     color: str
@@ -64,6 +64,10 @@ class Pick:
     def matches(self, thing: Thing) -> bool:
         """Whether the thing is picked."""
         return all(getattr(thing, attribute) in values for attribute, values in self.wanted)
+
+    def marks(self, things: Things) -> list[bool]:
+        """Whether each thing is picked."""
+        return [self.matches(thing) for thing in things]
 
     def of(self, things: Things) -> list[Thing]:
         """The things picked, in order."""
@@ -94,7 +98,7 @@ def invent(rng: Random, count: int) -> list[Thing]:
 
 
 def _pools(*, plain: bool) -> list[tuple[str, ...]]:
-    """The values to draw a size, a colour and a material from."""
+    """The values to draw a size, a color and a material from."""
     return [PLAIN.get(a, VALUES[a]) if plain else VALUES[a] for a in ATTRIBUTES[:3]]
 
 

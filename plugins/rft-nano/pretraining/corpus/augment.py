@@ -1,8 +1,8 @@
-"""More pictures from few: mirrored, spliced, with things of others, moved.
+"""More images from few: mirrored, spliced, with things of others, moved.
 
 A few thousand renders are learnt by heart within minutes; what comes out of here
-is not: neighbours differ, and the patches cut every thing in another place.
-Each operation returns what the new picture shows, left to right, or None if it
+is not: neighbors differ, and the patches cut every thing in another place.
+Each operation returns what the new image shows, left to right, or None if it
 would not be true any more.
 """
 
@@ -22,16 +22,16 @@ from pretraining.things import Thing
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-OBJECTS = 10  # a picture shows 1 to 10
+OBJECTS = 10  # an image shows 1 to 10
 FAR = int(0.6 * IMAGE_SIZE)  # how far a pasted thing may come from
 FACE = 1.15  # a thing's disc reaches this many radii: shadows and corners
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A thing in a picture with its disc: `radius` is a share of the picture's width.
+    """A thing in an image with its disc: `radius` is a share of the image's width.
 
-    `number` tells the same thing in two pictures; -1 where there is only one picture.
+    `number` tells the same thing in two images; -1 where there is only one image.
     """
 
     thing: Thing
@@ -59,9 +59,9 @@ def _cuts(seen: list[Seen], axis: str) -> NDArray[np.bool_]:
 def splice(
     rng: Random, one: tuple[NDArray[Any], list[Seen]], two: tuple[NDArray[Any], list[Seen]]
 ) -> tuple[NDArray[Any], list[Seen]] | None:
-    """One side of a picture and the other side of another, cut where no thing is.
+    """One side of an image and the other side of another, cut where no thing is.
 
-    All pictures share the floor and, nearly, the camera. None if no cut spares
+    All images share the floor and, nearly, the camera. None if no cut spares
     every thing, or the result shows nothing or more than `OBJECTS`.
     """
     axis = rng.choice(("u", "v"))
@@ -81,7 +81,7 @@ def splice(
 
 
 def _ambiguous(seen: list[Seen]) -> bool:
-    """Whether two neighbours stand so nearly above one another that left is a guess."""
+    """Whether two neighbors stand so nearly above one another that left is a guess."""
     return any(b.thing.u - a.thing.u < 0.025 for a, b in pairwise(seen))
 
 
@@ -134,7 +134,7 @@ def _blend(
 
 @dataclass(frozen=True)
 class Motion:
-    """A picture scaled, turned about its middle (radians) and shifted (shares of the width)."""
+    """An image scaled, turned about its middle (radians) and shifted (shares of the width)."""
 
     scale: float
     turn: float
@@ -158,7 +158,7 @@ class Motion:
         return cos * x - sin * y + 0.5 + self.dx, sin * x + cos * y + 0.5 + self.dy
 
     def picture(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
-        """The picture moved; what was at its edges goes on beyond them."""
+        """The image moved; what was at its edges goes on beyond them."""
         from PIL import Image
 
         border = IMAGE_SIZE // 3

@@ -21,13 +21,13 @@ from pretraining.corpus.store import Corpus, read_pictures
 if TYPE_CHECKING:
     from rft_structure.diagrams import Drawing
 
-LETTERS = "EFGHJKLMNPQRSTUVWXYZ"  # as in the task; the centre of a circle is O
+LETTERS = "EFGHJKLMNPQRSTUVWXYZ"  # as in the task; the center of a circle is O
 SIZE = 224  # pixels, as the task draws
 MARGIN, CLOSEST, BESIDE = (
     0.13,
     0.12,
     0.09,
-)  # of the picture: free rim, between points, point to line
+)  # of the image: free rim, between points, point to line
 LEAST_ANGLE = 22.0  # degrees: a value must fit
 ATTEMPTS = 200
 MOST_VALUES = 4
@@ -35,7 +35,7 @@ MOST_VALUES = 4
 
 @dataclass(frozen=True)
 class Label:
-    """A letter, or a number with its degree sign, and its middle in shares of the picture.
+    """A letter, or a number with its degree sign, and its middle in shares of the image.
 
     `of`: the points of the side or angle that a number belongs to; none for a letter.
     """
@@ -53,7 +53,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Diagram:
-    """What a picture shows. `values` holds (kind, points, text), kind "length" or "angle"."""
+    """What an image shows. `values` holds (kind, points, text), kind "length" or "angle"."""
 
     figure: str
     points: dict[str, tuple[float, float]]
@@ -78,7 +78,7 @@ class Sketch:
 
     figure: str
     spots: dict[str, complex] = field(default_factory=dict)
-    lines: list[list[str]] = field(default_factory=list)  # every two neighbours are joined
+    lines: list[list[str]] = field(default_factory=list)  # every two neighbors are joined
     center: str = ""
     rim: str = ""
     rights: list[tuple[str, str, str]] = field(default_factory=list)
@@ -164,7 +164,7 @@ def right_triangle(rng: Random) -> Sketch:
 
 
 def circle(rng: Random) -> Sketch:
-    """A circle, points on it, some joined with the centre or with one another."""
+    """A circle, points on it, some joined with the center or with one another."""
     names = _named(rng, rng.choice((2, 3, 3)))
     turn = rng.uniform(0, 360)
     gaps = [rng.uniform(0.7, 1.3) for _ in names]
@@ -200,7 +200,7 @@ def draw(index: int, part: str = "train") -> tuple[Sketch, Drawing]:
 
 
 def _place(sketch: Sketch, rng: Random) -> None:
-    """Scale a figure into the picture: as large as fits, or a little smaller and aside."""
+    """Scale a figure into the image: as large as fits, or a little smaller and aside."""
     around = list(sketch.spots.values())
     if sketch.center:  # all points lie within the circle
         middle, corner = sketch.spots[sketch.center], 1 + 1j
@@ -254,7 +254,7 @@ def _number(rng: Random, kind: str) -> str:
 
 
 def _corners(sketch: Sketch) -> list[tuple[str, str, str]]:
-    """Angles between neighbouring lines, not marked as right, and wide enough for a value."""
+    """Angles between neighboring lines, not marked as right, and wide enough for a value."""
     marked = {corner[1] for corner in sketch.rights}
     out = []
     for vertex, spot in sketch.spots.items():
@@ -294,7 +294,7 @@ def _drawing(sketch: Sketch, values: list[tuple[str, tuple[str, ...], str]]) -> 
 
 
 def describe(sketch: Sketch, drawing: Drawing) -> Diagram:
-    """The facts of a picture, with the places that the pen gave to its labels."""
+    """The facts of an image, with the places that the pen gave to its labels."""
     from rft_structure.diagrams import place
 
     # the pen places values first, in their order, then letters

@@ -1,4 +1,4 @@
-"""All pictures together: made once, loaded by every process, mixed for each stage."""
+"""All images together: made once, loaded by every process, mixed for each stage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALL_CHANGE = 0.03  # of scale: where there are three sizes, they stay apart
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many scenes, first pictures of pairs (with `pairs.ENDS` second ones), diagrams."""
+    """How many scenes, first images of pairs (with `pairs.ENDS` second ones), diagrams."""
 
     scenes: int = 6000
     starts: int = 1000
@@ -86,7 +86,7 @@ class Library:
 
 
 def single(corpus: Corpus[Pair]) -> Corpus[Shown]:
-    """Each picture of the pairs by itself."""
+    """Each image of the pairs by itself."""
     shown = {pair.first: pair.before for pair in corpus.facts}
     shown |= {pair.second: pair.after for pair in corpus.facts}
     return Corpus(corpus.pixels, [Shown(shown[row]) for row in range(len(corpus.pixels))])

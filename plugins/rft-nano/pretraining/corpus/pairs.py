@@ -1,7 +1,7 @@
-"""Two pictures of one row of things, and what changed between them.
+"""Two images of one row of things, and what changed between them.
 
 Drawn as the task "transformation" draws them, from numbers that it does not use:
-`ENDS` second pictures of every first one, seen from the centre, left or right.
+`ENDS` second images of every first one, seen from the center, left or right.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rftcore.images import ImageCache
 
 View = Literal["centre", "left", "right"]
-ENDS = 3  # second pictures of every first
+ENDS = 3  # second images of every first
 FEWEST, MOST = 2, 6  # things
 SETTINGS = 8_000_000  # seeds of camera and lights
 OPPOSITE = {"left": "right", "right": "left", "front": "behind", "behind": "front"}
@@ -44,10 +44,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Pair:
-    """Rows of two pictures in the corpus, what each shows, and what changed.
+    """Rows of two images in the corpus, what each shows, and what changed.
 
-    `before` and `after` go from left to right in their own picture; a thing keeps its number.
-    Directions are those of the first picture.
+    `before` and `after` go from left to right in their own image; a thing keeps its number.
+    Directions are those of the first image.
     """
 
     first: int
@@ -71,7 +71,7 @@ class Pair:
 
 
 def turned_back(pair: Pair) -> Pair:
-    """The second picture first. Only where the camera stays, since directions are the first's."""
+    """The second image first. Only where the camera stays, since directions are the first's."""
     old = {s.number: s.thing for s in pair.before}
     changes = [
         replace(
@@ -137,7 +137,7 @@ def pairs_of(start: Start, ends: list[tuple[Drawn, View]], row: int) -> list[Pai
 
 
 def scenes_of(start: Start, ends: list[tuple[Drawn, View]]) -> list[Scene]:
-    """The first picture, then the second ones."""
+    """The first image, then the second ones."""
     return [
         start.scene(start.state, "centre"),
         *(start.scene(change.end, view) for change, view in ends),

@@ -22,7 +22,7 @@ HELD_OUT_VEHICLES = 500_000  # after the held-out shapes
 
 @dataclass(frozen=True)
 class Shown:
-    """The things in a picture, from left to right."""
+    """The things in an image, from left to right."""
 
     seen: list[Seen]
 
@@ -68,7 +68,7 @@ def describe(scene: Scene) -> list[Seen]:
 
 
 def thing_of(thing: Object, u: float, v: float) -> Thing:
-    """An object where the picture shows it."""
+    """An object where the image shows it."""
     return Thing(thing.size, thing.color, thing.material, thing.shape, u, v)
 
 

@@ -1,7 +1,7 @@
-"""Pictures at the model's size beside what is known of them: two files that training maps.
+"""Images at the model's size beside what is known of them: two files that training maps.
 
 FOLDER/pixels.npy   (N, IMAGE_SIZE, IMAGE_SIZE, 3) bytes
-FOLDER/facts.jsonl  one fact a line; how many pictures it is about is its own affair
+FOLDER/facts.jsonl  one fact per line; how many images it is about is its own affair
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Fact = TypeVar("Fact")
 
 @dataclass
 class Corpus(Generic[Fact]):
-    """Pictures, and facts about them."""
+    """Images, and facts about them."""
 
     pixels: NDArray[np.uint8]
     facts: list[Fact]
@@ -52,7 +52,7 @@ def is_saved(folder: Path, facts: int) -> bool:
 
 
 def read_pictures(paths: Iterable[Path]) -> NDArray[np.uint8]:
-    """Pictures at the model's size, resized as `nano`'s processor does."""
+    """Images at the model's size, resized as `nano`'s processor does."""
     return np.stack([_read(path) for path in paths])
 
 

@@ -1,4 +1,4 @@
-"""Endless streams of exhibits: one or two pictures, what they show, and what to ask of them.
+"""Endless streams of exhibits: one or two images, what they show, and what to ask of them.
 
 A stream owns its random numbers: the same seed gives the same exhibits.
 """
@@ -18,22 +18,23 @@ from pretraining.corpus.diagrams import Diagram, Label
 from pretraining.corpus.pairs import Change, Pair, mirrored_way, turned_back
 from pretraining.corpus.scenes import Shown
 from pretraining.corpus.store import Corpus, to_model
-from pretraining.practice import Request, changes, diagrams, scenes
+from pretraining.practice import changes, diagrams, scenes
+from pretraining.practice.wording import Request
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SPLICED, PASTED, MOVED = 0.3, 0.8, 0.85  # shares; PASTED of those not spliced
-SAME = 0.08  # share of pairs that show one picture twice
+SAME = 0.08  # share of pairs that show one image twice
 WITH_MOVE = 0.4  # share of pairs drawn among those in which something moves: the hardest to see
 FREE_EDGE = 0.04  # of a diagram: labels stay so far inside
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """Pictures (3, H, W) in about [-1, 1], the things and labels in each, and a way to ask.
+    """Images (3, H, W) in about [-1, 1], the things and labels in each, and a way to ask.
 
-    `changes`: what is new in the second picture.
+    `changes`: what is new in the second image.
     """
 
     pictures: Sequence[NDArray[np.float32]]
@@ -44,7 +45,7 @@ class Exhibit:
 
 
 class Light:
-    """Makes pictures a little lighter or darker, and a little noisy."""
+    """Makes images a little lighter or darker, and a little noisy."""
 
     def __init__(self, rng: Random) -> None:
         self.rng, self.noise = rng, np.random.default_rng(rng.getrandbits(32))
@@ -70,14 +71,14 @@ class Scenes:
         return mirror(*picture) if self.rng.random() < 0.5 else picture
 
     def _spliced(self, one: tuple[NDArray[Any], list[Seen]]) -> tuple[NDArray[Any], list[Seen]]:
-        for _ in range(4):  # most pairs of crowded pictures have no common cut
+        for _ in range(4):  # most pairs of crowded images have no common cut
             found = splice(self.rng, one, self._one())
             if found:
                 return found
         return one
 
     def _crowded(self, base: tuple[NDArray[Any], list[Seen]]) -> tuple[NDArray[Any], list[Seen]]:
-        """Things of other pictures, up to a number drawn at random."""
+        """Things of other images, up to a number drawn at random."""
         wanted = self.rng.randint(1, OBJECTS)
         for _ in range(2 * OBJECTS):
             if len(base[1]) >= wanted:
@@ -104,7 +105,7 @@ class Scenes:
 
 
 class Pairs:
-    """Two pictures of one row of things."""
+    """Two images of one row of things."""
 
     def __init__(self, corpus: Corpus[Pair], seed: str) -> None:
         self.corpus, self.rng = corpus, Random(seed)
@@ -121,7 +122,7 @@ class Pairs:
         return pair
 
     def __call__(self) -> Exhibit:
-        """The next one: both pictures turned round together, and moved together."""
+        """The next one: both images turned round together, and moved together."""
         pair = self._one()
         pixels = [self.corpus.pixels[row] for row in (pair.first, pair.second)]
         seen = [pair.before, pair.after]

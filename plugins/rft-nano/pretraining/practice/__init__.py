@@ -1,6 +1,6 @@
 """Instructions and their answers: what `nano` learns to do with words.
 
-`in_words` needs no picture; what is asked of pictures is in `scenes`, `changes` and
+`in_words` needs no image; what is asked of images is in `scenes`, `changes` and
 `diagrams`. Never the chain of thought of a task, nor its questions.
 """
 
@@ -21,5 +21,5 @@ SOURCES = {
 
 
 def in_words(rng: Random) -> Request:
-    """One request that needs no picture."""
+    """One request that needs no image."""
     return one_of(rng, SOURCES)(rng)

@@ -1,4 +1,4 @@
-"""Requests about two pictures of one row of things: what is new in the second.
+"""Requests about two images of one row of things: what is new in the second.
 
 The task names calls and goes through a numbered list; here things are named and
 sentences say what happened.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pretraining.corpus.augment import Seen
     from pretraining.corpus.pairs import Change, Pair
 
-SAID_WAYS = {  # as the first picture shows them
+SAID_WAYS = {  # as the first image shows them
     "left": "left",
     "right": "right",
     "front": "forward",
@@ -147,7 +147,7 @@ def which_stayed(rng: Random, pair: Pair) -> Request:
 
 
 def one_then(rng: Random, pair: Pair) -> Request:
-    """What one thing of the first picture has become."""
+    """What one thing of the first image has become."""
     s = rng.choice(pair.before)
     name, now = s.thing.name(), _second(pair)[s.number]
     happened = _happened(pair, s.number)
@@ -163,7 +163,7 @@ def one_then(rng: Random, pair: Pair) -> Request:
 
 
 def one_attribute(rng: Random, pair: Pair) -> Request:
-    """One attribute, in the second picture, of a thing of the first."""
+    """One attribute, in the second image, of a thing of the first."""
     changed = [s for s in pair.before if _of(pair, s.number)]
     s = rng.choice(changed if changed and rng.random() < 0.6 else pair.before)
     asked = rng.choice(ATTRIBUTES)
@@ -182,7 +182,7 @@ def where_to(rng: Random, pair: Pair) -> Request:
 
 
 def each_then(rng: Random, pair: Pair) -> Request:
-    """Every thing of the first picture with what it is in the second."""
+    """Every thing of the first image with what it is in the second."""
     now = _second(pair)
     if rng.random() < 0.6:
         ask = rng.choice(
@@ -237,7 +237,7 @@ def how_many(rng: Random, pair: Pair) -> Request:
 
 
 def caption(rng: Random, pair: Pair) -> Request:
-    """Everything in one of the pictures."""
+    """Everything in one of the images."""
     number, word = rng.choice(((0, "first"), (1, "second")))
     things = [s.thing for s in (pair.before, pair.after)[number]]
     ask = rng.choice(

@@ -15,7 +15,7 @@ from pretraining.practice.wording import Request, introduced, one_of
 if TYPE_CHECKING:
     from pretraining.corpus.diagrams import Diagram
 
-CLEAR = 0.04  # of the picture: what is further left or higher by so much is so for anyone
+CLEAR = 0.04  # of the image: what is further left or higher by so much is so for anyone
 
 
 def _letters(diagram: Diagram) -> list[str]:
@@ -173,7 +173,7 @@ def figure(rng: Random, diagram: Diagram) -> Request:
 
 
 def has_circle(rng: Random, diagram: Diagram) -> Request:
-    """Whether there is a circle, or where its centre is."""
+    """Whether there is a circle, or where its center is."""
     if diagram.center and rng.random() < 0.5:
         return "Which point is the center of the circle?", diagram.center
     return "Is there a circle?", "yes" if diagram.center else "no"

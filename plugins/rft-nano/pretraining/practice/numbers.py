@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable
 from random import Random
 
-from rft_nano.words import NUMBERS
+from rft_nano.words import NUMBERS, PLURALS
 
 from pretraining.practice.wording import Request, one_of
-from pretraining.things import PLURALS, invent
+from pretraining.things import invent
 
 MORE = ("more", "other", "new", "extra", "")
 LARGEST = 360

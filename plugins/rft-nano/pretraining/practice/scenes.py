@@ -1,8 +1,8 @@
-"""Requests about a row of things, seen in a picture or read in a list.
+"""Requests about a row of things, seen in an image or read in a list.
 
 Instructions vary with meaning: every word of one matters, or says something
 true about what is asked. What is left out on purpose: reasoning in tags, running
-counts written after an item, and adding to or taking from a picture. Those
+counts written after an item, and adding to or taking from an image. Those
 belong to the tasks.
 """
 
@@ -13,7 +13,7 @@ from random import Random
 
 from rft_nano.words import NUMBERS, PLURALS
 
-from pretraining.practice.wording import Request, introduced, listed
+from pretraining.practice.wording import Request, Template, fill, introduced, listed, same
 from pretraining.things import (
     ATTRIBUTES,
     ORDINALS,
@@ -24,6 +24,8 @@ from pretraining.things import (
     pick_some,
     unique_name,
 )
+
+Asker = Callable[[Random, Things], Request]
 
 
 def names(things: Things, attributes: tuple[str, ...] = ATTRIBUTES) -> str:
@@ -42,123 +44,257 @@ def _some(rng: Random) -> tuple[str, ...]:
 
 
 # --- about a row of things, seen or read -----------------------------------------------------
+#
+# A template is an instruction and its answer. Fields of all things: {names}, {numbered},
+# {reversed}, {lines}, {total}. Of those that match a description {some}: {found},
+# {found_numbered}, {count}, {rest}; {verdicts}, {checks} and {marks} go through all things.
 
 
-def caption(rng: Random, things: Things) -> Request:
-    """Everything, in the fixed order of words, left to right."""
-    ask = rng.choice(
-        (
-            "List the objects from left to right.",
-            "List all objects.",
-            "What objects are there?",
-            "Name every object with its size, color, material and shape.",
-            "Describe everything from left to right.",
-            "Tell me what is there, from left to right.",
-            "Go from left to right and name each object.",
-            "Which things are there? Give size, color, material and shape of each.",
-            "Write down all things, starting on the left.",
-            "Name the objects.",
-            "What is shown?",
-            "Please list each thing.",
-            "First look at all the objects, then write them from left to right.",
-        )
+def _of_all(things: Things) -> dict[str, object]:
+    return {
+        "names": names(things),
+        "numbered": numbered(things),
+        "reversed": names(things[::-1]),
+        "lines": "\n".join(t.name() for t in things) or "none",
+        "total": len(things),
+    }
+
+
+def _of_some(things: Things, wanted: Sequence[bool]) -> dict[str, object]:
+    found = [t for t, yes in zip(things, wanted, strict=True) if yes]
+    words = ["yes" if yes else "no" for yes in wanted]
+    so_far = [str(sum(wanted[: i + 1])) if yes else "-" for i, yes in enumerate(wanted)]
+    return {
+        "found": names(found),
+        "found_numbered": numbered(found),
+        "count": len(found),
+        "rest": names([t for t, yes in zip(things, wanted, strict=True) if not yes]),
+        "verdicts": ", ".join(f"{t.name()}: {w}" for t, w in zip(things, words, strict=True)),
+        "checks": ", ".join(f"{w} {t.name()}" for t, w in zip(things, words, strict=True)),
+        "marks": ", ".join(f"{m} {t.name()}" for t, m in zip(things, so_far, strict=True)),
+    }
+
+
+def whole(*templates: Template) -> Asker:
+    """Requests about all things."""
+    return lambda rng, things: fill(rng, templates, **_of_all(things))
+
+
+def picked(*templates: Template) -> Asker:
+    """Requests about the things that match a description."""
+
+    def ask(rng: Random, things: Things) -> Request:
+        pick = pick_some(rng, things)
+        some = pick.phrase(rng)
+        return fill(rng, templates, some=some, **_of_some(things, pick.marks(things)))
+
+    return ask
+
+
+caption = whole(
+    *same(
+        "{names}",
+        "List the objects from left to right.",
+        "List all objects.",
+        "What objects are there?",
+        "Name every object with its size, color, material and shape.",
+        "Describe everything from left to right.",
+        "Tell me what is there, from left to right.",
+        "Go from left to right and name each object.",
+        "Which things are there? Give size, color, material and shape of each.",
+        "Write down all things, starting on the left.",
+        "Name the objects.",
+        "What is shown?",
+        "Please list each thing.",
+        "First look at all the objects, then write them from left to right.",
     )
-    return ask, names(things)
-
-
-def caption_numbered(rng: Random, things: Things) -> Request:
-    """Everything, each name after its number."""
-    ask = rng.choice(
-        (
-            "Number the objects from left to right.",
-            "List all objects with a number before each.",
-            "Write a numbered list of the things.",
-            "Count the objects: a number, then the name.",
-        )
+)
+caption_numbered = whole(
+    *same(
+        "{numbered}",
+        "Number the objects from left to right.",
+        "List all objects with a number before each.",
+        "Write a numbered list of the things.",
+        "Count the objects: a number, then the name.",
     )
-    return ask, numbered(things)
-
-
-def caption_lines(rng: Random, things: Things) -> Request:
-    """Everything, one a line."""
-    ask = rng.choice(("List the objects, one on each line.", "Write each object on its own line."))
-    return ask, "\n".join(t.name() for t in things) or "none"
+)
+caption_lines = whole(
+    *same("{lines}", "List the objects, one on each line.", "Write each object on its own line.")
+)
+caption_reversed = whole(
+    *same(
+        "{reversed}",
+        "List the objects from right to left.",
+        "Name everything, starting on the right.",
+    )
+)
+listed_then_total = whole(
+    *same(
+        "{names}. {total}",
+        "List the objects, then say how many there are.",
+        "Name everything and then give the number of objects.",
+    )
+)
+filtered = picked(
+    *same(
+        "{found}",
+        "List the {some}.",
+        "List only the {some}.",
+        "Which {some} are there?",
+        "Name all {some}.",
+        "Find the {some}.",
+        "Show me the {some} from left to right.",
+        "What {some} can you find?",
+        "Pick out all {some} and name them.",
+        "Name the {some}, nothing else.",
+    )
+)
+filtered_numbered = picked(
+    *same(
+        "{found_numbered}",
+        "Number the {some}.",
+        "Count the {some} one by one.",
+        "Make a numbered list of the {some}.",
+    ),
+    *same(
+        "{found_numbered}. total {count}",
+        "List the {some} with numbers and give the total.",
+        "Count the {some} one by one and say how many.",
+    ),
+)
+except_for = picked(
+    *same(
+        "{rest}",
+        "List everything except the {some}.",
+        "Name all objects that are not {some}.",
+        "Which objects are there besides the {some}?",
+        "Skip the {some} and list the rest.",
+    )
+)
+_how_many = picked(
+    *same(
+        "{count}",
+        "How many {some} are there?",
+        "How many {some} do you see?",
+        "Count the {some}.",
+        "What is the number of {some}?",
+        "Give the number of {some}.",
+        "Tell me how many {some} there are.",
+        "How many of the objects are {some}?",
+    )
+)
+PART = same(
+    "{part}",
+    "Give only the {some} of each object, from left to right.",
+    "Name the {some} of every thing.",
+    "What {some} does each object have?",
+    "List the objects by {some}.",
+)
+TOTAL = same(
+    "{total}",
+    "How many {noun} are there?",
+    "How many {noun} are there in total?",
+    "Count all {noun}.",
+    "What is the total number of {noun}?",
+)
+EXISTS = same(
+    "{answer}",
+    "Is there {article} {one}?",
+    "Do you see {article} {one}?",
+    "Is there any {one}? Answer yes or no.",
+    "Can you find {article} {one}?",
+)
+ATTRIBUTE = same(
+    "{value}",
+    "What {asked} is the {one}?",
+    "What is the {asked} of the {one}?",
+    "Tell me the {asked} of the {one}.",
+    "The {one} has which {asked}?",
+)
+NEIGHBOR = same(
+    "{answer}",
+    "What is the next object to the {side} of the {one}?",
+    "Which object comes next, {side} of the {one}?",
+)
+TALLY = same(
+    "{counts}", "Count the objects of each {asked}.", "How many are there of each {asked}?"
+)
+MARKS = same(
+    "{marks}",
+    "Go through the objects. Count the {some}: a number before each of them, "
+    "a - before the others.",
+    "Name every object. Put numbers before the {some} and - before the rest.",
+    "Number only the {some}, but list all objects. Write - if an object does not count.",
+)
+CHECKS = same(
+    "{checks}",
+    "Go through the objects. Say yes before the {some} and no before the others.",
+    "Check each object: yes for the {some}, no for the rest.",
+)
+VERDICTS = same(
+    "{verdicts}",
+    "Name each object and say yes or no: is it a {one}?",
+    "For each object from left to right: the name, then whether it is one of the {some}.",
+    "Which objects are {some}? After every name write yes or no.",
+    "Name everything. After each name say yes for {some} and no for the rest.",
+    "Is each object one of the {some}? Name it first, then say yes or no.",
+    "Only {some} count. Name each thing and say if it counts, yes or no.",
+)
+BUT_NOT = (
+    ("List {both}.", "{found}"),
+    ("Number {both}.", "{found_numbered}"),
+    ("Count {both}. How many are there?", "{count}"),
+    ("Name each object. Say yes for {both}, else no.", "{verdicts}"),
+    ("After each name write yes or no: is it one of {both}?", "{verdicts}"),
+    ("Which objects are {both}? Name every object first.", "{verdicts}"),
+    ("List all objects. A number before {both}, - before the rest.", "{marks}"),
+    ("Count {both}: go through all objects, number or - first.", "{marks}"),
+)
+LABELS = (("A", "B", "C"), ("in", "out", "other"), ("first", "second", "none"), ("x", "y", "z"))
+LABELLED = same(
+    "{labels}",
+    "Name each object. Write {one} after {some}. Write {two} after {others}. "
+    "All the rest get {rest}.",
+    "Sort the objects: {some} are {one}, {others} are {two}, the rest {rest}. "
+    "Name each before you sort it.",
+    "First rule: {some} are {one}. Second rule: {others} are {two}. Else {rest}. "
+    "Name every thing and follow the rules.",
+    "All {some} go to {one}. Then all {others} go to {two}. What is left goes to {rest}. "
+    "Where does each object go?",
+)
+SECOND = (
+    ("the {some}", "{found}"),
+    ("the {some} with numbers", "{found_numbered}"),
+    ("a numbered list of the {some}", "{found_numbered}"),
+    ("everything but the {some}", "{rest}"),
+    ("how many {some} there are", "{count}"),
+)
+TWO_REQUESTS = same(
+    "{names}\n{answer}",
+    "First list all objects, then {second}.",
+    "List everything. On the next line write {second}.",
+    "Name the objects from left to right, and after that {second}.",
+    "Write all things, then {second}.",
+)
 
 
 def caption_part(rng: Random, things: Things) -> Request:
     """Some attributes of everything."""
     some = _some(rng)
-    ask = rng.choice(
-        (
-            f"Give only the {listed(some, 'and')} of each object, from left to right.",
-            f"Name the {listed(some, 'and')} of every thing.",
-            f"What {listed(some, 'and')} does each object have?",
-            f"List the objects by {listed(some, 'and')}.",
-        )
-    )
-    return ask, names(things, some)
-
-
-def caption_reversed(rng: Random, things: Things) -> Request:
-    """Everything, right to left."""
-    ask = rng.choice(
-        ("List the objects from right to left.", "Name everything, starting on the right.")
-    )
-    return ask, names(things[::-1])
-
-
-def filtered(rng: Random, things: Things) -> Request:
-    """Those that match."""
-    pick = pick_some(rng, things)
-    phrase = pick.phrase(rng)
-    ask = rng.choice(
-        (
-            f"List the {phrase}.",
-            f"List only the {phrase}.",
-            f"Which {phrase} are there?",
-            f"Name all {phrase}.",
-            f"Find the {phrase}.",
-            f"Show me the {phrase} from left to right.",
-            f"What {phrase} can you find?",
-            f"Pick out all {phrase} and name them.",
-            f"Name the {phrase}, nothing else.",
-        )
-    )
-    return ask, names(pick.of(things))
-
-
-def filtered_numbered(rng: Random, things: Things) -> Request:
-    """Those that match, each after its number; sometimes the total at the end."""
-    pick = pick_some(rng, things)
-    phrase, found = pick.phrase(rng), pick.of(things)
-    ask, form = rng.choice(
-        (
-            (f"Number the {phrase}.", "{}"),
-            (f"Count the {phrase} one by one.", "{}"),
-            (f"Make a numbered list of the {phrase}.", "{}"),
-            (f"List the {phrase} with numbers and give the total.", "{}. total {n}"),
-            (f"Count the {phrase} one by one and say how many.", "{}. total {n}"),
-        )
-    )
-    return ask, form.format(numbered(found), n=len(found))
+    return fill(rng, PART, some=listed(some, "and"), part=names(things, some))
 
 
 def counted(rng: Random, things: Things) -> Request:
     """How many match."""
-    pick = pick_some(rng, things)
-    phrase, number = pick.phrase(rng), len(pick.of(things))
-    ask = rng.choice(
-        (
-            f"How many {phrase} are there?",
-            f"How many {phrase} do you see?",
-            f"Count the {phrase}.",
-            f"What is the number of {phrase}?",
-            f"Give the number of {phrase}.",
-            f"Tell me how many {phrase} there are.",
-            f"How many of the objects are {phrase}?",
-        )
-    )
-    return _with_number(rng, ask, number)
+    ask, count = _how_many(rng, things)
+    return _with_number(rng, ask, int(count))
+
+
+def total(rng: Random, things: Things) -> Request:
+    """How many in all."""
+    noun = rng.choice(("objects", "things", "items"))
+    ask, count = fill(rng, TOTAL, noun=noun, total=len(things))
+    return _with_number(rng, ask, int(count))
 
 
 def _with_number(rng: Random, ask: str, number: int) -> Request:
@@ -173,64 +309,24 @@ def _with_number(rng: Random, ask: str, number: int) -> Request:
     return ask + " Answer with a sentence.", f"There are {number}."
 
 
-def total(rng: Random, things: Things) -> Request:
-    """How many in all."""
-    noun = rng.choice(("objects", "things", "items"))
-    ask = rng.choice(
-        (
-            f"How many {noun} are there?",
-            f"How many {noun} are there in total?",
-            f"Count all {noun}.",
-            f"What is the total number of {noun}?",
-        )
-    )
-    return _with_number(rng, ask, len(things))
-
-
-def listed_then_total(rng: Random, things: Things) -> Request:
-    """Everything, then how many."""
-    ask = rng.choice(
-        (
-            "List the objects, then say how many there are.",
-            "Name everything and then give the number of objects.",
-        )
-    )
-    return ask, f"{names(things)}. {len(things)}"
-
-
 def exists(rng: Random, things: Things) -> Request:
     """Yes or no."""
     pick = pick_some(rng, things)
     if rng.random() < 0.4:  # a fair share of "no"
         pick = pick_some(rng, invent(rng, 1))
-    phrase = pick.phrase(rng, plural=False)
-    article = "an" if phrase[0] in "aio" else "a"
-    ask = rng.choice(
-        (
-            f"Is there {article} {phrase}?",
-            f"Do you see {article} {phrase}?",
-            f"Is there any {phrase}? Answer yes or no.",
-            f"Can you find {article} {phrase}?",
-        )
-    )
-    return ask, "yes" if pick.of(things) else "no"
+    one = pick.phrase(rng, plural=False)
+    article = "an" if one[0] in "aio" else "a"
+    answer = "yes" if pick.of(things) else "no"
+    return fill(rng, EXISTS, one=one, article=article, answer=answer)
 
 
 def attribute(rng: Random, things: Things) -> Request:
     """One attribute of a thing that its other attributes single out."""
     thing, asked = rng.choice(things), rng.choice(ATTRIBUTES)
-    phrase = unique_name(rng, things, thing, hide=asked)
-    if phrase is None:
+    one = unique_name(rng, things, thing, hide=asked)
+    if one is None:
         return at_place(rng, things)
-    ask = rng.choice(
-        (
-            f"What {asked} is the {phrase}?",
-            f"What is the {asked} of the {phrase}?",
-            f"Tell me the {asked} of the {phrase}.",
-            f"The {phrase} has which {asked}?",
-        )
-    )
-    return ask, getattr(thing, asked)
+    return fill(rng, ATTRIBUTE, one=one, asked=asked, value=getattr(thing, asked))
 
 
 def at_place(rng: Random, things: Things) -> Request:
@@ -249,21 +345,16 @@ def at_place(rng: Random, things: Things) -> Request:
     return f"What {asked} is the {place}?", getattr(things[index], asked)
 
 
-def neighbour(rng: Random, things: Things) -> Request:
+def neighbor(rng: Random, things: Things) -> Request:
     """What comes right before or after a thing."""
     index = rng.randrange(len(things))
-    phrase = unique_name(rng, things, things[index])
-    if phrase is None:
+    one = unique_name(rng, things, things[index])
+    if one is None:
         return at_place(rng, things)
     step, side = rng.choice(((1, "right"), (-1, "left")))
     there = index + step
-    ask = rng.choice(
-        (
-            f"What is the next object to the {side} of the {phrase}?",
-            f"Which object comes next, {side} of the {phrase}?",
-        )
-    )
-    return ask, things[there].name() if 0 <= there < len(things) else "none"
+    answer = things[there].name() if 0 <= there < len(things) else "none"
+    return fill(rng, NEIGHBOR, one=one, side=side, answer=answer)
 
 
 def ordered(rng: Random, things: Things) -> Request:
@@ -299,79 +390,23 @@ def tally(rng: Random, things: Things) -> Request:
     """How many of each value of one attribute, in order of first appearance."""
     asked = rng.choice(("color", "shape", "material", "size"))
     values = list(dict.fromkeys(getattr(t, asked) for t in things))
-    ask = rng.choice(
-        (f"Count the objects of each {asked}.", f"How many are there of each {asked}?")
-    )
-    return ask, ", ".join(f"{v} {sum(getattr(t, asked) == v for t in things)}" for v in values)
-
-
-def except_for(rng: Random, things: Things) -> Request:
-    """Everything but those that match."""
-    pick = pick_some(rng, things)
-    phrase = pick.phrase(rng)
-    ask = rng.choice(
-        (
-            f"List everything except the {phrase}.",
-            f"Name all objects that are not {phrase}.",
-            f"Which objects are there besides the {phrase}?",
-            f"Skip the {phrase} and list the rest.",
-        )
-    )
-    return ask, names([t for t in things if not pick.matches(t)])
+    counts = ", ".join(f"{v} {sum(getattr(t, asked) == v for t in things)}" for v in values)
+    return fill(rng, TALLY, asked=asked, counts=counts)
 
 
 def one_by_one(rng: Random, things: Things) -> Request:
     """A verdict, or the count so far, before every name."""
     pick = pick_some(rng, things)
-    phrase = pick.phrase(rng)
-    wanted = [pick.matches(t) for t in things]
-    if rng.random() < 0.6:
-        ask = rng.choice(
-            (
-                f"Go through the objects. Count the {phrase}: a number before each of them, "
-                "a - before the others.",
-                f"Name every object. Put numbers before the {phrase} and - before the rest.",
-                f"Number only the {phrase}, but list all objects. "
-                "Write - if an object does not count.",
-            )
-        )
-        return ask, _counts(things, wanted)
-    ask = rng.choice(
-        (
-            f"Go through the objects. Say yes before the {phrase} and no before the others.",
-            f"Check each object: yes for the {phrase}, no for the rest.",
-        )
-    )
-    said = zip(wanted, things, strict=True)
-    return ask, ", ".join(f"{'yes' if yes else 'no'} {t.name()}" for yes, t in said)
-
-
-def _counts(things: Things, wanted: Sequence[bool]) -> str:
-    """ "1 red cube, - blue sphere, 2 red sphere": the count so far before what counts."""
-    counts = [str(sum(wanted[: i + 1])) if yes else "-" for i, yes in enumerate(wanted)]
-    return ", ".join(f"{c} {t.name()}" for c, t in zip(counts, things, strict=True))
+    some = pick.phrase(rng)
+    templates = MARKS if rng.random() < 0.6 else CHECKS
+    return fill(rng, templates, some=some, **_of_some(things, pick.marks(things)))
 
 
 def verdicts(rng: Random, things: Things, attributes: Sequence[str] = ATTRIBUTES) -> Request:
     """Every name, and after it whether it is one of those asked for, by some `attributes`."""
     pick = pick_some(rng, things, attributes)
     some, one = pick.phrase(rng), pick.phrase(rng, plural=False)
-    ask = rng.choice(
-        (
-            f"Name each object and say yes or no: is it a {one}?",
-            f"For each object from left to right: the name, then whether it is one of the {some}.",
-            f"Which objects are {some}? After every name write yes or no.",
-            f"Name everything. After each name say yes for {some} and no for the rest.",
-            f"Is each object one of the {some}? Name it first, then say yes or no.",
-            f"Only {some} count. Name each thing and say if it counts, yes or no.",
-        )
-    )
-    return ask, _verdicts(things, [pick.matches(t) for t in things])
-
-
-def _verdicts(things: Things, wanted: Sequence[bool]) -> str:
-    said = zip(things, wanted, strict=True)
-    return ", ".join(f"{t.name()}: {'yes' if yes else 'no'}" for t, yes in said)
+    return fill(rng, VERDICTS, some=some, one=one, **_of_some(things, pick.marks(things)))
 
 
 def but_not(rng: Random, things: Things) -> Request:
@@ -380,7 +415,6 @@ def but_not(rng: Random, things: Things) -> Request:
     out = [pick_some(rng, things) for _ in range(rng.choice((1, 1, 2)))]
     some, others = pick.phrase(rng), [o.phrase(rng) for o in out]
     wanted = [pick.matches(t) and not any(o.matches(t) for o in out) for t in things]
-    found = [t for t, yes in zip(things, wanted, strict=True) if yes]
     both = rng.choice(
         (
             f"the {some} but not the {' or the '.join(others)}",
@@ -388,24 +422,7 @@ def but_not(rng: Random, things: Things) -> Request:
             f"the {some} that are not {' and not '.join(others)}",
         )
     )
-    return rng.choice(
-        (
-            (f"List {both}.", names(found)),
-            (f"Number {both}.", numbered(found)),
-            (f"Count {both}. How many are there?", str(len(found))),
-            (f"Name each object. Say yes for {both}, else no.", _verdicts(things, wanted)),
-            (f"After each name write yes or no: is it one of {both}?", _verdicts(things, wanted)),
-            (f"Which objects are {both}? Name every object first.", _verdicts(things, wanted)),
-            (
-                f"List all objects. A number before {both}, - before the rest.",
-                _counts(things, wanted),
-            ),
-            (f"Count {both}: go through all objects, number or - first.", _counts(things, wanted)),
-        )
-    )
-
-
-LABELS = (("A", "B", "C"), ("in", "out", "other"), ("first", "second", "none"), ("x", "y", "z"))
+    return fill(rng, BUT_NOT, both=both, **_of_some(things, wanted))
 
 
 def labelled(rng: Random, things: Things) -> Request:
@@ -413,48 +430,21 @@ def labelled(rng: Random, things: Things) -> Request:
     pick, other = pick_some(rng, things), pick_some(rng, things)
     some, others = pick.phrase(rng), other.phrase(rng)
     one, two, rest = rng.choice(LABELS)
-    ask = rng.choice(
-        (
-            f"Name each object. Write {one} after {some}. Write {two} after {others}. "
-            f"All the rest get {rest}.",
-            f"Sort the objects: {some} are {one}, {others} are {two}, the rest {rest}. "
-            "Name each before you sort it.",
-            f"First rule: {some} are {one}. Second rule: {others} are {two}. Else {rest}. "
-            "Name every thing and follow the rules.",
-            f"All {some} go to {one}. Then all {others} go to {two}. What is left goes to {rest}. "
-            "Where does each object go?",
-        )
-    )
     marks = [one if pick.matches(t) else two if other.matches(t) else rest for t in things]
-    return ask, ", ".join(f"{t.name()}: {mark}" for t, mark in zip(things, marks, strict=True))
+    labels = ", ".join(f"{t.name()}: {mark}" for t, mark in zip(things, marks, strict=True))
+    words = {"some": some, "others": others, "one": one, "two": two, "rest": rest}
+    return fill(rng, LABELLED, labels=labels, **words)
 
 
 def two_requests(rng: Random, things: Things) -> Request:
     """A list, then what a second request picks out of it."""
     pick = pick_some(rng, things)
-    phrase, found = pick.phrase(rng), pick.of(things)
-    second, answer = rng.choice(
-        (
-            (f"the {phrase}", names(found)),
-            (f"the {phrase} with numbers", numbered(found)),
-            (f"a numbered list of the {phrase}", numbered(found)),
-            (f"everything but the {phrase}", names([t for t in things if not pick.matches(t)])),
-            (f"how many {phrase} there are", str(len(found))),
-        )
-    )
-    ask = rng.choice(
-        (
-            f"First list all objects, then {second}.",
-            f"List everything. On the next line write {second}.",
-            f"Name the objects from left to right, and after that {second}.",
-            f"Write all things, then {second}.",
-        )
-    )
-    return ask, f"{names(things)}\n{answer}"
+    some = pick.phrase(rng)
+    second, answer = fill(rng, SECOND, some=some, **_of_some(things, pick.marks(things)))
+    return fill(rng, TWO_REQUESTS, second=second, names=names(things), answer=answer)
 
 
-Asker = Callable[[Random, Things], Request]
-# weight when seen in a picture, weight when read in the instruction
+# weight when seen in an image, weight when read in the instruction
 ABOUT: dict[Asker, tuple[float, float]] = {
     caption: (20, 3),
     caption_numbered: (4, 2),
@@ -469,7 +459,7 @@ ABOUT: dict[Asker, tuple[float, float]] = {
     exists: (5, 8),
     attribute: (14, 24),
     at_place: (8, 14),
-    neighbour: (5, 10),
+    neighbor: (5, 10),
     ordered: (4, 8),
     more: (1, 3),
     tally: (2, 3),
@@ -483,7 +473,7 @@ ABOUT: dict[Asker, tuple[float, float]] = {
 
 
 def about(rng: Random, things: Things, *, seen: bool) -> Request:
-    """One request about the things, as they would be asked of a picture or of a list."""
+    """One request about the things, as they would be asked of an image or of a list."""
     weights = [pair[0 if seen else 1] for pair in ABOUT.values()]
     return rng.choices(list(ABOUT), weights)[0](rng, things)
 
@@ -491,40 +481,39 @@ def about(rng: Random, things: Things, *, seen: bool) -> Request:
 # --- about a list in the instruction --------------------------------------------------------
 
 
+VERBS = ("Remove", "Take away", "Subtract", "Leave out", "Delete", "Cross out")
+REMOVED = (
+    *same("{rest}", "What is left?", "Which objects remain?", "Write the list that is left."),
+    *same("{left}", "How many are left?", "How many objects remain?"),
+    ("How many are left? Show the sum.", "{total} - {count} = {left}"),
+    ("Number what is left.", "{rest_numbered}"),
+)
+BROUGHT = (
+    ("How many objects are there now?", "{now}"),
+    ("How many are there now? Show the sum.", "{total} + {amount} = {now}"),
+)
+
+
 def removed(rng: Random, things: Things) -> Request:
     """Take the matching ones out of a written list."""
     pick = pick_some(rng, things)
-    phrase = pick.phrase(rng)
+    some = pick.phrase(rng)
     rest = [t for t in things if not pick.matches(t)]
-    verb = rng.choice(("Remove", "Take away", "Subtract", "Leave out", "Delete", "Cross out"))
-    total_, gone = len(things), len(things) - len(rest)
-    after, answer = rng.choice(
-        (
-            ("What is left?", names(rest)),
-            ("Which objects remain?", names(rest)),
-            ("Write the list that is left.", names(rest)),
-            ("How many are left?", str(len(rest))),
-            ("How many objects remain?", str(len(rest))),
-            ("How many are left? Show the sum.", f"{total_} - {gone} = {len(rest)}"),
-            ("Number what is left.", numbered(rest)),
-        )
-    )
-    return f"{verb} all {phrase}. {after}", answer
+    verb = rng.choice(VERBS)
+    left, values = len(rest), _of_some(things, pick.marks(things))
+    values |= {"total": len(things), "left": left, "rest_numbered": numbered(rest)}
+    after, answer = fill(rng, REMOVED, **values)
+    return f"{verb} all {some}. {after}", answer
 
 
 def brought(rng: Random, things: Things) -> Request:
     """Put new ones into a written list."""
     amount = rng.randint(1, 9)
-    phrase = pick_some(rng, things).phrase(rng, plural=amount > 1)
+    some = pick_some(rng, things).phrase(rng, plural=amount > 1)
     verb = rng.choice(("Add", "Put in", "Bring", "Now add"))
-    all_ = len(things) + amount
-    after, answer = rng.choice(
-        (
-            ("How many objects are there now?", str(all_)),
-            ("How many are there now? Show the sum.", f"{len(things)} + {amount} = {all_}"),
-        )
-    )
-    return f"{verb} {amount} {phrase}. {after}", answer
+    now = len(things) + amount
+    after, answer = fill(rng, BROUGHT, total=len(things), amount=amount, now=now)
+    return f"{verb} {amount} {some}. {after}", answer
 
 
 def from_list(rng: Random, asker: Asker | None = None) -> Request:
@@ -553,33 +542,32 @@ def from_list(rng: Random, asker: Asker | None = None) -> Request:
     return f"{ask} {lead} {text}.", answer
 
 
+FITS = same(
+    "{answer}",
+    "Is a {thing} a {one}?",
+    "I have a {thing}. Is it a {one}?",
+    "Does a {thing} match the {some}?",
+    "I need {some}. Is a {thing} right? Say yes or no.",
+    "Would you put a {thing} in a box for {some}?",
+)
+ALL_FIT = same(
+    "{answer}",
+    "A box is for {some}. Say yes or no for each of these: {text}.",
+    "{text}. Which of them are {some}? Only yes or no for each.",
+    "Sort out the {some}, yes or no each time: {text}.",
+)
+
+
 def belongs(rng: Random) -> Request:
     """Whether a name fits a description: the least that filtering takes."""
     things = invent(rng, rng.choice((1, 1, 2, 3, 4, 5)))
     pick = pick_some(rng, things)
-    verdicts = ["yes" if pick.matches(t) else "no" for t in things]
+    answer = " ".join("yes" if yes else "no" for yes in pick.marks(things))
     if len(things) == 1:
-        one, kind = things[0].name(), pick.phrase(rng, plural=False)
-        some = pick.phrase(rng)
-        ask = rng.choice(
-            (
-                f"Is a {one} a {kind}?",
-                f"I have a {one}. Is it a {kind}?",
-                f"Does a {one} match the {some}?",
-                f"I need {some}. Is a {one} right? Say yes or no.",
-                f"Would you put a {one} in a box for {some}?",
-            )
-        )
-        return ask, verdicts[0]
+        one, some = pick.phrase(rng, plural=False), pick.phrase(rng)
+        return fill(rng, FITS, thing=things[0].name(), one=one, some=some, answer=answer)
     some, text = pick.phrase(rng), "; ".join(t.name() for t in things)
-    ask = rng.choice(
-        (
-            f"A box is for {some}. Say yes or no for each of these: {text}.",
-            f"{text}. Which of them are {some}? Only yes or no for each.",
-            f"Sort out the {some}, yes or no each time: {text}.",
-        )
-    )
-    return ask, " ".join(verdicts)
+    return fill(rng, ALL_FIT, some=some, text=text, answer=answer)
 
 
 # --- the words around a request ---------------------------------------------------------------
@@ -610,7 +598,7 @@ AFTER = (
 
 
 def from_picture(rng: Random, things: Things) -> Request:
-    """One request about a picture of the things, with true words around it."""
+    """One request about an image of the things, with true words around it."""
     ask, answer = about(rng, things, seen=True)
     ask = introduced(rng, ask, BEFORE)
     if rng.random() < 0.25:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 from string import ascii_uppercase
+from typing import Any
 
 from pretraining.practice.wording import Request, listed, one_of
 from pretraining.things import ATTRIBUTES, VALUES, Things, invent
@@ -163,7 +164,7 @@ def letters_of_values(rng: Random) -> Request:
 
 
 def kinds(rng: Random) -> Request:
-    """What words are: a colour, a size, a material, a shape."""
+    """What words are: a color, a size, a material, a shape."""
     thing = invent(rng, 1)[0]
     order = rng.sample(ATTRIBUTES, rng.choice((2, 3, 4)))
     said, one = ", ".join(getattr(thing, a) for a in order), rng.choice(order)
@@ -209,7 +210,8 @@ def became(rng: Random) -> Request:
     at, attribute = rng.randrange(len(before)), rng.choice(ATTRIBUTES)
     was = before[at]
     value = rng.choice([v for v in VALUES[attribute] if v != getattr(was, attribute)])
-    new = replace(was, **{attribute: value})
+    changed: dict[str, Any] = {attribute: value}
+    new = replace(was, **changed)
     if len(before) == 1:
         lead = f"A {was.name()} has become a {new.name()}."
         return rng.choice(

@@ -7,13 +7,25 @@ from random import Random
 from typing import TypeVar
 
 Request = tuple[str, str]  # instruction, answer
+Template = tuple[str, str]  # the same as format strings
 Item = TypeVar("Item")
-INTRODUCED = 0.4  # share of requests about pictures that begin with other words
+INTRODUCED = 0.4  # share of requests about images that begin with other words
 
 
 def one_of(rng: Random, weights: Mapping[Item, float]) -> Item:
     """A key, as often as its weight says."""
     return rng.choices(list(weights), list(weights.values()))[0]
+
+
+def same(answer: str, *asks: str) -> tuple[Template, ...]:
+    """Templates with one answer."""
+    return tuple((ask, answer) for ask in asks)
+
+
+def fill(rng: Random, templates: Sequence[Template], **values: object) -> Request:
+    """One of `templates`, with its fields filled in."""
+    ask, answer = rng.choice(templates)
+    return ask.format(**values), answer.format(**values)
 
 
 def introduced(rng: Random, ask: str, sentences: Sequence[str]) -> str:

@@ -17,12 +17,12 @@ WEIGHTS = HERE / "weights"
 
 
 def nano() -> Path:
-    """The folder that `AutoModelForImageTextToText.from_pretrained` reads."""
+    """The folder of the weights, for `AutoModelForImageTextToText.from_pretrained`."""
     return WEIGHTS
 
 
 def toy() -> Path:
-    """Nano's architecture with random weights, made on first use: for `--smoke`."""
+    """A folder with nano's architecture and random weights, written on first use."""
     from rftcore.cache import cache_folder, keeping
 
     sources = b"".join(path.read_bytes() for path in sorted(HERE.glob("*.py")))
@@ -37,8 +37,8 @@ def toy() -> Path:
             with TemporaryDirectory(dir=folder.parent) as temporary:
                 whole = build_untrained(Path(temporary) / folder.name)
                 try:
-                    whole.rename(folder)  # seen whole or not at all
-                except OSError:  # another process was faster, and made the same
+                    whole.rename(folder)  # atomic
+                except OSError:  # another process has written the same
                     if not folder.is_dir():
                         raise
     return folder

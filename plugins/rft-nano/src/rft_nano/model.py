@@ -1,11 +1,11 @@
-"""The architecture of `nano`, and how it goes to a folder.
+"""The architecture of `nano`, and the folder that it is saved to.
 
-LLaVA's: a Swin tower turns a 128x128 picture into 64 features, a two-layer
-projector makes them tokens, a Qwen2 decoder reads them before the text.
-Nothing here is custom: the folder loads with plain transformers.
+A LLaVA model: a Swin tower turns a 128x128 image into 64 features, a two-layer
+projector turns them into tokens, and a Qwen2 decoder reads these before the text.
+Nothing is custom: the folder loads with plain transformers.
 
-The tower begins with patches of 4 pixels, small enough for letters and for the
-edges of small things, merges them twice, and lets its last stage see everything.
+The first patches have 4 pixels, small enough for letters and for the edges of small
+objects. They are merged twice, and the last stage attends to the whole image.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
-IMAGE_SIZE = 128  # pixels; the image processor resizes every picture to this square
-FINEST, MERGES = 4, 2  # pixels of the first patches; how often four become one
+IMAGE_SIZE = 128  # pixels; the image processor resizes every image to this square
+FINEST, MERGES = 4, 2  # pixels of the first patches; how often four are merged
 PATCH = FINEST * 2**MERGES  # pixels: what one token stands for
 GRID = IMAGE_SIZE // PATCH
 IMAGE_TOKENS = GRID * GRID
@@ -96,7 +96,7 @@ def build_config(processor: Any) -> LlavaConfig:
         window_size=GRID,
         mlp_ratio=2.0,
         drop_path_rate=0.0,
-        hidden_act="relu2",  # GELU takes a quarter of the tower's time on a processor
+        hidden_act="relu2",  # GELU takes a quarter of the tower's time on a CPU
         use_absolute_embeddings=True,
     )
     text = Qwen2Config(
@@ -140,10 +140,10 @@ def build_model(processor: Any, seed: int = 0) -> LlavaForConditionalGeneration:
 
 
 def save(model: Any, processor: Any, folder: Path) -> None:
-    """Write everything `from_pretrained` needs, plus `rft.yaml`, file by file atomically.
+    """Write what `from_pretrained` reads, and `rft.yaml`, each file atomically.
 
     The weights are stored as float16 and load as float32: half the file, and
-    the rounding (2^-11 relative) changes no answer we could find.
+    the rounding (2^-11 relative) changed no answer in any test.
     """
     import torch
 
@@ -166,7 +166,7 @@ def save(model: Any, processor: Any, folder: Path) -> None:
 
 @contextmanager
 def _no_bar() -> Iterator[None]:
-    """Without transformers' bar, which would be the first line of a `--smoke` run."""
+    """Disable transformers' progress bar, the first line of a `--smoke` run otherwise."""
     from transformers.utils import logging
 
     log: Any = logging  # untyped in transformers
@@ -180,7 +180,7 @@ def _no_bar() -> Iterator[None]:
 
 
 def build_untrained(folder: Path, seed: int = 0) -> Path:
-    """Write `nano` with random weights: a toy that has every part of a real model."""
+    """Write `nano` with random weights to a folder, and return the folder."""
     processor = build_processor()
     save(build_model(processor, seed), processor, Path(folder))
     return Path(folder)

@@ -1,11 +1,11 @@
-"""A word-level tokenizer that can spell anything.
+"""A word-level tokenizer that encodes any text without loss.
 
-A Unigram model over whole words: a known word with its leading space is one
-token, everything else falls back to characters, then to bytes. Text comes
-back exactly, apart from the space-like character U+2581 that stands for a space inside.
+A Unigram model over whole words: a known word with its leading space is one token,
+other text falls back to characters, then to bytes. Decoding returns the text exactly,
+except for the character U+2581, which represents a space internally.
 
-A word looks the same at the start of a text, after a space and after a
-newline, so that a tiny model learns it once.
+A word is the same token at the start of a text, after a space and after a newline,
+so that a small model learns it once.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PAD, END, USER, ASSISTANT, SYSTEM, IMAGE = SPECIALS = (
 UNKNOWN = "<|unknown|>"
 SPACE = "\u2581"
 
-# Images come first whatever their place in the message: what `rftcore.types.Prompt` promises.
+# Images come first, wherever they are in the message: see `rftcore.types.Prompt`.
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
     "{{- '<|' + message['role'] + '|>' -}}"
@@ -82,7 +82,7 @@ def pieces() -> list[tuple[str, float]]:
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """The tokenizer, made from nothing but the word list."""
+    """The tokenizer, built from the word list."""
     from tokenizers import (
         AddedToken,
         Regex,

@@ -1,7 +1,6 @@
-"""The words `nano` knows as single tokens; any other text is spelt out.
+"""The words that are single tokens of `nano`; other text is spelled out.
 
-Plain lists, grouped by why a word is here. The order is part of the model:
-append, never insert, or the weights must be built again.
+The order is part of the model: append, never insert, or the weights must be trained again.
 """
 
 from __future__ import annotations
@@ -163,7 +162,7 @@ JOINED = (
 
 
 def vocabulary() -> tuple[str, ...]:
-    """Every known word in lower case, each once, in a fixed order."""
+    """Each word once, in lower case, in a fixed order."""
     groups = _NAMES, _COUNTING, _SPACE, _TALK, _PICTURE, _ACTIONS, _VARIANTS, _GEOMETRY, _CALLS
     text = " ".join(groups)
     return tuple(dict.fromkeys([*text.split(), *NUMBERS]))
