@@ -24,14 +24,14 @@ for score in run.scores:
 
 # %% Wrong answers after GRPO
 for row in run.answers("grpo", "val"):
-    if row["correct"] is False:
-        written = row["completion"][:40]
-        print(f"{row['id']}: gold {row['gold']}, answer {row['answer']}, from {written!r}")
+    if row.correct is False:
+        written = row.completion[:40]
+        print(f"{row.id}: gold {row.gold}, answer {row.answer}, from {written!r}")
 
 # %% One rollout: what the policy wrote, and what it was rewarded for
-rollout = next(run.rollouts())
-print(f"step {rollout['step']}, {rollout['id']}: total {rollout['total']}")
-print(repr(rollout["completion"][:80]))
+rollout = run.rollouts()[0]
+print(f"step {rollout.step}, {rollout.id}: total {rollout.total}")
+print(repr(rollout.completion[:80]))
 
 # %% Measure the policy on other samples
 again = rft.evaluate(run, splits=["test"], set={"evaluation.samples.test": 4})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
+from rftcore.completions import ScoredCompletion
 from rftcore.types import (
     DatasetFactory,
     ModelFactory,
@@ -80,8 +81,8 @@ def rft_phase_start(phase: str) -> None:
 
 
 @hookspec
-def rft_rollouts_scored(step: int, rollouts: Sequence[Mapping[str, object]]) -> None:
-    """Called once per GRPO step in the main process, after the rewards are known."""
+def rft_rollouts_scored(step: int, rollouts: Sequence[ScoredCompletion]) -> None:
+    """Called once per GRPO step on rank 0, after the rewards are known."""
 
 
 @hookspec

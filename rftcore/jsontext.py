@@ -11,7 +11,7 @@ import json
 import math
 import numbers
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 # C1 controls and line separators end a line for `str.splitlines`; halves of surrogate pairs
@@ -32,6 +32,11 @@ def dumps(value: object, *, indent: int | None = None) -> str:
 def line(value: object) -> str:
     """A value as one line of a JSON Lines file."""
     return dumps(value) + "\n"
+
+
+def lines(values: Iterable[object]) -> str:
+    """The text of a JSON Lines file."""
+    return "".join(map(line, values))
 
 
 def loads(text: str | bytes) -> Any:

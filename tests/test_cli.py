@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from rftcore import builtin, cli, parsers
+from rftcore.completions import ScoredCompletion
 from rftcore.errors import RewardError, VisionError
 from rftcore.hookspecs import hookimpl
 from rftcore.pipeline.measure import Found
@@ -612,9 +613,11 @@ def measured(monkeypatch):
                 source=plan.model, recipe=plan.recipe, splits=plan.splits, parser=parser
             )
         )
-        said = [types.SimpleNamespace(record=lambda: {"gold": "5", "completion": "5, or fünf"})]
+        answer = ScoredCompletion(id="a", question="?", gold="5", completion="5, or fünf")
         score = SplitScore("", prompt, 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0)
-        return Found([(replace(score, split=split), said) for split in plan.splits])
+        return Found(
+            [(replace(score, split=at), [replace(answer, split=at)]) for at in plan.splits]
+        )
 
     monkeypatch.setattr("rftcore.pipeline.measure._measure", measure)
     return seen

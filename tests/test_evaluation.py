@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rftcore import parsers, rewards
 from rftcore.evaluation.intervals import paired, wilson
 from rftcore.evaluation.notes import failure_note, score_notes
-from rftcore.evaluation.splits import Answered, evaluate_split, split_score
+from rftcore.evaluation.splits import evaluate_split, split_score
 from rftcore.evaluation.tables import Summary, gain, score_table
 from rftcore.images import Image
 from rftcore.models.completions import Completion
@@ -145,7 +145,7 @@ def test_answers_travel_between_processes_without_the_pictures(monkeypatch):
         score, answered = evaluate_split(None, task, "val", scorer=scorer, progress=False)
 
     assert score.accuracy == 1.0
-    assert [each.record()["id"] for each in answered] == ["val-0", "val-1", "val-2"]
+    assert [each.id for each in answered] == ["val-0", "val-1", "val-2"]
 
 
 def test_a_think_tag_that_the_template_opens_is_scored_and_kept(monkeypatch):
@@ -159,10 +159,12 @@ def test_a_think_tag_that_the_template_opens_is_scored_and_kept(monkeypatch):
         score, answered = evaluate_split(
             policy, task, "val", scorer=scorer, batch_size=1, progress=False
         )
-        again = scorer.score([answered[0].record()["completion"]], [answered[0].sample])
+        [again] = scorer.score([answered[0].completion], [Shown().sample("val", 0)])
 
     assert score.rewards == {"accuracy": 1.0, "format": 1.0}
-    assert again == [answered[0].score]
+    assert [{n: p.value for n, p in score.parts.items()} for score in again] == [
+        answered[0].rewards
+    ]
 
 
 def scored(ends, extra=()):
@@ -182,8 +184,8 @@ def scored(ends, extra=()):
     samples = [Sample(str(at), "?", "5") for at in range(len(ends))]
     with Scorer(task, error_budget=999) as scorer:
         scores = scorer.score(["5"] * len(ends), samples)
-    said = Completion("5", 1, clipped=False)
-    return [Answered(*each) for each in zip(samples, [said] * len(ends), scores, strict=True)]
+    pairs = zip(scores, samples, strict=True)
+    return [score.record(sample, "5", tokens=1, clipped=False) for score, sample in pairs]
 
 
 outcomes = st.lists(st.sampled_from([0.0, 1.0, None, "fails"]), min_size=1, max_size=12)
@@ -261,12 +263,13 @@ def test_a_row_that_was_asked_in_another_way_is_named_so():
 
 
 def test_a_rows_record_tells_a_failure_from_what_does_not_apply():
-    failed, blank = (each.record() for each in scored(["fails", None]))
+    failed, blank = scored(["fails", None])
 
-    assert failed["correct"] is blank["correct"] is None
-    assert failed["rewards"] == blank["rewards"] == {"accuracy": None, "extra": 0.0}
-    assert failed["failures"]["accuracy"].startswith("error: KeyError: 'entri' (")
-    assert blank["failures"] == {}
+    assert failed.correct is blank.correct is None
+    assert failed.rewards == blank.rewards == {"accuracy": None, "extra": 0.0}
+    assert failed.failures == {"accuracy": "error"}
+    assert failed.notes["accuracy"].startswith("KeyError: 'entri' (")
+    assert blank.failures == blank.notes == {}
 
 
 def noted(unparsed, clipped, **more):

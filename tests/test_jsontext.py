@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from rftcore import jsontext
 from rftcore.errors import RunError
-from rftcore.rescore.stored import write_rows
 from rftcore.runs import RunFolder
 
 anything = st.text(st.characters(exclude_categories=()))  # halves of surrogate pairs too
@@ -55,7 +54,7 @@ def test_what_is_written_reads_back_equal_under_a_strict_parser(value):
 
 @given(st.lists(values, min_size=1))
 def test_a_row_is_one_line_to_every_reader_of_lines(rows):
-    written = write_rows(rows)
+    written = jsontext.lines(rows)
 
     assert [strict(line) for line in written.splitlines()] == [expected(row) for row in rows]
 

@@ -64,8 +64,8 @@ def test_a_task_of_this_program_trains_and_its_run_is_plain_data(tmp_path):
     ]
     assert "after GRPO" in run.table()
     row = run.answers("sft", "val")[0]
-    assert {"question", "gold", "completion", "answer", "correct"} <= row.keys()
-    assert next(run.rollouts())["step"] == 1
+    assert (row.split, row.index, row.correct) == ("val", 0, row.answer == row.gold)
+    assert run.rollouts()[0].step == 1
     assert {line["step"] for line in run.metrics("sft")} == {1, 2}
     assert (run.policy, run.done[-1]) == (run.path / "grpo/model", "evaluate:grpo")
 
@@ -74,7 +74,7 @@ def test_a_task_of_this_program_trains_and_its_run_is_plain_data(tmp_path):
     assert rft.train(letters, resume=run).scores == run.scores
     found = rft.evaluate(run, task=letters, set={"evaluation.samples.val": 3})
     assert [(s["split"], s["n"]) for s in found.scores] == [("val", 3)]
-    assert [row["id"] for row in found.answers] == ["val-0", "val-1", "val-2"]
+    assert [row.id for row in found.answers] == ["val-0", "val-1", "val-2"]
 
 
 @pytest.mark.slow
@@ -118,7 +118,7 @@ def test_a_run_that_has_not_ended_has_what_it_has_so_far(tmp_path):
     folder = RunFolder.create(tmp_path / "run", {"seed": 0})
     run = rft.load_run(folder.path)
 
-    assert (run.scores, list(run.rollouts()), run.metrics(), run.policy) == ([], [], [], None)
+    assert (run.scores, run.rollouts(), run.metrics(), run.policy) == ([], [], [], None)
     with pytest.raises(RunError, match=r"has not finished\. `rft train --resume"):
         run.table()
     with pytest.raises(RunError, match=r"stage 'sft' on split 'val'\. It has: none"):

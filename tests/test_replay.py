@@ -50,7 +50,7 @@ def trained(path):
 
     def observe(step, rollouts):
         for rollout in rollouts:
-            run.append_jsonl("rollouts.jsonl", {"step": step, **rollout})
+            run.add_rollout(rollout)
 
     reward = reward_function(take(task, "rl"), Scorer(task), observe)
     for step in (0, 1):
@@ -76,7 +76,7 @@ def test_what_nobody_changed_scores_the_same(world):
 
     assert code == 0
     assert "16 rollouts, scored again" in output
-    assert "plugins: the versions of then" in output
+    assert "plugin versions: unchanged" in output
     told = json.loads(replay(world.run, "--json")[1])
     names = ("sample", "answer", "total", "accuracy", "format", "length")
     assert told["compared"] == dict.fromkeys(names, 16)
@@ -92,7 +92,7 @@ def test_a_changed_reward_is_found_and_its_first_examples_shown(world):
 
     assert code == 1
     assert "line 3 (step 1, sample rl-1): accuracy was 0.0, is 1.0" in output
-    assert "good: 1.0 then, 1.1 now" in output
+    assert "good: 1.0 in the run, 1.1 now" in output
     told = json.loads(replay(world.run, "--json")[1])
     assert told["changed"]["accuracy"] == 8  # 2 for 1; 1, 1 and 2 for 3; in two steps
     assert {change["term"] for change in told["changes"]} >= {"accuracy", "total"}
@@ -110,29 +110,23 @@ def test_a_term_that_came_or_went_has_changed(world):
 
 
 def test_a_changed_sample_is_told_apart_from_a_changed_reward(world):
-    rewrite(world.run, lambda line: {**line, "gold": "4"} if line["row"] == 3 else line)
+    rewrite(world.run, lambda line: {**line, "gold": "4"} if line["index"] == 3 else line)
 
     assert json.loads(replay(world.run, "--json")[1])["changed"] == {"sample": 8}
-
-
-def test_a_run_that_stored_no_lengths_is_compared_without_them(world):
-    kept = ("step", "row", "completion", "answer", "total", "parts")
-    rewrite(world.run, lambda line: {key: line[key] for key in kept})
-    code, output = replay(world.run)
-
-    assert code == 0
-    assert "not compared, for want of what the run stored: length, total" in output
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda line: {"row": 1}, "line 1 has no step, completion"),
-        (lambda line: {**line, "row": 99}, "row 99 of split 'rl', which has 5"),
-        (lambda line: {**line, "row": -1}, "line 1 has row=-1, but it is a whole number"),
-        (lambda line: {**line, "step": "1"}, "line 1 has step='1', but it is a whole number"),
-        (lambda line: {**line, "completion": None}, "line 1 has completion=None, which is not"),
-        (lambda line: {**line, "parts": {"accuracy": 1}}, "line 1 has parts that are not"),
+        (lambda line: {"schema": 1, "id": "a"}, "line 1 has no `split`, `index`, `step`"),
+        (lambda line: {"step": 1}, "line 1 has schema=None"),
+        (lambda line: {**line, "schema": 9}, "line 1 has schema=9: a newer version of rft wrote"),
+        (lambda line: {**line, "index": 99}, "row 99 of split 'rl', which has 5"),
+        (lambda line: {**line, "index": -1}, "line 1 has index=-1, but it must be a whole number"),
+        (lambda line: {**line, "index": None}, "line 1 is not a rollout"),
+        (lambda line: {**line, "step": "1"}, "line 1 has step='1', but it must be a whole number"),
+        (lambda line: {**line, "completion": None}, "line 1 has completion=None, but it must be t"),
+        (lambda line: {**line, "rewards": {"accuracy": "1"}}, "but it must be a number or null by"),
         (lambda line: [line], "line 1 is list, not an object"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from rftcore import builtin, cli, parsers, rewards
+from rftcore.completions import ScoredCompletion
 from rftcore.types import RewardResult, Term
 
 
@@ -76,7 +77,7 @@ def test_a_row_may_name_a_sample_of_the_task_by_its_place_or_its_id():
     told = json.loads(score(rows, "--json").output)["rows"]
 
     assert [row["correct"] for row in told] == [True, False]
-    assert [row["parts"]["curious"]["note"].partition(":")[0] for row in told] == [
+    assert [row["notes"]["curious"].partition(":")[0] for row in told] == [
         "test-3",
         "test-2",
     ]
@@ -86,7 +87,7 @@ def test_a_reward_is_told_step_length_and_siblings():
     rows = [{**RIGHT, "tokens": at, "group": at % 2, "completion": str(at)} for at in (1, 2, 3)]
     told = json.loads(score(rows, "--json", "--step", "7").output)["rows"]
 
-    notes = [row["parts"]["curious"]["note"] for row in told]
+    notes = [row["notes"]["curious"] for row in told]
     assert [note.partition(": ")[2] for note in notes] == ["7 1 ('3',)", "7 2 ()", "7 3 ('1',)"]
 
 
@@ -138,8 +139,7 @@ def test_without_rows_there_is_nothing_to_score(file, said):
 
 
 def test_the_answers_that_an_evaluation_wrote_can_be_scored_as_they_are():
-    row = {"id": "rl-1", "question": "?", "gold": "5", "completion": "5", "tokens": 2}
-    row |= {"answer": "5", "parse_error": None, "correct": True, "rewards": {"accuracy": 1.0}}
+    row = ScoredCompletion(id="elsewhere", question="?", gold="5", completion="5").to_json()
 
     assert score([row]).exit_code == 0
 
@@ -202,3 +202,41 @@ def test_text_of_a_model_does_not_move_the_terminals_cursor(monkeypatch, fakes):
 
     assert r"\x1b[2J \u202e" in done.output
     assert "\x1b" not in done.output
+
+
+@rewards.reward(uses=("sample", "siblings"))
+def cot(x):
+    return RewardResult(1.0, f"{x.sample.cot} {x.siblings}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({}, "It is 3. None"),
+        ({"step": 1}, "It is 3. ()"),
+        ({"gold": "4"}, "None None"),
+        ({"index": 99}, "None None"),
+        ({"split": "mine"}, "None None"),
+    ],
+)
+def test_a_row_that_rft_wrote_has_the_tasks_own_sample_if_it_is_the_same(
+    changes, note, monkeypatch, fakes
+):
+    def numbers():
+        return replace(fakes.numbers(), rewards={"accuracy": Term(cot)})
+
+    points = [fakes.point("rftcore", builtin), fakes.point("good", fakes.tasks(numbers=numbers))]
+    installed = types.SimpleNamespace(entry_points=lambda group: points)
+    monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
+    row = ScoredCompletion(
+        id="test-3", split="test", index=3, question="Say 3.", gold="3", completion="3"
+    )
+    [told] = json.loads(score([replace(row, **changes).to_json()], "--json").output)["rows"]
+
+    assert told["notes"] == {"accuracy": note}
+
+
+def test_a_row_of_a_newer_schema_is_an_error():
+    row = ScoredCompletion(id="a", question="?", gold="5", completion="5").to_json()
+
+    assert "row 2 has schema=9: a newer" in score([RIGHT, {**row, "schema": 9}]).output

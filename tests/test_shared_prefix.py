@@ -571,7 +571,7 @@ def trained(folder, setting):
         take(task, "rl"),
         grpo_config(made, folder),
         scorer=ByLength(),
-        observe=lambda step, rollouts: written.extend(r["completion"] for r in rollouts),
+        observe=lambda step, rollouts: written.extend(r.completion for r in rollouts),
         callbacks=[Progress("grpo", logged.append, show=False)],
     )
     quiet(trainer).train()

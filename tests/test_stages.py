@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from rftcore import jsontext
 from rftcore.config import load_recipe
 from rftcore.errors import RunError
 from rftcore.evaluation.splits import evaluate_split
@@ -14,7 +15,6 @@ from rftcore.pipeline.job import Job
 from rftcore.pipeline.plan import Plan
 from rftcore.pipeline.policies import Policies
 from rftcore.pipeline.summary import finish
-from rftcore.rescore.stored import write_rows
 from rftcore.runs import RunFolder
 from rftcore.types import Prompt, Term
 
@@ -161,7 +161,7 @@ def test_a_run_with_failures_ends_with_their_number_file_and_first_cause(job, tm
 def test_stages_that_asked_different_questions_are_not_compared(change, job, tmp_path):
     done = evaluated(job(tmp_path / "run"))
     file = "evaluation/start-test.jsonl"
-    done.run.write_text(file, write_rows(change(done.run.read_jsonl(file))))
+    done.run.write_text(file, jsontext.lines(change(done.run.read_jsonl(file))))
     summary = finish(done)
 
     assert [each.split for each in summary.gains] == ["val", "ood-big"]

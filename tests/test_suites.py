@@ -328,10 +328,10 @@ def test_eval_writes_what_was_said_to_each_question_with_either_pictures(toy, tm
     assert done.exit_code == 0, done.output
     report = json.loads((tmp_path / "out.json").read_text())
     said = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
-    asked = Counter((each["measure"], each["pictures"]) for each in said)
+    asked = Counter((each["measure"], each["images"]) for each in said)
     assert asked == {("colour", "own"): 4, ("colour", "swapped"): 4, ("sum", "own"): 1}
     assert [each["gold"] for each in said[:4]] == ["red", "blue", "lime", "gray"]
-    right = [each["right"] for each in said if each["pictures"] == "own"][:4]
+    right = [each["right"] for each in said if each["images"] == "own"][:4]
     assert sum(right) == report["colour"]["value"] * report["colour"]["n"]
 
 

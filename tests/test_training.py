@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from rftcore.completions import ScoredCompletion
 from rftcore.config import load_recipe, model_defaults
 from rftcore.errors import RecipeError, RunError
 from rftcore.pipeline.loop import kept
@@ -112,7 +113,7 @@ def test_a_failed_reward_reaches_trl_as_none_and_never_as_zero():
 
     assert totals == [2.0, None]
     assert scorer.asked == (["3", "x"], ["b", "b"], 8, [1, 1], [2, 1])
-    assert [r["parts"]["accuracy"]["kind"] for r in seen] == ["ok", "error"]
+    assert [r.failures for r in seen] == [{}, {"accuracy": "error"}]
 
 
 def test_a_think_tag_that_the_template_opens_is_scored_and_kept():
@@ -124,7 +125,7 @@ def test_a_think_tag_that_the_template_opens_is_scored_and_kept():
     reward(completions=["a</think>3", "<think>b</think>3"], row=[0, 1])
 
     assert scorer.asked[0] == ["<think>\na</think>3", "<think>b</think>3"]
-    assert [row["completion"] for row in kept] == scorer.asked[0]
+    assert [row.completion for row in kept] == scorer.asked[0]
 
 
 def test_a_batch_mean_leaves_failures_out():
@@ -159,7 +160,11 @@ def test_what_the_gold_looks_like_itself_is_no_attack():
     ("sizes", "expected"), [([8, 8, 8], 16), ([6, 6, 6], 12), ([64, 64], 64), ([1] * 99, 16)]
 )
 def test_rollouts_are_kept_by_whole_groups(sizes, expected):
-    rollouts = [{"row": row} for row, size in enumerate(sizes) for _ in range(size)]
+    rollouts = [
+        ScoredCompletion(id="a", question="?", gold="5", completion="5", index=index)
+        for index, size in enumerate(sizes)
+        for _ in range(size)
+    ]
 
     assert kept(rollouts) == rollouts[:expected]
 

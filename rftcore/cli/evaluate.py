@@ -63,7 +63,7 @@ def evaluate(
     Example:
       rft eval runs/counting-nano-s0-20260131-235959 --split ood-vehicles
       rft eval nano --task counting --split val --json val.json
-      rft eval nano --suite perception --limit 100 --answers said.jsonl
+      rft eval nano --suite perception --limit 100 --answers answers.jsonl
     """
     from rftcore.pipeline import measure
     from rftcore.plugins import Catalogue
@@ -133,7 +133,6 @@ def _refuse_mixture(suite: str | None, limit: int | None) -> None:
 def _show(found: "Evaluation", paths: Paths) -> None:
     """Print the table and write the files, once."""
     from rftcore.distributed import is_main
-    from rftcore.rescore.stored import write_rows
 
     if not is_main():
         return
@@ -142,7 +141,7 @@ def _show(found: "Evaluation", paths: Paths) -> None:
     if paths.report:
         _write("--json", paths.report, jsontext.dumps(found.report(*files), indent=2) + "\n")
     if paths.answers:
-        _write("--answers", paths.answers, write_rows(found.answers))
+        _write("--answers", paths.answers, jsontext.lines(each.to_json() for each in found.answers))
 
 
 def _quiet() -> "AbstractContextManager[None]":

@@ -1,4 +1,4 @@
-"""`rft replay`: a run's rollouts, scored again with the plugins of today."""
+"""`rft replay`: score a run's rollouts again with the installed plugins."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -52,12 +52,10 @@ def _text(found: "Replay") -> Iterator[str]:
     for name in found.changed:
         changes = [change for change in found.changes if change.term == name]
         yield from map(_line, changes[:EXAMPLES])
-    if found.skipped:
-        yield f"not compared, for want of what the run stored: {', '.join(found.skipped)}"
     for name, (then, now) in found.versions.items():
-        yield f"{name}: {then or 'absent'} then, {now or 'absent'} now"
+        yield f"{name}: {then or 'absent'} in the run, {now or 'absent'} now"
     if not found.versions:
-        yield "plugins: the versions of then"
+        yield "plugin versions: unchanged"
     if found.failures:
         kept_in = "--json prints all with their tracebacks"
         yield failure_note(found.failures, kept_in, all_kept=True)

@@ -77,7 +77,7 @@ def score(
         texts, samples = [row.completion for row in rows], [row.sample for row in rows]
         scores = scorer.score(texts, samples, step=step, groups=groups(rows), tokens=tokens)
     if as_json:
-        click.echo(jsontext.dumps(_report(made, rows, scores, failures), indent=2))
+        click.echo(jsontext.dumps(_report(made, rows, scores, failures, step), indent=2))
     else:
         click.echo("\n".join(_text(made, rows, scores, failures)))
     if any(part.failed for one in scores for part in one.parts.values()):
@@ -99,23 +99,17 @@ def _report(
     rows: "Sequence[Stored]",
     scores: "Sequence[Score]",
     failures: "Sequence[Failure]",
+    step: int | None,
 ) -> dict[str, Any]:
-    told = [
-        {
-            "row": row.number,
-            "answer": score.answer,
-            "parse_error": score.parsed.error,
-            "correct": score.correct,
-            "total": score.total,
-            "parts": {name: asdict(part) for name, part in score.parts.items()},
-        }
+    scored = [
+        {"row": row.number, **row.record(score, step).to_json()}
         for row, score in zip(rows, scores, strict=True)
     ]
     weights = {name: term.weight for name, term in task.rewards.items()}
     return {
         "task": task.name,
         "weights": weights,
-        "rows": told,
+        "rows": scored,
         "failures": [{**asdict(one), "row": rows[one.at].number} for one in failures],
     }
 

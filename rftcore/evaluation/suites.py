@@ -28,11 +28,11 @@ MOST_FAILURES = 10  # of the score of a measure, in one process, before the next
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a model said to one question of the measure `key`, and how much of it is right.
+class SuiteAnswer:
+    """The completion for one question of the measure `key`, and how much of it is right.
 
-    With `swapped` the sample has the pictures of another. `failure` is why the score of the
-    measure failed, if it did: then `parts` is None.
+    With `swapped` the sample has the images of another. `failure` is why the measure's score
+    function failed, if it did: then `parts` is None.
     """
 
     key: str
@@ -42,12 +42,12 @@ class Said:
     parts: Parts | None
     failure: str = ""
 
-    def record(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """A JSON-ready line."""
         right, of = self.parts or (None, None)
         return {
             "measure": self.key,
-            "pictures": "swapped" if self.swapped else "own",
+            "images": "swapped" if self.swapped else "own",
             "id": self.sample.id,
             "question": self.sample.question,
             "gold": self.sample.gold,
@@ -86,7 +86,7 @@ def evaluate_suite(
     *,
     blind: bool = True,
     progress: bool = True,
-) -> tuple[SuiteScore, list[Said]]:
+) -> tuple[SuiteScore, list[SuiteAnswer]]:
     """Greedy completions for all samples of `measures`, scored, and what they say.
 
     With their own pictures and then, with `blind`, with those of another sample.
@@ -160,7 +160,7 @@ def _asked(
     *,
     swapped: bool = False,
     progress: bool,
-) -> list[Said]:
+) -> list[SuiteAnswer]:
     samples, ask = measure.samples, prompts.direct()
     mine = distributed.shard(len(samples))
     label = f"evaluating {key}" + (", pictures swapped" if swapped else "")
@@ -181,10 +181,10 @@ def _asked(
             share = measure_score([parts for _, parts, _ in said]).value
             bar.update(len(batch), right="-" if share is None else f"{share:.1%}")
     together = zip(samples, distributed.gather(said, len(samples)), strict=True)
-    return [Said(key, swapped, sample, *one) for sample, one in together]
+    return [SuiteAnswer(key, swapped, sample, *one) for sample, one in together]
 
 
-def _score(said: Sequence[Said]) -> MeasureScore:
+def _score(said: Sequence[SuiteAnswer]) -> MeasureScore:
     return measure_score([each.parts for each in said])
 
 

@@ -90,7 +90,8 @@ def evaluate(
     `ood-...`. prompt: "reason" or "direct". parser: "strict" or "forgiving". suite: measure on
     an offered suite in place of a task, on `limit` samples of each of its measures.
 
-    Returns: `scores` and `answers` as lists of mappings, `table()`, `notes()` and `report()`.
+    Returns: `scores` (mappings), `answers` (`rftcore.completions.ScoredCompletion`), `table()`,
+        `notes()` and `report()`.
     Raises: `RftError` for whatever a user can fix.
     """
     catalogue = Catalogue.load()

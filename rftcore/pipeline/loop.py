@@ -9,11 +9,12 @@ complete checkpoint.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from rftcore import distributed, prompts
+from rftcore.completions import ScoredCompletion
 from rftcore.evaluation.tables import Summary
 from rftcore.models import vision
 from rftcore.models.loading import fingerprint
@@ -114,9 +115,9 @@ def train_grpo(job: Job) -> Fitted:
     plan, phase = job.plan, "grpo"
     policy = job.policies.take(job.newest_policy(), plan.recipe.policy.dtype)
 
-    def observe(step: int, rollouts: list[dict[str, Any]]) -> None:
+    def observe(step: int, rollouts: list[ScoredCompletion]) -> None:
         for rollout in kept(rollouts):
-            job.run.add_rollout({"step": step, **rollout})
+            job.run.add_rollout(rollout)
         plan.catalogue.hooks.rft_rollouts_scored(step=step, rollouts=rollouts)
 
     with job.scorer(phase, {"split": RL}) as scorer:
@@ -136,15 +137,15 @@ def train_grpo(job: Job) -> Fitted:
         return fit(job, phase, policy, trainer)
 
 
-def kept(rollouts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def kept(rollouts: Sequence[ScoredCompletion]) -> list[ScoredCompletion]:
     """Whole groups, at least one, and no more than `ROLLOUTS_KEPT` if one is not larger.
 
     Whole, because a reward may look at the others of the group when it is scored again.
     """
-    groups: dict[int, list[Mapping[str, Any]]] = {}
+    groups: dict[int | None, list[ScoredCompletion]] = {}
     for rollout in rollouts:
-        groups.setdefault(rollout["row"], []).append(rollout)
-    chosen: list[Mapping[str, Any]] = []
+        groups.setdefault(rollout.index, []).append(rollout)
+    chosen: list[ScoredCompletion] = []
     for group in groups.values():
         if chosen and len(chosen) + len(group) > ROLLOUTS_KEPT:
             break

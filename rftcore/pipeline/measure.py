@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rftcore.completions import ScoredCompletion
 from rftcore.config import Layer, Recipe, read_recipe_file
 from rftcore.errors import RecipeError
 from rftcore.pipeline.plan import Plan, Request, Settings, setting_layers
@@ -18,11 +19,17 @@ from rftcore.types import SplitScore, Suite, SuiteScore, Task
 
 if TYPE_CHECKING:
     from rftcore.evaluation.notes import Measured
-    from rftcore.evaluation.splits import Answered
-    from rftcore.evaluation.suites import Said
+    from rftcore.evaluation.suites import SuiteAnswer
 
 Within = Callable[[], AbstractContextManager[None]]  # what libraries run in, once they load
 SHARED = ("model", "seed", "scoring")  # of a run's recipe: what is not about its task
+
+
+class Answer(Protocol):
+    """A completion that a file of answers has a line for."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The values of the line."""
 
 
 class Evaluation(Protocol):
@@ -33,8 +40,8 @@ class Evaluation(Protocol):
         """One mapping per split or measure."""
 
     @property
-    def answers(self) -> list[dict[str, Any]]:
-        """One mapping per question."""
+    def answers(self) -> Sequence[Answer]:
+        """The completion for each sample: a `ScoredCompletion`, or a suite's `SuiteAnswer`."""
 
     def notes(self, report: str = "", answers: str = "") -> list[str]:
         """What a reader of the scores must know. report, answers: files that have the rest."""
@@ -50,7 +57,7 @@ class Evaluation(Protocol):
 class Found:
     """What was measured, and the reward calls that failed: their fields and the split."""
 
-    splits: Sequence[tuple[SplitScore, Sequence[Answered]]]
+    splits: Sequence[tuple[SplitScore, Sequence[ScoredCompletion]]]
     failures: Sequence[Mapping[str, Any]] = ()
     data: Mapping[str, str] = field(default_factory=dict)  # a fingerprint per split
     changed: Sequence[str] = ()  # splits whose data is not what the run measured on
@@ -73,10 +80,9 @@ class SplitsEvaluation:
         return [asdict(score) for score, _ in self.found.splits]
 
     @cached_property
-    def answers(self) -> list[dict[str, Any]]:
-        """One mapping per question, with its split."""
-        said = [(score.split, each) for score, answered in self.found.splits for each in answered]
-        return [{"split": split, **each.record()} for split, each in said]
+    def answers(self) -> list[ScoredCompletion]:
+        """The completion for each sample, split by split."""
+        return [each for _, answers in self.found.splits for each in answers]
 
     @property
     def failures(self) -> Sequence[Mapping[str, Any]]:
@@ -125,8 +131,8 @@ class SplitsEvaluation:
 
     def _reason(self, measured: Measured) -> str:
         """Why the first completion without an answer has none."""
-        answered = next(said for score, said in self.found.splits if score is measured.score)
-        return next((str(r) for each in answered if (r := each.score.parsed.error)), "none")
+        answers = next(found for score, found in self.found.splits if score is measured.score)
+        return next((error for each in answers if (error := each.parse_error)), "none")
 
 
 def evaluate_splits(
@@ -208,7 +214,7 @@ def _measure(plan: Plan, prompt: str, parser: str, *, progress: bool) -> Found:
 
     task, splits, settings = plan.task, plan.splits, plan.recipe.evaluation
     prompt_of(task, prompt)  # refuses before a model loads, as does the scorer
-    found: list[tuple[SplitScore, list[Answered]]] = []
+    found: list[tuple[SplitScore, list[ScoredCompletion]]] = []
     failures, at = [], ""
     stopped: BaseException | None = None
 
@@ -272,7 +278,7 @@ class SuiteEvaluation:
     """A model on a suite. about: where the numbers come from."""
 
     score: SuiteScore
-    said: Sequence[Said]
+    answers: Sequence[SuiteAnswer]
     title: str
     about: Mapping[str, Any]
 
@@ -286,14 +292,9 @@ class SuiteEvaluation:
             for key, score in measures.items()
         ]
 
-    @cached_property
-    def answers(self) -> list[dict[str, Any]]:
-        """One mapping per question."""
-        return [each.record() for each in self.said]
-
     def notes(self, report: str = "", answers: str = "") -> list[str]:
         """How many answers could not be scored, if any. answers: the file that has them."""
-        failed = [each.failure for each in self.said if each.failure]
+        failed = [each.failure for each in self.answers if each.failure]
         if not failed:
             return []
         where = f": {answers}" if answers else ""
@@ -336,7 +337,7 @@ def evaluate_on_suite(
         trained = run.newest_policy() if run else None
         source = trained or catalogue.model(named)
     with within():
-        score, said, facts = _measure_suite(source, suite, limit, progress=progress)
+        score, answers, facts = _measure_suite(source, suite, limit, progress=progress)
     about = {
         "model": str(source),
         "suite": catalogue.find("suite", name).qualified,
@@ -346,12 +347,12 @@ def evaluate_on_suite(
         **provenance(catalogue.distributions()),
     }
     title = f"{trained or named}: {suite.summary or suite.name}"  # the model as the user wrote it
-    return SuiteEvaluation(score, said, title, about)
+    return SuiteEvaluation(score, answers, title, about)
 
 
 def _measure_suite(
     source: Path | str, suite: Suite, limit: int | None, *, progress: bool
-) -> tuple[SuiteScore, list[Said], dict[str, Any]]:
+) -> tuple[SuiteScore, list[SuiteAnswer], dict[str, Any]]:
     from rftcore import prompts
     from rftcore.evaluation.suites import evaluate_suite, fingerprints, measures_of
     from rftcore.models.loading import load_model
@@ -364,8 +365,8 @@ def _measure_suite(
         for sample in measure.samples:
             check.refuse_special(sample)
     policy = load_model(source)
-    score, said = evaluate_suite(policy, suite, measures, progress=progress)
-    return score, said, {"data": fingerprints(measures), "pixel_budget": pixel_budget(policy)}
+    score, answers = evaluate_suite(policy, suite, measures, progress=progress)
+    return score, answers, {"data": fingerprints(measures), "pixel_budget": pixel_budget(policy)}
 
 
 def suite_options(settings: Settings) -> dict[str, Any]:

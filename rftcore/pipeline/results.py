@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from rftcore.completions import ScoredCompletion
 from rftcore.config import Recipe, load_recipe, read_recipe_file
 from rftcore.errors import RunError
 from rftcore.runs import RunFolder, answers_name
@@ -19,7 +19,7 @@ class Run:
     """A run's results, read from its folder. A run that has not ended has those until then.
 
     run = rft.load_run("runs/counting-nano-s0-20260131-235959")
-    wrong = [row for row in run.answers("grpo", "val") if row["correct"] is False]
+    wrong = [row for row in run.answers("grpo", "val") if row.correct is False]
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -68,8 +68,8 @@ class Run:
         """The table that the run ended with. Raises: RunError if it has not ended."""
         return self._folder.table()
 
-    def answers(self, stage: str, split: str) -> list[dict[str, Any]]:
-        """One mapping per question of a split: question, gold, completion, answer, correct, ...
+    def answers(self, stage: str, split: str) -> list[ScoredCompletion]:
+        """The completion for each sample of a split, with its answer and score.
 
         stage: "start", "sft" or "grpo".
         Raises: RunError if that was not evaluated.
@@ -82,7 +82,7 @@ class Run:
             )
         return self._folder.answers(stage, split)
 
-    def rollouts(self) -> Iterator[dict[str, Any]]:
+    def rollouts(self) -> list[ScoredCompletion]:
         """The completions of GRPO that were kept, with their rewards, in order of steps."""
         return self._folder.rollouts()
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from rftcore import distributed
+from rftcore.completions import ScoredCompletion
 from rftcore.errors import RunError
-from rftcore.evaluation.splits import Answered, evaluate_split
+from rftcore.evaluation.splits import evaluate_split
 from rftcore.models.policy import Policy
 from rftcore.pipeline.job import Job
-from rftcore.rescore.stored import write_rows
 from rftcore.runs import STATE, scores_name
 from rftcore.scoring import Scorer
 from rftcore.splits import VAL
@@ -98,8 +98,7 @@ class _Evaluation:
             self._about.update(split=split, prompt=prompt)
             self._forget_failures()
             score, answered = _score(self._job, self._policy, self._scorer, split, prompt)
-            rows = write_rows(each.record() for each in answered)
-            self._job.run.write_answers(name, split, rows)
+            self._job.run.write_answers(name, split, answered)
             self._write(name, score)
         return self._known[name][split]
 
@@ -137,7 +136,7 @@ def _scores(job: Job, name: str) -> list[SplitScore]:
 
 def _score(
     job: Job, policy: Policy, scorer: Scorer, split: str, prompt: str
-) -> tuple[SplitScore, list[Answered]]:
+) -> tuple[SplitScore, list[ScoredCompletion]]:
     settings = job.plan.recipe.evaluation
     return evaluate_split(
         policy,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
 
+from rftcore.completions import ScoredCompletion
 from rftcore.datasets import checks
 from rftcore.evaluation.notes import Measured, failure_note, score_notes
 from rftcore.evaluation.tables import Summary, gain, row_name
@@ -27,7 +27,7 @@ def gains(job: Job) -> tuple[list[Gain], list[str]]:
         for split in job.plan.splits:
             before, after = (job.run.answers(name, split) for name in (since, stage))
             if list(map(_question, before)) == list(map(_question, after)):
-                right = [(b["correct"], a["correct"]) for b, a in zip(before, after, strict=True)]
+                right = [(b.correct, a.correct) for b, a in zip(before, after, strict=True)]
                 found.append(gain(split, since, stage, right))
             else:
                 files = [answers_name(name, split) for name in (since, stage)]
@@ -38,8 +38,8 @@ def gains(job: Job) -> tuple[list[Gain], list[str]]:
     return found, unknown
 
 
-def _question(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row.get(key) for key in ("id", "question", "gold"))
+def _question(answer: ScoredCompletion) -> tuple[str, str, str]:
+    return answer.id, answer.question, answer.gold
 
 
 def _score_notes(job: Job) -> Iterator[str]:
@@ -48,7 +48,7 @@ def _score_notes(job: Job) -> Iterator[str]:
 
     def reason(measured: Measured) -> str:
         answered = job.run.answers(rows[measured.row][0], measured.score.split)
-        return next((str(row["parse_error"]) for row in answered if row["parse_error"]), "none")
+        return next((error for each in answered if (error := each.parse_error)), "none")
 
     named = {name: scores for name, (_, scores) in rows.items()}
     yield from score_notes(named, job.plan.recipe.evaluation.max_new_tokens, reason)

@@ -1,4 +1,4 @@
-"""Score a run's rollouts again, with the plugins of today, and tell what has changed.
+"""Score a run's rollouts again, with the installed plugins, and report what has changed.
 
 A rollout is a pure function's input: the sample follows from its row, the completion is
 stored, so every difference comes from the parser, a reward, the dataset or what they use.
@@ -14,24 +14,19 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
-from rftcore import rewards
-from rftcore.config import Recipe, load_recipe, read_recipe_file
+from rftcore.completions import ScoredCompletion
+from rftcore.config import load_recipe, read_recipe_file
 from rftcore.datasets.slices import Slice, take
 from rftcore.errors import RunError
 from rftcore.plugins import Catalogue
 from rftcore.runs import ROLLOUTS, RunFolder
-from rftcore.scoring import Failure, Score, Scorer
+from rftcore.scoring import Failure, Scorer
 from rftcore.splits import RL
-from rftcore.types import Task
-
-NEEDED = ("step", "row", "completion", "answer", "total", "parts")
-OF_THE_BATCH = {"tokens", "sibling_tokens", "siblings"}  # what runs did not store at first
-Line = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Change:
-    """One value that is not what it was; `line` counts from 1 in `rollouts.jsonl`."""
+    """A value that differs from the stored one; `line` of `rollouts.jsonl` counts from 1."""
 
     line: int
     step: int
@@ -45,16 +40,15 @@ class Change:
 class Replay:
     """What was compared. `compared` counts values by term; so do "sample", "answer", "total".
 
-    `versions` holds then and now of each distribution whose version differs; `skipped`
-    names terms that need what the run did not store; `failures` has the reward calls that
-    fail now, as fields of `rftcore.scoring.Failure` with the `split`.
+    `versions` has the stored and the installed version of each distribution for which they
+    differ; `failures` the reward calls that fail now, as fields of `rftcore.scoring.Failure`
+    and the `split`.
     """
 
     rollouts: int
     compared: Mapping[str, int]
     changes: Sequence[Change]
     versions: Mapping[str, tuple[str | None, str | None]]
-    skipped: Sequence[str]
     failures: Sequence[Mapping[str, Any]] = ()
 
     @property
@@ -69,10 +63,9 @@ def replay(run: RunFolder, catalogue: Catalogue) -> Replay:
     Raises: RunError for a run without rollouts or with a damaged one, and what a task that
     cannot be made or scored raises.
     """
-    lines = _lines(run)
+    stored = _stored(run)
     recipe = load_recipe((str(run.recipe_file), read_recipe_file(run.recipe_file)))
     task = catalogue.task_of(recipe)
-    skipped = _skipped(task, lines)
     changes: list[Change] = []
     compared: Counter[str] = Counter()
     failures: list[dict[str, Any]] = []
@@ -81,109 +74,74 @@ def replay(run: RunFolder, catalogue: Catalogue) -> Replay:
         failures.append({"split": RL, **asdict(failure)})
 
     with Scorer.of(task, recipe, record, error_budget=sys.maxsize) as scorer:
-        for number, line, before, now in _pairs(lines, task, recipe, scorer):
-            for term in (*before, *(name for name in now if name not in before)):
-                if term in skipped:
-                    continue
+        part = take(task, RL, recipe.grpo.samples)
+        for line, (before, now) in enumerate(_pairs(stored, part, scorer), 1):
+            old, new = _values(before), _values(now)
+            for term in {**old, **new}:
                 compared[term] += 1
-                old, new = before.get(term, "absent"), now.get(term, "absent")
-                if not _same(old, new):
-                    name = str(line.get("id", f"rl {line['row']}"))
-                    changes.append(Change(number, line["step"], name, term, old, new))
+                pair = old.get(term, "absent"), new.get(term, "absent")
+                if not _same(*pair):
+                    changes.append(Change(line, before.step or 0, before.id, term, *pair))
     versions = _versions(run.manifest(), catalogue.distributions())
-    return Replay(len(lines), dict(compared), changes, versions, sorted(skipped), failures)
+    return Replay(len(stored), dict(compared), changes, versions, failures)
 
 
-def _lines(run: RunFolder) -> list[Line]:
-    lines: list[Line] = list(run.rollouts())
-    if not lines:
+def _stored(run: RunFolder) -> list[ScoredCompletion]:
+    rollouts = run.rollouts()
+    if not rollouts:
         raise RunError(f"run {run.path} has no rollouts: GRPO has not scored any completion yet")
-    for number, line in enumerate(lines, 1):
-        if fault := _fault(line):
-            raise RunError(f"{run.path / ROLLOUTS} line {number} {fault}")
-    return lines
-
-
-def _fault(line: Any) -> str:
-    """What is wrong with a line, or ""."""
-    if not isinstance(line, dict):
-        return f"is {type(line).__name__}, not an object"
-    if missing := [key for key in NEEDED if key not in line]:
-        return f"has no {', '.join(missing)}"
-    for key in ("row", "step"):
-        if type(line[key]) is not int or line[key] < 0:
-            return f"has {key}={line[key]!r}, but it is a whole number, from 0"
-    if not isinstance(line["completion"], str):
-        return f"has completion={line['completion']!r}, which is not text"
-    parts = line["parts"]
-    if not isinstance(parts, dict) or not all(
-        isinstance(part, dict) and {"kind", "value"} <= part.keys() for part in parts.values()
-    ):
-        return "has parts that are not outcomes with kind and value"
-    return ""
-
-
-def _skipped(task: Task, lines: Sequence[Line]) -> set[str]:
-    """Terms that look at the batch, and the total with them, if the run stored too little."""
-    if all("tokens" in line for line in lines):
-        return set()
-    terms = {
-        name
-        for name, term in task.rewards.items()
-        if callable(term.reward) and rewards.uses(term.reward) & OF_THE_BATCH
-    }
-    return terms | {"total"} if terms else terms
+    for number, rollout in enumerate(rollouts, 1):
+        if rollout.step is None or rollout.index is None:
+            raise RunError(f"{run.path / ROLLOUTS} line {number} is not a rollout: it has no step")
+    return rollouts
 
 
 def _pairs(
-    lines: Sequence[Line], task: Task, recipe: Recipe, scorer: Scorer
-) -> Iterator[tuple[int, Line, dict[str, Any], dict[str, Any]]]:
-    """Each line with what it says and what is true now, step by step."""
-    part = take(task, RL, recipe.grpo.samples)
-    for step, batch in groupby(enumerate(lines, 1), key=lambda pair: pair[1]["step"]):
-        numbered = list(batch)
-        for (number, line), score in zip(
-            numbered, _scores([line for _, line in numbered], step, part, scorer), strict=True
-        ):
-            sample = part[line["row"]]
-            now = {"sample": [sample.id, sample.gold], **_said(score)}
-            before = {"answer": line["answer"], "total": line["total"], **_parts(line)}
-            if "id" in line:
-                before["sample"] = [line["id"], line.get("gold")]
-            else:
-                del now["sample"]
-            yield number, line, before, now
+    stored: Sequence[ScoredCompletion], part: Slice, scorer: Scorer
+) -> Iterator[tuple[ScoredCompletion, ScoredCompletion]]:
+    """Each rollout as it is stored and as it is scored now, step by step."""
+    for step, batch in groupby(stored, key=lambda rollout: rollout.step):
+        rollouts = list(batch)
+        yield from zip(rollouts, _scored(rollouts, step, part, scorer), strict=True)
 
 
-def _scores(batch: Sequence[Line], step: int, part: Slice, scorer: Scorer) -> list[Score]:
-    rows = [line["row"] for line in batch]
-    if gone := [row for row in rows if row >= len(part)]:
+def _scored(
+    batch: Sequence[ScoredCompletion], step: int | None, part: Slice, scorer: Scorer
+) -> list[ScoredCompletion]:
+    indices = [rollout.index or 0 for rollout in batch]
+    if gone := [index for index in indices if index >= len(part)]:
         raise RunError(
-            f"a rollout is of row {gone[0]} of split 'rl', which has {len(part)} samples today: "
-            "the task's data is another now"
+            f"a rollout is of row {gone[0]} of split {RL!r}, which has {len(part)} samples today: "
+            "the task's data has changed since this run"
         )
-    tokens = [line["tokens"] for line in batch if line.get("tokens") is not None]
+    samples = [part[index] for index in indices]
+    texts = [rollout.completion for rollout in batch]
+    tokens = [rollout.tokens for rollout in batch if rollout.tokens is not None]
     with scorer.collective():
-        return scorer.score(
-            [line["completion"] for line in batch],
-            [part[row] for row in rows],
+        scores = scorer.score(
+            texts,
+            samples,
             step=step,
-            groups=rows,
+            groups=indices,
             tokens=tokens if len(tokens) == len(batch) else None,
         )
+    return [
+        score.record(sample, text)
+        for score, sample, text in zip(scores, samples, texts, strict=True)
+    ]
 
 
-def _parts(line: Line) -> dict[str, Any]:
-    return {name: _short(part["kind"], part["value"]) for name, part in line["parts"].items()}
-
-
-def _said(score: Score) -> dict[str, Any]:
-    parts = {name: _short(part.kind, part.value) for name, part in score.parts.items()}
-    return {"answer": score.answer, "total": score.total, **parts}
-
-
-def _short(kind: str, value: float | None) -> float | str | None:
-    return value if kind == "ok" else kind
+def _values(rollout: ScoredCompletion) -> dict[str, Any]:
+    """What is compared, by term: a reward, or why it has no value."""
+    return {
+        "sample": [rollout.id, rollout.gold],
+        "answer": rollout.answer,
+        "total": rollout.total,
+        **{
+            name: rollout.failures.get(name, "n/a") if value is None else value
+            for name, value in rollout.rewards.items()
+        },
+    }
 
 
 def _same(before: Any, now: Any) -> bool:

@@ -3,9 +3,12 @@
 A row has a `completion`, and either the `gold` answer, text or a number (with a `question`, if
 a reward needs it), or a `split` with the `index` or `id` of the task's own sample, whose images
 and facts a reward may need. It may have `tokens`, the completion's length, and
-`group`: rows of one group are one another's siblings. Other keys mean nothing here, so
-the answers that an evaluation writes are rows as they are. As in the readers of datasets, null
-is absent and a byte order mark is not part of the text.
+`group`: rows of one group are one another's siblings. Other keys are ignored. As in the readers
+of datasets, null is absent and a byte order mark is not part of the text.
+
+A row with a `schema` was written by rft (`rftcore.completions`): by an evaluation, GRPO or
+`rft score --json`. It is scored by the gold in it, with the images of the task's own sample if
+that is still the same.
 """
 
 from __future__ import annotations
@@ -16,8 +19,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rftcore import jsontext
-from rftcore.datasets.slices import dataset_of, take
+from rftcore.completions import ScoredCompletion
+from rftcore.datasets.slices import Slice, take
 from rftcore.errors import DataError
+from rftcore.scoring import Score
 from rftcore.types import Sample, Task
 
 TEXTS = ("completion", "question", "split")
@@ -26,18 +31,26 @@ BOM = "\ufeff"
 
 @dataclass(frozen=True)
 class Stored:
-    """One row; `number` counts lines from 1."""
+    """One row; `number` counts lines from 1. Rows of equal `group` are siblings."""
 
     number: int
     completion: str
     sample: Sample
     tokens: int | None = None
     group: Any = None
+    split: str | None = None
+    index: int | None = None
 
-
-def write_rows(rows: Iterable[Mapping[str, Any]]) -> str:
-    """The text of a file with these rows, one per line."""
-    return "".join(map(jsontext.line, rows))
+    def record(self, score: Score, step: int | None) -> ScoredCompletion:
+        """The row with its score. step: the one that the rewards were given."""
+        return score.record(
+            self.sample,
+            self.completion,
+            split=self.split,
+            index=self.index,
+            step=step,
+            tokens=self.tokens,
+        )
 
 
 def read_rows(lines: Iterable[str], name: str, task: Task) -> list[Stored]:
@@ -92,10 +105,38 @@ def groups(rows: Sequence[Stored]) -> list[int] | None:
 def _row(value: Any, number: int, place: str, reader: _Reader) -> Stored:
     if not isinstance(value, dict):
         raise DataError(f"{place} is {type(value).__name__}: write a JSON object")
+    if "schema" in value:
+        return _written(value, number, place, reader)
     row = {key: each for key, each in value.items() if each is not None}
     _check(row, place)
     sample = reader.sample(row, place)
-    return Stored(number, row["completion"], sample, row.get("tokens"), row.get("group"))
+    return Stored(
+        number,
+        row["completion"],
+        sample,
+        tokens=row.get("tokens"),
+        group=row.get("group"),
+        split=row.get("split"),
+        index=row.get("index"),
+    )
+
+
+def _written(value: Mapping[str, Any], number: int, place: str, reader: _Reader) -> Stored:
+    """A row that rft wrote: an answer of an evaluation, a rollout, or a row of `rft score`."""
+    try:
+        row = ScoredCompletion.from_json(value)
+    except ValueError as fault:
+        raise DataError(f"{place} {fault}") from None
+    group = value.get("group") if row.step is None else (row.step, row.index)
+    return Stored(
+        number,
+        row.completion,
+        reader.written(row, place),
+        tokens=row.tokens,
+        group=group,
+        split=row.split,
+        index=row.index,
+    )
 
 
 def _check(row: Mapping[str, Any], place: str) -> None:
@@ -136,29 +177,46 @@ class _Reader:
             return Sample(name, row.get("question", ""), str(row["gold"]), origin=place)
         return replace(self._own(row, place), origin=place)
 
-    def _own(self, row: Mapping[str, Any], place: str) -> Sample:
+    def written(self, row: ScoredCompletion, place: str) -> Sample:
+        """The task's own sample, with its images, if it still is the stored one; else that."""
+        stored = Sample(row.id, row.question, row.gold, origin=place)
+        if row.split is None or row.index is None:
+            return stored
         try:
-            part = take(self._task, row["split"])
-        except DataError as error:
-            raise DataError(f"{place}: {error}") from error
+            own = replace(self._at(row.split, row.index, place), origin=place)
+        except DataError:  # of another task, or of other data
+            return stored
+        facts = (own.id, own.question, own.gold)
+        return own if facts == (row.id, row.question, row.gold) else stored
+
+    def _own(self, row: Mapping[str, Any], place: str) -> Sample:
         index = row.get("index")
-        if index is None:
+        if index is None and "id" in row:
             index = self._index(row, place)
+        if index is None:
+            raise DataError(f"{place} names a split but no sample: give its `index` or its `id`")
+        return self._at(row["split"], index, place)
+
+    def _at(self, split: str, index: int, place: str) -> Sample:
+        part = self._split(split, place)
         if index >= len(part):
             raise DataError(
-                f"{place}: index {index} is out of range: split {row['split']!r} has samples 0 to "
+                f"{place}: index {index} is out of range: split {split!r} has samples 0 to "
                 f"{len(part) - 1}"
             )
         return part[index]
 
+    def _split(self, split: str, place: str) -> Slice:
+        try:
+            return take(self._task, split)
+        except DataError as error:
+            raise DataError(f"{place}: {error}") from error
+
     def _index(self, row: Mapping[str, Any], place: str) -> int:
         split = row["split"]
-        if "id" not in row:
-            raise DataError(f"{place} names a split but no sample: give its `index` or its `id`")
         if split not in self._ids:
-            dataset = dataset_of(self._task)
-            found = (dataset.sample(split, at).id for at in range(dataset.size(split)))
-            self._ids[split] = {name: at for at, name in enumerate(found)}
+            part = self._split(split, place)
+            self._ids[split] = {sample.id: at for at, sample in enumerate(part)}
         try:
             return self._ids[split][str(row["id"])]
         except KeyError:

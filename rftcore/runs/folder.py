@@ -4,11 +4,13 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+from rftcore import jsontext
+from rftcore.completions import ScoredCompletion, read_completions
 from rftcore.distributed import is_main
 from rftcore.errors import RunError
 from rftcore.runs.files import Files
@@ -249,13 +251,13 @@ class RunFolder(Files):
         lines = self.read_jsonl(METRICS)
         return [line for line in lines if phase in (None, line["phase"])]
 
-    def add_rollout(self, line: Line) -> None:
+    def add_rollout(self, rollout: ScoredCompletion) -> None:
         """Add one rollout of GRPO."""
-        self.append_jsonl(ROLLOUTS, line)
+        self.append_jsonl(ROLLOUTS, rollout.to_json())
 
-    def rollouts(self) -> Iterator[dict[str, Any]]:
-        """The rollouts of GRPO that were kept, in order."""
-        return iter(self.read_jsonl(ROLLOUTS))
+    def rollouts(self) -> list[ScoredCompletion]:
+        """The rollouts of GRPO that were kept, in order. Raises: RunError for a faulty line."""
+        return self._completions(ROLLOUTS)
 
     def forget_after(self, phase: str, step: int) -> None:
         """Drop the lines of a phase's steps after `step`: a resumed run takes them again."""
@@ -303,17 +305,21 @@ class RunFolder(Files):
         """Write the scores of a stage so far."""
         self.write_json(scores_name(stage), scores)
 
-    def answers(self, stage: str, split: str) -> list[dict[str, Any]]:
-        """Every question of a split with what the policy answered after a stage."""
-        return self.read_jsonl(answers_name(stage, split))
+    def answers(self, stage: str, split: str) -> list[ScoredCompletion]:
+        """The policy's answer to every question of a split. Raises: RunError for a faulty line."""
+        return self._completions(answers_name(stage, split))
 
-    def write_answers(self, stage: str, split: str, rows: str) -> None:
-        """Write the rows of a split, as JSON lines."""
+    def write_answers(self, stage: str, split: str, answers: Iterable[ScoredCompletion]) -> None:
+        """Write the answers to the questions of a split."""
+        rows = jsontext.lines(each.to_json() for each in answers)
         self.write_text(answers_name(stage, split), rows)
 
     def copy_answers(self, stage: str, to: str, split: str) -> None:
-        """Write the rows of a split under the name of another stage, too."""
-        self.write_answers(to, split, self.read_text(answers_name(stage, split)))
+        """Write the answers to a split under the name of another stage, too."""
+        self.write_text(answers_name(to, split), self.read_text(answers_name(stage, split)))
+
+    def _completions(self, name: str) -> list[ScoredCompletion]:
+        return read_completions(self.read_jsonl(name), str(self.path / name))
 
     # --- the end ---
 

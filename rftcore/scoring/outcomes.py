@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rftcore.types import Parsed, RewardResult
+from rftcore.completions import ScoredCompletion
+from rftcore.types import Parsed, RewardResult, Sample
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,36 @@ class Score:
     correct: bool | None
     answer: str | None = None
 
-    @property
-    def failures(self) -> dict[str, str]:
-        """For each part that failed, how and why."""
-        return {n: f"{part.kind}: {part.note}" for n, part in self.parts.items() if part.failed}
+    def record(
+        self,
+        sample: Sample,
+        completion: str,
+        *,
+        split: str | None = None,
+        index: int | None = None,
+        step: int | None = None,
+        tokens: int | None = None,
+        clipped: bool | None = None,
+    ) -> ScoredCompletion:
+        """The score with the sample and the completion that it is of, to be stored."""
+        return ScoredCompletion(
+            id=str(sample.id),
+            split=split,
+            index=index,
+            step=step,
+            question=sample.question,
+            gold=sample.gold,
+            completion=completion,
+            tokens=tokens,
+            clipped=clipped,
+            answer=self.answer,
+            parse_error=self.parsed.error,
+            correct=self.correct,
+            total=self.total,
+            rewards={name: part.value for name, part in self.parts.items()},
+            failures={name: part.kind for name, part in self.parts.items() if part.failed},
+            notes={name: part.note for name, part in self.parts.items() if part.note},
+        )
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rftcore import tags
+from rftcore.completions import ScoredCompletion
 from rftcore.config import Recipe
 from rftcore.datasets.slices import Slice
 from rftcore.models.encoding import opening
 from rftcore.models.policy import Policy, freeze
 from rftcore.rewards import attacks
 from rftcore.scoring import Outcome, Score, Scorer
+from rftcore.splits import RL
 from rftcore.training.adapt import adapt
 from rftcore.training.rows import Rows, as_dataset
 from rftcore.training.shared_prefix import SharedPrompts
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from trl.trainer.grpo_config import GRPOConfig
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-Observer = Callable[[int, list[dict[str, Any]]], None]
+Observer = Callable[[int, list[ScoredCompletion]], None]
 
 
 class RewardFunction(Protocol):
@@ -123,8 +125,13 @@ def reward_function(
             for name, value in (batch_metrics(scores) | attack_metrics(texts, samples)).items():
                 log_metric(name, value)
         lengths: Sequence[int | None] = tokens or [None] * len(row)
-        rows = zip(row, samples, texts, lengths, scores, strict=True)
-        observe(step, [_rollout(*each) for each in rows])
+        rollouts = [
+            score.record(sample, text, split=RL, index=index, step=step, tokens=length)
+            for index, sample, text, length, score in zip(
+                row, samples, texts, lengths, scores, strict=True
+            )
+        ]
+        observe(step, rollouts)
         return [score.total for score in scores]
 
     return total_reward
@@ -176,22 +183,3 @@ def _term_metrics(name: str, parts: Sequence[Outcome]) -> Iterator[tuple[str, fl
     yield f"reward_time_s/{name}", sum(part.seconds for part in parts) / len(parts)
     for kind in ("error", "timeout"):
         yield f"reward_{kind}/{name}", sum(part.kind == kind for part in parts) / len(parts)
-
-
-def _rollout(
-    row: int, sample: Sample, text: str, tokens: int | None, score: Score
-) -> dict[str, Any]:
-    """What is kept of a rollout: enough to score it again (`rftcore.rescore.replay`)."""
-    return {
-        "row": row,
-        "id": sample.id,
-        "gold": sample.gold,
-        "completion": text,
-        "tokens": tokens,
-        "answer": score.answer,
-        "total": score.total,
-        "parts": {
-            name: {"kind": p.kind, "value": p.value, "note": p.note}
-            for name, p in score.parts.items()
-        },
-    }
