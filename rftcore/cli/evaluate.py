@@ -65,15 +65,15 @@ def evaluate(
       rft eval nano --task counting --split val --json val.json
       rft eval nano --suite perception --limit 100 --answers answers.jsonl
     """
-    from rftcore.pipeline import measure
+    from rftcore.pipeline import measure, measure_suite
     from rftcore.plugins import Catalogue
 
     _refuse_mixture(suite, limit)
     paths = Paths(file, answers)
     if suite is not None:
-        options = measure.suite_options(settings)
+        options = measure_suite.suite_options(settings)
         catalogue = Catalogue.load()
-        seen = measure.evaluate_on_suite(
+        seen = measure_suite.evaluate_on_suite(
             catalogue, run_or_model, suite, options=options, limit=limit, within=_quiet
         )
         _show(seen, paths)

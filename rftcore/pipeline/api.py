@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rftcore.errors import RecipeError
-from rftcore.pipeline import measure
+from rftcore.pipeline import measure, measure_suite
 from rftcore.pipeline.plan import Settings
 from rftcore.pipeline.results import Run, load_run
 from rftcore.pipeline.start import prepare, work
@@ -99,8 +99,8 @@ def evaluate(
     if suite is not None:
         if task is not None or splits or prompt != "reason" or parser != "strict":
             raise RecipeError("a suite is no task: leave out task, splits, prompt and parser")
-        options = measure.suite_options(set)
-        return measure.evaluate_on_suite(
+        options = measure_suite.suite_options(set)
+        return measure_suite.evaluate_on_suite(
             catalogue, target, suite, options=options, limit=limit, progress=progress
         )
     if limit is not None:

@@ -19,18 +19,15 @@ appended; a line torn by a kill is dropped when the next one is written or read.
 `RunFolder` alone contains the names: other modules call its methods.
 """
 
+from rftcore.runs.claim import MANIFEST, RECIPE, STATE, is_run
 from rftcore.runs.faults import storage_fault
 from rftcore.runs.folder import (
     FAILURES,
-    MANIFEST,
     METRICS,
     PHASES,
-    RECIPE,
     ROLLOUTS,
-    STATE,
     RunFolder,
     answers_name,
-    is_run,
     scores_name,
 )
 from rftcore.runs.provenance import changed_versions, default_run_dir, manifest, now, provenance

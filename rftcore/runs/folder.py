@@ -1,21 +1,17 @@
-"""One run's folder: its lock, its phases, and every file in it by name."""
+"""Every file of a run by name, with a method to read and to write each."""
 
-import fcntl
 import os
 import shutil
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from rftcore import jsontext
 from rftcore.completions import ScoredCompletion, read_completions
-from rftcore.distributed import is_main
 from rftcore.errors import RunError
-from rftcore.runs.files import Files
+from rftcore.runs.claim import MANIFEST, RECIPE, Claimed
 
-RECIPE, MANIFEST, STATE = "recipe.yaml", "manifest.json", "state.json"
 METRICS, ROLLOUTS, FAILURES = "metrics.jsonl", "rollouts.jsonl", "failures.jsonl"
 SUMMARY, TABLE = "summary.json", "summary.txt"
 EVALUATION, MODEL = "evaluation", "model"
@@ -25,159 +21,8 @@ FAILURES_KEPT = 10_000_000  # bytes
 Line = Mapping[str, Any]
 
 
-class RunFolder(Files):
-    """One run's files. Use it as a context manager to hold its lock.
-
-    Rank 0 writes; on the other ranks every method that writes does nothing.
-    """
-
-    def __init__(self, path: str | Path, *, writes: bool = True) -> None:
-        super().__init__(path, writes=writes)
-        self._lock_file: int | None = None
-        self._created: frozenset[Path] | None = None  # files, if this process made the run
-        self._done_at_first: Sequence[str] = ()
-
-    @classmethod
-    def create(
-        cls,
-        path: str | Path,
-        manifest: Mapping[str, Any],
-        recipe: str = "",
-        fill: Callable[[Self], Sequence[str]] = lambda run: (),
-    ) -> Self:
-        """Make the folder and lock it. `recipe` is the resolved recipe's YAML.
-
-        fill: puts files into the new folder and returns the phases that are done with them.
-        On other ranks than 0: wait for the folder that rank 0 makes.
-        Raises `RunError` if the folder holds anything but hidden files.
-        """
-        if not is_main():
-            return cls.follow(path)
-        run = cls(path)
-        try:
-            run.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(f"output folder {path} cannot be made: {error.strerror}") from error
-        if within := [str(above) for above in run.path.absolute().parents if is_run(above)]:
-            with suppress(OSError):
-                run.path.rmdir()
-            raise RunError(f"output folder {path} is inside the run {within[0]}: choose another")
-        run.lock()
-        if any(not entry.name.startswith(".") for entry in run.path.iterdir()):
-            run.unlock()
-            raise RunError(_occupied(run.path))
-        try:
-            run._done_at_first = list(fill(run))
-            if recipe:
-                run.write_text(RECIPE, recipe)
-            run.write_json(STATE, {"done": run._done_at_first})
-            run.write_json(MANIFEST, manifest)  # last: with it the folder is a run
-        except OSError as error:
-            run._remove(run._files())
-            raise RunError(
-                f"output folder {path} cannot be written to: {error.strerror}"
-            ) from error
-        except RunError:
-            run._remove(run._files())
-            raise
-        run._created = run._files()
-        return run
-
-    @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """An existing run, to read. Raises `RunError` if it is none."""
-        run = cls(path, writes=is_main())
-        if not (run.path / MANIFEST).is_file():
-            raise RunError(f"{path} is not a run folder: it has no {MANIFEST}.{_others(run.path)}")
-        return run
-
-    @classmethod
-    def resume(cls, path: str | Path) -> Self:
-        """An existing run, locked, to go on with. Raises `RunError` if it is none or in use."""
-        if not is_main():
-            return cls.follow(path)
-        run = cls.open(path)
-        run.lock()
-        for half in run.path.rglob(".*.tmp"):  # of a writer that was killed
-            half.unlink(missing_ok=True)
-        return run
-
-    @classmethod
-    def follow(cls, path: str | Path, patience_s: float = 60.0) -> Self:
-        """The folder that rank 0 makes, for another rank to read.
-
-        Raises: RunError if it is not there after `patience_s`.
-        """
-        start = time.monotonic()
-        while not (Path(path) / MANIFEST).is_file():
-            if time.monotonic() - start > patience_s:
-                raise RunError(
-                    f"rank 0 did not create the run folder {path} within {patience_s:g} s. Is "
-                    "--out on a file system that all nodes share?"
-                )
-            time.sleep(0.1)
-        return cls(path, writes=False)
-
-    def discard_unstarted(self) -> None:
-        """Remove a new run of which no phase has ended, so that a corrected start finds it free."""
-        if self._created is None or self.read_json(STATE)["done"] != self._done_at_first:
-            return
-        self._remove(self._created)
-
-    def _files(self) -> frozenset[Path]:
-        return frozenset(path for path in self.path.rglob("*") if not path.is_dir())
-
-    def _remove(self, files: Collection[Path]) -> None:
-        """Delete files, then the folders that are empty: something of the user's may be there."""
-        for file in files:
-            file.unlink(missing_ok=True)
-        (self.path / ".lock").unlink(missing_ok=True)
-        folders = [path for path in self.path.rglob("*") if path.is_dir()]
-        for folder in (*sorted(folders, reverse=True), self.path):
-            with suppress(OSError):
-                folder.rmdir()
-        self._created = None
-
-    # --- one process at a time ---
-
-    def lock(self) -> Self:
-        """Claim the folder until `unlock` or the end of this process, however it ends.
-
-        Rank 0 holds the lock for all ranks. Raises `RunError` if another process has it.
-        """
-        if self._lock_file is None and self.writes:
-            try:
-                file = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-            except OSError as error:
-                raise RunError(
-                    f"output folder {self.path} cannot be written to: {error.strerror}"
-                ) from error
-            try:
-                # lockf, not flock: forked workers that outlive a killed run must not hold it.
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                owner = os.read(file, 20).decode() or "unknown"
-                os.close(file)
-                raise RunError(
-                    f"output folder {self.path} is in use by process {owner}: "
-                    "wait for it, or choose another with --out"
-                ) from error
-            os.truncate(file, 0)
-            os.write(file, str(os.getpid()).encode())
-            self._lock_file = file
-        return self
-
-    def unlock(self) -> None:
-        """Give the folder up."""
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
-
-    def __enter__(self) -> Self:
-        return self.lock()
-
-    def __exit__(self, *error: object) -> None:
-        self.unlock()
+class RunFolder(Claimed):
+    """One run's files. Use it as a context manager to hold its lock."""
 
     # --- where a run comes from ---
 
@@ -371,28 +216,6 @@ class RunFolder(Files):
     def _size(self, name: str) -> int:
         return (self.path / name).stat().st_size
 
-    # --- progress ---
-
-    def done(self, phase: str) -> bool:
-        """Whether a phase has ended."""
-        return phase in self.phases_done()
-
-    def mark_done(self, phase: str) -> None:
-        """Record that a phase has ended; call it after its last file is written."""
-        done = self.phases_done()
-        if phase not in done:
-            self.write_json(STATE, {**self.read_json(STATE), "done": [*done, phase]})
-
-    def phases_done(self) -> list[str]:
-        """The phases that have ended, in order. Raises: RunError if the file lists none."""
-        state = self.read_json(STATE)
-        done = state.get("done") if isinstance(state, dict) else None
-        if not isinstance(done, list) or not all(isinstance(phase, str) for phase in done):
-            raise RunError(
-                f"{self.path / STATE} does not list the phases that are done: restore it"
-            )
-        return done
-
 
 def scores_name(stage: str) -> str:
     """The file of a stage's scores, relative to the run."""
@@ -416,27 +239,3 @@ def _link(source: Path, target: Path) -> None:
             os.link(source, target)
             return
     shutil.copyfile(source, target)
-
-
-def _occupied(path: Path) -> str:
-    if (path / MANIFEST).exists():
-        next_step = f"go on with it by --resume {path}, or choose another with --out"
-    else:
-        next_step = "choose another with --out"
-        if held := sorted(child.name for child in path.iterdir() if is_run(child)):
-            return (
-                f"output folder {path} holds runs ({', '.join(held[-3:])}): --out is the folder of "
-                f"one run, such as {path / 'NAME'}"
-            )
-    return f"output folder {path} is in use: {next_step}"
-
-
-def is_run(path: str | Path) -> bool:
-    """Whether a folder holds a run."""
-    path = Path(path)
-    return (path / MANIFEST).is_file() and (path / STATE).is_file()
-
-
-def _others(path: Path) -> str:
-    runs = sorted(p.parent.name for p in path.parent.glob(f"*/{MANIFEST}"))
-    return f" Runs in {path.parent}: {', '.join(runs[-5:])}." if runs else ""
