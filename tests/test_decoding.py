@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pil
+from PIL.PngImagePlugin import PngInfo
 
 from rftcore import Image
 from rftcore.errors import SampleError
@@ -222,6 +223,29 @@ def test_every_orientation_of_a_camera_is_turned_upright(kind, mode, orientation
     assert image.size() == (48, 24)
     assert shown.shape == (24, 48)
     assert np.abs(shown - np.asarray(upright, dtype=int)).mean() < 8
+
+
+def exif_as_text() -> str:
+    exif = Pil.Exif()
+    exif[0x0112] = 6
+    data = exif.tobytes()
+    return f"\nexif\n{len(data):8d}\n{data.hex()}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "size"),
+    [
+        ("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>', (4, 8)),
+        ("Raw profile type exif", exif_as_text(), (4, 8)),
+        ("Comment", "Raw profile type exif and eXIf", (8, 4)),
+    ],
+)
+def test_an_orientation_in_the_texts_of_a_png_is_found(name, text, size):
+    texts = PngInfo()
+    texts.add_itxt(name, text) if "XML" in name else texts.add_text(name, text)
+    image = Image.from_bytes(encoded(Pil.new("RGB", (8, 4), "red"), "PNG", pnginfo=texts))
+
+    assert image.size() == image.open().size == size
 
 
 def test_damaged_exif_data_does_not_cost_the_image():

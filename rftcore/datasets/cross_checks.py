@@ -69,8 +69,9 @@ class CrossChecks:
     def hidden_options(self, sample: Sample, prompt: Prompt) -> Iterator[tuple[str, str]]:
         """A finding if the sample has options that its prompt does not show."""
         self._compare(sample, prompt)
-        text = _plain(prompt.text)
-        for name, options in _options(sample.meta):
+        found = list(_options(sample.meta))
+        text = _plain(prompt.text) if found else ""
+        for name, options in found:
             hidden = [one for one in options if _plain(one) not in text and _bare(one) not in text]
             if hidden:
                 yield (

@@ -26,7 +26,9 @@ WIDE_GRAY = ("I;16", "I;16L", "I;16B", "I;16N")  # modes of Pillow: 16 bits per 
 SCALED_GRAY = ("PNG", "PPM")  # formats whose 32-bit integer gray is 0 to 65535 in Pillow
 PAGES_APART = ("MPO", "PSD")  # formats whose further "frames" are previews or layers
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # TIFF tags, and a value
-PNG_METADATA = (b"eXIf", b"XML:com.adobe.xmp", b"Raw profile type")  # may hold an orientation
+PNG_EXIF, PNG_TEXTS = b"eXIf", (b"XML:com.adobe.xmp", b"Raw profile type")  # have orientations
+PNG_START = b"\x89PNG\r\n\x1a\n"
+CHUNK_FRAME = 12  # bytes of a PNG chunk besides its data: length, name, checksum
 DARK = 4096  # of 65536: a 16-bit image without brighter pixels looks black
 
 
@@ -95,9 +97,19 @@ def size_of(data: bytes) -> tuple[int, int]:
         if opened.format == "TIFF":  # Pillow versions differ in applying its orientation
             return decode(data).image.size
         width, height = opened.size
-        if opened.format == "PNG" and not any(mark in data for mark in PNG_METADATA):
+        if opened.format == "PNG" and not _has_metadata(data):
             return width, height  # where Pillow would decode all pixels to look for EXIF data
         return (height, width) if _orientation(opened) >= 5 else (width, height)
+
+
+def _has_metadata(data: bytes) -> bool:
+    """Whether a PNG has a chunk that may contain an orientation; pixels are not searched."""
+    at = len(PNG_START)
+    while header := data[at : at + 8]:
+        if header[4:] == PNG_EXIF or data[at + 8 : at + 32].startswith(PNG_TEXTS):
+            return True
+        at += CHUNK_FRAME + int.from_bytes(header[:4])
+    return False
 
 
 def _opened(data: bytes) -> ImageFile:
