@@ -205,7 +205,7 @@ def test_a_name_may_be_a_keyword_since_a_module_has_a_prefix(name):
         ("task", "scenes", "belongs to rft itself"),
         ("parser", "integer", "rftcore 1.0 offers a parser"),
         ("task", "numbers", "good 1.0 offers a task"),
-        ("task", "taken", "Python finds a module rft_taken"),
+        ("task", "taken", "there is already a module rft_taken"),
         ("task", "new-counting-1", "rft-new-counting-1 0.1.0 is installed"),
     ],
 )
@@ -246,7 +246,7 @@ def test_what_is_there_already_stays_as_it_is(what, here):
     done = rft("new", "task", "cubes")
 
     assert done.exit_code == 2
-    assert "is there already" in done.stderr
+    assert "already exists" in done.stderr
     assert list(here.rglob("*")) == [place]
 
 
@@ -308,7 +308,7 @@ def test_one_file_is_offered_for_one_template(other, here):
     done = rft("new", "task", "cubes", "--single-file", *other)
 
     assert done.exit_code == 2
-    assert "one image only" in done.stderr
+    assert "only the template counting with one image" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
-"""Start a plugin: a checked name, and a package written from templates.
+"""Start a plugin: check its name and write a package from templates.
 
-`names` says which names are free, `project` writes. The templates under
-`templates/` are packages of a task named my-task, in layers: what two of them
-share stands once.
+`names` checks the name, `project` writes. The templates under `templates/` are packages of a
+task named my-task, in layers: files that several templates share are in a layer of their own.
 """
 
 from rftcore.scaffold.names import check_free, check_name

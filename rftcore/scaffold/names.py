@@ -1,4 +1,4 @@
-"""What a new plugin may be called, so that pip, Python and rft all take the name."""
+"""Check the name of a new plugin: valid for pip, Python and rft, and not in use."""
 
 import re
 from importlib import metadata, util
@@ -8,22 +8,22 @@ from rftcore.plugins import Catalogue
 from rftcore.plugins.loading import canonical
 from rftcore.plugins.offers import FIRST_PARTY, OWNERS
 
-LONGEST = 30  # characters: longer ones break lines of what is written
-# Ours, whether or not they are installed.
+LONGEST = 30  # characters: longer names would break lines of the templates
+# Names of rft itself, whether or not they are installed.
 RESERVED = FIRST_PARTY | {f"rft-{name}" for _, name in OWNERS} | {"rft-scenes"}
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that distribution, module and component cannot all have.
+    """Check that a name is valid for a distribution, a module and a component.
 
-    Raises: PluginError with a name near it that they can.
+    Raises: PluginError with a similar name that is valid.
     """
     if not re.fullmatch(r"(?!rft(-|$))[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
         near = re.sub(r"^(rft-?|[0-9-]+)+", "", near)
         raise PluginError(
-            f"{name!r} is no name for a plugin: use lower-case letters, digits and single dashes, "
-            "beginning with a letter; 'rft-' is put before it"
+            f"{name!r} is not a name for a plugin: use lower-case letters, digits and single "
+            "dashes, starting with a letter; 'rft-' is added in front"
             + (f". Did you mean {near!r}?" if near else "")
         )
     if len(name) > LONGEST:
@@ -31,9 +31,9 @@ def check_name(name: str) -> None:
 
 
 def check_free(kind: str, name: str, catalogue: Catalogue) -> None:
-    """Refuse a name that rft, an installed distribution or an installed plugin has.
+    """Check that no part of rft, installed distribution or plugin uses a name.
 
-    Raises: PluginError that says who has it.
+    Raises: PluginError with what uses it.
     """
     distribution, module = f"rft-{name}", f"rft_{name.replace('-', '_')}"
     taken = ""
@@ -42,7 +42,7 @@ def check_free(kind: str, name: str, catalogue: Catalogue) -> None:
     elif found := _installed(distribution):
         taken = f"{distribution} {found} is installed"
     elif util.find_spec(module) is not None:
-        taken = f"Python finds a module {module} already"
+        taken = f"there is already a module {module}"
     elif holders := [str(o.plugin) for o in catalogue.offers(kind) if o.name == name]:
         taken = f"{', '.join(holders)} offers a {kind} of that name"
     if taken:

@@ -1,8 +1,7 @@
 """Write a package, or one file, from the templates.
 
-A template is a folder that reads as if it were called my-task; its name is
-replaced in paths and texts, and nothing else is. So the templates themselves
-are linted, and a mistake in one is seen where it stands.
+A template is a folder of a plugin named my-task. Only that name is replaced, in paths and texts,
+so the templates themselves are linted.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,45 +15,45 @@ from types import MappingProxyType
 
 from rftcore.errors import PluginError
 
-# By template and number of pictures: the layers of a task, each laid over those before it.
+# By template and number of images: the layers of a task, each copied over those before it.
 TASKS: Mapping[tuple[str, int], Sequence[str]] = MappingProxyType(
     {
-        ("counting", 1): ("task", "chance", "shapes", "triangles", "counting-1"),
-        ("counting", 2): ("task", "chance", "shapes", "counting-2"),
-        ("choice", 1): ("task", "chance", "choice-1"),
-        ("choice", 2): ("task", "chance", "shapes", "choice-2"),
-        ("free-form", 1): ("task", "chance", "beads", "free-form-1"),
-        ("free-form", 2): ("task", "chance", "beads", "free-form-2"),
+        ("counting", 1): ("task", "sampling", "shapes", "triangles", "counting-1"),
+        ("counting", 2): ("task", "sampling", "shapes", "counting-2"),
+        ("choice", 1): ("task", "sampling", "choice-1"),
+        ("choice", 2): ("task", "sampling", "shapes", "choice-2"),
+        ("free-form", 1): ("task", "sampling", "beads", "free-form-1"),
+        ("free-form", 2): ("task", "sampling", "beads", "free-form-2"),
     }
 )
-# The layers of what is no task.
+# The layers of the other kinds.
 KINDS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "dataset": ("chance", "shapes", "triangles", "dataset"),
+        "dataset": ("sampling", "shapes", "triangles", "dataset"),
         "parser": ("parser",),
         "reward": ("reward",),
     }
 )
 DRAWS = ("shapes", "choice-1", "beads")  # layers that need Pillow
-# Names that would mean something in our own tree.
+# Files whose names would have an effect in this repository.
 HIDDEN = MappingProxyType({"gitignore": ".gitignore", "github": ".github"})
 
 
 @dataclass(frozen=True)
 class Project:
-    """A plugin to write: its name, as `check_name` takes it, and the layers it is made of."""
+    """A plugin to write: its name, which `check_name` accepts, and its layers."""
 
     name: str
     layers: Sequence[str]
 
     @property
     def distribution(self) -> str:
-        """What pip calls it."""
+        """The name for pip."""
         return f"rft-{self.name}"
 
     @property
     def module(self) -> str:
-        """How its name is written in Python: a file's, and a module's after "rft_"."""
+        """Its name in Python: of a file, and of a module after "rft_"."""
         return self.name.replace("-", "_")
 
     def files(self) -> dict[str, str]:
@@ -74,7 +73,7 @@ class Project:
 
 
 def write_package(project: Project, folder: Path) -> list[str]:
-    """Make `folder` with the whole package in it, or nothing; returns its files' paths.
+    """Make `folder` with the whole package, or nothing; returns the paths of its files.
 
     Raises: PluginError if there is something at `folder`, or it cannot be made.
     """
@@ -90,7 +89,7 @@ def write_package(project: Project, folder: Path) -> list[str]:
 
 
 def write_file(project: Project, file: Path) -> None:
-    """Write a task in one file, which `--task ./FILE.py:task` takes as it is.
+    """Write a task in one file, for `--task ./FILE.py:task`.
 
     Raises: PluginError if there is something at `file`, or it cannot be made.
     """
@@ -101,10 +100,10 @@ def write_file(project: Project, file: Path) -> None:
 
 @contextmanager
 def _making(path: Path) -> Iterator[None]:
-    """Refuse what is there already; make the folder around it; tell faults with the path."""
+    """Make the parent folder; an existing path or a fault of the disk is a `PluginError`."""
     if path.exists() or path.is_symlink():
         raise PluginError(
-            f"{path} is there already and stays as it is: choose another place with --out"
+            f"{path} already exists and is not changed: choose another path with --out"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

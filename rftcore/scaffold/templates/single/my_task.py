@@ -3,7 +3,7 @@
     rft tasks preview ./my_task.py:task --out grid.png
     rft train --task ./my_task.py:task --smoke
 
-When it has grown, `rft new task` makes a package to move it into.
+If it grows, `rft new task` makes a package to move it into.
 """
 
 import io
@@ -26,7 +26,7 @@ def draw(shapes: tuple[tuple[int, int, str, int], ...]) -> bytes:
     return png.getvalue()
 
 
-PICTURES = rft.ImageCache("my-task", str, draw, by_code=True)
+IMAGES = rft.ImageCache("my-task", str, draw, by_code=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Triangles(rft.GeneratedDataset):
     version = 1  # raise it when any sample changes
 
     def make(self, split: str, index: int) -> rft.Sample:
-        """The sample, by chance that depends on the dataset's seed, the split and the index."""
+        """The sample, random but the same for the same seed, split and index."""
         chance = self.rng("shapes", split, index).random
         triangles = int(6 * chance())
         squares = int(4 * chance()) + (5 if split == "ood-crowded" else 1)
@@ -55,7 +55,7 @@ class Triangles(rft.GeneratedDataset):
             id=self.id(split, index),
             question="How many triangles are there?",
             gold=str(count),
-            images=(PICTURES.image(tuple(shapes)),),
+            images=(IMAGES.image(tuple(shapes)),),
             cot=f"Row by row: {', '.join(marks)}. That makes {count}.",
             origin=self.origin(split, index),
         )

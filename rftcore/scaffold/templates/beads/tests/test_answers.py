@@ -1,4 +1,4 @@
-"""How answers are read and what they earn."""
+"""The parser and the reward."""
 
 import pytest
 import rftcore as rft
@@ -10,7 +10,7 @@ GOLD = ("red", "blue", "red")
 
 
 @pytest.mark.parametrize("text", ["red, blue, red", "Red,blue,RED", " red ,\nblue , red "])
-def test_case_and_white_space_are_free(text: str) -> None:
+def test_case_and_white_space_do_not_matter(text: str) -> None:
     assert ColorList().gold(text).value == GOLD
 
 
@@ -30,5 +30,5 @@ def test_what_is_not_a_list_of_known_colors_is_a_parse_error(text: str) -> None:
         (None, 0.0),
     ],
 )
-def test_each_color_in_its_place_earns_its_share(answer: object, earns: float) -> None:
+def test_each_color_in_its_position_earns_its_share(answer: object, earns: float) -> None:
     assert in_place(rft.RewardInput(answer=answer, gold=GOLD)) == earns

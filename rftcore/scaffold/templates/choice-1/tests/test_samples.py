@@ -1,4 +1,4 @@
-"""What this task promises beyond the laws."""
+"""Tests of the samples of this task, beyond the laws."""
 
 from collections import Counter
 
@@ -11,7 +11,7 @@ DATA = task().dataset
 
 
 @pytest.mark.parametrize(("split", "leads"), [("test", range(2, 9)), ("ood-close", [1])])
-def test_the_highest_bar_leads_as_the_split_says(split: str, leads: range) -> None:
+def test_the_lead_of_the_highest_bar_depends_on_the_split(split: str, leads: range) -> None:
     for bars in (DATA.bars(split, at) for at in range(50)):
         *_, second, top = sorted(bar.height for bar in bars)
 

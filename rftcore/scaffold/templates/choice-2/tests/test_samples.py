@@ -1,4 +1,4 @@
-"""What this task promises beyond the laws."""
+"""Tests of the samples of this task, beyond the laws."""
 
 from collections import Counter
 
@@ -6,7 +6,7 @@ import pytest
 
 from rft_my_task import task
 from rft_my_task.dataset import LETTERS
-from rft_my_task.pictures import COLORS, NEW_COLORS
+from rft_my_task.images import COLORS, NEW_COLORS
 
 DATA = task().dataset
 

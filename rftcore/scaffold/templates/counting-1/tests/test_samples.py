@@ -1,4 +1,4 @@
-"""What this task promises beyond the laws."""
+"""Tests of the samples of this task, beyond the laws."""
 
 from collections import Counter
 
@@ -12,7 +12,7 @@ DATA = task().dataset
 
 
 @pytest.mark.parametrize("split", DATA.splits)
-def test_the_reasoning_names_as_many_triangles_as_the_answer_says(split: str) -> None:
+def test_the_reasoning_names_as_many_triangles_as_the_answer(split: str) -> None:
     for sample in (DATA.sample(split, at) for at in range(50)):
         assert sample.cot is not None
         assert sample.cot.count("triangle") == int(sample.gold)

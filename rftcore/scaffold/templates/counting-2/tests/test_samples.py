@@ -1,4 +1,4 @@
-"""What this task promises beyond the laws."""
+"""Tests of the samples of this task, beyond the laws."""
 
 import re
 from collections import Counter
@@ -21,7 +21,7 @@ def test_the_reasoning_counts_up_to_the_answer(split: str) -> None:
 
 
 @pytest.mark.parametrize("split", DATA.splits)
-def test_nothing_of_the_first_picture_is_missing_in_the_second(split: str) -> None:
+def test_nothing_of_the_first_image_is_missing_in_the_second(split: str) -> None:
     for before, after in (DATA.pair(split, at) for at in range(50)):
         assert set(before) < set(after)
 

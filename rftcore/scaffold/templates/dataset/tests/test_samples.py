@@ -12,7 +12,7 @@ DATA = triangles()
 
 
 @pytest.mark.parametrize("split", DATA.splits)
-def test_the_reasoning_names_as_many_triangles_as_the_answer_says(split: str) -> None:
+def test_the_reasoning_names_as_many_triangles_as_the_answer(split: str) -> None:
     for sample in (DATA.sample(split, at) for at in range(50)):
         assert sample.cot is not None
         assert sample.cot.count("triangle") == int(sample.gold)

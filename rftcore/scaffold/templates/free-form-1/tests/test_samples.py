@@ -1,4 +1,4 @@
-"""What this task promises beyond the laws."""
+"""Tests of the samples of this task, beyond the laws."""
 
 from collections import Counter
 from itertools import pairwise

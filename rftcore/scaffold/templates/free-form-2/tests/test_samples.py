@@ -1,4 +1,4 @@
-"""What this task promises beyond the laws."""
+"""Tests of the samples of this task, beyond the laws."""
 
 import re
 from collections import Counter

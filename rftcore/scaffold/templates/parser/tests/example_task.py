@@ -1,4 +1,4 @@
-"""A task that uses the parser as others will: by its name. Its samples need no pictures."""
+"""A task that uses the parser by its name. Its samples need no images."""
 
 from dataclasses import dataclass
 

@@ -1,18 +1,18 @@
-"""How an answer is read: names of colors with commas between them."""
+"""The parser: names of colors, separated by commas."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import rftcore as rft
 
-from rft_my_task.pictures import COLORS
+from rft_my_task.images import COLORS
 
 
 @dataclass(frozen=True)
 class ColorList:
-    """Colors in order, with commas between: "red, blue, red". Case and white space are free.
+    """Colors in order, separated by commas: "red, blue, red". Case and white space do not matter.
 
-    The value is a tuple of names. `most` is how many an answer has at most.
+    The value is a tuple of names. `most` is the largest number of colors in an answer.
     """
 
     most: int = 12
@@ -29,7 +29,7 @@ class ColorList:
         for name in names:
             if name not in COLORS:
                 known = ", ".join(COLORS)
-                return rft.Parsed(error=f"{name[:20]!r} is none of the colors {known}")
+                return rft.Parsed(error=f"{name[:20]!r} is not one of the colors {known}")
         return rft.Parsed(tuple(names))
 
     def show(self, value: Any) -> str:

@@ -1,12 +1,12 @@
-"""A reward of this task's own: part of the credit for part of the answer."""
+"""A reward for this task: partial credit for part of the answer."""
 
 import rftcore as rft
 
 
 def in_place(x: rft.RewardInput) -> float:
-    """The share of places that hold the right color, if there are as many as in the gold.
+    """The share of positions with the right color, if the list is as long as the gold.
 
-    Without that condition, a list that goes on would earn a share for each lucky place.
+    Without that condition, a longer list would earn a share for each lucky position.
     Returns: in [0, 1]; 0 without an answer, 1 for the gold alone.
     """
     if x.answer is None or len(x.answer) != len(x.gold):

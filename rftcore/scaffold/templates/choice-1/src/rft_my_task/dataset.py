@@ -1,12 +1,12 @@
-"""The samples: a chart of four bars, which is the highest, and how one finds it."""
+"""The samples: a chart of four bars, which is the highest, and the reasoning."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import rftcore as rft
 
-from rft_my_task.chance import pick, shuffled
-from rft_my_task.pictures import COLORS, LETTERS, MOST, PICTURES, Bar
+from rft_my_task.images import COLORS, IMAGES, LETTERS, MOST, Bar
+from rft_my_task.sampling import pick, shuffled
 
 SIZES = {"sft": 800, "rl": 400, "val": 100, "test": 200, "ood-close": 200}
 QUESTION = "Which bar is the highest: A, B, C or D?"
@@ -27,23 +27,23 @@ class Bars(rft.GeneratedDataset):
             raise rft.RftError(f"lead={self.lead}: a chart has room for a lead of 1 to 4")
 
     def make(self, split: str, index: int) -> rft.Sample:
-        """The sample: picture, question, answer, and the reasoning that SFT teaches."""
+        """The sample: image, question, answer, and the reasoning that SFT teaches."""
         bars = self.bars(split, index)
         return rft.Sample(
             id=self.id(split, index),
             question=QUESTION,
             gold=highest(bars),
-            images=(PICTURES.image(bars),),
+            images=(IMAGES.image(bars),),
             cot=reasoning(bars),
             origin=self.origin(split, index),
         )
 
     def prepare(self, split: str, indices: Sequence[int]) -> None:
-        """Draw these pictures now, on all cores, with a progress bar. You may leave it out."""
-        PICTURES.draw_all([self.bars(split, at) for at in indices], f"drawing {split}")
+        """Draw these images now, on all cores, with a progress bar. Optional."""
+        IMAGES.draw_all([self.bars(split, at) for at in indices], f"drawing {split}")
 
     def bars(self, split: str, index: int) -> tuple[Bar, ...]:
-        """What a picture shows, from left to right. Each letter wins equally often."""
+        """What an image shows, from left to right. Each letter wins equally often."""
         rng = self.rng("bars", split, index)
         lead = 1 if split == "ood-close" else self.lead
         top = pick(rng, range(4 + lead, MOST + 1))
@@ -63,6 +63,6 @@ def highest(bars: Sequence[Bar]) -> str:
 
 
 def reasoning(bars: Sequence[Bar]) -> str:
-    """Small steps, as a person would compare: read each height, then say which is the most."""
+    """Small steps, as a person would compare: read each height, then name the largest."""
     heights = ", ".join(f"{letter} {bar.height}" for letter, bar in zip(LETTERS, bars, strict=True))
     return f"The heights: {heights}. The most is {max(bars).height}, so {highest(bars)}."

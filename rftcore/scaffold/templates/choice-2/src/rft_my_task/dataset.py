@@ -1,4 +1,4 @@
-"""The samples: four shapes, the same with one changed, and how one finds which."""
+"""The samples: four shapes, the same with one changed, and the reasoning."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,53 +6,53 @@ from random import Random
 
 import rftcore as rft
 
-from rft_my_task.chance import pick
-from rft_my_task.pictures import (
+from rft_my_task.images import (
     COLORS,
+    IMAGES,
     KINDS,
     NEW_COLORS,
-    PICTURES,
     SIZE,
     Shape,
 )
+from rft_my_task.sampling import pick
 
 SIZES = {"sft": 800, "rl": 400, "val": 100, "test": 200, "ood-colors": 200}
 QUESTION = (
-    "Which shape is another one in the second picture: "
+    "Which shape is another one in the second image: "
     "A (top left), B (top right), C (bottom left) or D (bottom right)?"
 )
 LETTERS = "ABCD"
 CELL = SIZE // 2  # pixels
 
-Pair = tuple[tuple[Shape, ...], tuple[Shape, ...]]  # what the two pictures show
+Pair = tuple[tuple[Shape, ...], tuple[Shape, ...]]  # what the two images show
 
 
 @dataclass(frozen=True, kw_only=True)
 class Changes(rft.GeneratedDataset):
-    """Pairs of pictures; "ood-colors" has colors that training never shows."""
+    """Pairs of images; "ood-colors" has colors that training never shows."""
 
     name = "my-task"
     version = 1  # raise it when any sample changes
 
     def make(self, split: str, index: int) -> rft.Sample:
-        """The sample: pictures, question, answer, and the reasoning that SFT teaches."""
+        """The sample: images, question, answer, and the reasoning that SFT teaches."""
         before, after = self.pair(split, index)
         return rft.Sample(
             id=self.id(split, index),
             question=QUESTION,
             gold=changed(before, after),
-            images=(PICTURES.image(before), PICTURES.image(after)),  # in the order of the prompt
+            images=(IMAGES.image(before), IMAGES.image(after)),  # in the order of the prompt
             cot=reasoning(before, after),
             origin=self.origin(split, index),
         )
 
     def prepare(self, split: str, indices: Sequence[int]) -> None:
-        """Draw these pictures now, on all cores, with a progress bar. You may leave it out."""
+        """Draw these images now, on all cores, with a progress bar. Optional."""
         shown = [shapes for at in indices for shapes in self.pair(split, at)]
-        PICTURES.draw_all(shown, f"drawing {split}")
+        IMAGES.draw_all(shown, f"drawing {split}")
 
     def pair(self, split: str, index: int) -> Pair:
-        """What the pictures show: A, B, C and D. Each letter is changed equally often."""
+        """What the images show: A, B, C and D. Each letter is changed equally often."""
         rng = self.rng("shapes", split, index)
         colors = [*COLORS, *NEW_COLORS] if split == "ood-colors" else list(COLORS)
         before = [place(rng, cell, colors) for cell in range(len(LETTERS))]
@@ -63,7 +63,7 @@ class Changes(rft.GeneratedDataset):
 
 
 def place(rng: Random, cell: int, colors: Sequence[str]) -> Shape:
-    """Any shape, somewhere in its quarter of the picture."""
+    """Any shape, somewhere in its quarter of the image."""
     row, column = divmod(cell, 2)
     x, y = (CELL * at + CELL // 2 + pick(rng, range(-8, 9)) for at in (column, row))
     return Shape(pick(rng, KINDS), pick(rng, colors), x, y, radius=pick(rng, range(16, 23)))
@@ -83,7 +83,7 @@ def changed(before: Sequence[Shape], after: Sequence[Shape]) -> str:
 
 
 def reasoning(before: Sequence[Shape], after: Sequence[Shape]) -> str:
-    """Small steps, as a person would compare: each place, then and now."""
+    """Small steps, as a person would compare: each place, before and after."""
     places = zip(LETTERS, before, after, strict=True)
     steps = [f"{a} {old}, {'same' if old == new else f'now {new}'}." for a, old, new in places]
     return f"{' '.join(steps)} So {changed(before, after)}."

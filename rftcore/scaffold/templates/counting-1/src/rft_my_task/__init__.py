@@ -1,6 +1,6 @@
 """The task my-task: how many triangles are there?
 
-rft imports this module at every start, so it stays light: no Pillow, no torch at the top.
+rft imports this module at every start: keep Pillow, torch and the like out of module level.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,10 +16,10 @@ def task(most: int = 5, seed: int = 0) -> rft.Task:
         name="my-task",
         summary="How many triangles are there?",
         dataset=Triangles(most=most, seed=seed, sizes=SIZES),
-        # The instruction is the same for every sample, so it cannot give the answer away.
+        # The same instruction for every sample, so that it cannot reveal the answer.
         prompt=rft.prompts.think_then_answer("Answer with one number."),
         direct_prompt=rft.prompts.direct("Answer with one number."),
-        # Wider than the answers are, for the same reason.
+        # A wider range than the answers have, for the same reason.
         parser=rft.parsers.Integer(low=0, high=99),
         rewards={
             "accuracy": rft.Term(rft.rewards.exact, weight=1.0),  # what the table reports

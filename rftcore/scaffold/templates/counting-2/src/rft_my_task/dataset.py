@@ -6,21 +6,21 @@ from random import Random
 
 import rftcore as rft
 
-from rft_my_task.chance import pick, shuffled
-from rft_my_task.pictures import COLORS, KINDS, PICTURES, SIZE, Shape
+from rft_my_task.images import COLORS, IMAGES, KINDS, SIZE, Shape
+from rft_my_task.sampling import pick, shuffled
 
 SIZES = {"sft": 800, "rl": 400, "val": 100, "test": 200, "ood-crowded": 200}
-QUESTION = "The second picture shows more than the first. How many of its triangles are new?"
+QUESTION = "The second image shows more than the first. How many of its triangles are new?"
 GRID = 4  # cells in a row, and rows
 CELL = SIZE // GRID  # pixels
-BEFORE = {"ood-crowded": range(6, 9)}  # shapes of the first picture: 2 to 5, here more
+BEFORE = {"ood-crowded": range(6, 9)}  # shapes of the first image: 2 to 5, here more
 
-Pair = tuple[tuple[Shape, ...], tuple[Shape, ...]]  # what the two pictures show
+Pair = tuple[tuple[Shape, ...], tuple[Shape, ...]]  # what the two images show
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewTriangles(rft.GeneratedDataset):
-    """Pairs of pictures with 0 to `most` new triangles, each number equally often."""
+    """Pairs of images with 0 to `most` new triangles, each number equally often."""
 
     name = "my-task"
     version = 1  # raise it when any sample changes
@@ -30,27 +30,27 @@ class NewTriangles(rft.GeneratedDataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= self.most <= 6:
-            raise rft.RftError(f"most={self.most}: a picture has room for 1 to 6 new triangles")
+            raise rft.RftError(f"most={self.most}: an image has room for 1 to 6 new triangles")
 
     def make(self, split: str, index: int) -> rft.Sample:
-        """The sample: pictures, question, answer, and the reasoning that SFT teaches."""
+        """The sample: images, question, answer, and the reasoning that SFT teaches."""
         before, after = self.pair(split, index)
         return rft.Sample(
             id=self.id(split, index),
             question=QUESTION,
             gold=str(count(before, after)),
-            images=(PICTURES.image(before), PICTURES.image(after)),  # in the order of the prompt
+            images=(IMAGES.image(before), IMAGES.image(after)),  # in the order of the prompt
             cot=reasoning(before, after),
             origin=self.origin(split, index),
         )
 
     def prepare(self, split: str, indices: Sequence[int]) -> None:
-        """Draw these pictures now, on all cores, with a progress bar. You may leave it out."""
+        """Draw these images now, on all cores, with a progress bar. Optional."""
         shown = [shapes for at in indices for shapes in self.pair(split, at)]
-        PICTURES.draw_all(shown, f"drawing {split}")
+        IMAGES.draw_all(shown, f"drawing {split}")
 
     def pair(self, split: str, index: int) -> Pair:
-        """What the pictures show, each row by row."""
+        """What the images show, each row by row."""
         rng = self.rng("shapes", split, index)
         old = [pick(rng, KINDS) for _ in range(pick(rng, BEFORE.get(split, range(2, 6))))]
         new = ["triangle"] * pick(rng, range(self.most + 1))
@@ -68,7 +68,7 @@ def place(rng: Random, kind: str, cell: int) -> Shape:
 
 
 def row_by_row(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
-    """The shapes in the order in which one reads them."""
+    """The shapes in reading order."""
     return tuple(sorted(shapes, key=lambda shape: (shape.y // CELL, shape.x)))
 
 
@@ -78,7 +78,7 @@ def count(before: Sequence[Shape], after: Sequence[Shape]) -> int:
 
 
 def reasoning(before: Sequence[Shape], after: Sequence[Shape]) -> str:
-    """Small steps, as a person would count: name each shape, keep a running count."""
+    """Small steps, as a person would count: name each shape with a running count."""
     marks = []
     for at, shape in enumerate(after):
         mark = "old" if shape in before else "no"

@@ -1,6 +1,6 @@
-"""The dataset my-task: pictures of shapes, and how many are triangles.
+"""The dataset my-task: images of shapes, and how many are triangles.
 
-rft imports this module at every start, so it stays light: no Pillow, no torch at the top.
+rft imports this module at every start: keep Pillow, torch and the like out of module level.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from rft_my_task.dataset import SIZES, Triangles
 
 
 def triangles(most: int = 5, seed: int = 0) -> Triangles:
-    """Pictures with 0 to `most` triangles; the arguments are the dataset's options."""
+    """Images with 0 to `most` triangles; the arguments are the dataset's options."""
     return Triangles(most=most, seed=seed, sizes=SIZES)
 
 

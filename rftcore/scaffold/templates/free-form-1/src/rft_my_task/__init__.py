@@ -1,6 +1,6 @@
 """The task my-task: which colors do the beads have, in order?
 
-rft imports this module at every start, so it stays light: no Pillow, no torch at the top.
+rft imports this module at every start: keep Pillow, torch and the like out of module level.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ def task(seed: int = 0) -> rft.Task:
         name="my-task",
         summary="Which colors do the beads of a string have, in order?",
         dataset=Strings(seed=seed, sizes=SIZES),
-        # The instruction is the same for every sample, so it cannot give the answer away.
+        # The same instruction for every sample, so that it cannot reveal the answer.
         prompt=rft.prompts.think_then_answer("Answer with colors and commas between them."),
         direct_prompt=rft.prompts.direct("Answer with colors and commas between them."),
         parser=ColorList(),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import rftcore as rft
 
-from rft_my_task.chance import pick
-from rft_my_task.pictures import COLORS, PICTURES, SIZE, Bead
+from rft_my_task.images import COLORS, IMAGES, SIZE, Bead
+from rft_my_task.sampling import pick
 
 SIZES = {"sft": 800, "rl": 400, "val": 100, "test": 200, "ood-long": 200}
 QUESTION = "Follow the string from its black end. Which colors do the beads have, in this order?"
@@ -21,20 +21,20 @@ class Strings(rft.GeneratedDataset):
     version = 1  # raise it when any sample changes
 
     def make(self, split: str, index: int) -> rft.Sample:
-        """The sample: picture, question, answer, and the reasoning that SFT teaches."""
+        """The sample: image, question, answer, and the reasoning that SFT teaches."""
         beads = self.beads(split, index)
         return rft.Sample(
             id=self.id(split, index),
             question=QUESTION,
             gold=", ".join(bead.color for bead in beads),
-            images=(PICTURES.image(beads),),
+            images=(IMAGES.image(beads),),
             cot=reasoning(beads),
             origin=self.origin(split, index),
         )
 
     def prepare(self, split: str, indices: Sequence[int]) -> None:
-        """Draw these pictures now, on all cores, with a progress bar. You may leave it out."""
-        PICTURES.draw_all([self.beads(split, at) for at in indices], f"drawing {split}")
+        """Draw these images now, on all cores, with a progress bar. Optional."""
+        IMAGES.draw_all([self.beads(split, at) for at in indices], f"drawing {split}")
 
     def beads(self, split: str, index: int) -> tuple[Bead, ...]:
         """The beads from the black end on, which is left or right."""

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 import rftcore as rft
 
-from rft_my_task.chance import pick, shuffled
-from rft_my_task.pictures import COLORS, PICTURES, SIZE, Bead
+from rft_my_task.images import COLORS, IMAGES, SIZE, Bead
+from rft_my_task.sampling import pick, shuffled
 
 SIZES = {"sft": 800, "rl": 400, "val": 100, "test": 200, "ood-long": 200}
 QUESTION = (
-    "Some beads have another color in the second picture. "
+    "Some beads have another color in the second image. "
     "Which are the new colors, from the black end on?"
 )
 BEADS = {"ood-long": range(6, 8)}  # on a string: 3 to 5, here more
 
-Pair = tuple[tuple[Bead, ...], tuple[Bead, ...]]  # what the two pictures show
+Pair = tuple[tuple[Bead, ...], tuple[Bead, ...]]  # what the two images show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,25 +33,25 @@ class Repainted(rft.GeneratedDataset):
             raise rft.RftError(f"most={self.most}: a string has room for 1 to 3 changes")
 
     def make(self, split: str, index: int) -> rft.Sample:
-        """The sample: pictures, question, answer, and the reasoning that SFT teaches."""
+        """The sample: images, question, answer, and the reasoning that SFT teaches."""
         before, after = self.pair(split, index)
         new = [now.color for old, now in zip(before, after, strict=True) if old != now]
         return rft.Sample(
             id=self.id(split, index),
             question=QUESTION,
             gold=", ".join(new),
-            images=(PICTURES.image(before), PICTURES.image(after)),  # in the order of the prompt
+            images=(IMAGES.image(before), IMAGES.image(after)),  # in the order of the prompt
             cot=reasoning(before, after),
             origin=self.origin(split, index),
         )
 
     def prepare(self, split: str, indices: Sequence[int]) -> None:
-        """Draw these pictures now, on all cores, with a progress bar. You may leave it out."""
+        """Draw these images now, on all cores, with a progress bar. Optional."""
         shown = [beads for at in indices for beads in self.pair(split, at)]
-        PICTURES.draw_all(shown, f"drawing {split}")
+        IMAGES.draw_all(shown, f"drawing {split}")
 
     def pair(self, split: str, index: int) -> Pair:
-        """What the pictures show, from the black end on, which is left or right."""
+        """What the images show, from the black end on, which is left or right."""
         before = self.beads(split, index)
         rng = self.rng("changes", split, index)
         after = list(before)
@@ -61,7 +61,7 @@ class Repainted(rft.GeneratedDataset):
         return before, tuple(after)
 
     def beads(self, split: str, index: int) -> tuple[Bead, ...]:
-        """The beads of the first picture."""
+        """The beads of the first image."""
         rng = self.rng("beads", split, index)
         number = pick(rng, BEADS.get(split, range(3, 6)))
         gap = (SIZE - 16) // number

@@ -1,4 +1,4 @@
-"""The samples: a picture of shapes, how many are triangles, and how one counts them."""
+"""The samples: an image of shapes, how many are triangles, and the reasoning."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from random import Random
 
 import rftcore as rft
 
-from rft_my_task.chance import pick, shuffled
-from rft_my_task.pictures import COLORS, KINDS, PICTURES, SIZE, Shape
+from rft_my_task.images import COLORS, IMAGES, KINDS, SIZE, Shape
+from rft_my_task.sampling import pick, shuffled
 
 SIZES = {"sft": 800, "rl": 400, "val": 100, "test": 200, "ood-crowded": 200}
 QUESTION = "How many triangles are there?"
@@ -18,7 +18,7 @@ OTHERS = {"ood-crowded": range(5, 9)}  # shapes that do not count: 1 to 4, here 
 
 @dataclass(frozen=True, kw_only=True)
 class Triangles(rft.GeneratedDataset):
-    """Pictures with 0 to `most` triangles, each number equally often."""
+    """Images with 0 to `most` triangles, each number equally often."""
 
     name = "my-task"
     version = 1  # raise it when any sample changes
@@ -28,26 +28,26 @@ class Triangles(rft.GeneratedDataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= self.most <= 8:
-            raise rft.RftError(f"most={self.most}: a picture has room for 1 to 8 triangles")
+            raise rft.RftError(f"most={self.most}: an image has room for 1 to 8 triangles")
 
     def make(self, split: str, index: int) -> rft.Sample:
-        """The sample: picture, question, answer, and the reasoning that SFT teaches."""
+        """The sample: image, question, answer, and the reasoning that SFT teaches."""
         shapes = self.shapes(split, index)
         return rft.Sample(
             id=self.id(split, index),
             question=QUESTION,
             gold=str(count(shapes)),
-            images=(PICTURES.image(shapes),),
+            images=(IMAGES.image(shapes),),
             cot=reasoning(shapes),
             origin=self.origin(split, index),
         )
 
     def prepare(self, split: str, indices: Sequence[int]) -> None:
-        """Draw these pictures now, on all cores, with a progress bar. You may leave it out."""
-        PICTURES.draw_all([self.shapes(split, at) for at in indices], f"drawing {split}")
+        """Draw these images now, on all cores, with a progress bar. Optional."""
+        IMAGES.draw_all([self.shapes(split, at) for at in indices], f"drawing {split}")
 
     def shapes(self, split: str, index: int) -> tuple[Shape, ...]:
-        """What a picture shows, row by row."""
+        """What an image shows, row by row."""
         rng = self.rng("shapes", split, index)
         triangles = pick(rng, range(self.most + 1))
         others = pick(rng, OTHERS.get(split, range(1, 5)))
@@ -71,7 +71,7 @@ def count(shapes: Sequence[Shape]) -> int:
 
 
 def reasoning(shapes: Sequence[Shape]) -> str:
-    """Small steps, as a person would count: name each shape, keep a running count."""
+    """Small steps, as a person would count: name each shape with a running count."""
     marks = []
     for at, shape in enumerate(shapes):
         counted = count(shapes[: at + 1])

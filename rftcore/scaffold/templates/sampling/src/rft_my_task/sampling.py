@@ -1,4 +1,4 @@
-"""Choices by chance that are the same everywhere: only `Random.random()` promises that."""
+"""Random choices that are the same on every machine: only `Random.random()` guarantees that."""
 
 from collections.abc import Sequence
 from random import Random
@@ -13,5 +13,5 @@ def pick(rng: Random, options: Sequence[Item]) -> Item:
 
 
 def shuffled(rng: Random, options: Sequence[Item]) -> list[Item]:
-    """All options, in an order of chance."""
+    """All options, in random order."""
     return sorted(options, key=lambda _: rng.random())

@@ -1,11 +1,11 @@
-"""What the pictures show: triangles, squares and circles on white paper."""
+"""What the images show: triangles, squares and circles on white paper."""
 
 import io
 from typing import NamedTuple
 
 import rftcore as rft
 
-SIZE = 128  # pixels, of a square picture: as many as `nano` sees
+SIZE = 128  # pixels, of a square image: as many as `nano` sees
 KINDS = ("triangle", "square", "circle")
 COLORS = {"red": "#d62828", "blue": "#2456d6", "green": "#1e8c46", "yellow": "#f2b705"}
 NEW_COLORS = {"purple": "#7b2fbe", "cyan": "#19b5c9"}  # never in training
@@ -26,7 +26,7 @@ class Shape(NamedTuple):
 
 def draw(shapes: tuple[Shape, ...]) -> bytes:
     """A PNG of the shapes."""
-    from PIL import Image, ImageDraw  # here, not at the top: rft imports plugins at every start
+    from PIL import Image, ImageDraw  # here: rft imports plugins at every start
 
     image = Image.new("RGB", (SIZE, SIZE), "white")
     pen = ImageDraw.Draw(image)
@@ -41,7 +41,7 @@ def draw(shapes: tuple[Shape, ...]) -> bytes:
     return png.getvalue()
 
 
-# Draws a picture when it is first looked at and keeps it, by the text that says what is on it.
-# `by_code`: a change in this module draws all anew. For pictures that take long, leave it out and
-# put a version into the text, for instance by "version 1: {}".format.
-PICTURES = rft.ImageCache("my-task", str, draw, by_code=True)
+# Draws an image when it is first opened and keeps it in a cache; the key is the text of its shapes.
+# `by_code`: a change in this module draws all images again. For slow drawings, leave it out and
+# put a version into the text, for instance with "version 1: {}".format.
+IMAGES = rft.ImageCache("my-task", str, draw, by_code=True)

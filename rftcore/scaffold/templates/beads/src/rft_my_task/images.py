@@ -1,11 +1,11 @@
-"""What the pictures show: colored beads on a string, one end of it black."""
+"""What the images show: colored beads on a string, one end of it black."""
 
 import io
 from typing import NamedTuple
 
 import rftcore as rft
 
-SIZE = 128  # pixels, of a square picture: as many as `nano` sees
+SIZE = 128  # pixels, of a square image: as many as `nano` sees
 COLORS = {"red": "#d62828", "blue": "#2456d6", "green": "#1e8c46", "yellow": "#f2b705"}
 
 
@@ -20,7 +20,7 @@ class Bead(NamedTuple):
 
 def draw(beads: tuple[Bead, ...]) -> bytes:
     """A PNG of the string, with its black end beside the first bead."""
-    from PIL import Image, ImageDraw  # here, not at the top: rft imports plugins at every start
+    from PIL import Image, ImageDraw  # here: rft imports plugins at every start
 
     image = Image.new("RGB", (SIZE, SIZE), "white")
     pen = ImageDraw.Draw(image)
@@ -35,7 +35,7 @@ def draw(beads: tuple[Bead, ...]) -> bytes:
     return png.getvalue()
 
 
-# Draws a picture when it is first looked at and keeps it, by the text that says what is on it.
-# `by_code`: a change in this module draws all anew. For pictures that take long, leave it out and
-# put a version into the text, for instance by "version 1: {}".format.
-PICTURES = rft.ImageCache("my-task", str, draw, by_code=True)
+# Draws an image when it is first opened and keeps it in a cache; the key is the text of its shapes.
+# `by_code`: a change in this module draws all images again. For slow drawings, leave it out and
+# put a version into the text, for instance with "version 1: {}".format.
+IMAGES = rft.ImageCache("my-task", str, draw, by_code=True)

@@ -1,11 +1,11 @@
-"""What the pictures show: a chart of four bars, A to D, on lines that count the height."""
+"""What the images show: a chart of four bars, A to D, on lines that count the height."""
 
 import io
 from typing import NamedTuple
 
 import rftcore as rft
 
-SIZE = 128  # pixels, of a square picture: as many as `nano` sees
+SIZE = 128  # pixels, of a square image: as many as `nano` sees
 LETTERS = "ABCD"
 COLORS = ("#d62828", "#2456d6", "#1e8c46", "#f2b705", "#7b2fbe", "#19b5c9")
 MOST = 9  # lines
@@ -24,7 +24,7 @@ class Bar(NamedTuple):
 
 def draw(bars: tuple[Bar, ...]) -> bytes:
     """A PNG of the chart."""
-    from PIL import Image, ImageDraw  # here, not at the top: rft imports plugins at every start
+    from PIL import Image, ImageDraw  # here: rft imports plugins at every start
 
     image = Image.new("RGB", (SIZE, SIZE), "white")
     pen = ImageDraw.Draw(image)
@@ -40,7 +40,7 @@ def draw(bars: tuple[Bar, ...]) -> bytes:
     return png.getvalue()
 
 
-# Draws a picture when it is first looked at and keeps it, by the text that says what is on it.
-# `by_code`: a change in this module draws all anew. For pictures that take long, leave it out and
-# put a version into the text, for instance by "version 1: {}".format.
-PICTURES = rft.ImageCache("my-task", str, draw, by_code=True)
+# Draws an image when it is first opened and keeps it in a cache; the key is the text of its shapes.
+# `by_code`: a change in this module draws all images again. For slow drawings, leave it out and
+# put a version into the text, for instance with "version 1: {}".format.
+IMAGES = rft.ImageCache("my-task", str, draw, by_code=True)
