@@ -50,7 +50,7 @@ def sft_target(sample: Sample) -> str:
     Raises: SampleError if there is no CoT, or if a piece holds tags of its own or of others,
     which would teach a completion that no parser reads.
     """
-    where = sample.origin or f"sample {sample.id}"
+    where = sample.where
     if not (sample.cot and sample.cot.strip()):
         raise SampleError(f"{where}: no reasoning (cot) to learn from; SFT needs it")
     for name, text in (("cot", sample.cot), ("gold", sample.gold)):
@@ -68,7 +68,7 @@ def made(maker: PromptMaker, sample: Sample) -> Prompt:
 
     Raises: SampleError naming the sample if the maker fails, or returns anything but a prompt.
     """
-    where = sample.origin or f"sample {sample.id}"
+    where = sample.where
     try:
         prompt = maker(sample)
     except RftError:
@@ -108,7 +108,7 @@ class PromptHash:
         except RftError:
             raise
         except Exception as error:  # a plugin's code, on data its author has never seen
-            where = sample.origin or f"sample {sample.id}"
+            where = sample.where
             raise SampleError(f"{where}: the task's prompt failed: {describe(error)}") from error
         self._digest.update(line.encode() + b"\n")
         return prompt

@@ -16,9 +16,10 @@ from PIL import Image
 from rftcore import builtin, cli, parsers
 from rftcore.completions import ScoredCompletion
 from rftcore.errors import RewardError, VisionError
+from rftcore.evaluation.scores import SplitScore
 from rftcore.hookspecs import hookimpl
 from rftcore.pipeline.measure import Found
-from rftcore.types import Prompt, SplitScore
+from rftcore.types import Prompt
 
 RFT = Path(sys.executable).with_name("rft")
 

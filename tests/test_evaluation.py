@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from rftcore import parsers, rewards
 from rftcore.evaluation.intervals import paired, wilson
 from rftcore.evaluation.notes import failure_note, score_notes
+from rftcore.evaluation.scores import SplitScore
 from rftcore.evaluation.splits import evaluate_split, split_score
 from rftcore.evaluation.tables import Summary, gain, score_table
 from rftcore.images import Image
 from rftcore.models.completions import Completion
 from rftcore.scoring import Scorer
-from rftcore.types import Prompt, Sample, SplitScore, Task, Term
+from rftcore.types import Prompt, Sample, Task, Term
 
 counts = st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -162,9 +163,7 @@ def test_a_think_tag_that_the_template_opens_is_scored_and_kept(monkeypatch):
         [again] = scorer.score([answered[0].completion], [Shown().sample("val", 0)])
 
     assert score.rewards == {"accuracy": 1.0, "format": 1.0}
-    assert [{n: p.value for n, p in score.parts.items()} for score in again] == [
-        answered[0].rewards
-    ]
+    assert {name: part.value for name, part in again.parts.items()} == answered[0].rewards
 
 
 def scored(ends, extra=()):

@@ -21,7 +21,7 @@ ROOT = Path(rftcore.__file__).parent
 # A module may import from the rows above its own; a folder is one module.
 ROWS = (
     ("errors",),
-    ("completions", "jsontext", "signals", "spelling", "splits"),
+    ("columns", "completions", "jsontext", "signals", "spelling", "splits"),
     ("cache", "distributed", "tags"),
     ("progress", "runs"),
     ("images",),

@@ -14,6 +14,7 @@ from PIL import Image as Pil
 
 from rftcore import builtin, cli
 from rftcore.errors import PluginError
+from rftcore.evaluation.scores import MeasureScore, SuiteScore
 from rftcore.evaluation.suites import (
     MOST_FAILURES,
     evaluate_suite,
@@ -25,7 +26,7 @@ from rftcore.evaluation.suites import (
 from rftcore.evaluation.tables import suite_table
 from rftcore.images import Image
 from rftcore.models.completions import Completion
-from rftcore.types import Measure, MeasureScore, Sample, Suite, SuiteScore
+from rftcore.types import Measure, Sample, Suite
 
 
 def picture(key):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rftcore import jsontext
-from rftcore.cli.tables import table
+from rftcore.columns import table
 from rftcore.errors import DataError
 from rftcore.splits import RL
 
@@ -138,7 +138,7 @@ def _as_text(report: "Report") -> Iterator[str]:
     if report.findings:
         yield ""
     rows = [(s.split, s.file, str(s.rows), str(s.faulty)) for s in report.splits]
-    yield from table([("split", "file", "rows", "faulty"), *rows])
+    yield table([("split", "file", "rows", "faulty"), *rows])
     yield f"images: {report.images}"
     if report.missing:
         yield f"not found: {', '.join(report.missing)}"
@@ -148,7 +148,7 @@ def _as_text(report: "Report") -> Iterator[str]:
         yield "no faults"
         return
     yield ""
-    yield from table([("fault", "how often"), *((k, str(n)) for k, n in report.kinds.items())])
+    yield table([("fault", "how often"), *((k, str(n)) for k, n in report.kinds.items())])
 
 
 def _first_of_each(findings: "Sequence[Finding]") -> Iterator[str]:

@@ -9,6 +9,7 @@ import click
 
 from rftcore import jsontext
 from rftcore.cli.check import check
+from rftcore.columns import table
 from rftcore.plugins.offers import KINDS
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 def _report(checkups: "Sequence[Checkup]") -> str:
     """A table of all distributions, then the findings."""
     header = ("distribution", "version", "rftcore", "import", "heavy", "found")
-    lines = [_aligned([header, *map(_summary, checkups)])]
+    lines = [table([header, *map(_summary, checkups)])]
     for finding in (finding for one in checkups for finding in one.findings):
         lines.append(f"\n{finding.distribution}: {finding.text}\n  next: {finding.next}")
     if not any(one.findings for one in checkups):
@@ -116,19 +117,10 @@ def _summary(one: "Checkup") -> tuple[str, ...]:
 def _table(rows: "Sequence[Row]") -> str:
     header = ("name", "kind", "distribution", "version", "state")
     cells = [(r.name, r.kind, r.distribution, r.version, _state(r)) for r in rows]
-    return _aligned([header, *cells])
+    return table([header, *cells])
 
 
 def _state(row: "Row") -> str:
     """A row's state in words."""
     words = {"qualified": f"ok, only as {row.qualified}", "broken": f"broken: {row.reason}"}
     return words.get(row.state, row.state)
-
-
-def _aligned(rows: "Sequence[Sequence[str]]") -> str:
-    """Rows as text, each column as wide as its widest cell but for the last."""
-    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-        for row in rows
-    )

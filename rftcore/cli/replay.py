@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rftcore import jsontext
-from rftcore.cli.tables import table
+from rftcore.columns import table
 
 if TYPE_CHECKING:
     from rftcore.rescore.replay import Change, Replay
@@ -48,7 +48,7 @@ def _text(found: "Replay") -> Iterator[str]:
 
     yield f"{found.rollouts} rollouts, scored again"
     rows = [(name, str(n), str(found.changed[name])) for name, n in found.compared.items()]
-    yield from table([("value", "compared", "changed"), *rows])
+    yield table([("value", "compared", "changed"), *rows])
     for name in found.changed:
         changes = [change for change in found.changes if change.term == name]
         yield from map(_line, changes[:EXAMPLES])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rftcore import jsontext
-from rftcore.cli.tables import printable, table
+from rftcore.columns import printable, table
 from rftcore.errors import DataError
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _text(
     failures: "Sequence[Failure]",
 ) -> Iterator[str]:
     head = ("row", "answer", *task.rewards, "total")
-    yield from table([head, *(_cells(*pair) for pair in zip(rows, scores, strict=True))])
+    yield table([head, *(_cells(*pair) for pair in zip(rows, scores, strict=True))])
     terms = (f"{term.weight:g} {name}" for name, term in task.rewards.items())
     yield f"\ntotal = {' + '.join(terms)}; - does not apply"
     for row, score in zip(rows, scores, strict=True):

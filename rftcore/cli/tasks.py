@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rftcore.columns import table
 from rftcore.errors import DataError, RecipeError, RftError
 from rftcore.splits import SFT
 
@@ -35,17 +36,18 @@ def list_() -> None:
     catalogue = _catalogue()
     reachable = {offer.qualified: name for name, offer in catalogue.names("task")}
     broken = [one for one in catalogue.failures if one.kind in (None, "task")]
-    names = [*reachable.values(), *(failure.plugin.name for failure in broken)]
-    width = max(map(len, names), default=0)
+    rows: list[tuple[str, str]] = []
     for qualified, name in reachable.items():
         try:
             summary = catalogue.task(qualified).summary
         except RftError as error:
             summary = f"broken: {error.headline}"
-        click.echo(f"{name.ljust(width)}  {summary}")
+        rows.append((name, summary))
     for failure in broken:
-        click.echo(f"{failure.plugin.name.ljust(width)}  broken, its tasks are missing: {failure}")
-    if not reachable and not broken:
+        rows.append((failure.plugin.name, f"broken, its tasks are missing: {failure}"))
+    if rows:
+        click.echo(table(rows))
+    else:
         click.echo(
             "No task is installed. Try `pip install ./plugins/rft-counting` in a clone of rft."
         )

@@ -129,7 +129,7 @@ def check_sample(
     `images` has a function per image that returns its pixel hash and remarks, or raises.
     `remark` is called with the kind and text of each remark.
     """
-    where = sample.origin or sample.id
+    where = sample.where
     name = f"{type(parser_of(task)).__name__}.gold"
     try:
         gold = parser_of(task).gold(sample.gold)

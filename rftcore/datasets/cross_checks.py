@@ -52,7 +52,7 @@ class CrossChecks:
 
     def duplicate_id(self, sample: Sample, split: str, content: bytes) -> Iterator[tuple[str, str]]:
         """A finding if a different sample of the split has the same id."""
-        where = sample.origin or f"sample {sample.id!r}"
+        where = sample.where
         other, first = self._ids.setdefault((split, sample.id), (content, where))
         if other != content:
             yield (

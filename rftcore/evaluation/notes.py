@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rftcore.types import SplitScore
+from rftcore.evaluation.scores import SplitScore
 
 CLIPPED = 0.2  # share of completions at the token limit from which a note is due
 UNPARSED = 0.9  # the same for completions without an answer

@@ -10,13 +10,14 @@ from rftcore.completions import ScoredCompletion
 from rftcore.datasets.slices import Slice, take
 from rftcore.errors import RecipeError
 from rftcore.evaluation.intervals import wilson
+from rftcore.evaluation.scores import SplitScore
 from rftcore.models.completions import generate
 from rftcore.models.encoding import opening
 from rftcore.models.policy import Policy
 from rftcore.progress import Bar
 from rftcore.prompts import made
 from rftcore.scoring import Scorer
-from rftcore.types import PromptMaker, SplitScore, Task
+from rftcore.types import PromptMaker, Task
 
 
 def evaluate_split(

@@ -18,10 +18,11 @@ from rftcore import distributed, prompts
 from rftcore.datasets.content import content
 from rftcore.errors import PluginError, RftError, describe
 from rftcore.evaluation.intervals import wilson
+from rftcore.evaluation.scores import MeasureScore, SuiteScore
 from rftcore.models.completions import generate
 from rftcore.models.policy import Policy
 from rftcore.progress import Bar
-from rftcore.types import SUITE_RESERVED, Measure, MeasureScore, Sample, Suite, SuiteScore
+from rftcore.types import SUITE_RESERVED, Measure, Sample, Suite
 
 Parts = tuple[int, int]  # of one answer: how many are right, how many there are
 MOST_FAILURES = 10  # of the score of a measure, in one process, before the next ends it

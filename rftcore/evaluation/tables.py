@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rftcore.columns import table
 from rftcore.evaluation.intervals import paired
+from rftcore.evaluation.scores import Gain, MeasureScore, SplitScore, SuiteScore
 from rftcore.progress import clock
-from rftcore.types import Gain, MeasureScore, SplitScore, SuiteScore
 
 NO_NUMBER = "—"  # measured, and nothing could be scored; "-" is not measured
 STAGES = {"start": "zero-shot", "sft": "after SFT", "grpo": "after GRPO"}
@@ -79,7 +80,7 @@ def score_table(
             each, sizes.get(each.split, each.n)
         )
     gained = [[name, *_row(sizes, changes)] for name, changes in steps.items()]
-    return _aligned([header], scored, gained)
+    return table([header], scored, gained)
 
 
 def suite_table(score: SuiteScore) -> str:
@@ -89,7 +90,7 @@ def suite_table(score: SuiteScore) -> str:
         [key, _measured(right), _measured(score.blind[key]) if key in score.blind else "-"]
         for key, right in score.measures.items()
     ]
-    return _aligned([header], rows)
+    return table([header], rows)
 
 
 def _row(splits: Iterable[str], found: Mapping[str, str]) -> list[str]:
@@ -135,16 +136,3 @@ def _change(gain: Gain, size: int) -> str:
         return NO_NUMBER
     shown = f"{gain.change:+.1%} [{gain.low:+.1%}, {gain.high:+.1%}]".replace("%", "")
     return shown + (f", n={gain.n}" if gain.n != size else "")
-
-
-def _aligned(*blocks: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need, and a rule between blocks."""
-    columns = zip(*(row for block in blocks for row in block), strict=True)
-    widths = [max(map(len, column)) for column in columns]
-    rule = "  ".join("-" * width for width in widths)
-    lines: list[str] = []
-    for block in filter(None, blocks):
-        lines += [rule] * bool(lines)
-        for row in block:
-            lines.append("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
-    return "\n".join(lines)

@@ -74,7 +74,7 @@ class ProcessorCheck:
         Raises: `SampleError` naming the row; `ModelError` for a template that fails, and
         `VisionError` for one that leaves images out.
         """
-        where, prompt = sample.origin or sample.id, self._prompt(sample)
+        where, prompt = sample.where, self._prompt(sample)
         self.refuse_special(sample)
         shown = self.splits.setdefault(split, Shown())
         if prompt.images:
@@ -87,7 +87,7 @@ class ProcessorCheck:
 
     def refuse_special(self, sample: Sample) -> None:
         """Raise `SampleError` if a text of the sample, or its prompt, spells a special token."""
-        where, prompt = sample.origin or sample.id, self._prompt(sample)
+        where, prompt = sample.where, self._prompt(sample)
         for name, text in (
             ("question", sample.question),
             ("cot", sample.cot or ""),

@@ -9,13 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from rftcore.evaluation.scores import SplitScore
 from rftcore.pipeline.forks import Fork
 from rftcore.pipeline.plan import Plan
 from rftcore.runs import RunFolder
 from rftcore.scoring import Failure, Scorer
 from rftcore.signals import StopRequest
 from rftcore.splits import PHASE_SPLITS
-from rftcore.types import SplitScore
 
 if TYPE_CHECKING:
     from rftcore.pipeline.policies import Policies

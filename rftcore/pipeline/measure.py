@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rftcore.completions import ScoredCompletion
 from rftcore.config import Layer, Recipe, read_recipe_file
 from rftcore.errors import RecipeError
+from rftcore.evaluation.scores import SplitScore
 from rftcore.pipeline.plan import Plan, Request, Settings, setting_layers
 from rftcore.plugins import Catalogue
 from rftcore.runs import RunFolder, is_run
-from rftcore.types import SplitScore, Task
+from rftcore.types import Task
 
 if TYPE_CHECKING:
     from rftcore.evaluation.notes import Measured
@@ -74,7 +75,7 @@ class SplitsEvaluation:
 
     @cached_property
     def scores(self) -> list[dict[str, Any]]:
-        """One mapping per split: the fields of `rftcore.types.SplitScore`."""
+        """One mapping per split: the fields of `rftcore.evaluation.scores.SplitScore`."""
         return [asdict(score) for score, _ in self.found.splits]
 
     @cached_property

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from rftcore.config import read_recipe_file
 from rftcore.errors import RecipeError
+from rftcore.evaluation.scores import SuiteScore
 from rftcore.pipeline.measure import Within
 from rftcore.pipeline.plan import Settings, setting_layers
 from rftcore.plugins import Catalogue
 from rftcore.runs import RunFolder, is_run, provenance
-from rftcore.types import Suite, SuiteScore
+from rftcore.types import Suite
 
 if TYPE_CHECKING:
     from rftcore.evaluation.suites import SuiteAnswer

@@ -11,13 +11,13 @@ from typing import Any
 from rftcore import distributed
 from rftcore.completions import ScoredCompletion
 from rftcore.errors import RunError
+from rftcore.evaluation.scores import SplitScore
 from rftcore.evaluation.splits import evaluate_split
 from rftcore.models.policy import Policy
 from rftcore.pipeline.job import Job
 from rftcore.runs import STATE, scores_name
 from rftcore.scoring import Scorer
 from rftcore.splits import VAL
-from rftcore.types import SplitScore
 
 
 def evaluate_start(job: Job) -> None:

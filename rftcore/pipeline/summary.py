@@ -9,11 +9,11 @@ from dataclasses import asdict
 from rftcore.completions import ScoredCompletion
 from rftcore.datasets import checks
 from rftcore.evaluation.notes import Measured, failure_note, score_notes
+from rftcore.evaluation.scores import Gain
 from rftcore.evaluation.tables import Summary, gain, row_name
 from rftcore.pipeline.fit import finished
 from rftcore.pipeline.job import Job
 from rftcore.runs import PHASES, answers_name
-from rftcore.types import Gain
 
 
 def gains(job: Job) -> tuple[list[Gain], list[str]]:

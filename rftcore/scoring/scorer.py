@@ -167,7 +167,7 @@ class Scorer:
             raise _parser_broke(self._parser, "gold", sample, error) from error
         if not gold.ok:
             raise SampleError(
-                f"{_where(sample)}: the parser cannot read the gold answer: {gold.error}"
+                f"{sample.where}: the parser cannot read the gold answer: {gold.error}"
             )
         return gold.value
 
@@ -213,7 +213,7 @@ class Scorer:
         except Exception as error:
             raise PluginError(
                 f"reward {name!r} runs in a worker process, but its input for "
-                f"{_where(row.sample)} cannot be pickled: {describe(error)}. Parsed answers "
+                f"{row.sample.where} cannot be pickled: {describe(error)}. Parsed answers "
                 "and samples must pickle; scoring.workers=0 runs it in this process"
             ) from error
 
@@ -221,7 +221,7 @@ class Scorer:
         """Keep an outcome; count and remember it if it is a failure."""
         if called.bad_data:  # the sample is wrong, not the reward: no budget applies
             raise SampleError(
-                f"{_where(row.sample)}: reward {name!r}: {called.bad_data}"
+                f"{row.sample.where}: reward {name!r}: {called.bad_data}"
             ) from called.cause
         row.parts[name] = called.outcome
         if called.outcome.failed:
@@ -253,7 +253,7 @@ class Scorer:
                 "right answer and use the term's `weight` to make it count for more",
                 name,
                 value,
-                _where(row.sample),
+                row.sample.where,
             )
 
     def _shown(self, row: _Row) -> str | None:
@@ -278,7 +278,7 @@ class Scorer:
                 "them. Repair `show`; `rft plugins check` tests it",
                 type(self._parser).__name__,
                 fault,
-                _where(row.sample),
+                row.sample.where,
             )
         self._show_failed = True
         return _as_python_writes(value)
@@ -364,10 +364,6 @@ def _as_python_writes(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def _where(sample: Sample) -> str:
-    return sample.origin or f"sample {sample.id}"
-
-
 def _parsed(made: object) -> Parsed:
     if not isinstance(made, Parsed):
         raise TypeError(f"it returned {made!r:.60}, which is not an rft.Parsed")
@@ -380,6 +376,6 @@ def _parser_broke(
     parser: Parser, method: str, sample: Sample, error: Exception | SystemExit
 ) -> PluginError:
     return PluginError(
-        f"parser {type(parser).__name__}.{method} raised {describe(error)} on {_where(sample)}: "
+        f"parser {type(parser).__name__}.{method} raised {describe(error)} on {sample.where}: "
         "a parser returns an rft.Parsed for any text and never raises"
     )

@@ -63,7 +63,7 @@ class Targets:
         """Count one sample, if it is one of SFT's; its prompt takes `prompt` tokens."""
         if split != "sft":
             return
-        tokens, origin = self._reply(prompts.sft_target(sample)), sample.origin or sample.id
+        tokens, origin = self._reply(prompts.sft_target(sample)), sample.where
         self.replies.append(Length(tokens, origin))
         self.whole.append(Length(tokens + prompt, origin))
         self.prompts.append(Length(prompt, origin))

@@ -42,14 +42,14 @@ def truth_is_correct(subject: Subject) -> None:
             continue
         part = score.parts[subject.task.accuracy]
         if part.failed:
-            raise NotCheckedError(f"{_named(sample)}: accuracy: {part.note}", "rewards-finite")
+            raise NotCheckedError(f"{sample.where}: accuracy: {part.note}", "rewards-finite")
         if part.value is None:
             raise BrokenError(
-                f"{_named(sample)}: accuracy does not apply (None)",
+                f"{sample.where}: accuracy does not apply (None)",
                 cause="an accuracy that returns None for some samples, or nothing at its end",
                 fix="return 1 from the accuracy term for the gold of every sample",
             )
-        raise BrokenError(f"{_named(sample)}: accuracy is {part.value:g}")
+        raise BrokenError(f"{sample.where}: accuracy is {part.value:g}")
 
 
 @law(
@@ -105,7 +105,7 @@ def truth_earns_most(subject: Subject) -> None:
             earned = subject.total(text, sample)
             if earned is not None and most is not None and earned > most + _NOISE:
                 raise BrokenError(
-                    f"{_named(sample)}: {shown(text)} earns {earned:g}, {shown(target)} {most:g}"
+                    f"{sample.where}: {shown(text)} earns {earned:g}, {shown(target)} {most:g}"
                 )
 
 
@@ -149,7 +149,7 @@ def silence_earns_least(subject: Subject) -> None:
         for sample, score in scores:
             if score.correct:
                 raise BrokenError(
-                    f"{_named(sample)}: {text!r} is correct",
+                    f"{sample.where}: {text!r} is correct",
                     cause="no answer (None) equals an empty gold, or is given the benefit of doubt",
                     fix="return 0 if x.answer is None",
                 )
@@ -183,10 +183,6 @@ def accuracy_ignores_reasoning(subject: Subject) -> None:
             raise BrokenError(f"{shown(text)} is not correct, and its answer is the gold")
 
     for_all(subject, st.tuples(reasonings(subject), one_of(subject.scorable)), check)
-
-
-def _named(sample: Sample) -> str:
-    return sample.origin or f"sample {sample.id}"
 
 
 def _wrong(subject: Subject, sample: Sample) -> list[str]:

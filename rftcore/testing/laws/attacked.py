@@ -150,7 +150,7 @@ def _resisted(subject: Subject, kinds: Sequence[str]) -> None:
             if won := _won(subject, truth[0][1], lies, score, _alone(subject, sample, score)):
                 cause, fix = _cause(subject, sample, score, kinds)
                 raise BrokenError(
-                    f"{_named(sample)}, attack {named[text]}: {won} for {shown(text)}",
+                    f"{sample.where}, attack {named[text]}: {won} for {shown(text)}",
                     cause=cause,
                     fix=fix,
                 )
@@ -212,7 +212,3 @@ def _cause(
 
 def _value(score: Score, name: str) -> float | None:
     return score.parts[name].value
-
-
-def _named(sample: Sample) -> str:
-    return sample.origin or f"sample {sample.id}"

@@ -174,10 +174,10 @@ def samples_picklable(subject: Subject) -> None:
         try:
             back = pickle.loads(pickle.dumps(bare))
         except Exception as error:
-            raise BrokenError(f"{_named(sample)}: {type(error).__name__}: {error}") from error
+            raise BrokenError(f"{sample.where}: {type(error).__name__}: {error}") from error
         if canonical(back) != canonical(bare):
             raise BrokenError(
-                f"{_named(sample)} comes back as {shown(canonical(back))}",
+                f"{sample.where} comes back as {shown(canonical(back))}",
                 cause="a value with a __reduce__ or __getstate__ that leaves something out",
             )
 
@@ -238,9 +238,7 @@ def splits_disjoint(subject: Subject) -> None:
         both = content[one].keys() & content[two].keys()
         if both and not may_overlap(one, two):
             first = content[one][min(both)]
-            raise BrokenError(
-                f"{len(both)} of {one!r} are also in {two!r}, {_named(first)} for one"
-            )
+            raise BrokenError(f"{len(both)} of {one!r} are also in {two!r}, {first.where} for one")
 
 
 @law(
@@ -315,14 +313,14 @@ def sft_has_reasoning(subject: Subject) -> None:
     for sample in subject.samples[SFT].values():
         if not (sample.cot and sample.cot.strip()):
             raise BrokenError(
-                f"{_named(sample)} has no cot",
+                f"{sample.where} has no cot",
                 cause="cot left out, or rows without reasoning in sft",
                 fix="write cot as plain text; rows without one belong in rl",
             )
         for name, text in (("cot", sample.cot), ("gold", sample.gold)):
             if tags.has_tags(text):
                 raise BrokenError(
-                    f"{name} of {_named(sample)} holds tags: {shown(text)}",
+                    f"{name} of {sample.where} holds tags: {shown(text)}",
                     cause=f"{name} is stored with its think or answer tags",
                     fix=f"write {name} without tags: they are added around it",
                 )
@@ -344,7 +342,7 @@ def images_open(subject: Subject) -> None:
             try:
                 image.open()
             except Exception as error:
-                raise BrokenError(f"{_named(sample)}: {type(error).__name__}: {error}") from error
+                raise BrokenError(f"{sample.where}: {type(error).__name__}: {error}") from error
 
 
 @law(
@@ -377,10 +375,6 @@ def _splits(subject: Subject) -> list[tuple[str, dict[int, Sample]]]:
 def _rows(subject: Subject) -> Iterator[tuple[str, int, Sample]]:
     for split, some in subject.samples.items():
         yield from ((split, index, sample) for index, sample in some.items())
-
-
-def _named(sample: Sample) -> str:
-    return sample.origin or f"sample {sample.id}"
 
 
 def _fault(sample: object) -> tuple[str, str, str] | None:
@@ -434,9 +428,9 @@ def _looked_at(subject: Subject) -> list[Sample]:
 
 def _same_bytes(sample: Sample, one: Image, two: Image) -> None:
     if one.key != two.key:
-        raise BrokenError(f"{_named(sample)}: its image is {shown(one.key)}, then {shown(two.key)}")
+        raise BrokenError(f"{sample.where}: its image is {shown(one.key)}, then {shown(two.key)}")
     if one.read() != two.read():
-        raise BrokenError(f"{_named(sample)}: two images have the key {shown(one.key)}")
+        raise BrokenError(f"{sample.where}: two images have the key {shown(one.key)}")
 
 
 def _of_one_key(subject: Subject) -> list[tuple[Sample, Image, Image]]:

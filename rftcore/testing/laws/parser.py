@@ -122,7 +122,7 @@ def golds_parse(subject: Subject) -> None:
     for sample in subject.all_samples:
         parsed = read[sample.gold]
         if parsed is not None and not parsed.ok:
-            raise BrokenError(f"{_named(sample)}: gold {shown(sample.gold)}: {parsed.error}")
+            raise BrokenError(f"{sample.where}: gold {shown(sample.gold)}: {parsed.error}")
 
 
 @law(
@@ -259,10 +259,6 @@ def parser_rejects_unfinished(subject: Subject) -> None:
             parsed = subject.read(text)
             if parsed is not None and parsed.ok:
                 raise BrokenError(f"{shown(text)} is read as {shown(parsed.value)}")
-
-
-def _named(sample: Sample) -> str:
-    return sample.origin or f"sample {sample.id}"
 
 
 def _two(subject: Subject) -> tuple[str, list[str]]:

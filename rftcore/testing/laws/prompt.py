@@ -12,7 +12,7 @@ from rftcore.testing.digests import shown
 from rftcore.testing.errors import BrokenError, NotApplicableError
 from rftcore.testing.law import law
 from rftcore.testing.subject import Subject
-from rftcore.types import Prompt, Sample
+from rftcore.types import Prompt
 
 WHOLE = ("samples-valid",)
 ASKS = ("prompt-deterministic",)
@@ -36,18 +36,18 @@ def prompt_deterministic(subject: Subject) -> None:
             one, two = subject.task.prompt(sample), subject.task.prompt(sample)
         except Exception as error:
             raise BrokenError(
-                f"{_named(sample)}: {describe(error)}",
+                f"{sample.where}: {describe(error)}",
                 cause="the prompt reads what some samples do not have, such as a key of meta",
                 fix="give it to every sample, or ask without it",
             ) from error
         if not isinstance(one, Prompt) or not one.text.strip():
             raise BrokenError(
-                f"{_named(sample)}: the prompt is {shown(one)}",
+                f"{sample.where}: the prompt is {shown(one)}",
                 cause="the text is returned by itself, or a question is blank",
                 fix="return rft.Prompt(text, sample.images)",
             )
         if one.text != two.text:
-            raise BrokenError(f"{_named(sample)}: first {shown(one.text)}, then {shown(two.text)}")
+            raise BrokenError(f"{sample.where}: first {shown(one.text)}, then {shown(two.text)}")
 
 
 @law(
@@ -67,9 +67,7 @@ def prompt_shows_images_once(subject: Subject) -> None:
         wanted = [image.key for image in sample.images]
         seen = [image.key for image in subject.task.prompt(sample).images]
         if seen != wanted:
-            raise BrokenError(
-                f"{_named(sample)} has {shown(wanted)}, its prompt shows {shown(seen)}"
-            )
+            raise BrokenError(f"{sample.where} has {shown(wanted)}, its prompt shows {shown(seen)}")
 
 
 @law(
@@ -90,7 +88,7 @@ def prompt_blind_to_gold(subject: Subject) -> None:
             other = subject.task.prompt(replace(sample, gold=gold, cot="Otherwise.")).text
             if other != text:
                 raise BrokenError(
-                    f"{_named(sample)}: with the gold {shown(gold)} for {shown(sample.gold)} the "
+                    f"{sample.where}: with the gold {shown(gold)} for {shown(sample.gold)} the "
                     f"prompt is {shown(other)} instead of {shown(text)}"
                 )
 
@@ -154,11 +152,7 @@ def targets_fit_limits(subject: Subject) -> None:
         tokens = count(prompts.sft_target(sample)) + 1  # the end of turn
         for name, limit in limits.items():
             if limit is not None and tokens > limit:
-                raise BrokenError(f"{name} is {limit}, and {_named(sample)} takes {tokens} {unit}")
-
-
-def _named(sample: Sample) -> str:
-    return sample.origin or f"sample {sample.id}"
+                raise BrokenError(f"{name} is {limit}, and {sample.where} takes {tokens} {unit}")
 
 
 def _places(text: str, gold: str) -> set[str]:

@@ -70,7 +70,7 @@ def rewards_in_evaluation(subject: Subject) -> None:
         value = _called(subject, name, target, sample) if subject.can_be_scored(target) else None
         if not isinstance(value, Exception) or isinstance(value, SampleError):
             continue
-        seen = f"{name} of {_named(sample)} raised {describe(value)}"
+        seen = f"{name} of {sample.where} raised {describe(value)}"
         if not isinstance(_called(subject, name, target, sample, **_TRAINING), Exception):
             raise BrokenError(seen)
         at = place(value)
@@ -103,7 +103,7 @@ def rewards_read_golds(subject: Subject) -> None:
         for name in subject.terms:
             if fault := rewards.gold_fault(_reward(subject, name), subject.value(sample)):
                 raise BrokenError(
-                    f"{_named(sample)}, gold {shown(sample.gold)}: {name} cannot use it: {fault}"
+                    f"{sample.where}, gold {shown(sample.gold)}: {name} cannot use it: {fault}"
                 )
         texts = [subject.target(sample), *subject.wrong_targets(sample, 2), ""]
         readable = [text for text in texts if subject.can_be_scored(text)]
@@ -112,12 +112,12 @@ def rewards_read_golds(subject: Subject) -> None:
             for text, value in zip(readable, values, strict=True):
                 if isinstance(value, SampleError):
                     raise BrokenError(
-                        f"{_named(sample)}, gold {shown(sample.gold)}: {name} of {shown(text)}: "
+                        f"{sample.where}, gold {shown(sample.gold)}: {name} of {shown(text)}: "
                         f"{value}"
                     )
             if values and all(isinstance(value, Exception) for value in values):
                 raise BrokenError(
-                    f"{_named(sample)}, gold {shown(sample.gold)}: {name} raised "
+                    f"{sample.where}, gold {shown(sample.gold)}: {name} raised "
                     f"{describe(values[0])}, whatever is answered",
                     cause="something of this sample that others have: a kind of gold, a key of "
                     f"meta ({place(values[0]) or 'no line of the plugin'})",
@@ -259,7 +259,7 @@ def rewards_stateless(subject: Subject) -> None:
         backward = _in_order(subject, gold, [two, one], "so seen")
         if forward != backward[::-1]:
             raise BrokenError(
-                f"the answer {shown(gold)} to {_named(one)} and then {_named(two)} earns "
+                f"the answer {shown(gold)} to {one.where} and then {two.where} earns "
                 f"{shown(forward)}, in the other order {shown(backward[::-1])}"
             )
 
@@ -362,10 +362,6 @@ def closer_earns_more(subject: Subject) -> None:
     for sample, side, pair in product(samples[:4], (-1, 1), near_by):
         check((sample, side, *pair))
     for_all(subject, st.tuples(one_of(samples), one_of([-1, 1]), steps, steps), check)
-
-
-def _named(sample: Sample) -> str:
-    return sample.origin or f"sample {sample.id}"
 
 
 def _reward(subject: Subject, name: str) -> Any:
