@@ -229,7 +229,7 @@ def sides(shape: Shape) -> tuple[Side, Side]:
         add_fused_lm_head(copy, outputs=("log_probs", "entropy"))
         # a rate of 0: all the work of a step, and the weights stay what they are
         made.append(Side(copy, torch.optim.AdamW(copy.parameters(), lr=0.0), [], [], []))
-    share_prefix(made[1].model, insist=True)
+    share_prefix(made[1].model, required=True)
     return made[0], made[1]
 
 

@@ -186,6 +186,36 @@ def test_only_the_run_folder_contains_the_names_of_its_files():
     assert found == set()
 
 
+def private_names(tree: ast.AST) -> Iterator[str]:
+    """Names with one underscore that are read from an object, by a dot or as a string."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("attr"):
+            yield from (a.value for a in node.args if isinstance(a, ast.Constant))
+        elif isinstance(node, ast.ImportFrom) and not node.module.startswith("rftcore"):
+            yield from (alias.name for alias in node.names)
+
+
+def defined_names(tree: ast.AST) -> Iterator[str]:
+    """Names that the code itself gives to a function, a class, a field or an attribute."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield from [node.attr] if ast.unparse(node.value) in ("self", "made") else []
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def test_no_private_name_of_a_library_is_used():
+    trees = [parsed(file) for file in FILES]
+    ours = {name for tree in trees for name in defined_names(tree)}
+    used = {n for tree in trees for n in private_names(tree) if re.match(r"_[^_]", str(n))}
+
+    assert used - ours == {"_exit"}  # of os: public, and ends a process without cleaning up
+
+
 def test_hypothesis_is_imported_by_the_laws_alone():
     users = {module_of(file) for file in FILES if "hypothesis" in set(imports(parsed(file)))}
 

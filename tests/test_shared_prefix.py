@@ -200,12 +200,12 @@ class Pair:
     sharing: Sharing
 
 
-def pair(family, attention="sdpa", insist=True, checked=True):
+def pair(family, attention="sdpa", required=True, checked=True):
     plain = FAMILIES[family](attention)
     shared = copy.deepcopy(plain)
     for model in (plain, shared):
         add_fused_lm_head(model, temperature=0.7, outputs=("log_probs", "entropy"))
-    sharing = share_prefix(shared, insist=insist)
+    sharing = share_prefix(shared, required=required)
     if checked:  # no second opinion: what is tested is the shared form alone
         sharing.differences = {"SharedScoring": 0.0, "SharedPrefill": 0.0}
     return Pair(plain, shared, sharing)
@@ -406,11 +406,11 @@ def window(both, inputs):
         (changed(output_router_logits=True), "called with output_router_logits"),
         (gap, "a completion has gaps"),
         (late_prompt, "a prompt does not end where"),
-        (image_said, "an image stands in a completion"),
+        (image_said, "a completion has an image"),
         (one_image_less, "do not fill its image tokens"),
         (dropout, "dropout is on"),
-        (flash, "'flash_attention_2' takes no mask"),
-        (window, "do not see the whole text: full_attention, sliding_attention"),
+        (flash, "its attention takes no mask"),
+        (window, "do not attend to the whole text: full_attention, sliding_attention"),
     ],
 )
 def test_what_cannot_be_shared_is_refused_or_left_plain_and_said_once(spoil, said, logged):
@@ -419,7 +419,7 @@ def test_what_cannot_be_shared_is_refused_or_left_plain_and_said_once(spoil, sai
     with pytest.raises(ModelError, match=said):
         both.shared(**inputs)
 
-    both.sharing._insist = False
+    both.sharing._required = False
     both.sharing._plain = lambda **given: given
     assert both.shared(**inputs) == both.shared(**inputs) == inputs
     assert logged.text.count(said) == 1
@@ -462,14 +462,41 @@ def test_a_model_that_disagrees_goes_on_in_the_plain_form_and_says_so(
 ):
     module, name, broken = fault
     monkeypatch.setattr(f"rftcore.training.shared_prefix.{module}.{name}", broken)
-    both = pair("llava", insist=False, checked=False)
+    both = pair("llava", required=False, checked=False)
 
     assert torch.equal(call(both.shared), call(both.plain))
     assert "differs from the plain form" in logged.text
     assert both.sharing.metrics()["shared_prefix/on"] == 0
     assert torch.equal(call(both.shared), call(both.plain))
     with pytest.raises(ModelError, match="differs from the plain form"):
-        call(pair("llava", insist=True, checked=False).shared)
+        call(pair("llava", required=True, checked=False).shared)
+
+
+def other_arguments(*_):
+    raise TypeError("get_rope_index() got an unexpected keyword argument")
+
+
+@pytest.mark.parametrize(
+    ("call", "place"),
+    [
+        (score, "scoring.lay_out"),
+        (score, "scoring.SharedScoring.restore"),
+        (score, "images.equal_images"),
+        (write, "prefill.group_rows"),
+        (write, "prefill.SharedPrefill.restore"),
+    ],
+)
+def test_a_version_with_other_arguments_is_a_warning_and_the_plain_form(
+    call, place, monkeypatch, logged
+):
+    monkeypatch.setattr(f"rftcore.training.shared_prefix.{place}", other_arguments)
+    both = pair("llava", required=False, checked=False)
+
+    assert torch.equal(call(both.shared), call(both.plain))
+    assert "its shared form raised TypeError: get_rope_index() got" in logged.text
+    assert len(logged.messages) == 1
+    with pytest.raises(ModelError, match="raised TypeError"):
+        call(pair("llava", required=True, checked=False).shared)
 
 
 def everyone_sees_all(packing):

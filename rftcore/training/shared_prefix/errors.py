@@ -1,7 +1,7 @@
-"""Why a call is made in the plain form."""
+"""The reason why a call is made in the plain form."""
 
 from __future__ import annotations
 
 
-class NotShared(Exception):  # noqa: N818 - an answer, not a fault: nobody outside this folder sees it
+class NotShared(Exception):  # noqa: N818 - not an error: caught in this folder
     """This call cannot be shared; the message ends "the group's prompt is not shared: ..."."""

@@ -12,23 +12,28 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from rftcore.training.shared_prefix.errors import NotShared
 
-# What an encoder returns that no decoder reads, or that is told image by image
-UNDERSTOOD = {
+if TYPE_CHECKING:
+    from transformers.utils.generic import ModelOutput
+
+Encoder = Callable[..., "ModelOutput"]
+
+# What an encoder returns that no decoder reads, or that has one entry per image
+KNOWN = {
     *("pooler_output", "last_hidden_state", "hidden_states", "attentions"),
     "reshaped_hidden_states",
 }
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The images of a batch, apart.
+class BatchImages:
+    """The images of a batch, separated.
 
     images: one tensor per image, its pixels or its features. grids: (images, 3), or
     None where all images are of one size. encoded: what the encoder returned, where
@@ -38,12 +43,12 @@ class Pictures:
 
     images: Sequence[Tensor]
     grids: Tensor | None
-    encoded: Any
+    encoded: Any  # a `ModelOutput`, or None
     of_row: Sequence[Sequence[int]]
     same_as: Sequence[int]
 
-    def shown_to(self, row: int) -> tuple[int, ...]:
-        """What row `row` sees: equal for two rows exactly if their images are."""
+    def images_of(self, row: int) -> tuple[int, ...]:
+        """The images of row `row` by number: equal for two rows exactly if their images are."""
         return tuple(self.same_as[image] for image in self.of_row[row])
 
     def inputs(self, rows: Sequence[int]) -> dict[str, Any]:
@@ -56,15 +61,15 @@ class Pictures:
         return _pixels(self.images, self.grids, chosen)
 
 
-def read_pictures(config: Any, inputs: Mapping[str, Any]) -> Pictures:
+def read_images(config: Any, inputs: Mapping[str, Any]) -> BatchImages:
     """The images of a batch of model inputs.
 
     Raises: `NotShared` if the image tokens of the rows and the images do not add up.
     """
     ids, values = inputs["input_ids"], inputs.get("pixel_values")
-    encoded = _encoded(inputs.get("mm_encoder_outputs"))
+    encoded: Any = _encoded(inputs.get("mm_encoder_outputs"))
     if values is None and encoded is None:
-        return Pictures((), None, None, [()] * len(ids), ())
+        return BatchImages((), None, None, [()] * len(ids), ())
     counts = (ids == config.image_token_id).sum(1).tolist()
     grids = inputs.get("image_grid_thw")
     if encoded is not None:
@@ -77,32 +82,44 @@ def read_pictures(config: Any, inputs: Mapping[str, Any]) -> Pictures:
     else:
         images = _apart(values, None)
         lengths = [sum(counts) // len(images)] * len(images)
-    return Pictures(images, grids, encoded, _deal(lengths, counts), equal_images(images))
+    return BatchImages(images, grids, encoded, _assign(lengths, counts), equal_images(images))
 
 
-def encode_once(encode: Callable[..., Any], off: Callable[[], bool]) -> Callable[..., Any]:
+def encode_once(
+    encode: Encoder, is_off: Callable[[], bool], failed: Callable[[Exception], None]
+) -> Encoder:
     """`get_image_features` of a model, made to encode each distinct image once.
 
-    off: whether a call must go through as it is.
+    is_off: whether a call must go through unchanged. failed: is called with an exception of the
+    shared form; the call then goes through unchanged.
     """
     signature = inspect.signature(encode)
 
     @functools.wraps(encode)
-    def get_image_features(*args: Any, **kwargs: Any) -> Any:
-        given = signature.bind(*args, **kwargs).arguments
-        values, grids = given.get("pixel_values"), given.get("image_grid_thw")
-        if off() or values is None or given.get("image_sizes") is not None:
+    def get_image_features(*args: Any, **kwargs: Any) -> ModelOutput:
+        if is_off():
             return encode(*args, **kwargs)
+        try:
+            encoded = shared(signature.bind(*args, **kwargs).arguments)
+        except Exception as error:  # a family or version with other arguments
+            failed(error)
+            encoded = None
+        return encode(*args, **kwargs) if encoded is None else encoded
+
+    def shared(given: Mapping[str, Any]) -> ModelOutput | None:
+        values, grids = given.get("pixel_values"), given.get("image_grid_thw")
+        if values is None or given.get("image_sizes") is not None:
+            return None
         images = _apart(values, grids)
         same_as = equal_images(images)
         distinct = sorted({*same_as})
         if len(distinct) == len(images):
-            return encode(*args, **kwargs)
+            return None
         options = {name: given[name] for name in given.keys() - {"kwargs", *_PIXELS}}
         options |= {**given.get("kwargs", {}), "return_dict": True}
         encoded = encode(**_pixels(images, grids, distinct), **options)
-        if not UNDERSTOOD.issuperset(encoded.keys()):
-            return encode(*args, **kwargs)
+        if not KNOWN.issuperset(encoded.keys()):
+            return None
         return _features(encoded, [distinct.index(image) for image in same_as])
 
     return get_image_features
@@ -112,6 +129,7 @@ _PIXELS = ("pixel_values", "image_grid_thw")
 
 
 def _apart(values: Any, grids: Tensor | None) -> list[Tensor]:
+    """One tensor per image, of pixels (images, C, H, W) or of patches (all patches, D)."""
     return list(values) if grids is None else list(values.split(grids.prod(-1).tolist()))
 
 
@@ -124,24 +142,28 @@ def _pixels(
     return {"pixel_values": torch.cat(pixels), "image_grid_thw": grids[list(chosen)]}
 
 
-def _features(encoded: Any, chosen: Sequence[int]) -> Any:
-    return type(encoded)(pooler_output=[encoded.pooler_output[image] for image in chosen])
+def _features(encoded: Any, chosen: Sequence[int]) -> ModelOutput:
+    """An encoder's output for the chosen images: one tensor (tokens, D) for each."""
+    features: ModelOutput = type(encoded)(
+        pooler_output=[encoded.pooler_output[image] for image in chosen]
+    )
+    return features
 
 
-def _encoded(outputs: Mapping[str, Any] | None) -> Any:
-    """What the image encoder returned, if `generate` has asked it already."""
+def _encoded(outputs: Mapping[str, Any] | None) -> ModelOutput | None:
+    """What the image encoder returned, if `generate` has called it already."""
     given = {name: each for name, each in (outputs or {}).items() if each is not None}
     if given.keys() - {"image"}:
-        raise NotShared("the prompt holds more than text and images")
-    encoded = given.get("image")
-    if encoded is not None and not UNDERSTOOD.issuperset(encoded.keys()):
+        raise NotShared("the prompt has more than text and images")
+    encoded: ModelOutput | None = given.get("image")
+    if encoded is not None and not KNOWN.issuperset(encoded.keys()):
         raise NotShared("its image encoder returns more than one feature per token")
     return encoded
 
 
-def _deal(lengths: Sequence[int], counts: Sequence[int]) -> list[list[int]]:
-    """Give each row the next images until their tokens are those that it holds."""
-    dealt: list[list[int]] = []
+def _assign(lengths: Sequence[int], counts: Sequence[int]) -> list[list[int]]:
+    """Assign to each row the next images, until they fill its image tokens."""
+    assigned: list[list[int]] = []
     image = 0
     for count in counts:
         mine: list[int] = []
@@ -150,16 +172,16 @@ def _deal(lengths: Sequence[int], counts: Sequence[int]) -> list[list[int]]:
             image += 1
         if sum(lengths[i] for i in mine) != count:
             raise NotShared("the images of a row do not fill its image tokens")
-        dealt.append(mine)
+        assigned.append(mine)
     if image != len(lengths):
         raise NotShared("some images belong to no row")
-    return dealt
+    return assigned
 
 
 def equal_images(images: Sequence[Tensor]) -> list[int]:
     """For each image the first one equal to it.
 
-    The sum of the raw bits is exact in any order, so it sorts out most of the
+    The sum of the raw bits is exact in any order, so it separates most of the
     unequal ones; the rest are compared value by value.
     """
     sums = torch.stack([_bits(image).sum(dtype=torch.int64) for image in images]).tolist()

@@ -1,14 +1,14 @@
-"""Lay a batch out anew: each group's prompt once, then its completions side by side.
+"""Pack a batch: each group's prompt once, then its completions side by side.
 
     plain    p p p p a a a       packed   p p p | p a a a | p b b
              p p p p b b .
 
 A segment (between the bars) starts with the prompt's last token, whose output
 predicts the completion's first, so labels shift inside a segment as in any
-causal model. The mask lets a token see its group's prompt, which is held
-without that last token, and what came before it in its own segment. Tokens
+causal model. A token attends to its group's prompt, which is stored
+without that last token, and to the tokens before it in its own segment. Tokens
 keep the position numbers of the plain form, so the model computes the same
-numbers in another place.
+numbers at other places.
 
 Several groups share a row of the packed batch where they fit beside one
 another, since groups may differ in size.
@@ -25,7 +25,7 @@ from torch import Tensor
 from rftcore.training.shared_prefix.groups import Group
 
 PROMPT = 0  # the segment number of a group's prompt
-EMPTY = -1  # the group number of a cell that holds nothing
+EMPTY = -1  # the group number of an empty cell
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,19 @@ class Packing:
     order: Sequence[int]
 
     def pack(self, plain: Tensor, empty: int) -> Tensor:
-        """A plain (B, T) tensor in the packed layout, `empty` where nothing is."""
+        """A plain (B, T) tensor in the packed layout (R, L), `empty` in empty cells."""
         return plain[self.row, self.column].masked_fill(self.group == EMPTY, empty)
 
     def labels(self, plain: Tensor) -> Tensor:
-        """Labels for the packed batch: those of the completions alone."""
+        """Labels (R, L) for the packed batch: those of the completions alone."""
         hidden = (self.segment == PROMPT) | self.leads
         return self.pack(plain, -100).masked_fill(hidden, -100)
 
     def mask(self) -> Tensor:
-        """Who sees whom: (R, 1, L, L), True where a query (third) sees a key (fourth).
+        """Attention mask (R, 1, L, L): True where a query (third) attends to a key (fourth).
 
-        An empty cell sees those before it that are empty too, for a query that
-        sees nothing has no softmax.
+        An empty cell attends to the empty ones before it, because a query that
+        attends to nothing has no softmax.
         """
         place = torch.arange(self.group.shape[1], device=self.group.device)
         before = place[:, None] >= place
@@ -70,10 +70,10 @@ class Packing:
     def unpack(self, packed: Tensor, shape: torch.Size) -> Tensor:
         """Per-token results (R, L - 1) back in the plain form (B, T - 1).
 
-        A result stands one place before the token that it is about, here as there.
+        In both layouts a result is one place before its token.
         """
-        told = (self.segment != PROMPT) & ~self.leads & (self.group != EMPTY)
-        row, place = told.nonzero(as_tuple=True)
+        scored = (self.segment != PROMPT) & ~self.leads & (self.group != EMPTY)
+        row, place = scored.nonzero(as_tuple=True)
         values = packed[row, place - 1]
         where = (self.row[row, place], self.column[row, place] - 1)
         return packed.new_zeros(shape[0], shape[1] - 1).index_put(where, values)

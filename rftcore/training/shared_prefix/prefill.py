@@ -1,16 +1,16 @@
 """The first pass of `generate`, each distinct prompt once.
 
-`generate` opens with one call that reads the prompts into an empty cache. We
-read each distinct prompt, then repeat its cache and its logits for every row
-that has it. What follows is `generate` as it is: the same sampling, the same
-draws, any kind of cache.
+`generate` starts with one call that reads the prompts into an empty cache. Here
+each distinct prompt is read once, and its cache and its logits are repeated for
+every row that has it. The rest of `generate` is unchanged: the same sampling, the
+same random numbers, any kind of cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,9 +18,13 @@ from transformers import Cache
 
 from rftcore.training.shared_prefix.errors import NotShared
 from rftcore.training.shared_prefix.groups import group_rows
-from rftcore.training.shared_prefix.images import read_pictures
-from rftcore.training.shared_prefix.scoring import refuse_unknown
+from rftcore.training.shared_prefix.images import read_images
+from rftcore.training.shared_prefix.scoring import require_known
 
+if TYPE_CHECKING:
+    from transformers.utils.generic import ModelOutput
+
+Batched = Tensor | Mapping[str, "Batched"] | None
 KNOWN = {
     *("input_ids", "attention_mask", "position_ids", "past_key_values", "mm_token_type_ids"),
     *("pixel_values", "image_grid_thw", "use_cache", "logits_to_keep", "return_dict"),
@@ -45,22 +49,22 @@ class SharedPrefill:
     """A call that reads each distinct prompt once."""
 
     inputs: dict[str, Any]
-    prompt_of: Tensor  # (B,): which of the distinct prompts each row has
+    prompt_of: Tensor  # (B,): the number of each row's distinct prompt
     length: int  # T
 
     @classmethod
     def of(cls, model: Any, inputs: dict[str, Any]) -> SharedPrefill | None:
         """The shared form of a call, or None if no two rows have the same prompt.
 
-        Raises: `NotShared` for what we do not know how to share.
+        Raises: `NotShared` for arguments that are not known to be shareable.
         """
-        refuse_unknown(inputs, KNOWN)
+        require_known(inputs, KNOWN)
         ids, numbers = inputs["input_ids"], inputs.get("position_ids")
         if numbers is None or numbers.shape[-2:] != ids.shape:
-            raise NotShared("`generate` does not say the prompts' position numbers")
-        pictures = read_pictures(model.config, inputs)
+            raise NotShared("`generate` gives no position numbers of the prompts")
+        images = read_images(model.config, inputs)
         by_row = numbers if numbers.ndim == 2 else numbers.transpose(0, 1)
-        groups = group_rows([ids, by_row], pictures)  # padding shows in the position numbers
+        groups = group_rows([ids, by_row], images)  # position numbers show the padding
         if len(groups) == len(ids):
             return None
         first = [group[0] for group in groups]
@@ -68,7 +72,7 @@ class SharedPrefill:
         call |= {
             **{name: _rows(inputs.get(name), first) for name in _OF_ROWS if name in inputs},
             "position_ids": numbers[..., first, :],
-            **pictures.inputs(first),
+            **images.inputs(first),
         }
         prompt_of = torch.zeros(len(ids), dtype=torch.long)
         for number, group in enumerate(groups):
@@ -77,28 +81,29 @@ class SharedPrefill:
 
     @property
     def saved(self) -> tuple[int, int]:
-        """How many tokens the model reads in this form, and in the plain one."""
+        """How many tokens the model reads in this form and in the plain one."""
         return self.inputs["input_ids"].numel(), len(self.prompt_of) * self.length
 
-    def restore(self, output: Any) -> Any:
-        """What the plain call would have returned; the cache is filled for all rows."""
+    def restore(self, output: Any) -> ModelOutput:
+        """The result of the plain call: logits (B, 1, V), and the cache filled for all rows."""
         output.past_key_values.reorder_cache(self.prompt_of)
-        return type(output)(
+        restored: ModelOutput = type(output)(
             logits=output.logits.index_select(0, self.prompt_of),
             past_key_values=output.past_key_values,
         )
+        return restored
 
 
 _OF_ROWS = ("input_ids", "attention_mask", "mm_token_type_ids")
 _OF_IMAGES = ("pixel_values", "image_grid_thw", "mm_encoder_outputs")
 
 
-def _rows(value: Any, rows: Sequence[int]) -> Any:
-    """The given rows of a tensor, of every tensor of a mapping, or of nothing."""
+def _rows(value: Batched, rows: Sequence[int]) -> Batched:
+    """The given rows of a tensor, or of every tensor of a mapping."""
     if isinstance(value, Mapping):
         return {name: _rows(each, rows) for name, each in value.items()}
     if value is None or (isinstance(value, Tensor) and len(value) == 1):
-        return value  # one row that stands for all
+        return value  # one row for all
     if not isinstance(value, Tensor):
-        raise NotShared(f"its attention takes a mask of a kind of its own, {type(value).__name__}")
+        raise NotShared(f"its attention takes a mask of its own kind, {type(value).__name__}")
     return value[list(rows)]

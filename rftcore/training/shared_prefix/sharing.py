@@ -1,7 +1,7 @@
-"""The model's `forward` with shared prompts: it packs, checks itself, and falls back.
+"""A model's `forward` with shared prompts: it packs, checks the first batch, and falls back.
 
-The seam is the model. Whoever calls it, TRL or `generate`, gets what the plain
-model returns, and no module is added: the model saves and loads as it did.
+The model is wrapped, and no caller of it changes: TRL and `generate` get what the plain
+model returns. No module is added, so the model saves and loads as before.
 """
 
 from __future__ import annotations
@@ -9,77 +9,84 @@ from __future__ import annotations
 import copy
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from rftcore import distributed
-from rftcore.errors import ModelError
+from rftcore.errors import ModelError, one_line
 from rftcore.training.shared_prefix.errors import NotShared
-from rftcore.training.shared_prefix.family import draws, working_dtype
+from rftcore.training.shared_prefix.family import has_active_dropout, working_dtype
 from rftcore.training.shared_prefix.images import encode_once
 from rftcore.training.shared_prefix.prefill import SharedPrefill, is_prefill
 from rftcore.training.shared_prefix.scoring import SharedScoring, is_scoring
+
+if TYPE_CHECKING:
+    from transformers.utils.generic import ModelOutput
 
 logger = logging.getLogger(__name__)
 
 # How far the shared form may be from the plain one: nats per token, mean over a row
 TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
-Way = type[SharedScoring] | type[SharedPrefill]
+Form = type[SharedScoring] | type[SharedPrefill]
 
 
-def share_prefix(model: Any, *, insist: bool = False) -> Sharing:
+def share_prefix(model: Any, *, required: bool = False) -> Sharing:
     """Let `model` read the prompt of a group once, from now on.
 
-    Call it after TRL has given the model its fused head, before accelerate
-    prepares it. With `insist`, what cannot be shared is an error, not the plain form.
+    Call it after TRL has added its fused head to the model, and before accelerate
+    prepares it. With `required`, what cannot be shared is an error; without it, such
+    a call is made in the plain form.
     """
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    sharing = Sharing(base, base.forward, insist)
+    sharing = Sharing(base, base.forward, required)
 
     @functools.wraps(type(base).forward)  # `generate` reads the signature
-    def forward(self: Any, *args: Any, **inputs: Any) -> Any:
+    def forward(self: Any, *args: Any, **inputs: Any) -> ModelOutput:
         return sharing.call(args, inputs)
 
     base.forward = MethodType(forward, base)
     if (encode := getattr(base.base_model, "get_image_features", None)) is not None:
-        base.base_model.get_image_features = encode_once(encode, sharing.plainly)
+        base.base_model.get_image_features = encode_once(encode, sharing.is_off, sharing.failed)
     return sharing
 
 
 class Sharing:
-    """One model's shared prompts: how its calls are made, and what that saved.
+    """The shared prompts of one model: how its calls are made, and what that saves.
 
-    off: why calls are plain, or None. differences: of each kind of call, how far
-    its first shared one was from the plain one.
+    off: why calls are plain, or None. differences: of each kind of call, the distance
+    of its first shared one from the plain one.
     """
 
-    def __init__(self, model: Any, plain: Callable[..., Any], insist: bool) -> None:
+    def __init__(self, model: Any, plain: Callable[..., ModelOutput], required: bool) -> None:
         self.off: str | None = None
         self.differences: dict[str, float] = {}
-        self.read = self.unshared = 0  # tokens since `metrics` was last asked
-        self._model, self._plain, self._insist = model, plain, insist
-        self._said: set[str] = set()
-        self._draws: bool | None = None
+        self.read = self.unshared = 0  # tokens since the last call of `metrics`
+        self._model, self._plain, self._required = model, plain, required
+        self._warned: set[str] = set()
+        self._dropout: bool | None = None
         self._checking = False
 
-    def call(self, args: tuple[Any, ...], inputs: dict[str, Any]) -> Any:
-        """What the plain model returns for this call."""
-        way = None if args or self.off else _way(inputs)
-        shared = self._shared(way, inputs) if way else None
-        if way is None or shared is None:
+    def call(self, args: tuple[Any, ...], inputs: dict[str, Any]) -> ModelOutput:
+        """What the plain model returns for this call.
+
+        Raises: `ModelError` if sharing is required and not possible.
+        """
+        form = None if args or self.off else _form(inputs)
+        shared = self._shared(form, inputs) if form else None
+        if form is None or shared is None:
             return self._plain(*args, **inputs)
-        if way.__name__ not in self.differences:
-            return self._checked(way, shared, inputs)
+        if form.__name__ not in self.differences:
+            return self._checked(form, shared, inputs)
         return self._run(shared)
 
     def metrics(self) -> dict[str, float]:
-        """Whether prompts are shared; which part of the tokens was not read since last time."""
+        """Whether prompts are shared, and the share of tokens not read since the last call."""
         saved = 1 - self.read / self.unshared if self.unshared else 0.0
         self.read = self.unshared = 0
         worst = max(self.differences.values(), default=0.0)
@@ -89,95 +96,115 @@ class Sharing:
             "shared_prefix/difference": worst,
         }
 
-    def plainly(self) -> bool:
-        """Whether calls go through as they are."""
-        return self._checking or self.off is not None or self._drops()
+    def is_off(self) -> bool:
+        """Whether calls go through unchanged at the moment."""
+        return self._checking or self.off is not None or self._dropout_is_on()
+
+    def failed(self, error: Exception) -> None:
+        """Disable sharing after an exception of the shared form.
+
+        Raises: `ModelError` if sharing is required.
+        """
+        self.disable(
+            f"its shared form raised {type(error).__name__}: {one_line(error)}; please report it "
+            "with the model's name"
+        )
+
+    def disable(self, reason: str) -> None:
+        """Make every call in the plain form from now on, and log the reason.
+
+        Raises: `ModelError` if sharing is required.
+        """
+        self.off = reason
+        self._warn(reason)
 
     @contextmanager
-    def _in_plain(self) -> Iterator[None]:
+    def _plain_check(self) -> Iterator[None]:
         self._checking = True
         try:
             yield
         finally:
             self._checking = False
 
-    def _shared(self, way: Way, inputs: dict[str, Any]) -> SharedScoring | SharedPrefill | None:
+    def _shared(self, form: Form, inputs: dict[str, Any]) -> SharedScoring | SharedPrefill | None:
         try:
-            if self._drops():
+            if self._dropout_is_on():
                 raise NotShared("dropout is on, and would drop the same values for a whole group")
-            return way.of(self._model, inputs)
+            return form.of(self._model, inputs)
         except NotShared as reason:
-            self._say(str(reason))
-            return None
+            self._warn(str(reason))
+        except Exception as error:  # a family or version with other arguments: train all the same
+            self.failed(error)
+        return None
 
-    def _run(self, shared: SharedScoring | SharedPrefill) -> Any:
+    def _run(self, shared: SharedScoring | SharedPrefill) -> ModelOutput:
         read, unshared = shared.saved
         self.read, self.unshared = self.read + read, self.unshared + unshared
         return shared.restore(self._plain(**shared.inputs))
 
     def _checked(
-        self, way: Way, shared: SharedScoring | SharedPrefill, inputs: dict[str, Any]
-    ) -> Any:
+        self, form: Form, shared: SharedScoring | SharedPrefill, inputs: dict[str, Any]
+    ) -> ModelOutput:
         """Both forms; the shared one if they agree, else the plain one from now on."""
-        aside = dict(inputs)
+        apart = dict(inputs)
         if (cache := inputs.get("past_key_values")) is not None:
-            aside["past_key_values"] = copy.deepcopy(cache)  # it is empty yet
-        with torch.no_grad(), self._in_plain():
-            plain = self._plain(**aside)
-        output = self._run(shared)
-        difference = distance(output, plain)
-        self.differences[way.__name__] = difference
-        limit = TOLERANCES.get(working_dtype(self._model), max(TOLERANCES.values()))
-        if difference <= limit:
-            return output
-        self.leave_plain(
-            f"it differs from the plain form by {difference:.1e} nats per token, more than the "
-            f"{limit:.0e} that rounding explains; please report it with the model's name"
-        )
+            apart["past_key_values"] = copy.deepcopy(cache)  # it is still empty
+        with torch.no_grad(), self._plain_check():
+            plain = self._plain(**apart)
+        try:
+            output = self._run(shared)
+            difference = distance(output, plain)
+        except Exception as error:  # the plain form has just worked
+            self.failed(error)
+        else:
+            self.differences[form.__name__] = difference
+            limit = TOLERANCES.get(working_dtype(self._model), max(TOLERANCES.values()))
+            if difference <= limit:
+                return output
+            self.disable(
+                f"it differs from the plain form by {difference:.1e} nats per token, more than "
+                f"the {limit:.0e} that rounding explains; please report it with the model's name"
+            )
+        # `generate` goes on with the cache of the output; for training, gradients are needed
         return plain if cache is not None else self._plain(**inputs)
 
-    def leave_plain(self, reason: str) -> None:
-        """Make every call in the plain form from now on, and say why.
+    def _dropout_is_on(self) -> bool:
+        if self._model.training and self._dropout is None:
+            self._dropout = has_active_dropout(self._model)
+        return bool(self._model.training and self._dropout)
 
-        Raises: `ModelError` if sharing is insisted on.
-        """
-        self.off = reason
-        self._say(reason)
-
-    def _drops(self) -> bool:
-        if self._model.training and self._draws is None:
-            self._draws = draws(self._model)
-        return bool(self._model.training and self._draws)
-
-    def _say(self, reason: str) -> None:
+    def _warn(self, reason: str) -> None:
         name = type(self._model).__name__
         text = f"grpo.shared_prefix: the group's prompt is not shared for {name}: {reason}"
-        if self._insist:
-            raise ModelError(f"{text}. `--set grpo.shared_prefix=auto` goes on in the plain form")
-        if reason not in self._said and distributed.is_main():
+        if self._required:
+            raise ModelError(f"{text}. `--set grpo.shared_prefix=auto` trains in the plain form")
+        if reason not in self._warned and distributed.is_main():
             logger.warning(text)
-        self._said.add(reason)
+        self._warned.add(reason)
 
 
-def _way(inputs: dict[str, Any]) -> Way | None:
+def _form(inputs: Mapping[str, Any]) -> Form | None:
     if is_scoring(inputs):
         return SharedScoring
     return SharedPrefill if is_prefill(inputs) else None
 
 
-def distance(shared: Any, plain: Any) -> float:
-    """How far two results are apart, of the worst row.
+def distance(shared: ModelOutput, plain: ModelOutput) -> float:
+    """The distance of two results of one call, of the worst row.
 
-    |difference| of log-probabilities in nats, mean over a row's tokens; of a prefill those
-    of the next token, or that of the cached keys in units of their size, if it is more.
+    |difference| of log-probabilities (B, T - 1) in nats, mean over a row's tokens; of a prefill
+    that of the next token's (B, 1, V), or of the cached keys in units of their size, if it is
+    larger.
     """
-    if "log_probs" in plain:
-        told = plain.label_mask
-        gaps = _gaps(shared.log_probs, plain.log_probs).where(told, 0.0)
-        return float((gaps.sum(1) / told.sum(1).clamp(min=1)).max())
-    next_token = _gaps(shared.logits.log_softmax(-1), plain.logits.log_softmax(-1)).mean(-1).max()
-    layers = zip(shared.past_key_values.layers, plain.past_key_values.layers, strict=True)
-    keys = [(mine.keys, its.keys) for mine, its in layers if isinstance(its.keys, Tensor)]
+    one: Any = shared
+    other: Any = plain
+    if "log_probs" in other:
+        scored = other.label_mask
+        gaps = _gaps(one.log_probs, other.log_probs).where(scored, 0.0)
+        return float((gaps.sum(1) / scored.sum(1).clamp(min=1)).max())
+    next_token = _gaps(one.logits.log_softmax(-1), other.logits.log_softmax(-1)).mean(-1).max()
+    layers = zip(one.past_key_values.layers, other.past_key_values.layers, strict=True)
+    keys = [(a.keys, b.keys) for a, b in layers if isinstance(b.keys, Tensor)]
     relative = [_gaps(*pair).flatten(1).mean(1) / _size(pair[1]) for pair in keys]
     return max(float(next_token), *(float(gaps.max()) for gaps in relative))
 
@@ -188,5 +215,5 @@ def _gaps(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _size(values: Tensor) -> Tensor:
-    """Mean |value| of each row."""
+    """Mean |value| of each row: (B,)."""
     return values.float().abs().flatten(1).mean(1)

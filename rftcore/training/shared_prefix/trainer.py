@@ -13,9 +13,9 @@ Setting = Literal["auto", "on", "off"]
 
 
 class SharedPrompts(TrainerCallback):
-    """Lets a GRPO trainer's models share prompts, and logs what that saved.
+    """Makes a GRPO trainer's models share prompts, and logs what that saves.
 
-    setting: "off" leaves the models alone, "auto" goes on in the plain form where
+    setting: "off" leaves the models unchanged, "auto" uses the plain form where
     prompts cannot be shared, "on" makes that an error.
     """
 
@@ -26,17 +26,17 @@ class SharedPrompts(TrainerCallback):
     def install(self, trainer: Any) -> None:
         """Share the prompts of the policy and of the reference model, if there is one.
 
-        Raises: `ModelError` with "on", if the model lies in parts on several processes:
-        there the first batch cannot be checked by each process on its own.
+        Raises: `ModelError` with "on", if the model is sharded over several processes:
+        then a rank cannot check the first batch on its own.
         """
         if self._setting == "off":
             return
-        insist = self._setting == "on"
-        self._policy = share_prefix(trainer.model, insist=insist)
+        required = self._setting == "on"
+        self._policy = share_prefix(trainer.model, required=required)
         if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-            self._policy.leave_plain("its weights lie in parts on several processes")
+            self._policy.disable("its weights are sharded over several processes")
         elif trainer.ref_model is not None:
-            share_prefix(trainer.ref_model, insist=insist)
+            share_prefix(trainer.ref_model, required=required)
 
     def on_log(
         self,
@@ -46,6 +46,6 @@ class SharedPrompts(TrainerCallback):
         logs: MutableMapping[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        """Add our metrics to a step's line, before those who write it down."""
+        """Add its metrics to a step's line, before `Progress` writes it."""
         if self._policy is not None and logs is not None and "loss" in logs:
             logs.update(self._policy.metrics())
