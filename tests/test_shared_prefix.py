@@ -217,6 +217,19 @@ def known(family):
     return pair(family)
 
 
+@cache
+def exact(family):
+    """The same in float64: what differs in float32 by rounding alone is equal here."""
+    both = pair(family)
+    return Pair(both.plain.double(), both.shared.double(), both.sharing)
+
+
+def in_float64(inputs):
+    """Float tensors of a batch in float64."""
+    tensors = {n: v for n, v in inputs.items() if isinstance(v, torch.Tensor)}
+    return {n: v.double() if v.is_floating_point() else v for n, v in tensors.items()}
+
+
 def mixed(family):
     return [Row((), row.text, row.completion) for row in MIXED] if family == "text" else MIXED
 
@@ -246,7 +259,8 @@ def equal_numbers(examples):
     @settings(max_examples=examples, deadline=None)
     @given(data=st.data())
     def law(family, data):
-        the_same(known(family), batch(family, data.draw(rows_of(family))))
+        inputs = batch(family, data.draw(rows_of(family)))
+        the_same(exact(family), {**in_float64(inputs), "fused_lm_head": True}, log_probs=2e-6)
 
     return law
 
