@@ -3,6 +3,9 @@
 Checks and evaluations only read a policy, so it is kept for the next one that reads the same
 source. A trainer gets it for good: it freezes parameters, replaces methods and moves weights,
 so what it has had is never used for anything else. At most one policy is kept.
+
+A source loads once per dtype: on an accelerator that reads in bfloat16 and trains in float32,
+the base model and SFT's policy load twice, on a CPU once.
 """
 
 from __future__ import annotations
