@@ -1,4 +1,4 @@
-"""What is wrong with data is said before a model loads, with its origin."""
+"""The data check of a run: each fault is an error or a warning with its origin."""
 
 import io
 from dataclasses import replace
@@ -127,7 +127,7 @@ def test_a_dataset_that_is_none_is_one_error(dataset, said):
         checks.check(made, [slices.take(made, "rl")], progress=False)
 
 
-def test_a_training_sample_in_an_evaluation_split_is_refused():
+def test_a_training_sample_in_an_evaluation_split_is_an_error():
     with pytest.raises(DataError, match="make the splits disjoint"):
         checked(sft=[sample("1")], test=[sample("1")])
 
@@ -141,7 +141,7 @@ def test_a_misspelt_split_gets_a_suggestion():
         slices.take(task(test=[sample("1")]), "tset")
 
 
-def test_a_slice_is_the_first_samples_and_ends_where_it_says():
+def test_a_slice_has_the_first_samples_and_ends_at_its_size():
     part = slices.take(task(rl=[sample(str(i)) for i in range(5)]), "rl", 3)
 
     assert [s.id for s in part] == ["0", "1", "2"]
@@ -149,7 +149,7 @@ def test_a_slice_is_the_first_samples_and_ends_where_it_says():
         part[3]
 
 
-def test_what_a_dataset_raises_is_told_with_the_sample():
+def test_an_error_of_a_dataset_names_the_sample():
     part = slices.Slice(Rows(rl=[]), "rl", 3)  # it promises more than it has
 
     with pytest.raises(SampleError, match="Rows failed at sample 2 of split 'rl': IndexError"):

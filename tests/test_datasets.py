@@ -1,4 +1,4 @@
-"""A file of rows: what it gives, and how it says what is wrong with it."""
+"""A file of rows: its samples, and the errors of broken rows."""
 
 import json
 import pickle
@@ -50,7 +50,7 @@ def test_splits_come_in_their_usual_order(write):
     assert write(*rows).splits == ("sft", "rl", "test", "ood-x")
 
 
-def test_rows_without_a_split_are_dealt_and_equal_rows_stay_together(write):
+def test_rows_without_a_split_are_assigned_and_equal_rows_stay_together(write):
     rows = [
         row(id=None, split=None, question=f"{n % 100}?", image=f"{n % 100}.png", cot="x")
         for n in range(200)
@@ -147,7 +147,7 @@ def test_a_link_does_not_lead_out_of_the_folder(write, tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n\n", b"\xff\xfe{}"])
-def test_a_file_without_rows_is_refused_by_name(tmp_path: Path, content):
+def test_a_file_without_rows_is_an_error_that_names_it(tmp_path: Path, content):
     path = tmp_path / "rows.jsonl"
     if content is not None:
         path.write_bytes(content)
@@ -156,7 +156,7 @@ def test_a_file_without_rows_is_refused_by_name(tmp_path: Path, content):
         JsonlDataset(path).splits  # noqa: B018
 
 
-def test_an_unknown_split_is_refused_with_a_suggestion(write):
+def test_an_unknown_split_is_an_error_with_a_suggestion(write):
     with pytest.raises(DataError, match="Did you mean 'rl'"):
         write(row()).size("r1")
 

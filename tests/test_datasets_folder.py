@@ -1,4 +1,4 @@
-"""A folder in the paper's layout: what it gives, which file is which, what is wrong with it."""
+"""A folder in the paper's layout: its samples, the roles of its files, and its faults."""
 
 import io
 import json
@@ -412,7 +412,7 @@ def test_rows_that_an_evaluation_asks_too_can_be_left_out(folder):
         (f"(0, cube, red)\n(1, ball, blue)\n{REQUEST} Go.", "(0, cube, red)\n(1, ball, blue) Go."),
     ],
 )
-def test_a_question_loses_what_the_tasks_prompt_says_anyway(given_, asked):
+def test_a_question_loses_requests_that_the_tasks_prompt_repeats(given_, asked):
     images = ["a.png"] * max(1, given_.count("<image>"))
     told, faults = record({"problem": given_, "image": images, "answer": 1})
 
@@ -546,7 +546,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("fault", "row", "kind", "says"), BROKEN)
-def test_a_fault_is_told_by_file_and_row(folder, fault, row, kind, says):
+def test_a_fault_is_reported_by_file_and_row(folder, fault, row, kind, says):
     fault(folder)
     found = report(folder).findings
 
@@ -570,7 +570,7 @@ def test_training_refuses_the_first_broken_row_by_file_and_row(folder):
         dataset(folder).size("rl")
 
 
-def test_a_corrupt_picture_stops_only_who_looks_at_it(folder):
+def test_a_corrupt_image_is_an_error_only_when_it_is_read(folder):
     replaced(b"no")(folder)
     made = dataset(folder, val_rows=0)
 
@@ -578,14 +578,14 @@ def test_a_corrupt_picture_stops_only_who_looks_at_it(folder):
         made.sample("rl", ROW - 1 - 16).images[0].open()
 
 
-def test_pictures_that_are_still_packed_are_hinted_at(folder):
+def test_a_missing_image_next_to_its_archive_gets_a_hint(folder):
     shutil.rmtree(folder / "images")
     (folder / "train_images.zip").write_bytes(b"")
 
     assert "train_images.zip exists: unpack it" in report(folder).findings[0].text
 
 
-def test_two_files_for_one_role_are_refused_with_the_option_to_set(folder):
+def test_two_files_for_one_role_are_an_error_that_names_the_option(folder):
     shutil.copy(folder / FILES["counting"]["test"], folder / "Visual-Counting-id-test-v2.json")
 
     with pytest.raises(DataError, match=r"several files could be test .*--set dataset\.test=FILE"):
@@ -600,14 +600,14 @@ def test_the_files_of_another_task_are_never_taken(tmp_path, task):
         dataset(tmp_path, task)
 
 
-def test_a_folder_without_data_says_what_it_looked_for(tmp_path):
+def test_the_error_for_a_folder_without_data_lists_what_was_expected(tmp_path):
     write(tmp_path / "info.json", [])
 
     with pytest.raises(DataError, match=r"no JSON file has train.*info\.json"):
         dataset(tmp_path)
 
 
-def test_a_data_file_that_links_out_of_the_folder_is_refused(folder):
+def test_a_data_file_that_links_out_of_the_folder_is_an_error(folder):
     path = folder / FILES["counting"]["test"]
     path.rename(folder.parent / "outside.json")
     path.symlink_to(folder.parent / "outside.json")
@@ -625,12 +625,12 @@ def test_a_data_file_that_links_out_of_the_folder_is_refused(folder):
         ({"train": "/etc/passwd"}, "without .."),
     ],
 )
-def test_a_wrong_option_is_refused(paper, options, says):
+def test_a_wrong_option_is_an_error(paper, options, says):
     with pytest.raises((RecipeError, DataError), match=says):
         dataset(paper, **options)
 
 
-def test_an_unknown_split_is_refused_with_a_suggestion(paper):
+def test_an_unknown_split_is_an_error_with_a_suggestion(paper):
     with pytest.raises(DataError, match="Did you mean 'ood-test'"):
         dataset(paper).size("ood-tset")
     with pytest.raises(IndexError):
@@ -657,7 +657,7 @@ def of_recipe(fakes, *settings: str) -> Task:
     return catalogue.task_of(load_recipe(("", {"task": "counting"}), overrides=settings))
 
 
-def test_a_path_says_by_itself_which_reader_it_needs(fakes, paper, tmp_path):
+def test_the_kind_of_path_decides_the_reader(fakes, paper, tmp_path):
     row = {"question": "How many?", "answer": 1, "image": "a.png"}
     (tmp_path / "rows.jsonl").write_text(json.dumps(row))
     (tmp_path / "rows.json").write_text(json.dumps([row], indent=2))
@@ -671,7 +671,7 @@ def test_a_path_says_by_itself_which_reader_it_needs(fakes, paper, tmp_path):
         assert sum(map(made.size, made.splits)) == 1
 
 
-def test_options_of_the_reader_stand_beside_the_path(fakes, paper):
+def test_options_of_the_reader_are_set_beside_the_path(fakes, paper):
     other = FILES["structure"]["test"]
     made = of_recipe(fakes, f"dataset.path={paper}", "dataset.sft_rows=3", f"dataset.ood.x={other}")
 
@@ -687,12 +687,12 @@ def test_options_of_the_reader_stand_beside_the_path(fakes, paper):
         (f"dataset.path={__file__}", "a folder of JSON files with images, or a .jsonl"),
     ],
 )
-def test_a_path_that_no_reader_knows_is_refused_with_the_next_step(fakes, setting, says):
+def test_a_path_without_a_reader_is_an_error_with_the_next_step(fakes, setting, says):
     with pytest.raises(RecipeError, match=says):
         of_recipe(fakes, setting)
 
 
-def test_a_misspelt_option_of_the_reader_is_refused(fakes, paper):
+def test_a_misspelt_option_of_the_reader_gets_a_suggestion(fakes, paper):
     with pytest.raises(RecipeError, match="Did you mean 'sft_rows'"):
         of_recipe(fakes, f"dataset.path={paper}", "dataset.sft_row=3")
 
@@ -722,7 +722,7 @@ def rft(fakes, monkeypatch):
     return run
 
 
-def test_check_says_what_it_read_and_ends_well(rft, paper):
+def test_check_lists_the_files_it_read(rft, paper):
     done = rft("check", paper, "--task", "counting", "--set", "dataset.sft_rows=16")
 
     assert done.exit_code == 0, done.output
@@ -731,7 +731,7 @@ def test_check_says_what_it_read_and_ends_well(rft, paper):
     assert "AI2D" in done.output.partition("not used: ")[2]
 
 
-def test_check_says_which_files_of_the_paper_are_not_there(rft, folder):
+def test_check_lists_missing_files_of_the_paper(rft, folder):
     (folder / FILES["counting"]["ood-test"]).unlink()
 
     assert "not found: ood-test" in rft("check", folder, "--task", "counting").output
@@ -759,7 +759,7 @@ def test_check_gives_the_same_as_json(rft, folder):
     assert {split["split"] for split in told["splits"]} >= {"sft", "test", "ood-test"}
 
 
-def test_check_takes_another_limit_for_the_size_of_a_picture(rft, paper):
+def test_check_has_an_option_for_the_largest_image(rft, paper):
     done = rft("check", paper, "--task", "counting", "--max-pixels", 23)
 
     assert done.exit_code == 1
@@ -833,7 +833,7 @@ def test_check_of_one_file_names_the_row_that_training_refuses(rft, fakes, one_f
 
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
-def test_check_of_one_file_says_what_it_read_and_ends_well(rft, one_file, name):
+def test_check_of_one_file_lists_what_it_read(rft, one_file, name):
     rows = [GOOD, {**GOOD, "question": "How many now?", "split": "rl"}]
     done = rft("check", one_file(name, *rows), "--task", "counting")
 
@@ -863,7 +863,7 @@ def test_check_of_nothing_ends_with_2(rft, arguments, tmp_path, monkeypatch):
     assert rft("check", *arguments).exit_code == 2
 
 
-def test_time_shows_how_fast_pictures_and_rows_come(rft, paper):
+def test_time_shows_how_fast_images_and_rows_are(rft, paper):
     done = rft("time", "--task", "counting", "--set", f"dataset.path={paper}", "--count", 4)
 
     assert done.exit_code == 0, done.output

@@ -1,4 +1,4 @@
-"""Both readers take the same row in the same way, and name what is wrong with one."""
+"""Both readers read a row in the same way, and report the same faults."""
 
 import json
 import re

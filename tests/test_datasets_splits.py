@@ -1,4 +1,4 @@
-"""Rows that share an image are in one split, unless the data says otherwise: then it is told."""
+"""Rows that share an image are in one split; where the data assigns them to two, it is reported."""
 
 import json
 import shutil

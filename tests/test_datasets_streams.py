@@ -61,7 +61,7 @@ def test_a_number_that_was_cut_off_is_no_row(cut):
 
 
 @given(records.filter(len), chunks, st.data())
-def test_an_array_that_was_cut_off_says_so_in_its_last_row(rows, chunk, data):
+def test_an_array_that_was_cut_off_has_a_fault_in_its_last_row(rows, chunk, data):
     whole = json.dumps(rows).encode()
     found = read(whole[: data.draw(st.integers(1, len(whole) - 1))], chunk)
 
@@ -89,7 +89,7 @@ def test_no_bytes_crash_it(data, chunk):
         (b'{"a": 1}\n\xff\n{"a": 3}', 2, "not JSON"),
     ],
 )
-def test_what_is_broken_is_told_and_json_lines_go_on(data, rows, says):
+def test_a_broken_row_is_a_fault_and_json_lines_go_on(data, rows, says):
     found = read(data)
     faults = [raw.fault for raw in found if raw.fault]
 
@@ -98,7 +98,7 @@ def test_what_is_broken_is_told_and_json_lines_go_on(data, rows, says):
 
 
 @pytest.mark.parametrize("start", [b'["', b'{"'])
-def test_a_quote_that_nobody_closed_does_not_read_a_whole_file(monkeypatch, start):
+def test_an_unclosed_quote_does_not_read_a_whole_file(monkeypatch, start):
     monkeypatch.setattr(streams, "LONGEST", 1000)
     stream = io.BytesIO(start + b"x" * 1_000_000)
 

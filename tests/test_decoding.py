@@ -1,4 +1,4 @@
-"""An image is shown as a person sees it: upright, on white, from black to white."""
+"""A decoded image is upright, on white, and scaled from black to white."""
 
 import io
 import struct
@@ -306,7 +306,7 @@ def test_an_image_too_large_to_decode_is_one_error(side, recwarn):
 
 
 @pytest.mark.parametrize("data", [None, "a.png", 3])
-def test_anything_but_bytes_is_refused_when_the_image_is_made(data):
+def test_anything_but_bytes_is_an_error_when_the_image_is_made(data):
     with pytest.raises(SampleError, match="expected the bytes of an image file, got"):
         Image.from_bytes(data)
 

@@ -1,4 +1,4 @@
-"""What a manifest records of data and prompts changes with the content, and only with it."""
+"""Hashes of data and prompts in the manifest change with the content, and only with it."""
 
 import json
 import os

@@ -94,7 +94,7 @@ def test_samples_say_which_they_are():
     assert (sample.id, sample.origin) == ("sums-ood-large-2", "sums/ood-large sample 2")
 
 
-def test_an_unknown_split_is_refused_with_a_suggestion():
+def test_an_unknown_split_is_an_error_with_a_suggestion():
     with pytest.raises(DataError, match=r"sums has no split .* Did you mean 'ood-large'"):
         DATA.size("ood-larg")
 
@@ -118,6 +118,6 @@ def test_an_index_outside_the_split_is_an_index_error(index: int):
         ({"sizes": {"ood-large": 2**33}}, "ood_large=8589934592: a split has"),
     ],
 )
-def test_an_impossible_field_is_refused_by_name(options: dict, fault: str):
+def test_an_impossible_field_is_an_error_that_names_it(options: dict, fault: str):
     with pytest.raises(RecipeError, match=fault):
         Sums(**{"sizes": SIZES} | options)

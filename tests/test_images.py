@@ -1,4 +1,4 @@
-"""Laws of the pictures that plugins draw: each drawn once, and kept whole or not at all."""
+"""Images that plugins draw: each is drawn once and written atomically."""
 
 import operator
 import os
@@ -102,7 +102,7 @@ def test_what_drawing_raises_reaches_the_caller(store, monkeypatch, workers):
         replace(store, content=str, draw=partial(divmod, 1)).draw_all([0], workers=workers)
 
 
-def test_bytes_that_are_no_png_are_refused(store):
+def test_bytes_that_are_not_a_png_are_an_error(store):
     with pytest.raises(DataError, match="must return a PNG"):
         replace(store, draw=bytes).get(b"GIF89a")
 
@@ -165,7 +165,7 @@ def test_a_killed_call_leaves_no_process_and_keeps_what_it_finished(tmp_path):
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
 
 
-def test_a_killed_writer_leaves_no_half_picture(store, monkeypatch):
+def test_a_killed_writer_leaves_no_partial_image(store, monkeypatch):
     def killed(self, target):
         raise KeyboardInterrupt
 
@@ -251,7 +251,7 @@ def test_code_counts_only_if_asked_and_where_there_is_a_file(store):
     assert replace(store, draw=_files, by_code=True).path(b"1") != store.path(b"1")
 
 
-def test_an_edit_while_a_run_draws_does_not_pass_old_pictures_off_as_new(tmp_path):
+def test_an_edit_while_a_run_draws_does_not_store_old_images_as_new(tmp_path):
     file = tmp_path / "edited.py"
     file.write_text("x = 1\ndef draw(thing):\n    return thing\n")
     there = from_file(f"{file}:draw").factory

@@ -15,6 +15,7 @@ from rftcore import prompts
 from rftcore.config import Recipe, fault
 from rftcore.errors import Fault, RecipeError
 from rftcore.models.processor_check import Length
+from rftcore.splits import SFT
 from rftcore.types import Sample
 
 
@@ -61,7 +62,7 @@ class Targets:
 
     def see(self, sample: Sample, split: str, prompt: int) -> None:
         """Count one sample, if it is one of SFT's; its prompt takes `prompt` tokens."""
-        if split != "sft":
+        if split != SFT:
             return
         tokens, origin = self._reply(prompts.sft_target(sample)), sample.where
         self.replies.append(Length(tokens, origin))
