@@ -108,15 +108,17 @@ class UnknownNameError(PluginError):
 
 
 class DataError(RftError):
-    """A dataset cannot be read, or breaks the rules of splits; `origin` is the file and row."""
+    """A dataset cannot be read, or breaks the rules of splits.
+
+    reason: the message without `origin`, the file and row.
+    """
 
     def __init__(self, message: str, *, origin: str = "") -> None:
         super().__init__(message)
-        self.origin = origin
+        self.reason, self.origin = message, origin
 
     def __str__(self) -> str:
-        message = super().__str__()
-        return f"{self.origin}: {message}" if self.origin else message
+        return f"{self.origin}: {self.reason}" if self.origin else self.reason
 
 
 class SampleError(DataError):

@@ -619,7 +619,7 @@ def test_a_data_file_that_links_out_of_the_folder_is_an_error(folder):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"sft_rows": -1}, r"sft_rows=-1: use 0 or more"),
+        ({"sft_rows": -1}, r"sft_rows = -1: use 0 or more"),
         ({"test": "nowhere.json"}, "no such file"),
         ({"test": "../x.json"}, "without .."),
         ({"train": "/etc/passwd"}, "without .."),

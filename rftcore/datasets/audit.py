@@ -243,8 +243,7 @@ class _Checks:
         try:
             splits = assign(kept.source.path, splits, together, kept.reasoned)
         except DataError as error:
-            text = str(error).removeprefix(f"{kept.source.path}: ")
-            self.findings.append(Finding("splits", kept.name, kept.rows[0], text))
+            self.findings.append(Finding("splits", kept.name, kept.rows[0], error.reason))
         for split in in_order(set(splits) - {""}):
             yield split, kept, [at for at, name in enumerate(splits) if name == split]
 

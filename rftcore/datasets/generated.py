@@ -16,7 +16,7 @@ from functools import lru_cache
 from random import Random
 from typing import ClassVar
 
-from rftcore.errors import RecipeError
+from rftcore.errors import Fault, RecipeError
 from rftcore.splits import check_index, unknown
 from rftcore.types import Sample
 
@@ -60,12 +60,13 @@ class GeneratedDataset(ABC):
         for name, (value, declared) in given.items():
             kind, wanted = _WANTED.get(declared, (object, ""))
             if wanted and (isinstance(value, bool) or not isinstance(value, kind)):
-                raise RecipeError(f"{name}={value!r} ({type(value).__name__}): use {wanted}")
+                raise RecipeError(Fault(name, f"use {wanted}", value))
         if self.seed < 0:
-            raise RecipeError(f"seed={self.seed}: use 0 or more")
+            raise RecipeError(Fault("seed", "use 0 or more", self.seed))
         for split, size in self.sizes.items():
             if not 1 <= size <= LARGEST_SPLIT:
-                raise RecipeError(f"{self.option(split)}={size}: a split has 1 to {LARGEST_SPLIT}")
+                rule = f"a split has 1 to {LARGEST_SPLIT} samples"
+                raise RecipeError(Fault(self.option(split), rule, size))
 
     @abstractmethod
     def make(self, split: str, index: int) -> Sample:

@@ -133,9 +133,10 @@ def assign(
     for group, count in counts.most_common(1):
         if group not in named and count > FEW and count > MOST * len(free):
             raise DataError(
-                f"{path}: {count} of {len(free)} rows without a `split` are one group, because "
+                f"{count} of {len(free)} rows without a `split` are one group, because "
                 "they share images (one image in many rows is enough), and a group goes to one "
-                "split. Give every row a `split`"
+                "split. Give every row a `split`",
+                origin=str(path),
             )
     return [
         split or ("" if group is None else _split(group, named.get(group, set()), cot))

@@ -10,7 +10,7 @@ from typing import Literal
 from rftcore.datasets.files import RowFile
 from rftcore.datasets.grouping import Leaks, grouped
 from rftcore.datasets.layout import ROLES, TRAIN, Layout, TaskFiles, find
-from rftcore.errors import RecipeError
+from rftcore.errors import Fault, RecipeError
 from rftcore.splits import RL, SFT, VAL, check_index, in_order, out_of_distribution, unknown
 from rftcore.types import Sample
 
@@ -60,7 +60,7 @@ class ReasonRftDataset:
     def __post_init__(self) -> None:
         for name in ("sft_rows", "val_rows"):
             if getattr(self, name) < 0:
-                raise RecipeError(f"dataset.{name}={getattr(self, name)}: use 0 or more")
+                raise RecipeError(Fault(name, "use 0 or more", getattr(self, name)))
         _ = self.layout  # raises for a folder without data
 
     @cached_property

@@ -13,6 +13,7 @@ from rftcore.progress import clock
 
 NO_NUMBER = "—"  # measured, and nothing could be scored; "-" is not measured
 STAGES = {"start": "zero-shot", "sft": "after SFT", "grpo": "after GRPO"}
+PHASES = {"start": "zero-shot", "sft": "SFT", "grpo": "GRPO"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def score_table(
     ]
     steps: dict[str, dict[str, str]] = {}
     for each in gains:
-        since, stage = (STAGES.get(s, s).removeprefix("after ") for s in (each.since, each.stage))
+        since, stage = (PHASES.get(s, s) for s in (each.since, each.stage))
         steps.setdefault(f"{since} to {stage}", {})[each.split] = _change(
             each, sizes.get(each.split, each.n)
         )

@@ -18,7 +18,7 @@ from rft_counting.language import describe
 from rft_counting.programs import FAMILIES, Family, answer, draw, question
 from rft_counting.reasoning import reasoning, steps
 from rftcore.datasets.generated import LARGEST_SPLIT, GeneratedDataset, remember
-from rftcore.errors import DataError, RecipeError
+from rftcore.errors import DataError, Fault, RecipeError
 from rftcore.types import Sample
 
 VERSION = 6  # of the generator: bump it when any sample changes
@@ -51,14 +51,15 @@ class CountingScenes(GeneratedDataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= self.objects_low <= self.objects_high <= MOST_OBJECTS:
-            raise RecipeError(
-                f"objects_low={self.objects_low}, objects_high={self.objects_high}: a scene "
-                f"needs 1 <= objects_low <= objects_high <= {MOST_OBJECTS}"
+            rule = (
+                f"a scene needs 1 <= objects_low <= objects_high <= {MOST_OBJECTS}, and "
+                f"objects_high is {self.objects_high}"
             )
+            raise RecipeError(Fault("objects_low", rule, self.objects_low))
         if self.sft_objects_high < 1:
-            raise RecipeError(f"sft_objects_high={self.sft_objects_high}: use 1 or more")
+            raise RecipeError(Fault("sft_objects_high", "use 1 or more", self.sft_objects_high))
         if not 0.0 <= self.sft_fuller <= 1.0:
-            raise RecipeError(f"sft_fuller={self.sft_fuller}: a share is 0 to 1")
+            raise RecipeError(Fault("sft_fuller", "a share is 0 to 1", self.sft_fuller))
 
     def option(self, split: str) -> str:
         """The size of the vehicles' split is set by `ood`."""

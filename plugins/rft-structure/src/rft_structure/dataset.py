@@ -22,7 +22,7 @@ from rft_structure.layout import coordinates, lay_out
 from rft_structure.problems import BUCKETS, TENS, Problem, draw
 from rft_structure.quantities import Quantity, show
 from rftcore.datasets.generated import GeneratedDataset, remember
-from rftcore.errors import DataError, RecipeError
+from rftcore.errors import DataError, Fault, RecipeError
 from rftcore.types import Sample
 
 SMALLEST, LARGEST = 96, 1024  # pictures, in pixels
@@ -62,11 +62,12 @@ class GeometryProblems(GeneratedDataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0.0 <= self.choices <= 1.0:
-            raise RecipeError(f"choices={self.choices}: a share is 0 to 1")
+            raise RecipeError(Fault("choices", "a share is 0 to 1", self.choices))
         if self.angle_step not in STEPS:
-            raise RecipeError(f"angle_step={self.angle_step}: use 1, 2 or 5 degrees")
+            raise RecipeError(Fault("angle_step", "use 1, 2 or 5 degrees", self.angle_step))
         if not SMALLEST <= self.picture <= LARGEST:
-            raise RecipeError(f"picture={self.picture}: use {SMALLEST} to {LARGEST} pixels")
+            rule = f"use {SMALLEST} to {LARGEST} pixels"
+            raise RecipeError(Fault("picture", rule, self.picture))
 
     def prepare(self, split: str, indices: Sequence[int]) -> None:
         """Draw the pictures of these samples that are not in the cache yet."""

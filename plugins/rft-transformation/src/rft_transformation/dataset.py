@@ -20,7 +20,7 @@ from rft_transformation.language import MOST_CALLS, MOST_OBJECTS, question
 from rft_transformation.reasoning import reasoning
 from rft_transformation.state import to_plain
 from rftcore.datasets.generated import GeneratedDataset, remember
-from rftcore.errors import DataError, RecipeError
+from rftcore.errors import DataError, Fault, RecipeError
 from rftcore.types import Sample
 
 # Of the second picture; in the other splits it is the centre.
@@ -54,10 +54,11 @@ class TransformationScenes(GeneratedDataset):
             ("calls", self.calls_low, self.calls_high, MOST_CALLS),
         ):
             if not 1 <= low <= high <= most:
-                raise RecipeError(
-                    f"{name}_low={low}, {name}_high={high}: a sample needs "
-                    f"1 <= {name}_low <= {name}_high <= {most}"
+                rule = (
+                    f"a sample needs 1 <= {name}_low <= {name}_high <= {most}, and {name}_high "
+                    f"is {high}"
                 )
+                raise RecipeError(Fault(f"{name}_low", rule, low))
 
     def option(self, split: str) -> str:
         """Both shifted splits have one option."""
