@@ -114,10 +114,10 @@ def test_a_prompt_longer_than_the_context_is_refused_with_its_row(check, words, 
     seen, tokens = lengths(check, *words)
     seen.context = Context(1, max(tokens) + off)
     if off >= 0:
-        return seen.refuse_long()
+        return seen.require_prompts_fit()
     over = [n for n in tokens if n > seen.context.largest]
     with pytest.raises(DataError, match=rf"^{len(over)} of {len(words)} prompts of split rl") as e:
-        seen.refuse_long()
+        seen.require_prompts_fit()
     assert f"row of {max(words)}, takes {max(tokens)}" in str(e.value)
     return None
 
@@ -139,9 +139,9 @@ def test_a_split_with_and_without_images_is_refused_with_a_row_of_each(check, mi
         seen.see(replace(row(*([size] if size else [])), origin=f"row {at}"), "rl")
     if {bool(size) for size in mixed} == {True, False}:
         with pytest.raises(DataError, match=r"row \d has images, row \d has none \(1 of 2"):
-            seen.refuse_mixture("rl")
+            seen.require_one_kind("rl")
     else:
-        seen.refuse_mixture("rl")
+        seen.require_one_kind("rl")
 
 
 def test_a_tokenizer_that_would_drop_the_tags_is_refused(tmp_path):

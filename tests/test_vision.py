@@ -155,7 +155,7 @@ def test_a_template_that_leaves_out_a_second_image_is_named(tmp_path):
     ],
 )
 def test_images_that_are_alike_are_the_datas_fault(policy, prompts, says):
-    with pytest.raises(VisionError, match=rf"the data give nothing to see.*{says}") as caught:
+    with pytest.raises(VisionError, match=rf"the images do not differ.*{says}") as caught:
         check(policy, prompts)
     assert "vision_check.samples" not in str(caught.value)
 

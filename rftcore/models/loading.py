@@ -76,7 +76,7 @@ def best_device() -> str:
     return "cpu"
 
 
-# Old checkpoints hold these; they are computed, not learned.
+# In old checkpoints; they are computed, not learned.
 _COMPUTED = ("rotary_emb.inv_freq", "position_ids")
 
 
@@ -99,7 +99,7 @@ def _require_every_weight(source: str | Path, report: Mapping[str, Any]) -> None
     if faults:
         raise ModelError(
             f"the weights of model {str(source)!r} are not those of its config.json: "
-            f"{'; '.join(faults)}. Check that its folder holds one whole model"
+            f"{'; '.join(faults)}. Check that its folder has one complete model"
         )
 
 
@@ -199,7 +199,7 @@ def _remedy(error: Exception, text: str) -> str:
 
 
 def check_source(source: str | Path) -> None:
-    """Raise `ModelError` if `source` is a folder path that holds no model, or an adapter."""
+    """Raise `ModelError` if `source` is a folder path without a model, or an adapter."""
     path = Path(source)
     if (path / "adapter_config.json").is_file():
         raise ModelError(f"model folder {str(source)!r} is an adapter. {NO_ADAPTERS}")

@@ -1,7 +1,7 @@
-"""What a sample becomes for a policy's processor, checked row by row before weights load.
+"""Check every row with the policy's processor before weights load.
 
 A question may spell a special token and break the turn in two, an image may have sides
-that the processor refuses, a prompt may be longer than the model's context. Each is found
+that the processor rejects, a prompt may be longer than the model's context. Each is found
 here with the processor alone, in training and in `rft eval`.
 """
 
@@ -31,7 +31,7 @@ TAGS = tags.tags_of(tags.write("", ""))
 
 
 class Length(NamedTuple):
-    """Tokens, and the row that takes them."""
+    """A number of tokens, and the row that has it."""
 
     tokens: int
     origin: str
@@ -39,7 +39,7 @@ class Length(NamedTuple):
 
 @dataclass
 class Shown:
-    """What was seen of one split: how long its prompts are, and the first row of each kind."""
+    """One split so far: the lengths of its prompts, and its first row of each kind."""
 
     prompts: list[Length] = field(default_factory=list)
     images: int = 0  # rows that have any
@@ -48,7 +48,7 @@ class Shown:
 
 
 class ProcessorCheck:
-    """Checks samples as they go by; keeps how long their prompts are, in tokens.
+    """Checks samples one by one, and keeps the lengths of their prompts in tokens.
 
     Raises: `ModelError` for a processor that cannot show and read a task's samples.
     """
@@ -75,7 +75,7 @@ class ProcessorCheck:
         `VisionError` for one that leaves images out.
         """
         where, prompt = sample.where, self._prompt(sample)
-        self.refuse_special(sample)
+        self.require_no_special_token(sample)
         shown = self.splits.setdefault(split, Shown())
         if prompt.images:
             shown.images, shown.with_images = shown.images + 1, shown.with_images or where
@@ -85,7 +85,7 @@ class ProcessorCheck:
         shown.prompts.append(Length(tokens, where))
         return tokens
 
-    def refuse_special(self, sample: Sample) -> None:
+    def require_no_special_token(self, sample: Sample) -> None:
         """Raise `SampleError` if a text of the sample, or its prompt, spells a special token."""
         where, prompt = sample.where, self._prompt(sample)
         for name, text in (
@@ -97,7 +97,7 @@ class ProcessorCheck:
             if token := self._special_in(text):
                 raise SampleError(f"{where}: {self._fault(name, token)}")
 
-    def refuse_long(self) -> None:
+    def require_prompts_fit(self) -> None:
         """Raise `DataError` if a prompt alone is longer than the model's context."""
         faults, most = [], self.context.largest
         for split, shown in self.splits.items():
@@ -126,15 +126,18 @@ class ProcessorCheck:
                 f"rows, or lower {setting}"
             )
 
-    def refuse_mixture(self, split: str) -> None:
-        """Raise `DataError` if rows with and without images are in one split."""
+    def require_one_kind(self, split: str) -> None:
+        """Check that all rows of a split have images, or none.
+
+        Raises: `DataError` naming a row of each kind.
+        """
         shown = self.splits.get(split, Shown())
         if shown.with_images and shown.without_images:
             raise DataError(
                 f"split {split} has rows with and without images, which GRPO cannot train "
                 f"together: {shown.with_images} has images, {shown.without_images} has none "
-                f"({shown.images} of {len(shown.prompts)} rows have any). Leave out the one kind, "
-                "or train each in a run of its own"
+                f"({shown.images} of {len(shown.prompts)} rows have any). Leave out one kind, "
+                "or train each in its own run"
             )
 
     def _special_in(self, text: str) -> str:

@@ -20,15 +20,15 @@ def template_faults(source: str | Path, processor: Any) -> Iterator[str]:
     """
     prompt = Prompt("?")
     text = render(processor, prompt)
-    asked = text_ids(processor, text)
-    rolled = processor.apply_chat_template(
+    shown = text_ids(processor, text)
+    rollout = processor.apply_chat_template(
         conversation(prompt), tokenize=True, add_generation_prompt=True, return_dict=True
     )["input_ids"]
-    rolled = rolled[0] if rolled and isinstance(rolled[0], list) else rolled
-    if list(rolled) != asked:
+    rollout = rollout[0] if rollout and isinstance(rollout[0], list) else rollout
+    if list(rollout) != shown:
         yield (
             f"{source}: a prompt is not the same tokens everywhere: its tokenizer adds tokens of "
-            f"its own in GRPO's rollouts ({len(rolled)} tokens for {len(asked)} in SFT and "
+            f"its own in GRPO's rollouts ({len(rollout)} tokens for {len(shown)} in SFT and "
             "evaluation). Let the chat template write them, and the tokenizer add none"
         )
     reply = tags.write("1 + 1", "2")
@@ -42,10 +42,10 @@ def template_faults(source: str | Path, processor: Any) -> Iterator[str]:
     elif not whole.startswith(text):
         yield (
             f"{source}: its chat template begins the assistant's turn in one way where an answer "
-            f"follows and in another where it is asked for ({text[-40:]!r}), so SFT teaches "
+            f"follows and in another where a completion begins ({text[-40:]!r}), so SFT teaches "
             "another prompt than GRPO and evaluation show"
         )
-    elif not _stop_ids(source, processor) & {*text_ids(processor, whole)[len(asked) :]}:
+    elif not _stop_ids(source, processor) & {*text_ids(processor, whole)[len(shown) :]}:
         yield (
             f"{source}: its chat template ends an answer without a token that ends generation, so "
             "SFT teaches the policy never to stop: let the template write the end-of-turn token, "

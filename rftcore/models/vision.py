@@ -1,4 +1,4 @@
-"""Prove that a policy sees, before a step is trained on images that never reach it.
+"""Check that a policy sees its images, before it is trained on images that never reach it.
 
     shift = mean over samples of | log p(answer | image) - log p(answer | other image) |
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 def check_placeholder(processor: Any, source: str, count: int = 1) -> None:
-    """Raise `VisionError` unless the chat template leaves a place for each of `count` images."""
+    """Raise `VisionError` unless the chat template has a placeholder for each of `count` images."""
     images = (blank((64, 64)),) * count
     text, without = render(processor, Prompt("?", images)), render(processor, Prompt("?"))
-    missing, refused = text == without, ""
+    missing, reason = text == without, ""
     try:
         opened = [image.open() for image in images]
         ids = apply_processor(processor, [text], [opened])["input_ids"][0].tolist()
     except ModelError as error:
-        refused = f" ({error})"
+        reason = f" ({error})"
     else:  # a processor may put images into a text without a place for them
         if not missing or getattr(processor, "image_token_id", None) in ids:
             return
@@ -42,7 +42,7 @@ def check_placeholder(processor: Any, source: str, count: int = 1) -> None:
     fault = "has no image placeholder" if missing else f"does not fit its processor for {one}"
     raise VisionError(
         f"the chat template of {source} {fault}, so the model would not see what it is "
-        f"shown{refused}. Repair the template (chat_template.jinja in the model's folder): for "
+        f"shown{reason}. Repair the template (chat_template.jinja in the model's folder): for "
         "each part of type 'image' it writes the model's image token, once"
     )
 
@@ -67,8 +67,8 @@ class Samples(Protocol):
 def choose(parts: Sequence[Samples], count: int) -> list[Sample]:
     """At most `count` samples with images, from the first of `parts` that has any.
 
-    They lie apart and, as far as there are enough, differ in their images: neighbors are
-    often several questions about one image.
+    They are spread over the split and, as far as there are enough, differ in their images:
+    neighbors are often several questions about one image.
     """
     for part in parts:
         chosen: dict[tuple[str, ...], Sample] = {}
@@ -88,7 +88,7 @@ def choose(parts: Sequence[Samples], count: int) -> list[Sample]:
 
 
 def _apart(size: int, count: int) -> Iterator[int]:
-    """Every index once: `count` that lie apart first."""
+    """Every index once, `count` evenly spread ones first."""
     first = dict.fromkeys(at * size // count for at in range(count))
     yield from first
     yield from (index for index in range(size) if index not in first)
@@ -102,8 +102,8 @@ def check_vision(
     prompts, targets: samples with images. An image is replaced by the next one of another
     sample that differs in pixels, resized to it, so samples may differ in number and sizes.
     Returns: the mean absolute shift in nats.
-    Raises: `VisionError` saying what is at fault: the chat template, the images, the
-    processor or the model.
+    Raises: `VisionError` naming the cause: the chat template, the images, the processor or the
+    model.
     """
     if not any(prompt.images for prompt in prompts):
         raise VisionError(
@@ -126,7 +126,7 @@ def check_vision(
     if not math.isfinite(shift):
         raise VisionError(
             f"{policy.source} gives the answers of {len(compared)} samples a log-probability that "
-            "is not finite, so nothing is known of its sight: its weights are damaged, or too "
+            "is not finite, so the check cannot be made: its weights are damaged, or too "
             "large for its dtype"
         )
     if shift < min_shift:
@@ -176,7 +176,7 @@ def _alike(own: Sequence[Sequence[PilImage]], prompts: Sequence[Prompt]) -> str:
     keys = dict.fromkeys(image.key for prompt in prompts for image in prompt.images)
     what = "blank, of one color" if blank else "the same pixels"
     return (
-        f"the data give nothing to see: all images of the {len(own)} samples looked at are {what} "
+        f"the images do not differ: all images of the {len(own)} samples checked are {what} "
         f"after decoding ({', '.join(list(keys)[:3])}). Look at them with `rft tasks preview`, and "
         "at the paths in the rows"
     )
@@ -190,8 +190,8 @@ def _blind(
     changed = any(not bool((a == b).all()) for (_, a), (_, b) in pairs)
     where = (
         "The chat template has its placeholder and the processor's pixels differ, so they are "
-        "lost in the model: between its vision tower and its language model (missing or newly "
-        "made weights of the projector, for instance)"
+        "lost in the model: between its vision tower and its language model (missing or "
+        "randomly initialized weights of the projector, for instance)"
         if changed
         else "The chat template has its placeholder, but the processor makes the same pixels of "
         "different images: look at its preprocessor_config.json (size, rescaling, normalization)"

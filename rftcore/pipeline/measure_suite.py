@@ -112,7 +112,7 @@ def _measure_suite(
     check = ProcessorCheck(source, prompts.direct())
     for measure in measures.values():
         for sample in measure.samples:
-            check.refuse_special(sample)
+            check.require_no_special_token(sample)
     policy = load_model(source)
     score, answers = evaluate_suite(policy, suite, measures, progress=progress)
     return score, answers, {"data": fingerprints(measures), "pixel_budget": pixel_budget(policy)}

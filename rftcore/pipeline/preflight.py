@@ -23,7 +23,7 @@ from rftcore.models.template_check import template_faults
 from rftcore.pipeline.job import Job
 from rftcore.runs import MANIFEST
 from rftcore.splits import PHASE_SPLITS, RL
-from rftcore.training.lengths import Limit, Targets, exceeded, refuse_cut_prompts
+from rftcore.training.lengths import Limit, Targets, exceeded, require_whole_prompts
 from rftcore.training.settings_check import check_model_fits, check_settings, check_steps
 from rftcore.types import Sample
 
@@ -109,13 +109,13 @@ def _check_rows(job: Job, check: ProcessorCheck, targets: Targets | None) -> Non
     plan = job.plan
     sft, grpo = job.configs.get("sft"), job.configs.get("grpo")
     if grpo is not None:
-        check.refuse_mixture(RL)
-    check.refuse_long()
+        check.require_one_kind(RL)
+    check.require_prompts_fit()
     for warning in (*template_faults(plan.model, check.processor), *_crowded(job, check)):
         logger.warning(warning)
     if targets is None or sft is None:
         return
-    refuse_cut_prompts(targets, plan.recipe, sft.max_length)
+    require_whole_prompts(targets, plan.recipe, sft.max_length)
     if plan.recipe.sft.check_lengths:
         found = exceeded(targets, plan.recipe, sft, grpo, evaluated=bool(plan.splits))
         _refuse_or_warn(list(found), plan.recipe)

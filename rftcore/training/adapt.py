@@ -1,14 +1,14 @@
-"""Four repairs that a model gets before it is trained, on the instance and through public methods.
+"""Four fixes applied to a model before training, on the instance and through public methods.
 
 - `enable_input_require_grads` of transformers expects embeddings to return a tensor. Some
   vision towers (Swin, which nano has) return a tuple, and activation checkpointing fails.
 - `generate` encodes images outside `forward`, where accelerate opens autocast: in another dtype
-  than training does, which half of the towers refuse if the weights are bfloat16.
+  than training does, which half of the towers reject if the weights are bfloat16.
 - `generate` takes settings that TRL leaves open from the model's folder, such as penalties.
 - A static key-value cache takes the dtype of the first keys. Under autocast, rotary positions
   make keys float32 while values stay bfloat16, and storing the values fails.
 
-Seen with transformers 5.23; tests/test_adapt.py shows when one is no longer needed.
+Seen with transformers 5.23; tests/test_adapt.py fails when one is no longer needed.
 """
 
 from __future__ import annotations

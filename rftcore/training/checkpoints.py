@@ -5,9 +5,9 @@ weights by matching names, leaving out what does not match. So three things are
 done here:
 
 - `Checkpoints` seals each one: its files are synced, then `sealed.json` lists
-  their sizes and SHA-256, so that a partial or altered checkpoint is known.
+  their sizes and SHA-256, so a partial or altered checkpoint is recognized.
 - `newest_complete` takes the newest whose files are those of its seal.
-- `load_weights` reads the weights as `from_pretrained` does, which knows a
+- `load_weights` reads the weights as `from_pretrained` does, which maps a
   family's renamed parameters, and requires every one of them.
 
 The other parts (optimizer, schedule, random state, position in the data) are
@@ -88,7 +88,7 @@ class Checkpoints(TrainerCallback):
 
 
 def pass_on_defaults(base: str | Path, policy: Path) -> None:
-    """Let the policy ask for what its base asked for, should someone train or measure it alone."""
+    """Copy the base model's own settings into a policy's folder, for runs that start from it."""
     if distributed.is_main() and (file := Path(base) / MODEL_RECIPE).is_file():
         shutil.copyfile(file, policy / MODEL_RECIPE)
 
@@ -198,14 +198,14 @@ def load_weights(model: Any, checkpoint: Path) -> None:
     if own.keys() != loaded.keys():
         apart = sorted(own.keys() ^ loaded.keys())
         raise TrainerError(
-            f"{checkpoint} holds another model than the one in training: "
+            f"{checkpoint} has another model than the one in training: "
             f"{len(apart)} weights are in one of them only, such as {apart[0]}"
         )
     model.load_state_dict(loaded)
 
 
 class Weights(TrainerCallback):
-    """Loads a checkpoint's weights when training begins, after transformers has tried to.
+    """Loads a checkpoint's weights when training begins, after transformers has loaded its own way.
 
     Not before: transformers then loads those names that match, and only those.
     """
@@ -248,7 +248,7 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """Every file of a checkpoint but its seal; hidden ones are nobody's part."""
+    """Every file of a checkpoint except its seal and hidden files."""
     for file in sorted(path.rglob("*")):
         if file.is_file() and file.name != SEAL and not file.name.startswith("."):
             yield file

@@ -1,4 +1,4 @@
-"""Callbacks that end a phase which cannot go on, and report one that learns nothing.
+"""Callbacks that end a phase that cannot continue, and report one that learns nothing.
 
 `Finite`: the first loss, gradient or weight that is not finite ends the phase.
 `Stopping`: a request to stop, as batch systems send it, ends it after the step, saved.
@@ -22,7 +22,7 @@ from rftcore.signals import StopRequest
 
 logger = logging.getLogger(__name__)
 
-EARLY_LINES = 10  # logged without anything learned, before a warning; the phase goes on
+EARLY_LINES = 10  # logged without anything learned, before a warning; the phase continues
 
 
 class Finite(TrainerCallback):

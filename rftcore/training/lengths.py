@@ -1,4 +1,4 @@
-"""Does what SFT teaches fit into what the policy may write?
+"""Check that the targets of SFT fit the completion limits.
 
 A completion that is cut off has no answer. So a target that is longer than the
 policy's limits costs its sample the reward and the score however well it was
@@ -21,7 +21,7 @@ from rftcore.types import Sample
 
 @dataclass(frozen=True)
 class Limit:
-    """A setting that some targets may exceed; `rule` says what then happens to them."""
+    """A setting that some targets may exceed; `rule` is what then happens to them."""
 
     setting: tuple[str, str]
     most: int | None
@@ -52,7 +52,7 @@ class Limit:
 
 
 class Targets:
-    """Counts the targets of SFT as their samples go by: `reply` the tokens of a text."""
+    """Counts the tokens of SFT's targets, one sample at a time. reply: the tokens of a text."""
 
     def __init__(self, reply: Callable[[str], int]) -> None:
         self.replies: list[Length] = []
@@ -76,7 +76,7 @@ class Targets:
         return {"mean": mean, "longest": longest, "longest_row": origin}
 
 
-def refuse_cut_prompts(targets: Targets, recipe: Recipe, most: int | None) -> None:
+def require_whole_prompts(targets: Targets, recipe: Recipe, most: int | None) -> None:
     """Raise `RecipeError` if sft.max_length leaves nothing to learn of some row.
 
     The cut then falls into the prompt, and into its images: no loss, or an error in mid-training.
