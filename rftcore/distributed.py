@@ -28,7 +28,7 @@ def world_size() -> int:
 
 
 def _number(name: str, default: int, at_least: int) -> int:
-    """An environment variable that torchrun sets. Raises `RunError` if it is no such number."""
+    """An environment variable that torchrun sets. Raises `RunError` if it is not a number."""
     text = os.environ.get(name, str(default))
     if not text.isdecimal() or int(text) < at_least:
         raise RunError(
@@ -49,7 +49,7 @@ def cores() -> int:
 
 
 def launcher() -> str:
-    """How the command `rft` was started: "rft", or torchrun with as many processes a node."""
+    """The command that starts rft as now: "rft", or torchrun with the same processes per node."""
     if world_size() == 1:
         return "rft"
     local = os.environ.get("LOCAL_WORLD_SIZE", str(world_size()))
@@ -96,9 +96,9 @@ def all_gather(mine: Item) -> list[Item]:
 
 
 def leave_with_parent() -> None:
-    """End this worker process when its parent has ended.
+    """End this worker process when its parent ends.
 
-    A parent that is killed cannot end its workers, which would then run for ever.
+    A parent that is killed cannot end its workers, which would otherwise run forever.
     """
     from multiprocessing import parent_process  # slow to import
 

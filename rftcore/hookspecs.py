@@ -1,11 +1,11 @@
 """The hooks that a plugin may implement.
 
-The six `offers` hooks return mappings from a name to a factory. A factory's
+The first six hooks return mappings from a name to a factory. A factory's
 annotated keyword arguments are the component's options; calling it without
 arguments must work. A name offered by two distributions stays reachable as
 `distribution:name`; the bare name is then an error that lists both.
 
-The hooks that observe a run are called in its main process only.
+The hooks that observe a run are called on rank 0 only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,15 +58,15 @@ def rft_models() -> Mapping[str, ModelFactory]:  # type: ignore[empty-body]
 
 @hookspec
 def rft_suites() -> Mapping[str, SuiteFactory]:  # type: ignore[empty-body]
-    """Offer suites by the name that `rft eval --suite` takes: they measure a model, no task."""
+    """Offer suites by the name for `rft eval --suite`; a suite measures a model, not a task."""
 
 
 @hookspec
 def rft_commands() -> "Sequence[click.Command]":  # type: ignore[empty-body]
-    """Add commands to `rft`; none can replace one of the core's.
+    """Add commands to `rft`; they cannot replace those of the core.
 
-    Called when someone types a command that the core does not have, or asks
-    for `rft plugins list`: `rft --help` loads no plugin.
+    Called for a command that the core does not have, and for `rft plugins list`; `rft --help`
+    loads no plugin.
     """
 
 
@@ -92,4 +92,4 @@ def rft_phase_end(phase: str, metrics: Mapping[str, float]) -> None:
 
 @hookspec
 def rft_run_end(run_dir: str, summary: Mapping[str, object]) -> None:
-    """Called once at the end, with the table that is printed."""
+    """Called once at the end, with the data of the printed table."""

@@ -15,11 +15,10 @@ PLAIN_EVERY_S = 10.0
 
 
 class Bar:
-    """Counts to `total`; use as a context manager.
+    """A progress bar up to `total`; use as a context manager.
 
-    In a terminal a `tqdm` bar. Elsewhere (a file, a CI log) a line at the
-    start of each `PLAIN_EVERY_S` seconds and one at the end, so that a log
-    stays readable and still shows that work goes on. Only the main process draws.
+    In a terminal a `tqdm` bar; elsewhere (a file, a CI log) a line every `PLAIN_EVERY_S` seconds
+    and one at the end. Only rank 0 prints.
     """
 
     def __init__(
@@ -37,7 +36,7 @@ class Bar:
         self._show = show and is_main()
         self._notes: dict[str, str] = {}
         self._start, self._from = time.monotonic(), initial
-        self._spoke, self._said = 0.0, initial
+        self._printed_at, self._printed_n = 0.0, initial
         live = self._show and self._stream.isatty()
         self._tqdm: tqdm[Any] | None = None
         if live:
@@ -63,23 +62,23 @@ class Bar:
         if self._tqdm is not None:
             self._tqdm.set_postfix(self._notes, refresh=False)
             self._tqdm.update(n)
-        elif self._show and time.monotonic() - self._spoke > PLAIN_EVERY_S:
-            self._say()
+        elif self._show and time.monotonic() - self._printed_at > PLAIN_EVERY_S:
+            self._print_line()
 
     def note(self, **notes: str) -> None:
         """Show `notes` beside the count without advancing."""
         self.update(0, **notes)
 
     def close(self) -> None:
-        """End the bar; the last state stays visible."""
+        """End the bar; its last state stays visible."""
         if self._tqdm is not None:
             self._tqdm.close()
-        elif self._show and self.n > self._said:
-            self._say()
+        elif self._show and self.n > self._printed_n:
+            self._print_line()
         self._show = False
 
-    def _say(self) -> None:
-        self._spoke, self._said = time.monotonic(), self.n
+    def _print_line(self) -> None:
+        self._printed_at, self._printed_n = time.monotonic(), self.n
         parts = [f"{self.label}: {self.n}/{self.total} {self.unit}"]
         parts += [f"{name} {value}" for name, value in self._notes.items()]
         if self._from < self.n < self.total:

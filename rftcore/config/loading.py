@@ -1,7 +1,7 @@
 """Recipe files and `--set key=value` in, one checked recipe out.
 
-A setting keeps the place it came from, so that a fault names the file and
-line, or the `--set`, that holds it. All faults are reported at once.
+Each setting has its origin, so that a fault names the file and line, or the `--set`. All
+faults are reported at once.
 """
 
 import copy
@@ -27,7 +27,10 @@ class RecipeFile(dict[str, Any]):
 
 
 def read_recipe_file(path: str | Path) -> RecipeFile:
-    """Read a YAML mapping. Raises `RecipeError` naming the file and the line."""
+    """Read a YAML mapping.
+
+    Raises: RecipeError with the file and the line.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -44,7 +47,7 @@ def read_recipe_file(path: str | Path) -> RecipeFile:
 
 
 def model_defaults(model: str | Path) -> list[Layer]:
-    """What the model's folder says about recipes, if it is a folder and says anything."""
+    """The recipe defaults in the model's folder, if there are any."""
     file = Path(model) / MODEL_RECIPE
     return [(str(file), read_recipe_file(file))] if file.is_file() else []
 
@@ -59,8 +62,8 @@ def load_recipe(
 ) -> Recipe:
     """Merge layers (later wins) and overrides ("a.b=value"), and check the whole.
 
-    without: sections to pass over, while layers that belong to them are still to come.
-    Raises `RecipeError` with all faults at once, each with its origin.
+    without: sections to ignore, while their layers are not known yet.
+    Raises: RecipeError with all faults, each with its origin.
     """
     merged: dict[str, Any] = {}
     origins: dict[Path_, str] = {}
@@ -68,7 +71,7 @@ def load_recipe(
         _merge(merged, layer, origin, (), origins)
     merged = {name: value for name, value in merged.items() if name not in without}
     try:
-        # As JSON, because strict JSON takes what a recipe file can hold and no more:
+        # As JSON, because strict JSON accepts exactly what a recipe file can contain:
         # "3" and true are not integers, a list can be a tuple.
         recipe = Recipe.model_validate_json(json.dumps(merged, default=str), strict=True)
     except ValidationError as error:
@@ -78,7 +81,10 @@ def load_recipe(
 
 
 def parse_override(text: str) -> Layer:
-    """Turn "a.b=value" into the layer ("--set a.b", {"a": {"b": value}})."""
+    """Turn "a.b=value" into the layer ("--set a.b", {"a": {"b": value}}).
+
+    Raises: RecipeError for another form, or a value that is not YAML.
+    """
     key, equals, value = text.partition("=")
     path = key.strip().split(".")
     if not equals or not all(path):
@@ -111,4 +117,4 @@ def _put(into: dict[str, Any], path: Path_, value: Any) -> None:
         if not isinstance(into.get(part), dict):
             into[part] = {}
         into = into[part]
-    into[path[-1]] = copy.deepcopy(value)  # a later layer may write into it
+    into[path[-1]] = copy.deepcopy(value)  # later layers change it in place

@@ -27,16 +27,18 @@ class RewardOverride(BaseModel):
 
 
 class SftRecipe(BaseModel):
-    """Phase 1. Any other field of TRL's `SFTConfig` can stand here too."""
+    """Phase 1: SFT. Any other field of TRL's `SFTConfig` is a setting too."""
 
     model_config = ALLOW
 
     enabled: bool = True
     samples: Count | None = Field(None, description="how many of split sft; null: all")
-    batch_size: int = Field(16, ge=1, description="samples per optimiser step")
+    batch_size: int = Field(16, ge=1, description="samples per optimizer step")
     micro_batch: Count | None = Field(None, description="samples per forward; null: batch_size")
-    freeze: list[Frozen] = Field(["vision"], description="parts that do not train")
-    check_lengths: bool = Field(True, description="whether the policy may write what SFT teaches")
+    freeze: list[Frozen] = Field(["vision"], description="parts that are not trained")
+    check_lengths: bool = Field(
+        True, description="check that SFT targets fit the completion limits"
+    )
 
     @field_validator("micro_batch")
     @classmethod
@@ -48,18 +50,19 @@ class SftRecipe(BaseModel):
 
 
 class GrpoRecipe(BaseModel):
-    """Phase 2. Any other field of TRL's `GRPOConfig` can stand here too."""
+    """Phase 2: GRPO. Any other field of TRL's `GRPOConfig` is a setting too."""
 
     model_config = ALLOW
 
     enabled: bool = True
-    prompts_per_step: int = Field(14, ge=1, description="prompts per optimiser step (P)")
+    prompts_per_step: int = Field(14, ge=1, description="prompts per optimizer step (P)")
     group_size: int = Field(8, description="completions per prompt (G)")
     micro_batch: Count | None = Field(None, description="completions per forward; null: P x G")
     samples: Count | None = Field(None, description="how many of split rl; null: all")
-    freeze: list[Frozen] = Field([], description="parts that do not train")
+    freeze: list[Frozen] = Field([], description="parts that are not trained")
     shared_prefix: Literal["auto", "on", "off"] = Field(
-        "auto", description="read a group's prompt once; on: an error where that cannot be"
+        "auto",
+        description="compute a group's prompt once; on: fail if the model does not support it",
     )
 
     @field_validator("group_size")
@@ -89,22 +92,22 @@ class GrpoRecipe(BaseModel):
 
 
 class PolicyRecipe(BaseModel):
-    """The weights in training. Computation runs in bfloat16 on a GPU all the same (autocast)."""
+    """The weights in training. On a GPU, computation is in bfloat16 either way (autocast)."""
 
     model_config = FORBID
 
     dtype: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the trained weights; bfloat16 loses small steps"
+        "float32", description="dtype of the trained weights; bfloat16 loses small updates"
     )
 
 
 class EvaluationRecipe(BaseModel):
-    """What is measured, and how. Decoding is greedy."""
+    """Evaluation: splits, samples and limits. Decoding is greedy."""
 
     model_config = FORBID
 
     splits: list[str] | None = Field(None, description="null: val, test and every ood-*")
-    samples: dict[str, Count] = Field({}, description="at most so many samples, per split")
+    samples: dict[str, Count] = Field({}, description="most samples, per split")
     batch_size: int = Field(64, ge=1)
     max_new_tokens: int = Field(512, ge=1)
     zero_shot: bool = Field(True, description="also measure the model before training")
@@ -112,7 +115,7 @@ class EvaluationRecipe(BaseModel):
 
 
 class VisionRecipe(BaseModel):
-    """The check that the image reaches the log-probabilities, before step 1."""
+    """The check before step 1 that the image changes the log-probabilities."""
 
     model_config = FORBID
 
@@ -122,7 +125,7 @@ class VisionRecipe(BaseModel):
 
 
 class ScoringRecipe(BaseModel):
-    """How much failure of reward functions a run tolerates."""
+    """How rewards run, and how many failed calls a run tolerates."""
 
     model_config = FORBID
 
@@ -134,7 +137,9 @@ class ScoringRecipe(BaseModel):
         le=1024,
         description="processes for slow rewards; null: one per core, at most 8; 0: none",
     )
-    isolate_all: bool = Field(False, description="call every reward in a process that may be lost")
+    isolate_all: bool = Field(
+        False, description="run every reward in a worker process, so that a crash costs one call"
+    )
 
     @field_validator("isolate_all")
     @classmethod
@@ -145,7 +150,7 @@ class ScoringRecipe(BaseModel):
 
 
 class Recipe(BaseModel):
-    """One run, resolved. Defaults are the paper's; a model folder may bring its own."""
+    """The settings of one run. Defaults are the paper's; a model folder can have its own."""
 
     model_config = FORBID
 
@@ -167,7 +172,7 @@ class Recipe(BaseModel):
     _origins: dict[Path_, str] = PrivateAttr(default_factory=dict)
 
     def origin(self, *path: str) -> str:
-        """Where a setting came from: "recipe.yaml line 7", "--set seed", or "default"."""
+        """The origin of a setting: "recipe.yaml line 7", "--set seed", or "default"."""
         return origin_of(self._origins, path)
 
 
@@ -207,7 +212,7 @@ def leaves(mapping: Mapping[str, Any], path: Path_ = ()) -> Iterator[tuple[Path_
 
 
 def origin_of(origins: Mapping[Path_, str], path: Path_) -> str:
-    """Where a setting, or else what is around it or below it, came from."""
+    """The origin of a setting, or else of the settings above or below it."""
     for length in range(len(path), 0, -1):
         if path[:length] in origins:
             return origins[path[:length]]

@@ -57,7 +57,7 @@ def parse(text: str, origin: str, setting: str = "") -> tuple[yaml.Node | None, 
         problem = getattr(error, "problem", None) or error
         raise _unreadable(f"not YAML: {problem}", text, f"{origin}{line}", setting) from error
     except Exception as error:  # PyYAML's readers of tags and Python's of numbers raise anything
-        rule = f"no recipe can hold this value: {one_line(error)}"
+        rule = f"not a value for a recipe: {one_line(error)}"
         raise _unreadable(rule, text, origin, setting) from error
 
 
@@ -87,5 +87,5 @@ def lines_of(
 
 
 def dump(value: Mapping[str, Any]) -> str:
-    """The value as YAML; `parse` reads it back unchanged."""
+    """The value as YAML, which `parse` reads back unchanged."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False)
