@@ -67,11 +67,11 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """All stages, in order."""
-    from rft_scenes import scene_pictures
+    from rft_scenes import scene_images
 
     options = arguments()
     sizes = Sizes(options.scenes, options.starts, options.diagrams)
-    Library.make(options.out / "corpus", sizes, scene_pictures(directory=options.cache))
+    Library.make(options.out / "corpus", sizes, scene_images(directory=options.cache))
     with tempfile.TemporaryDirectory() as folder:
         meeting = Path(folder) / "team"
         spawn(  # type: ignore[no-untyped-call]

@@ -118,11 +118,11 @@ def _asked(seed: str, rows: Sequence[tuple[Any, Any]], *askers: Asker) -> list[R
 
 def held_out_scenes(count: int, vehicles: int) -> list[Shown]:
     """Scenes of shapes, or of vehicles, with the objects in each from left to right."""
-    from rft_scenes import scene_pictures
+    from rft_scenes import scene_images
 
     from pretraining.corpus.scenes import describe, held_out
 
-    pictures = scene_pictures()
+    pictures = scene_images()
     chosen = [held_out(2 * number + vehicles) for number in range(count)]
     return [(pictures.image(scene), _things(describe(scene))) for scene in chosen]
 
@@ -133,11 +133,11 @@ def _things(seen: Sequence[Any]) -> list[Thing]:
 
 def held_out_pairs(count: int) -> list[tuple[tuple[Image, Image], Pair]]:
     """Pairs of images from `count` first images, with what changed."""
-    from rft_scenes import scene_pictures
+    from rft_scenes import scene_images
 
     from pretraining.corpus.pairs import draw, pairs_of, scenes_of
 
-    pictures, drawn = scene_pictures(), [draw(number, PART) for number in range(count)]
+    pictures, drawn = scene_images(), [draw(number, PART) for number in range(count)]
     rows = [scenes_of(*each) for each in drawn]
     return [
         ((pictures.image(row[0]), pictures.image(row[pair.second])), pair)

@@ -1,4 +1,4 @@
-"""Laws of the sampled scene, checked on the value alone: nothing is rendered here."""
+"""Laws of sampled scenes; nothing is rendered."""
 
 import itertools
 import json
@@ -88,7 +88,7 @@ def test_a_scene_survives_json(scene):
 
 @laws
 @given(scene=scenes)
-def test_no_two_things_touch_on_the_floor(scene):
+def test_no_two_objects_touch_on_the_floor(scene):
     assert all(gap(a, b) > 0 for a, b in itertools.combinations(scene.objects, 2))
 
 
@@ -102,7 +102,7 @@ def test_everything_is_inside_the_frame(scene):
 
 @laws
 @given(scene=scenes)
-def test_things_are_listed_from_left_to_right_with_room_between(scene):
+def test_objects_are_ordered_from_left_to_right_with_a_margin(scene):
     across = [spot.u for spot in project(scene)]
 
     assert all(right - left >= 0.025 for left, right in itertools.pairwise(across))
@@ -110,7 +110,7 @@ def test_things_are_listed_from_left_to_right_with_room_between(scene):
 
 @laws
 @given(scene=scenes)
-def test_no_centre_is_hidden_by_a_nearer_thing(scene):
+def test_no_center_is_hidden_by_a_nearer_object(scene):
     for one, two in itertools.combinations(project(scene), 2):
         apart = math.hypot(one.u - two.u, one.v - two.v)
 
@@ -119,7 +119,7 @@ def test_no_centre_is_hidden_by_a_nearer_thing(scene):
 
 @laws
 @given(scene=scenes)
-def test_the_smallest_thing_is_nine_pixels_across_at_96(scene):
+def test_the_smallest_object_is_nine_pixels_wide_at_96(scene):
     assert min(spot.radius for spot in project(scene)) * 2 * 96 > 8.5
 
 
@@ -133,7 +133,7 @@ def test_attributes_are_uniform_even_in_a_crowd():
         assert len(counts) == options
 
 
-def test_every_size_and_material_can_be_asked_for():
+def test_every_size_and_material_can_be_requested():
     things = sample_scene(1, objects=10, sizes=ALL_SIZES, materials=("glass",)).objects
 
     assert {o.size for o in things} <= set(ALL_SIZES)
@@ -152,8 +152,8 @@ def test_every_size_and_material_can_be_asked_for():
         {"materials": ("wood",)},
     ],
 )
-def test_a_wrong_request_is_refused_with_the_choice(wrong):
-    with pytest.raises(SceneError, match=r"use|give|holds"):
+def test_a_wrong_argument_is_an_error_with_the_choices(wrong):
+    with pytest.raises(SceneError, match="use"):
         sample_scene(0, **{"objects": 3, **wrong})
 
 
@@ -167,7 +167,7 @@ def test_a_wrong_request_is_refused_with_the_choice(wrong):
         {"shape": "car"},
     ],
 )
-def test_an_unknown_thing_cannot_be_described(wrong):
+def test_an_unknown_object_cannot_be_described(wrong):
     thing = Object("cube", "small", "red", "metal", 0.0, 0.0, 0.0)
 
     with pytest.raises(SceneError):
@@ -189,11 +189,11 @@ def _corners(box):
         x, y, z = (sign * half for sign, half in zip(signs, box.half, strict=True))
         x, z = x * math.cos(pitch) + z * math.sin(pitch), z * math.cos(pitch) - x * math.sin(pitch)
         x, y = x * math.cos(yaw) - y * math.sin(yaw), x * math.sin(yaw) + y * math.cos(yaw)
-        yield box.centre[0] + x, box.centre[1] + y, box.centre[2] + z
+        yield box.center[0] + x, box.center[1] + y, box.center[2] + z
 
 
 def _outline(part):
-    """Points of the part that reach farthest."""
+    """The outermost points of a part."""
     match part:
         case Box():
             return list(_corners(part))
@@ -206,7 +206,7 @@ def _outline(part):
 @pytest.mark.parametrize(
     ("shape", "variant"), [(shape, v) for shape, models in VEHICLES.items() for v in models]
 )
-def test_a_vehicle_fits_its_cylinder_and_shows_its_colour(shape, variant):
+def test_a_vehicle_fits_its_cylinder_and_has_its_color(shape, variant):
     model = parts(shape, variant)
 
     for x, y, z in itertools.chain.from_iterable(map(_outline, model)):
@@ -217,7 +217,7 @@ def test_a_vehicle_fits_its_cylinder_and_shows_its_colour(shape, variant):
 
 @given(seed=seeds)
 @laws
-def test_a_setting_repeats_and_looks_on_from_the_centre(seed):
+def test_a_setting_repeats_and_its_camera_is_central(seed):
     camera, lights = sample_setting(seed, fov=22.0)
 
     assert (camera, lights) == sample_setting(seed, fov=22.0)
@@ -226,7 +226,7 @@ def test_a_setting_repeats_and_looks_on_from_the_centre(seed):
     assert len(lights) == 2
 
 
-def test_a_moved_camera_goes_round_the_middle_and_changes_nothing_else():
+def test_another_view_changes_only_the_azimuth():
     camera, _ = sample_setting(3)
     left, right = (seen_from(camera, view) for view in ("left", "right"))
 
@@ -242,12 +242,12 @@ def test_a_moved_camera_goes_round_the_middle_and_changes_nothing_else():
     [
         (2.0, 0.0, "small", True),  # far apart
         (0.0, 2.0, "small", True),  # behind, and visible above
-        (0.0, 1.1, "small", False),  # behind the big one
-        (0.0, -2.0, "small", True),  # in front, and too small to hide it
+        (0.0, 1.1, "small", False),  # hidden by the large one
+        (0.0, -2.0, "small", True),  # in front, too small to hide it
         (9.0, 0.0, "small", False),  # out of the frame
     ],
 )
-def test_a_thing_is_legible_in_the_frame_and_mostly_free(x, y, size, seen):
+def test_objects_are_legible_in_the_frame_and_mostly_uncovered(x, y, size, seen):
     camera, _ = sample_setting(0, fov=22.0)
     big = Object("sphere", "large", "red", "metal", 0.0, 0.0, 0.0)
 

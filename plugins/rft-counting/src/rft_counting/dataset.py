@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rft_scenes import RenderSettings, Scene, SceneError, sample_scene, scene_pictures
+from rft_scenes import RenderSettings, Scene, SceneError, sample_scene, scene_images
 
 from rft_counting.language import describe
 from rft_counting.programs import FAMILIES, Family, answer, draw, question
@@ -68,7 +68,7 @@ class CountingScenes(GeneratedDataset):
     def prepare(self, split: str, indices: Sequence[int]) -> None:
         """Render the pictures of these samples that are not in the cache yet."""
         scenes = [self.scene(split, index) for index in indices]
-        scene_pictures(self.settings).draw_all(scenes, f"rendering counting/{split}")
+        scene_images(self.settings).draw_all(scenes, f"rendering counting/{split}")
 
     def scene(self, split: str, index: int) -> Scene:
         """The scene a sample asks about. Raises DataError if the floor has no room for it."""
@@ -105,7 +105,7 @@ class CountingScenes(GeneratedDataset):
             id=self.id(split, index),
             question=question(program, rng),
             gold=str(answer(program, things)),
-            images=(scene_pictures(self.settings).image(scene),),
+            images=(scene_images(self.settings).image(scene),),
             cot=reasoning(program, things),
             meta={
                 "family": program.family,

@@ -1,10 +1,10 @@
 """3D scenes as values: sampled from a seed, projected, rendered, cached.
 
-Importing this package is cheap: Mitsuba, numpy and Pillow load when the first
-picture is drawn.
+Importing this package is fast: Mitsuba, numpy and Pillow load when the first
+image is drawn.
 """
 
-from rft_scenes.cache import scene_pictures
+from rft_scenes.cache import scene_images
 from rft_scenes.geometry import Spot, gap, project
 from rft_scenes.rendering import RenderSettings, render
 from rft_scenes.sampling import legible, sample_scene, sample_setting, seen_from
@@ -46,6 +46,6 @@ __all__ = [
     "render",
     "sample_scene",
     "sample_setting",
-    "scene_pictures",
+    "scene_images",
     "seen_from",
 ]

@@ -1,4 +1,4 @@
-"""`python -m rft_scenes --out grid.png`: look at a few scenes of either world."""
+"""`python -m rft_scenes --out grid.png`: draw example scenes of both worlds."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ COLUMNS, ROWS, ZOOM = 5, 4, 2
 
 
 def main() -> None:
-    """Two rows of shapes above two rows of vehicles, one to ten of them."""
+    """Draw two rows of shapes and two rows of vehicles, with one to ten objects each."""
     from PIL import Image
 
     parser = argparse.ArgumentParser(prog="python -m rft_scenes", description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True, help="PNG file to write")
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     width, height = DEFAULT.width * ZOOM, DEFAULT.height * ZOOM
     grid = Image.new("RGB", (COLUMNS * width, ROWS * height))
     for i in range(COLUMNS * ROWS):
         world: World = "shapes" if i < COLUMNS * ROWS // 2 else "vehicles"
-        scene = sample_scene(asked.seed + i, world=world, objects=1 + i % 10)
+        scene = sample_scene(args.seed + i, world=world, objects=1 + i % 10)
         tile = Image.open(io.BytesIO(render(scene))).resize((width, height))
         grid.paste(tile, (i % COLUMNS * width, i // COLUMNS * height))
-    grid.save(asked.out)
+    grid.save(args.out)
 
 
 if __name__ == "__main__":

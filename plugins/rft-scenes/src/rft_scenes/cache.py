@@ -1,4 +1,4 @@
-"""The pictures of scenes on disk, each rendered once."""
+"""Images of scenes on disk, each rendered once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from rft_scenes.scene import Scene
 from rftcore.images import ImageCache
 
 
-def scene_pictures(
+def scene_images(
     settings: RenderSettings = DEFAULT, directory: Path | None = None
 ) -> ImageCache[Scene]:
-    """The folder `scenes` in the cache folder, or a directory as it is; one core a worker."""
+    """A cache of rendered images, in `directory` or else in `scenes` of the cache folder.
+
+    Worker processes render with one thread each.
+    """
     return ImageCache(
         "scenes",
         partial(_content, settings),

@@ -1,7 +1,7 @@
-"""How big things are and where the camera sees them.
+"""Sizes of objects, and their positions on the floor and in the image.
 
-The sampler and the renderer both measure here, so a scene that was accepted
-as readable is the scene that is drawn.
+The sampler and the renderer both use these, so the sampler checks the scene
+that is drawn.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from rft_scenes.scene import SHAPES, Camera, Object, Scene
 Vector = tuple[float, float, float]
 
 RADII = {"small": 0.38, "medium": 0.55, "large": 0.76}  # of a sphere, world units
-LENGTHS = {"small": 0.56, "medium": 0.76, "large": 0.95}  # half a vehicle's: thin parts need pixels
-CUBE, CYLINDER = 0.75, 0.85  # half an edge; radius and half the height: shares of the radius
-_HEIGHT = {  # of the visual centre, in the unit of `scale`
+LENGTHS = {
+    "small": 0.56,
+    "medium": 0.76,
+    "large": 0.95,
+}  # of half a vehicle, longer: thin parts need pixels
+CUBE, CYLINDER = 0.75, 0.85  # half an edge; radius and half the height; unit: the sphere's radius
+_HEIGHT = {  # of the visual center, in units of `scale`
     "cube": CUBE,
     "sphere": 1.0,
     "cylinder": CYLINDER,
@@ -26,7 +30,7 @@ _HEIGHT = {  # of the visual centre, in the unit of `scale`
     "motorbike": 0.4,
     "aeroplane": 0.35,
 }
-# Discs on the floor that hold the thing: (offsets along its length, their radius).
+# Discs on the floor that contain the object: (offsets along its length, radius).
 _ROW = ((-0.55, 0.0, 0.55), 0.47)
 _FOOTPRINT = {
     "cube": ((0.0,), CUBE * math.sqrt(2)),
@@ -42,10 +46,10 @@ _FOOTPRINT = {
 
 @dataclass(frozen=True)
 class Spot:
-    """Where an object's visual centre falls in the picture.
+    """The position of an object's visual center in the image.
 
-    `u`, `v` in [0, 1] from the top left when inside the frame; `radius` is a
-    share of the picture's width; `depth` is the distance along the view axis.
+    `u`, `v` are in [0, 1] from the top left if inside the frame; `radius` is a
+    share of the image width; `depth` is the distance along the view axis in world units.
     """
 
     u: float
@@ -55,12 +59,12 @@ class Spot:
 
 
 def scale(thing: Object) -> float:
-    """World units per unit of the thing's own model."""
+    """World units per unit of the object's model."""
     return RADII[thing.size] if thing.shape in SHAPES else LENGTHS[thing.size]
 
 
 def footprint(thing: Object) -> tuple[tuple[float, float, float], ...]:
-    """Floor discs (x, y, radius in world units) that hold the thing, as it is turned."""
+    """Discs on the floor (x, y, radius in world units) that contain the rotated object."""
     offsets, radius = _FOOTPRINT[thing.shape]
     size, turn = scale(thing), math.radians(thing.rotation)
     along, across = size * math.cos(turn), size * math.sin(turn)
@@ -68,7 +72,7 @@ def footprint(thing: Object) -> tuple[tuple[float, float, float], ...]:
 
 
 def gap(one: Object, two: Object) -> float:
-    """Free floor between two footprints (world units); below zero they overlap."""
+    """Distance between two footprints in world units; negative if they overlap."""
     return min(
         math.hypot(ax - bx, ay - by) - ar - br
         for ax, ay, ar in footprint(one)
@@ -76,8 +80,8 @@ def gap(one: Object, two: Object) -> float:
     )
 
 
-def centre(thing: Object) -> Vector:
-    """The middle of what is seen of a thing (world units)."""
+def center(thing: Object) -> Vector:
+    """The visual center of an object in world units."""
     return (thing.x, thing.y, _HEIGHT[thing.shape] * scale(thing))
 
 
@@ -92,22 +96,22 @@ def axes(camera: Camera) -> tuple[Vector, Vector, Vector]:
 
 
 def origin(camera: Camera) -> Vector:
-    """Where the camera stands (world units)."""
+    """The position of the camera in world units."""
     forward = axes(camera)[2]
     x, y, z = (t - camera.distance * f for t, f in zip(camera.target, forward, strict=True))
     return (x, y, z)
 
 
 def spot(thing: Object, camera: Camera) -> Spot:
-    """Project one thing: u = 1/2 + (p . right) / (2 z tan(fov/2)), v likewise, downwards."""
-    offset = [c - o for c, o in zip(centre(thing), origin(camera), strict=True)]
+    """Project one object: u = 1/2 + (p . right) / (2 z tan(fov/2)), v likewise, downwards."""
+    offset = [c - o for c, o in zip(center(thing), origin(camera), strict=True)]
     across, above, depth = (
         sum(a * b for a, b in zip(axis, offset, strict=True)) for axis in axes(camera)
     )
-    span = 2 * depth * math.tan(math.radians(camera.fov) / 2)  # world units across the picture
+    span = 2 * depth * math.tan(math.radians(camera.fov) / 2)  # width of the image in world units
     return Spot(0.5 + across / span, 0.5 - above / span, scale(thing) / span, depth)
 
 
 def project(scene: Scene) -> tuple[Spot, ...]:
-    """One `Spot` per object, in the scene's order, for a square picture."""
+    """One `Spot` per object, in the scene's order, for a square image."""
     return tuple(spot(thing, scene.camera) for thing in scene.objects)

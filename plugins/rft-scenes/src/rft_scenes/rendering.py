@@ -1,9 +1,9 @@
 """Draw a scene with Mitsuba 3 (variant scalar_rgb): no display, no GPU.
 
-    picture = path tracing, at most `BOUNCES` segments: lamp, floor and one mirror
+    image = path tracing with at most `BOUNCES` segments: light, floor, one reflection
 
-Every model is built once per process and placed as an instance, so a picture
-costs its rays and little else. Mitsuba, numpy and Pillow load on first use.
+Every model is built once per process and placed as an instance, so most of the time of
+an image is tracing rays. Mitsuba, numpy and Pillow load on first use.
 """
 
 from __future__ import annotations
@@ -13,27 +13,32 @@ import math
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rft_scenes.geometry import CUBE, CYLINDER, origin, scale
 from rft_scenes.scene import Camera, Light, Object, Scene
 from rft_scenes.vehicles import Ball, Box, Part, Point, Rod, parts
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[Any]  # linear RGB, (height, width, 3)
+
 BOUNCES = 3
-GLASS = 0.48  # how much of a glass thing is seen; the rest is what stands behind it
-FLOOR = (0.50, 0.34)  # reflectance in the middle and far out
-FLOOR_SIZE, FLOOR_FADE = 30.0, 7.0  # half its side; where the middle has faded (world units)
+GLASS = 0.48  # share of a glass object in a pixel; the rest is the background
+FLOOR = (0.50, 0.34)  # reflectance in the middle and at the edge
+FLOOR_SIZE, FLOOR_FADE = 30.0, 7.0  # half its side; radius of the bright middle; world units
 SKY = (0.55, 0.30)  # radiance at the horizon and overhead
-PANEL = 1.2  # radiance of a soft panel behind the scene: what the top of a metal thing mirrors
+PANEL = 1.2  # radiance of a soft panel behind the scene, which metal reflects
 PANEL_RISE, PANEL_SPREAD = 45.0, 20.0  # its height and width in degrees
-PANEL_STEP = 40.0  # degrees: the panel turns with a camera that has moved this far
+PANEL_STEP = 40.0  # degrees: the panel follows the camera in steps of this
 SKY_ROWS = 64
-BULGE = 0.35  # how far the normals of a metal face lean outwards, so that it shows a highlight
+BULGE = 0.35  # outward tilt of the normals of a metal face, for a highlight
 
 Color = tuple[float, float, float]
 
-# sRGB in [0, 1]. Rubber is the darkest and metal paler: a tube of two pixels shows no
-# highlight, so that its tone alone must tell. Glass lets the floor through.
+# sRGB in [0, 1]. Rubber is darker than metal: a tube two pixels wide has no highlight,
+# so only its tone distinguishes the material. Glass lets the floor through.
 _RUBBER = {
     "gray": (0.36, 0.36, 0.36),
     "red": (0.80, 0.12, 0.12),
@@ -64,12 +69,12 @@ _GLASS = {
     "cyan": (0.20, 1.00, 1.00),
     "yellow": (1.00, 0.96, 0.14),
 }
-_PAINT = {"tyre": (0.13, 0.13, 0.14), "window": (0.17, 0.20, 0.25), "trim": (0.75, 0.75, 0.77)}
+_PAINT = {"tire": (0.13, 0.13, 0.14), "window": (0.17, 0.20, 0.25), "trim": (0.75, 0.75, 0.77)}
 
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """Pixels and samples per pixel; a model downsamples, so the two trade freely."""
+    """Size in pixels, and samples per pixel."""
 
     width: int = 128
     height: int = 128
@@ -82,19 +87,19 @@ DEFAULT = RenderSettings()
 def render(scene: Scene, settings: RenderSettings = DEFAULT) -> bytes:
     """Draw a scene as PNG bytes, RGB, 8 bits; the same scene gives the same pixels.
 
-    Glass is drawn as a double exposure, which is clear at four samples per pixel where traced
-    refraction is noise: GLASS parts of the scene, the rest of it without its glass things.
+    Glass is drawn as a double exposure: a share `GLASS` of the scene, the rest of it without
+    its glass objects. At four samples per pixel, traced refraction would be too noisy.
     """
     opaque = tuple(thing for thing in scene.objects if thing.material != "glass")
     if opaque == scene.objects:
         return _png(_film(scene, settings, seed=0))
     half = replace(settings, samples=max(1, settings.samples // 2))
-    behind = _film(replace(scene, objects=opaque), half, seed=1)  # noise of its own
+    behind = _film(replace(scene, objects=opaque), half, seed=1)  # another seed: independent noise
     return _png(GLASS * _film(scene, half, seed=0) + (1 - GLASS) * behind)
 
 
-def _film(scene: Scene, settings: RenderSettings, seed: int) -> Any:
-    """Linear light, (height, width, 3)."""
+def _film(scene: Scene, settings: RenderSettings, seed: int) -> Pixels:
+    """Linear RGB. Shape: (height, width, 3)."""
     import numpy as np
 
     mi = _mitsuba()
@@ -106,14 +111,14 @@ def _film(scene: Scene, settings: RenderSettings, seed: int) -> Any:
         "sky": _sky(_turn(scene.camera)),
     }
     world |= {f"lamp{i}": _lamp(light) for i, light in enumerate(scene.lights)}
-    world |= {_model(thing): _group(*_look(thing)) for thing in scene.objects}
+    world |= {_model(thing): _group(*_appearance(thing)) for thing in scene.objects}
     world |= {f"thing{i}": _placed(thing) for i, thing in enumerate(scene.objects)}
     film = mi.render(mi.load_dict(world, parallel=False, optimize=False), seed=seed)
     return np.asarray(film)[..., :3]
 
 
 def limit_threads(count: int) -> None:
-    """Let this process draw with so many threads."""
+    """Set the number of threads that this process renders with."""
     _mitsuba()
     import drjit
 
@@ -128,7 +133,7 @@ def _mitsuba() -> Any:
     return mitsuba
 
 
-def _png(film: Any) -> bytes:
+def _png(film: Pixels) -> bytes:
     import numpy as np
     from PIL import Image
 
@@ -139,18 +144,18 @@ def _png(film: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _despeckled(picture: Any) -> Any:
-    """Clip each pixel to the second lowest and second highest of its eight neighbours.
+def _despeckled(image: Pixels) -> Pixels:
+    """Clip each pixel to the second lowest and second highest of its eight neighbors.
 
-    A lone spark is gone; a line one pixel wide has two neighbours like itself and stays.
-    Shape: (height, width, 3) to the same.
+    This removes single bright pixels. A line one pixel wide has two neighbors of its own color
+    and is kept. Shape: (height, width, 3), as the result.
     """
     import numpy as np
 
-    height, width, _ = picture.shape
-    framed = np.pad(picture, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    low = second_low = np.full_like(picture, np.inf)
-    high = second_high = np.full_like(picture, -np.inf)
+    height, width, _ = image.shape
+    framed = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    low = second_low = np.full_like(image, np.inf)
+    high = second_high = np.full_like(image, -np.inf)
     for row, column in product(range(3), repeat=2):
         if row == column == 1:
             continue
@@ -159,7 +164,7 @@ def _despeckled(picture: Any) -> Any:
         low = np.minimum(low, near)
         second_high = np.maximum(second_high, np.minimum(high, near))
         high = np.maximum(high, near)
-    return np.clip(picture, second_low, second_high)
+    return np.clip(image, second_low, second_high)
 
 
 def _sensor(camera: Camera, settings: RenderSettings) -> dict[str, Any]:
@@ -185,14 +190,14 @@ def _sensor(camera: Camera, settings: RenderSettings) -> dict[str, Any]:
 
 @cache
 def _floor() -> Any:
-    """A grey square, lighter in the middle, that ends far outside every picture."""
+    """A gray square, lighter in the middle, whose edge is far outside every image."""
     import numpy as np
 
     mi = _mitsuba()
     line = np.linspace(-FLOOR_SIZE, FLOOR_SIZE, 128)
     fade = np.exp(-np.add.outer(line**2, line**2) / FLOOR_FADE**2)  # (128, 128)
-    grey = FLOOR[1] + (FLOOR[0] - FLOOR[1]) * fade
-    bitmap = mi.Bitmap(grey[..., None].astype(np.float32))
+    gray = FLOOR[1] + (FLOOR[0] - FLOOR[1]) * fade
+    bitmap = mi.Bitmap(gray[..., None].astype(np.float32))
     texture = {"type": "bitmap", "bitmap": bitmap, "raw": True, "wrap_mode": "clamp"}
     return mi.load_dict(
         {
@@ -204,16 +209,16 @@ def _floor() -> Any:
 
 
 def _turn(camera: Camera) -> float:
-    """How far the panel has turned with the camera (degrees); 0 for a camera near the centre."""
+    """Rotation of the panel with the camera, in degrees; 0 for a camera near the center."""
     return PANEL_STEP * round(camera.azimuth / PANEL_STEP)
 
 
 @cache
 def _sky(turned: float) -> Any:
-    """Soft light from all around and a bright panel behind, `turned` degrees about the vertical.
+    """Soft light from all around and a bright panel, rotated `turned` degrees about the vertical.
 
-    It is never sampled as a lamp: a diffuse bounce finds much the same value
-    everywhere, so four samples per pixel are clean but for the contact shade.
+    It is not sampled as a light: its value is almost the same in all directions of a
+    diffuse bounce, so four samples per pixel have little noise.
     """
     import numpy as np
 
@@ -238,7 +243,7 @@ def _sky(turned: float) -> Any:
 
 
 def _lamp(light: Light) -> dict[str, Any]:
-    """Two lamps share a pixel's stratified samples evenly, so they add no noise."""
+    """A point light. Two share a pixel's stratified samples evenly, so they add no noise."""
     return {
         "type": "point",
         "position": list(light.position),
@@ -258,10 +263,10 @@ def _linear(color: Color) -> list[float]:
 
 @cache
 def _skin(color: str, material: str) -> Any:
-    """What a body is made of, as Mitsuba sees it."""
+    """The Mitsuba material of an object's body."""
     if material == "rubber":
         skin = _matte(_RUBBER[color])
-    else:  # glass mirrors too, a little paler: its other half is what stands behind it
+    else:  # glass reflects like metal; the double exposure adds what is behind it
         tint = _linear(_METAL[color] if material == "metal" else _GLASS[color])
         skin = {
             "type": "twosided",
@@ -280,17 +285,17 @@ def _paint(name: str) -> Any:
     return _mitsuba().load_dict(_matte(_PAINT[name]))
 
 
-def _look(thing: Object) -> tuple[str, str | None, str, str]:
+def _appearance(thing: Object) -> tuple[str, str | None, str, str]:
     return thing.shape, thing.variant, thing.color, thing.material
 
 
 def _model(thing: Object) -> str:
-    return "-".join(map(str, _look(thing)))
+    return "-".join(map(str, _appearance(thing)))
 
 
 @cache
 def _group(shape: str, variant: str | None, color: str, material: str) -> Any:
-    """A model, built once: an instance of it costs one transform."""
+    """A model, built once per process; instances only add a transform."""
     skin, flat = _skin(color, material), material != "metal"
     model = _SOLIDS[shape] if variant is None else parts(shape, variant)
     pieces = [
@@ -313,7 +318,7 @@ def _placed(thing: Object) -> dict[str, Any]:
     return {
         "type": "instance",
         "to_world": turned @ mi.ScalarTransform4f().scale(scale(thing)),
-        "shapegroup": _group(*_look(thing)),
+        "shapegroup": _group(*_appearance(thing)),
     }
 
 
@@ -326,14 +331,15 @@ _SOLIDS: dict[str, tuple[Part, ...]] = {
 
 
 def _piece(part: Part, bsdf: Any, flat: bool) -> list[Any]:
-    """A part as Mitsuba shapes; a rod needs a disc at either end."""
+    """A part as Mitsuba shapes; a rod is a cylinder and two discs."""
     at = _mitsuba().ScalarTransform4f
     if isinstance(part, Ball):
-        centre = list(part.centre)
-        return [{"type": "sphere", "center": centre, "radius": part.radius, "bsdf": bsdf}]
+        return [
+            {"type": "sphere", "center": list(part.center), "radius": part.radius, "bsdf": bsdf}
+        ]
     if isinstance(part, Box):
         turned = at().rotate([0, 0, 1], part.yaw) @ at().rotate([0, 1, 0], part.pitch)
-        place = at().translate(list(part.centre)) @ turned @ at().scale(list(part.half))
+        place = at().translate(list(part.center)) @ turned @ at().scale(list(part.half))
         cube = {"type": "cube", "to_world": place, "bsdf": bsdf}
         return [cube if flat else _bulged(cube)]
     ends = {"p0": list(part.start), "p1": list(part.end)}
@@ -346,7 +352,7 @@ def _piece(part: Part, bsdf: Any, flat: bool) -> list[Any]:
 
 
 def _bulged(cube: dict[str, Any]) -> Any:
-    """The same cube, shaded as if its faces were cushions: a flat mirror shows no highlight."""
+    """The cube with normals tilted outwards: a flat metal face would have no highlight."""
     import numpy as np
 
     mi = _mitsuba()
@@ -356,18 +362,18 @@ def _bulged(cube: dict[str, Any]) -> Any:
     normal = np.array(values["vertex_normals"]).reshape(-1, 3)
     outward = place - place.mean(axis=0)
     outward /= np.linalg.norm(outward, axis=1, keepdims=True)
-    leaning = normal + BULGE * outward
-    leaning /= np.linalg.norm(leaning, axis=1, keepdims=True)
-    values["vertex_normals"] = leaning.astype(np.float32).ravel()
+    tilted = normal + BULGE * outward
+    tilted /= np.linalg.norm(tilted, axis=1, keepdims=True)
+    values["vertex_normals"] = tilted.astype(np.float32).ravel()
     values.update()
     return mesh
 
 
 def _cap(at: Point, away: Point, radius: float, bsdf: Any) -> dict[str, Any]:
-    """The disc that closes a rod at one end and looks away from the other."""
+    """The disc at the end `at` of a rod, which faces away from the other end."""
     mi = _mitsuba()
     axis = [a - b for a, b in zip(at, away, strict=True)]
     aside = [1, 0, 0] if abs(axis[2]) > 0.9 * math.hypot(*axis) else [0, 0, 1]
     outward = [a + d for a, d in zip(at, axis, strict=True)]
-    look = mi.ScalarTransform4f().look_at(origin=list(at), target=outward, up=aside)
-    return {"type": "disk", "to_world": look @ mi.ScalarTransform4f().scale(radius), "bsdf": bsdf}
+    facing = mi.ScalarTransform4f().look_at(origin=list(at), target=outward, up=aside)
+    return {"type": "disk", "to_world": facing @ mi.ScalarTransform4f().scale(radius), "bsdf": bsdf}

@@ -1,10 +1,10 @@
-"""Draw a scene from a seed such that its picture can be read.
+"""Sample a scene from a seed such that its image is readable.
 
-What is on the floor is drawn first; then only where it stands is redrawn until
-the rules hold, so that crowded scenes are not biased towards small things. Just
-the rare set that fits nowhere (say ten large aeroplanes) is drawn anew. Only
-`Random.random` is used, the one method Python promises to keep, and values are
-rounded: the same seed gives the same scene everywhere.
+The objects are drawn first; then only their positions are redrawn until the rules
+hold, so that crowded scenes are not biased towards small objects. Only a set
+without any arrangement (say ten large aeroplanes) is replaced. Only `Random.random`
+is used, whose sequence Python guarantees, and values are rounded: the same seed
+gives the same scene on every machine.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ World = Literal["shapes", "vehicles"]
 View = Literal["centre", "left", "right"]
 
 MAX_OBJECTS = 10
-FOV = 19.0  # degrees across the picture
-FLOOR = 5.0  # half the side of the square that positions are drawn from
-GAP = 0.10  # free floor between two footprints, world units
-MARGIN = 0.015  # free picture around a thing's disc, share of the width
-APART = 0.10  # least distance of two centres in the picture, share of the width
-FREE = 1.25  # a farther centre stays this many radii of the nearer thing away from it
-SHOWN = 0.4  # radii of a farther thing's nearer half that stay free: 0.7 of its width in all
-ORDERED = 0.025  # least difference in u: who is further left is never a guess
-TRIES, RESTARTS, DRAWS = 150, 60, 12  # positions, arrangements, sets of things
+FOV = 19.0  # horizontal, degrees
+FLOOR = 5.0  # half the side of the square of possible positions, world units
+GAP = 0.10  # least distance between two footprints, world units
+MARGIN = 0.015  # free margin around an object's disc, share of the width
+APART = 0.10  # least distance of two centers in the image, share of the width
+FREE = 1.25  # least distance of a farther center from a nearer object, in radii of the nearer
+SHOWN = 0.4  # visible part of a farther object's nearer half, in radii: 0.7 of its width
+ORDERED = 0.025  # least difference in u, so that the order from left to right is unambiguous
+TRIES, RESTARTS, DRAWS = 150, 60, 12  # of positions, arrangements, sets of objects
 
 _TURN: dict[View, float] = {"centre": 0.0, "left": -40.0, "right": 40.0}
 _SWING = {"car": 55.0, "bus": 45.0, "bicycle": 35.0, "motorbike": 40.0, "aeroplane": 180.0}
@@ -60,13 +60,13 @@ def sample_scene(
     materials: Sequence[str] = MATERIALS,
     view: View = "centre",
 ) -> Scene:
-    """Draw a scene; the same arguments give the same scene on every machine.
+    """Sample a scene; the same arguments give the same scene on every machine.
 
     Every attribute is uniform and independent. No two footprints touch, every
-    thing is inside the frame, no visual centre is covered by a nearer thing,
-    and left to right is clear (the constants above).
-    Expects: 1 <= objects <= 10; known sizes and materials.
-    Raises: SceneError for anything else, or if no arrangement is found.
+    object is inside the frame, no visual center is covered by a nearer object,
+    and the order from left to right is unambiguous (the constants above).
+    Requires: 1 <= objects <= 10; sizes and materials of `ALL_SIZES`, `ALL_MATERIALS`.
+    Raises: SceneError for other arguments, or if no arrangement is found.
     """
     _check(world, objects, sizes, materials, view)
     key = f"{seed}|{world}|{objects}|{','.join(sizes)}|{','.join(materials)}|{view}"
@@ -86,23 +86,26 @@ def sample_scene(
 
 
 def sample_setting(seed: int, *, fov: float = FOV) -> tuple[Camera, tuple[Light, ...]]:
-    """Draw a camera in the centre and lights, for a scene whose things are placed elsewhere.
+    """Sample a central camera and lights, for a scene whose objects are arranged elsewhere.
 
-    `fov`: degrees across the picture; wider shows more of the floor, smaller.
+    `fov`: horizontal, in degrees; a larger one shows more of the floor, at a smaller scale.
     """
     rng = _rng(f"{seed}|setting")
     return replace(_camera(rng, "centre"), fov=fov), _lights(rng)
 
 
 def seen_from(camera: Camera, view: View) -> Camera:
-    """The same camera, walked round the middle of the floor to another side."""
+    """The camera rotated about the vertical through the origin to another view.
+
+    Raises: SceneError for an unknown view.
+    """
     if view not in _TURN:
         raise SceneError(f"view {view!r}: use one of {', '.join(_TURN)}")
     return replace(camera, azimuth=round(camera.azimuth + _TURN[view], 4))
 
 
 def legible(things: Sequence[Object], camera: Camera) -> bool:
-    """Whether all are inside the frame and a nearer thing leaves a farther one mostly free."""
+    """Whether all objects are in the frame and no nearer one covers much of a farther one."""
     spots = [spot(thing, camera) for thing in things]
     return all(_inside(seen) for seen in spots) and all(
         _uncovered(one, two, SHOWN) for one, two in combinations(spots, 2)
@@ -117,13 +120,13 @@ def _check(
     if view not in _TURN:
         raise SceneError(f"view {view!r}: use one of {', '.join(_TURN)}")
     if not 1 <= objects <= MAX_OBJECTS:
-        raise SceneError(f"objects={objects}: a readable picture holds 1 to {MAX_OBJECTS}")
+        raise SceneError(f"objects={objects}: use 1 to {MAX_OBJECTS}, or the image is not readable")
     for name, given, known in (
         ("sizes", sizes, ALL_SIZES),
         ("materials", materials, ALL_MATERIALS),
     ):
         if isinstance(given, str) or not given or not set(given) <= set(known):
-            raise SceneError(f"{name}={given!r}: give one or more of {', '.join(known)}")
+            raise SceneError(f"{name}={given!r}: use one or more of {', '.join(known)}")
 
 
 def _rng(key: str) -> Random:
@@ -164,7 +167,7 @@ def _thing(
 ) -> Object:
     shape = _pick(rng, SHAPES if world == "shapes" else tuple(VEHICLES))
     swing = _SWING.get(shape, 180.0)
-    side = 0.0 if rng.random() < 0.5 else 180.0  # a vehicle shows its left or right flank
+    side = 0.0 if rng.random() < 0.5 else 180.0  # a vehicle is seen from its left or right
     return Object(
         shape=shape,
         size=_pick(rng, sizes),
@@ -178,7 +181,7 @@ def _thing(
 
 
 def _arrange(things: Sequence[Object], camera: Camera, rng: Random) -> list[Object] | None:
-    """Place the things one by one, the big ones first; None when one finds no room."""
+    """Place the objects one by one, large ones first; None if there is no place for one."""
     placed: list[tuple[Object, Spot]] = []
     for thing in sorted(things, key=scale, reverse=True):
         for _ in range(TRIES):
@@ -195,7 +198,7 @@ def _arrange(things: Sequence[Object], camera: Camera, rng: Random) -> list[Obje
 
 
 def _inside(seen: Spot) -> bool:
-    edge = seen.radius * 1.1 + MARGIN  # a cube's corner reaches past its disc
+    edge = seen.radius * 1.1 + MARGIN  # a cube's corner extends past its disc
     return edge <= seen.u <= 1 - edge and edge <= seen.v <= 1 - edge
 
 
@@ -204,7 +207,7 @@ def _readable(one: Spot, two: Spot) -> bool:
 
 
 def _uncovered(one: Spot, two: Spot, shown: float = 0.0) -> bool:
-    """Whether the nearer thing leaves the farther centre free, and `shown` radii beside it."""
+    """Whether the nearer object leaves the farther center visible, and `shown` radii beside it."""
     nearer, farther = (one, two) if one.depth < two.depth else (two, one)
     apart = math.hypot(one.u - two.u, one.v - two.v)
     return apart >= max(APART, nearer.radius * FREE, nearer.radius + shown * farther.radius)

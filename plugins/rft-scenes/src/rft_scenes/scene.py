@@ -1,7 +1,7 @@
-"""A 3D scene as a value: what stands on the floor, who looks, what shines.
+"""A 3D scene as a value: objects on a floor, a camera, lights.
 
-Questions, answers and pictures are all computed from this one value, so they
-cannot disagree. Nothing here draws or measures; nothing heavy is imported.
+Questions, answers and images are all computed from this value, so they are
+consistent. This module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -29,23 +29,24 @@ VEHICLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-# Part of every cache key. Bump it when a pixel or a sampled value changes.
+# Part of every cache key. Increase it when a pixel or a sampled value changes.
 GENERATOR_VERSION = "2"
 
 
 class SceneError(ValueError):
-    """A scene that cannot be described or arranged as asked."""
+    """A scene that cannot be described or arranged."""
 
 
 @dataclass(frozen=True)
 class Object:
-    """One thing on the floor.
+    """One object on the floor.
 
     For a vehicle, `shape` is its class ("car") and `variant` its model
-    ("sedan"); a plain shape has no variant.
+    ("sedan"); a shape has no variant.
     Units: `x`, `y` in world units on the floor z = 0 (a large sphere has
-    radius 0.76); `rotation` in degrees about the vertical, counter-clockwise
+    radius 0.76); `rotation` in degrees about the vertical, counterclockwise
     seen from above. A vehicle with rotation 0 points along +x.
+    Raises: SceneError for an unknown shape, variant, size, color or material.
     """
 
     shape: str
@@ -60,7 +61,9 @@ class Object:
     def __post_init__(self) -> None:
         models = {None} if self.shape in SHAPES else set(VEHICLES.get(self.shape, ()))
         if self.variant not in models:
-            raise SceneError(f"shape {self.shape!r} has no variant {self.variant!r}: see VEHICLES")
+            raise SceneError(
+                f"no shape {self.shape!r} with variant {self.variant!r}: see SHAPES, VEHICLES"
+            )
         for value, known in (
             (self.size, ALL_SIZES),
             (self.color, COLORS),
@@ -72,10 +75,10 @@ class Object:
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole that looks at a point above the middle of the floor.
+    """A pinhole camera aimed at a point above the middle of the floor.
 
-    Units: degrees, world units. Azimuth 0 stands at -y and sees +x to its
-    right; it grows counter-clockwise seen from above. `fov` spans the width.
+    Units: degrees, world units. At azimuth 0 the camera is at -y, with +x to its
+    right; azimuth increases counterclockwise seen from above. `fov` is horizontal.
     """
 
     azimuth: float
@@ -87,7 +90,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Light:
-    """A point that shines: its position (world units) and its radiant intensity."""
+    """A point light: its position in world units and its radiant intensity."""
 
     position: tuple[float, float, float]
     intensity: float
@@ -95,7 +98,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Scene:
-    """Objects from left to right as the camera sees them, the camera, the lights."""
+    """Objects from left to right in the image, the camera, the lights."""
 
     objects: tuple[Object, ...]
     camera: Camera
@@ -118,6 +121,6 @@ class Scene:
         )
 
     def digest(self) -> str:
-        """Hex SHA-256 of the canonical JSON: equal scenes, equal digests."""
+        """Hex SHA-256 of the canonical JSON; equal scenes have equal digests."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

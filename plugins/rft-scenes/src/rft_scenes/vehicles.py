@@ -1,27 +1,28 @@
 """Twenty-one vehicles built from boxes, rods and balls.
 
-A model stands on z = 0 (to 0.02), points along +x and fits the upright cylinder of
-radius 1 about the origin; the renderer scales it. What names the class is
-exaggerated (wheels, wings, windows), because a model sees it 10 to 25 pixels
-long. Only "body" parts take the object's colour and material.
+A model rests on z = 0 (to 0.02), points along +x and fits into the upright cylinder of
+radius 1 about the origin; the renderer scales it. Wheels, wings and windows are
+exaggerated, because vehicles are only 10 to 25 pixels long in an image. Only "body"
+parts have the object's color and material.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
-Paint = Literal["body", "tyre", "window", "trim"]
+Paint = Literal["body", "tire", "window", "trim"]
 Point = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Box:
-    """Half edges, then turned by `yaw` (about z) and `pitch` (about y), in degrees."""
+    """A box with half edges `half`, rotated by `pitch` (about y), then `yaw` (about z), degrees."""
 
-    centre: Point
+    center: Point
     half: Point
     paint: Paint = "body"
     yaw: float = 0.0
@@ -42,7 +43,7 @@ class Rod:
 class Ball:
     """A sphere."""
 
-    centre: Point
+    center: Point
     radius: float
     paint: Paint = "body"
 
@@ -53,13 +54,13 @@ Parts = tuple[Part, ...]
 
 def parts(shape: str, variant: str) -> Parts:
     """The parts of one model, e.g. ("car", "sedan")."""
-    return _MODELS[shape, variant]()
+    return _MODELS[shape, variant]
 
 
 def _wheel(x: float, y: float, radius: float, width: float) -> Parts:
-    """A tyre with a bright hub, its axle along y."""
+    """A tire with a bright hub; the axle is along y."""
     return (
-        Rod((x, y - width / 2, radius), (x, y + width / 2, radius), radius, "tyre"),
+        Rod((x, y - width / 2, radius), (x, y + width / 2, radius), radius, "tire"),
         Rod(
             (x, y - width / 2 - 0.012, radius),
             (x, y + width / 2 + 0.012, radius),
@@ -82,7 +83,7 @@ def _hoop(x: float, radius: float, thick: float, sides: int = 14) -> Parts:
         turn = 2 * math.pi * i / sides
         place = (x + mid * math.cos(turn), 0.0, radius + mid * math.sin(turn))
         # pitch turns x towards -z, so this lays the box's x edge along the tangent
-        ring.append(Box(place, (reach, thick, thick), "tyre", pitch=-math.degrees(turn) - 90))
+        ring.append(Box(place, (reach, thick, thick), "tire", pitch=-math.degrees(turn) - 90))
     hub = Rod((x, -0.07, radius), (x, 0.07, radius), 0.07, "trim")
     return (*ring, hub)
 
@@ -95,11 +96,11 @@ def _pair(x: float, y: float, z: float, half: Point, yaw: float) -> Parts:
     )
 
 
-# Cars: a low body, a dark glass house with a painted roof, four wheels.
+# Cars: a low body, dark windows under a painted roof, four wheels.
 
 
 def _car(front: float, back: float, roof: float, belt: float = 0.46) -> Parts:
-    """The glass house spans x from `back` to `front`, up to z = `roof`."""
+    """Windows and roof span x from `back` to `front`, up to z = `roof`."""
     middle, half = (front + back) / 2, (front - back) / 2
     return (
         Box((0, 0, (belt + 0.14) / 2), (0.93, 0.40, (belt - 0.14) / 2)),
@@ -108,36 +109,6 @@ def _car(front: float, back: float, roof: float, belt: float = 0.46) -> Parts:
         Box((0.92, 0.27, belt - 0.1), (0.03, 0.08, 0.05), "trim"),
         Box((0.92, -0.27, belt - 0.1), (0.03, 0.08, 0.05), "trim"),
         *_axles((-0.58, 0.58), 0.38, 0.22, 0.14),
-    )
-
-
-def _sedan() -> Parts:
-    return _car(front=0.40, back=-0.48, roof=0.74)
-
-
-def _suv() -> Parts:
-    return _car(front=0.42, back=-0.88, roof=0.94, belt=0.55)
-
-
-def _wagon() -> Parts:
-    return _car(front=0.36, back=-0.86, roof=0.74)
-
-
-def _minivan() -> Parts:
-    return (
-        *_car(front=0.58, back=-0.88, roof=0.88),
-        Box((0.62, 0, 0.56), (0.24, 0.34, 0.05), "window", pitch=40),
-    )
-
-
-def _truck() -> Parts:
-    """A pickup: the house is in front, the open bed behind it."""
-    return (
-        *_car(front=0.45, back=-0.10, roof=0.86, belt=0.50),
-        Box((-0.52, 0, 0.47), (0.34, 0.32, 0.04), "tyre"),
-        Box((-0.52, 0.37, 0.56), (0.41, 0.03, 0.07)),
-        Box((-0.52, -0.37, 0.56), (0.41, 0.03, 0.07)),
-        Box((-0.90, 0, 0.56), (0.03, 0.40, 0.07)),
     )
 
 
@@ -158,46 +129,8 @@ def _coach(start: float, end: float, roof: float, rows: tuple[float, ...] = (0.6
     return (Box((middle, 0, (roof + 0.12) / 2), (half, 0.31, (roof - 0.12) / 2)), *windows)
 
 
-def _windscreen(x: float, z: float) -> Box:
+def _windshield(x: float, z: float) -> Box:
     return Box((x, 0, z), (0.02, 0.26, 0.13), "window")
-
-
-def _regular() -> Parts:
-    return (
-        *_coach(-0.95, 0.95, 0.92),
-        _windscreen(0.95, 0.64),
-        *_axles((-0.55, 0.6), 0.28, 0.18, 0.12),
-    )
-
-
-def _double() -> Parts:
-    return (
-        *_coach(-0.9, 0.9, 1.25, rows=(0.55, 0.98)),
-        _windscreen(0.9, 0.55),
-        _windscreen(0.9, 0.98),
-        *_axles((-0.55, 0.55), 0.28, 0.18, 0.12),
-    )
-
-
-def _articulated() -> Parts:
-    return (
-        *_coach(-0.95, -0.08, 0.88),
-        *_coach(0.08, 0.95, 0.88),
-        Box((0, 0, 0.48), (0.1, 0.26, 0.34), "tyre"),
-        _windscreen(0.95, 0.62),
-        *_axles((-0.65, 0.3, 0.72), 0.28, 0.17, 0.12),
-    )
-
-
-def _school() -> Parts:
-    """The engine sits in a low nose of its own."""
-    return (
-        *_coach(-0.95, 0.58, 0.94),
-        Box((0.75, 0, 0.34), (0.2, 0.27, 0.2)),
-        _windscreen(0.58, 0.7),
-        Box((-0.18, 0, 0.42), (0.72, 0.325, 0.03), "tyre"),
-        *_axles((-0.55, 0.7), 0.28, 0.18, 0.12),
-    )
 
 
 # Bicycles: two thin hoops and a painted tube frame.
@@ -224,16 +157,8 @@ def _bicycle(thick: float, tube: float = 0.075, bar: float = 0.22, lift: float =
             (head, hub_front),
             (head, grip),
         ),
-        Rod((0.32, -bar, 1.0 + lift), (0.32, bar, 1.0 + lift), 0.045, "tyre"),
-        Box((-0.27, 0, 0.95), (0.15, 0.08, 0.04), "tyre"),
-    )
-
-
-def _utility() -> Parts:
-    return (
-        *_bicycle(0.05, lift=0.06),
-        Box((0.62, 0, 0.98), (0.16, 0.17, 0.11), "trim"),
-        Box((-0.62, 0, 0.9), (0.24, 0.1, 0.03)),
+        Rod((0.32, -bar, 1.0 + lift), (0.32, bar, 1.0 + lift), 0.045, "tire"),
+        Box((-0.27, 0, 0.95), (0.15, 0.08, 0.04), "tire"),
     )
 
 
@@ -256,30 +181,18 @@ def _tandem() -> Parts:
             (low[1], high[2]),
             (high[2], hub_front),
         ),
-        Rod((0.44, -0.22, 0.92), (0.44, 0.22, 0.92), 0.045, "tyre"),
-        Rod((0.04, -0.16, 0.88), (0.04, 0.16, 0.88), 0.04, "tyre"),
-        Box((-0.42, 0, 0.87), (0.13, 0.08, 0.04), "tyre"),
-        Box((-0.06, 0, 0.87), (0.12, 0.08, 0.04), "tyre"),
+        Rod((0.44, -0.22, 0.92), (0.44, 0.22, 0.92), 0.045, "tire"),
+        Rod((0.04, -0.16, 0.88), (0.04, 0.16, 0.88), 0.04, "tire"),
+        Box((-0.42, 0, 0.87), (0.13, 0.08, 0.04), "tire"),
+        Box((-0.06, 0, 0.87), (0.12, 0.08, 0.04), "tire"),
     )
-
-
-def _road() -> Parts:
-    return (
-        *_bicycle(0.042, tube=0.065, bar=0.15),
-        Rod((0.46, 0.15, 0.88), (0.32, 0.15, 1.0), 0.045, "tyre"),
-        Rod((0.46, -0.15, 0.88), (0.32, -0.15, 1.0), 0.045, "tyre"),
-    )
-
-
-def _mountain() -> Parts:
-    return _bicycle(0.085, tube=0.085, bar=0.3)
 
 
 # Motorbikes: two fat wheels close to a solid painted body.
 
 
 def _motorbike(front: float, grip: Point, wheel: float = 0.34) -> Parts:
-    """The front wheel stands at x = `front`; the fork runs to the handlebar at `grip`."""
+    """The front wheel is at x = `front`; the fork ends at the handlebar at `grip`."""
     fork = [
         Rod((front, side, wheel), (grip[0], side, grip[2]), 0.045, "trim") for side in (-0.12, 0.12)
     ]
@@ -287,55 +200,8 @@ def _motorbike(front: float, grip: Point, wheel: float = 0.34) -> Parts:
         *_wheel(-0.58, 0, wheel, 0.24),
         *_wheel(front, 0, wheel, 0.2),
         *fork,
-        Rod((grip[0], -0.34, grip[2]), (grip[0], 0.34, grip[2]), 0.05, "tyre"),
+        Rod((grip[0], -0.34, grip[2]), (grip[0], 0.34, grip[2]), 0.05, "tire"),
         Box((0, 0, 0.3), (0.24, 0.15, 0.14), "trim"),
-    )
-
-
-def _cruiser() -> Parts:
-    return (
-        *_motorbike(0.64, (0.36, 0, 0.84)),
-        Box((0.12, 0, 0.62), (0.3, 0.2, 0.16)),
-        Ball((0.3, 0, 0.64), 0.19),
-        Box((-0.32, 0, 0.58), (0.22, 0.17, 0.07), "tyre"),
-        Box((-0.66, 0, 0.68), (0.26, 0.15, 0.06)),
-        Box((-0.6, 0.24, 0.42), (0.22, 0.09, 0.14)),
-        Box((-0.6, -0.24, 0.42), (0.22, 0.09, 0.14)),
-    )
-
-
-def _chopper() -> Parts:
-    """A long raked fork and high handlebars."""
-    return (
-        *_motorbike(0.74, (0.2, 0, 1.0), wheel=0.3),
-        Box((0.02, 0, 0.62), (0.26, 0.17, 0.14), pitch=-15),
-        Box((-0.38, 0, 0.54), (0.2, 0.18, 0.07), "tyre"),
-        Box((-0.66, 0, 0.66), (0.24, 0.14, 0.06), pitch=15),
-        Rod((-0.6, 0.22, 0.2), (0.2, 0.22, 0.2), 0.06, "trim"),
-    )
-
-
-def _scooter() -> Parts:
-    """Small wheels, a flat floor, a shield in front and a box of a seat."""
-    return (
-        *_wheel(-0.52, 0, 0.24, 0.2),
-        *_wheel(0.6, 0, 0.24, 0.18),
-        Box((0.05, 0, 0.24), (0.5, 0.2, 0.06)),
-        Box((-0.46, 0, 0.52), (0.34, 0.22, 0.16)),
-        Box((-0.42, 0, 0.72), (0.3, 0.18, 0.06), "tyre"),
-        Box((0.48, 0, 0.58), (0.07, 0.27, 0.36), pitch=-15),
-        Rod((0.38, -0.32, 1.0), (0.38, 0.32, 1.0), 0.05, "tyre"),
-    )
-
-
-def _dirtbike() -> Parts:
-    """A high beak over the front wheel, a thin high tail."""
-    return (
-        *_motorbike(0.62, (0.34, 0, 0.98), wheel=0.36),
-        Box((0.1, 0, 0.68), (0.26, 0.16, 0.15)),
-        Box((0.66, 0, 0.86), (0.26, 0.11, 0.045), pitch=12),
-        Box((-0.3, 0, 0.8), (0.34, 0.11, 0.05), "tyre"),
-        Box((-0.68, 0, 0.88), (0.24, 0.12, 0.05), pitch=12),
     )
 
 
@@ -363,7 +229,7 @@ def _airliner() -> Parts:
 
 
 def _jet() -> Parts:
-    """A business jet: the engines hang on the tube, the tail is a T."""
+    """A business jet: engines on the fuselage, a T-tail."""
     engines = (Rod((-0.62, side, 0.46), (-0.3, side, 0.46), 0.09, "trim") for side in (-0.24, 0.24))
     return (
         *_tube(0.14, 0.8, -0.7, 0.36),
@@ -377,7 +243,7 @@ def _jet() -> Parts:
 def _biplane() -> Parts:
     """Two straight wings, one above the other, and a propeller."""
     struts = (
-        Rod((0.25, side, 0.22), (0.25, side, 0.7), 0.035, "tyre")
+        Rod((0.25, side, 0.22), (0.25, side, 0.7), 0.035, "tire")
         for side in (-0.6, -0.25, 0.25, 0.6)
     )
     return (
@@ -386,46 +252,115 @@ def _biplane() -> Parts:
         Box((0.25, 0, 0.24), (0.18, 0.8, 0.03)),
         Box((-0.72, 0, 0.46), (0.1, 0.34, 0.03)),
         Box((-0.76, 0, 0.64), (0.1, 0.03, 0.16)),
-        Box((0.79, 0, 0.42), (0.025, 0.06, 0.36), "tyre"),
+        Box((0.79, 0, 0.42), (0.025, 0.06, 0.36), "tire"),
         *struts,
         *_axles((0.4,), 0.25, 0.12, 0.08),
     )
 
 
-def _fighter() -> Parts:
-    """A long nose, wings swept far back, two fins."""
-    return (
-        *_tube(0.14, 0.72, -0.7, 0.32),
-        Rod((0.72, 0, 0.32), (0.94, 0, 0.32), 0.06),
-        Box((0.35, 0, 0.46), (0.2, 0.09, 0.06), "window"),
-        *_pair(-0.28, 0.34, 0.3, (0.24, 0.44, 0.03), 40),
-        Box((-0.55, 0, 0.3), (0.22, 0.42, 0.03)),
-        Box((-0.66, 0.2, 0.52), (0.15, 0.03, 0.18), pitch=20),
-        Box((-0.66, -0.2, 0.52), (0.15, 0.03, 0.18), pitch=20),
-        Rod((-0.95, 0, 0.32), (-0.7, 0, 0.32), 0.11, "trim"),
-    )
-
-
-_MODELS: dict[tuple[str, str], Callable[[], Parts]] = {
-    ("car", "sedan"): _sedan,
-    ("car", "suv"): _suv,
-    ("car", "wagon"): _wagon,
-    ("car", "minivan"): _minivan,
-    ("car", "truck"): _truck,
-    ("bus", "articulated"): _articulated,
-    ("bus", "double"): _double,
-    ("bus", "regular"): _regular,
-    ("bus", "school"): _school,
-    ("bicycle", "utility"): _utility,
-    ("bicycle", "tandem"): _tandem,
-    ("bicycle", "road"): _road,
-    ("bicycle", "mountain"): _mountain,
-    ("motorbike", "chopper"): _chopper,
-    ("motorbike", "scooter"): _scooter,
-    ("motorbike", "cruiser"): _cruiser,
-    ("motorbike", "dirtbike"): _dirtbike,
-    ("aeroplane", "airliner"): _airliner,
-    ("aeroplane", "biplane"): _biplane,
-    ("aeroplane", "jet"): _jet,
-    ("aeroplane", "fighter"): _fighter,
-}
+_MODELS: Mapping[tuple[str, str], Parts] = MappingProxyType(
+    {
+        ("car", "sedan"): _car(front=0.40, back=-0.48, roof=0.74),
+        ("car", "suv"): _car(front=0.42, back=-0.88, roof=0.94, belt=0.55),
+        ("car", "wagon"): _car(front=0.36, back=-0.86, roof=0.74),
+        ("car", "minivan"): (
+            *_car(front=0.58, back=-0.88, roof=0.88),
+            Box((0.62, 0, 0.56), (0.24, 0.34, 0.05), "window", pitch=40),
+        ),
+        # A pickup: cabin in front, open bed behind.
+        ("car", "truck"): (
+            *_car(front=0.45, back=-0.10, roof=0.86, belt=0.50),
+            Box((-0.52, 0, 0.47), (0.34, 0.32, 0.04), "tire"),
+            Box((-0.52, 0.37, 0.56), (0.41, 0.03, 0.07)),
+            Box((-0.52, -0.37, 0.56), (0.41, 0.03, 0.07)),
+            Box((-0.90, 0, 0.56), (0.03, 0.40, 0.07)),
+        ),
+        ("bus", "articulated"): (
+            *_coach(-0.95, -0.08, 0.88),
+            *_coach(0.08, 0.95, 0.88),
+            Box((0, 0, 0.48), (0.1, 0.26, 0.34), "tire"),
+            _windshield(0.95, 0.62),
+            *_axles((-0.65, 0.3, 0.72), 0.28, 0.17, 0.12),
+        ),
+        ("bus", "double"): (
+            *_coach(-0.9, 0.9, 1.25, rows=(0.55, 0.98)),
+            _windshield(0.9, 0.55),
+            _windshield(0.9, 0.98),
+            *_axles((-0.55, 0.55), 0.28, 0.18, 0.12),
+        ),
+        ("bus", "regular"): (
+            *_coach(-0.95, 0.95, 0.92),
+            _windshield(0.95, 0.64),
+            *_axles((-0.55, 0.6), 0.28, 0.18, 0.12),
+        ),
+        # With the engine in a low nose.
+        ("bus", "school"): (
+            *_coach(-0.95, 0.58, 0.94),
+            Box((0.75, 0, 0.34), (0.2, 0.27, 0.2)),
+            _windshield(0.58, 0.7),
+            Box((-0.18, 0, 0.42), (0.72, 0.325, 0.03), "tire"),
+            *_axles((-0.55, 0.7), 0.28, 0.18, 0.12),
+        ),
+        ("bicycle", "utility"): (
+            *_bicycle(0.05, lift=0.06),
+            Box((0.62, 0, 0.98), (0.16, 0.17, 0.11), "trim"),
+            Box((-0.62, 0, 0.9), (0.24, 0.1, 0.03)),
+        ),
+        ("bicycle", "tandem"): _tandem(),
+        ("bicycle", "road"): (
+            *_bicycle(0.042, tube=0.065, bar=0.15),
+            Rod((0.46, 0.15, 0.88), (0.32, 0.15, 1.0), 0.045, "tire"),
+            Rod((0.46, -0.15, 0.88), (0.32, -0.15, 1.0), 0.045, "tire"),
+        ),
+        ("bicycle", "mountain"): _bicycle(0.085, tube=0.085, bar=0.3),
+        # A long raked fork and high handlebars.
+        ("motorbike", "chopper"): (
+            *_motorbike(0.74, (0.2, 0, 1.0), wheel=0.3),
+            Box((0.02, 0, 0.62), (0.26, 0.17, 0.14), pitch=-15),
+            Box((-0.38, 0, 0.54), (0.2, 0.18, 0.07), "tire"),
+            Box((-0.66, 0, 0.66), (0.24, 0.14, 0.06), pitch=15),
+            Rod((-0.6, 0.22, 0.2), (0.2, 0.22, 0.2), 0.06, "trim"),
+        ),
+        # Small wheels, a flat floor, a front shield and a box seat.
+        ("motorbike", "scooter"): (
+            *_wheel(-0.52, 0, 0.24, 0.2),
+            *_wheel(0.6, 0, 0.24, 0.18),
+            Box((0.05, 0, 0.24), (0.5, 0.2, 0.06)),
+            Box((-0.46, 0, 0.52), (0.34, 0.22, 0.16)),
+            Box((-0.42, 0, 0.72), (0.3, 0.18, 0.06), "tire"),
+            Box((0.48, 0, 0.58), (0.07, 0.27, 0.36), pitch=-15),
+            Rod((0.38, -0.32, 1.0), (0.38, 0.32, 1.0), 0.05, "tire"),
+        ),
+        ("motorbike", "cruiser"): (
+            *_motorbike(0.64, (0.36, 0, 0.84)),
+            Box((0.12, 0, 0.62), (0.3, 0.2, 0.16)),
+            Ball((0.3, 0, 0.64), 0.19),
+            Box((-0.32, 0, 0.58), (0.22, 0.17, 0.07), "tire"),
+            Box((-0.66, 0, 0.68), (0.26, 0.15, 0.06)),
+            Box((-0.6, 0.24, 0.42), (0.22, 0.09, 0.14)),
+            Box((-0.6, -0.24, 0.42), (0.22, 0.09, 0.14)),
+        ),
+        # A high beak over the front wheel, a thin high tail.
+        ("motorbike", "dirtbike"): (
+            *_motorbike(0.62, (0.34, 0, 0.98), wheel=0.36),
+            Box((0.1, 0, 0.68), (0.26, 0.16, 0.15)),
+            Box((0.66, 0, 0.86), (0.26, 0.11, 0.045), pitch=12),
+            Box((-0.3, 0, 0.8), (0.34, 0.11, 0.05), "tire"),
+            Box((-0.68, 0, 0.88), (0.24, 0.12, 0.05), pitch=12),
+        ),
+        ("aeroplane", "airliner"): _airliner(),
+        ("aeroplane", "biplane"): _biplane(),
+        ("aeroplane", "jet"): _jet(),
+        # A long nose, wings swept far back, two fins.
+        ("aeroplane", "fighter"): (
+            *_tube(0.14, 0.72, -0.7, 0.32),
+            Rod((0.72, 0, 0.32), (0.94, 0, 0.32), 0.06),
+            Box((0.35, 0, 0.46), (0.2, 0.09, 0.06), "window"),
+            *_pair(-0.28, 0.34, 0.3, (0.24, 0.44, 0.03), 40),
+            Box((-0.55, 0, 0.3), (0.22, 0.42, 0.03)),
+            Box((-0.66, 0.2, 0.52), (0.15, 0.03, 0.18), pitch=20),
+            Box((-0.66, -0.2, 0.52), (0.15, 0.03, 0.18), pitch=20),
+            Rod((-0.95, 0, 0.32), (-0.7, 0, 0.32), 0.11, "trim"),
+        ),
+    }
+)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rft_scenes import RenderSettings, Scene, SceneError, scene_pictures
+from rft_scenes import RenderSettings, Scene, SceneError, scene_images
 from rft_scenes.sampling import View
 
 from rft_transformation.generator import Change, Start, draw_change, draw_start
@@ -67,7 +67,7 @@ class TransformationScenes(GeneratedDataset):
     def prepare(self, split: str, indices: Sequence[int]) -> None:
         """Render the pictures of these samples that are not in the cache yet."""
         scenes = [scene for index in indices for scene in self.scenes(split, index)]
-        scene_pictures(self.settings).draw_all(scenes, f"rendering transformation/{split}")
+        scene_images(self.settings).draw_all(scenes, f"rendering transformation/{split}")
 
     def scenes(self, split: str, index: int) -> tuple[Scene, Scene]:
         """What the two pictures of a sample show."""
@@ -87,7 +87,7 @@ class TransformationScenes(GeneratedDataset):
     def make(self, split: str, index: int) -> Sample:
         """Start, change and both pictures."""
         start, change = self.story(split, index)
-        plain, pictures = to_plain(start.state), scene_pictures(self.settings)
+        plain, pictures = to_plain(start.state), scene_images(self.settings)
         return Sample(
             id=self.id(split, index),
             question=question(plain),
