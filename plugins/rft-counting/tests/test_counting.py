@@ -1,4 +1,4 @@
-"""Laws of the counting task: pure, disjoint, balanced, and right by a second way."""
+"""Laws of the counting task: pure, disjoint, balanced, with golds recomputed independently."""
 
 import pickle
 import re
@@ -18,7 +18,7 @@ from rftcore.types import Sample
 FAMILIES = ("addition", "subtraction", "adversarial", "multi-hop")
 TASK = counting()
 DATA = TASK.dataset
-MANY = 400  # samples per split that a law looks at
+MANY = 400  # samples per split that the laws check
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,10 @@ def everything(samples: dict[str, list[Sample]]) -> list[Sample]:
 
 
 def simulate(objects: list[dict[str, str]], program: dict) -> int:
-    """Play the program out on a set of objects: nothing of the generator is used.
+    """Execute the program on a set of objects, without code of the generator.
 
-    Added objects have the named attributes and no others, which is all that a
-    question may depend on.
+    Added objects have only the named attributes, because a question must not depend on
+    others.
     """
 
     def members(of: dict[str, str]) -> list[int]:
@@ -48,10 +48,10 @@ def simulate(objects: list[dict[str, str]], program: dict) -> int:
         if step["does"] == "add":
             room |= {len(room) + 100 + at: dict(of) for at in range(step["count"])}
             continue
-        goes = members(of)
+        gone = members(of)
         if step["does"] == "leave":
-            return len(goes[step["left"] :])
-        for at in goes[: step.get("count")]:
+            return len(gone[step["left"] :])
+        for at in gone[: step.get("count")]:
             del room[at]
     return len(members(program["asked"]))
 
@@ -61,19 +61,19 @@ def things(sample: Sample) -> list[dict[str, str]]:
     return [dict(zip(names, text.split(), strict=True)) for text in sample.meta["objects"]]
 
 
-def test_playing_the_program_out_gives_the_gold(everything: list[Sample]):
+def test_executing_the_program_gives_the_gold(everything: list[Sample]):
     for sample in everything:
         assert str(simulate(things(sample), sample.meta["program"])) == sample.gold, sample
 
 
-def test_the_question_says_what_the_program_does(everything: list[Sample]):
+def test_the_question_contains_the_words_of_the_program(everything: list[Sample]):
     for sample in everything:
-        said = Counter(re.findall(r"\w+", sample.question.lower()))
+        words = Counter(re.findall(r"\w+", sample.question.lower()))
         for step in sample.meta["program"]["steps"]:
             amounts = {str(step[name]) for name in ("count", "left") if name in step}
             noun = step["of"].get("shape", "object")
-            assert {noun, plural(noun)} & said.keys()
-            assert {*step["of"].values(), *amounts} - {noun} <= said.keys()
+            assert {noun, plural(noun)} & words.keys()
+            assert {*step["of"].values(), *amounts} - {noun} <= words.keys()
 
 
 # -- the reasoning, read back from its text alone -----------------------------------------------
@@ -84,7 +84,7 @@ PLAN = re.compile(r"Count (.+?)((?:, not [\w ]+)*)(?:, (plus|minus) (\d+))?\. Fr
 
 
 def is_one_of(phrase: str, thing: dict[str, str]) -> bool:
-    """Whether "small red cubes" fits a thing, word by word."""
+    """Whether "small red cubes" describes an object, word by word."""
     *adjectives, noun = phrase.split()
     return {*adjectives} <= {*thing.values()} and noun in ("objects", plural(thing["shape"]))
 
@@ -142,14 +142,14 @@ def test_no_two_samples_are_the_same_whatever_their_splits(everything: list[Samp
     assert len({sample.content_hash() for sample in everything}) == len(everything)
 
 
-def test_no_two_splits_share_a_picture(samples: dict[str, list[Sample]]):
-    pictures = [{sample.images[0].key for sample in split} for split in samples.values()]
+def test_no_two_splits_share_an_image(samples: dict[str, list[Sample]]):
+    images = [{sample.images[0].key for sample in split} for split in samples.values()]
 
-    assert len(set.union(*pictures)) == sum(map(len, pictures))
+    assert len(set.union(*images)) == sum(map(len, images))
 
 
 @pytest.mark.parametrize("split", ["val", "test", "ood-vehicles"])
-def test_evaluation_asks_once_about_a_picture(samples: dict[str, list[Sample]], split: str):
+def test_evaluation_has_one_question_per_image(samples: dict[str, list[Sample]], split: str):
     assert len({sample.images[0].key for sample in samples[split]}) == len(samples[split])
 
 
@@ -166,7 +166,7 @@ def test_no_two_scenes_share_a_seed_whatever_their_splits():
 
 
 @given(split=st.sampled_from(DATA.splits), prefix=st.integers(1, MANY))
-def test_any_prefix_of_a_split_asks_each_family_equally_often(
+def test_in_any_prefix_of_a_split_families_are_equally_frequent(
     samples: dict[str, list[Sample]], split: str, prefix: int
 ):
     shares = Counter(sample.meta["family"] for sample in samples[split][:prefix])
@@ -176,7 +176,7 @@ def test_any_prefix_of_a_split_asks_each_family_equally_often(
 
 
 @pytest.mark.parametrize(("high", "most"), [(1, 3), (5, 5), (9, 8)])
-def test_only_sft_keeps_to_few_objects(high: int, most: int):
+def test_only_sft_has_few_objects(high: int, most: int):
     data = counting(sft_objects_high=high, sft_fuller=0.0).dataset
     seen = {s: max(len(data.scene(s, at).objects) for at in range(0, 200, 4)) for s in data.splits}
 
@@ -184,7 +184,7 @@ def test_only_sft_keeps_to_few_objects(high: int, most: int):
     assert set(seen.values()) == {8}
 
 
-def test_sft_sees_scenes_of_all_sizes_unless_told_otherwise():
+def test_sft_has_scenes_of_all_sizes_by_default():
     data = counting(objects_high=10).dataset
     assert {data.objects_between("sft", at) for at in range(800)} == {(3, 10)}
 
@@ -200,14 +200,14 @@ def test_any_prefix_of_sft_has_its_share_of_fuller_scenes_of_every_size(share: f
     assert max(fuller) - min(fuller) <= 1
 
 
-def test_fuller_scenes_of_sft_meet_every_family():
+def test_fuller_scenes_of_sft_have_questions_of_every_family():
     data = counting(sft_objects_high=5).dataset
     fuller = [at for at in range(1600) if data.objects_between("sft", at // 2)[0] > 5]
 
     assert {data.sample("sft", at).meta["family"] for at in fuller} == set(FAMILIES)
 
 
-def test_answers_lie_in_0_to_20_and_none_is_a_safe_guess(samples: dict[str, list[Sample]]):
+def test_answers_are_0_to_20_and_none_is_a_safe_guess(samples: dict[str, list[Sample]]):
     for split in samples.values():
         answers = Counter(int(sample.gold) for sample in split)
 
@@ -233,7 +233,7 @@ def test_shapes_are_in_distribution_and_vehicles_out_of_it(samples: dict[str, li
     assert all(seen == {"cube", "sphere", "cylinder"} for seen in shapes.values())
 
 
-def test_texts_are_short_and_of_known_words(everything: list[Sample]):
+def test_texts_are_short_and_in_the_vocabulary(everything: list[Sample]):
     for sample in everything:
         assert words_of([sample.question, sample.cot]) <= WORDS
         assert len(TASK.prompt(sample).text.split()) <= 35
@@ -267,7 +267,7 @@ def test_another_seed_makes_other_samples():
     assert digest(counting(seed=1).dataset, "val", 0) != digest(DATA, "val", 0)
 
 
-def test_dataset_and_task_travel_between_processes():
+def test_dataset_and_task_can_be_pickled():
     task = pickle.loads(pickle.dumps(TASK))
 
     assert digest(task.dataset, "rl", 3) == digest(DATA, "rl", 3)
@@ -278,7 +278,7 @@ def test_dataset_and_task_travel_between_processes():
 
 
 @given(low=st.integers(1, 10), high=st.integers(1, 10), index=st.integers(0, 7))
-def test_every_lawful_range_of_objects_can_be_asked_about(low: int, high: int, index: int):
+def test_every_allowed_range_of_objects_has_samples(low: int, high: int, index: int):
     low, high = sorted([low, high])
     sample = counting(objects_low=low, objects_high=high).dataset.sample("ood-vehicles", index)
 
@@ -303,7 +303,7 @@ def test_every_lawful_range_of_objects_can_be_asked_about(low: int, high: int, i
         {"rl": 2**33},
     ],
 )
-def test_an_impossible_option_is_refused_by_name(options: dict):
+def test_an_option_out_of_range_is_an_error_that_names_it(options: dict):
     with pytest.raises(RecipeError, match=next(iter(options))):
         counting(**options)
 
@@ -318,7 +318,7 @@ def test_what_sft_teaches_earns_every_reward():
     assert {score.total for score in scores} == {4.0}
 
 
-def test_pictures_are_rendered_once_and_open(tmp_path, monkeypatch):
+def test_images_are_rendered_once_and_open(tmp_path, monkeypatch):
     monkeypatch.setenv("RFT_CACHE", str(tmp_path))
     data = counting(objects_low=3, objects_high=3, seed=99).dataset
     data.prepare("val", [0, 1])
@@ -342,6 +342,6 @@ def test_compat_chooses_between_our_rewards_and_the_papers(compat: str, earned: 
     assert scored[0].total == 1 + earned
 
 
-def test_another_compat_is_refused_with_a_suggestion():
+def test_another_compat_is_an_error_with_a_suggestion():
     with pytest.raises(RecipeError, match="Did you mean 'paper'"):
         counting(compat="papers")

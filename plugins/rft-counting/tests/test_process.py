@@ -1,4 +1,4 @@
-"""Laws of the process reward: total, in range, and paid for looking alone."""
+"""Laws of the process reward: total, in range, and independent of the answer."""
 
 from collections.abc import Sequence
 
@@ -84,5 +84,5 @@ def test_without_a_list_there_is_nothing_to_earn(completion: str):
     assert earned(completion, DATA.sample("rl", 0)) == 0.0
 
 
-def test_a_sample_that_does_not_know_its_steps_is_not_judged():
+def test_the_reward_does_not_apply_to_a_sample_without_steps():
     assert earned("From left to right: a.", Sample("a", "?", "5")) is None

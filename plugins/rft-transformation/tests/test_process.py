@@ -1,4 +1,4 @@
-"""Laws of the process reward: total, in range, and paid for the reasoning alone."""
+"""Laws of the process reward: total, in range, and independent of the answer."""
 
 import pytest
 from hypothesis import assume, given
@@ -28,13 +28,13 @@ def joined(entries: list[str]) -> str:
 
 
 @given(sample=SAMPLES)
-def test_the_true_reasoning_earns_everything_whatever_is_answered(sample: Sample):
+def test_the_true_reasoning_earns_everything_with_any_answer(sample: Sample):
     assert earned(sample.cot, sample) == 1.0
     assert earned(f"<think>\n{sample.cot}\n</think>\n<answer>\nno\n</answer>", sample) == 1.0
 
 
 @given(sample=SAMPLES)
-def test_the_reasoning_read_back_says_of_each_object_what_the_calls_do(sample: Sample):
+def test_the_reasoning_read_back_gives_the_changes_of_each_object(sample: Sample):
     calls = TASK.parser.gold(sample.gold).value
     news = true_news(len(sample.meta["start"]), calls)
 
@@ -51,7 +51,7 @@ def test_any_text_earns_something_between_0_and_1(text: str, sample: Sample):
 @given(
     sample=SAMPLES, at=st.integers(0, 9), news=st.sampled_from(["same", "now red", "moved left"])
 )
-def test_each_object_of_which_something_wrong_is_said_costs(sample: Sample, at: int, news: str):
+def test_each_object_with_a_wrong_change_costs(sample: Sample, at: int, news: str):
     written = entries(sample)
     head, _, true = written[at % len(written)].rpartition(": ")
     assume(true != news)
@@ -69,7 +69,7 @@ def test_reasoning_that_stops_early_earns_the_square_of_its_share(sample: Sample
 
 
 @given(sample=SAMPLES, at=st.integers(0, 9))
-def test_of_two_entries_about_one_object_the_first_counts_and_the_second_costs(sample, at):
+def test_of_two_entries_for_one_object_the_first_counts_and_the_second_costs(sample, at):
     written = entries(sample)
     other = written[at % len(written)].rpartition(": ")[0] + ": now wrong"
 
@@ -89,7 +89,7 @@ def test_of_two_entries_about_one_object_the_first_counts_and_the_second_costs(s
         ("", 0.0),
     ],
 )
-def test_an_object_earns_by_what_is_said_of_it(news: str, share: float):
+def test_an_object_earns_the_share_of_its_changes(news: str, share: float):
     calls = "change_color(0, red), change_shape(0, cube), change_position(0, front_left)"
     sample = Sample("a", "?", calls, meta={"start": ({},), "end": ()})
 
@@ -101,5 +101,5 @@ def test_without_entries_there_is_nothing_to_earn(completion: str):
     assert earned(completion, DATA.sample("rl", 0)) == 0.0
 
 
-def test_a_sample_without_a_scene_is_not_judged():
+def test_the_reward_does_not_apply_to_a_sample_without_a_scene():
     assert earned("0 a b c d: same.", Sample("a", "?", "change_size(0, large)")) is None

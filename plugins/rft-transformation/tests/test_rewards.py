@@ -1,4 +1,4 @@
-"""Laws of the rewards: optimal, order-free, bounded; and states by a second way."""
+"""Laws of the rewards: optimal, order-free, bounded; states recomputed independently."""
 
 import itertools
 import os
@@ -20,7 +20,7 @@ from rftcore.types import RewardInput
 
 TASK = transformation()
 DATA, PARSER = TASK.dataset, TASK.parser
-OFF_THE_SCENE = [rewards.calls_exact, rewards.calls_partial, rewards.calls_penalised]
+OFF_THE_SCENE = [rewards.calls_exact, rewards.calls_partial, rewards.calls_penalized]
 ON_THE_SCENE = [rewards.state, rewards.state_loose, rewards.state_distance]
 
 a_call = st.sampled_from(sorted(FUNCTIONS)).flatmap(
@@ -52,7 +52,7 @@ def test_the_order_of_calls_changes_no_reward(function, answer, gold, data):
 
 
 def brute_force(answer, gold, credit: dict[str, float], alone: float) -> float:
-    """Every way to give the longer side's calls to the shorter side's, nothing shared."""
+    """Try every assignment of the longer side's calls to the shorter side's."""
     size = max(len(answer), len(gold))
     padded = [*gold, *[None] * (len(answer) - len(gold))]
 
@@ -76,16 +76,16 @@ def test_the_pairing_is_the_best_of_all(answer, gold):
     credit, penalty = {"all": 1, "two": 0.5, "one": 0.25}, {"all": 1, "two": -0.25, "one": -0.5}
 
     assert given_to(rewards.calls_partial, answer, gold) == brute_force(answer, gold, credit, 0)
-    assert given_to(rewards.calls_penalised, answer, gold) == brute_force(answer, gold, penalty, -1)
+    assert given_to(rewards.calls_penalized, answer, gold) == brute_force(answer, gold, penalty, -1)
 
 
 @given(answer=answers, gold=golds)
-def test_rewards_keep_to_their_range_and_the_gold_alone_is_perfect(answer, gold):
-    exact, partial, penalised = (given_to(function, answer, gold) for function in OFF_THE_SCENE)
+def test_rewards_are_in_their_range_and_the_gold_alone_is_perfect(answer, gold):
+    exact, partial, penalized = (given_to(function, answer, gold) for function in OFF_THE_SCENE)
 
     assert 0 <= exact <= partial <= 1
-    assert -1 <= penalised <= partial
-    assert {exact == 1, partial == 1, penalised == 1} == {sorted(answer) == sorted(gold)}
+    assert -1 <= penalized <= partial
+    assert {exact == 1, partial == 1, penalized == 1} == {sorted(answer) == sorted(gold)}
 
 
 @off_the_scene
@@ -100,16 +100,16 @@ def test_repeating_a_call_never_earns_more_where_the_gold_has_it_once(function, 
 
 
 @pytest.mark.parametrize(
-    ("answer", "gold", "exact", "partial", "penalised"),
+    ("answer", "gold", "exact", "partial", "penalized"),
     [
         ("change_color(0, blue)", "change_color(0, red)", 0, 0.5, -0.25),
         ("change_color(1, red)", "change_color(0, red)", 0, 0.5, -0.25),
         ("change_color(1, blue)", "change_color(0, red)", 0, 0.25, -0.5),
-        # the released code gives a wholly wrong function 0, more than any of the three above
+        # the released code gives 0 for a wrong function, more than any of the three above
         ("change_size(0, small)", "change_color(0, red)", 0, 0, -1),
         ("change_color(0, red), change_color(0, red)", "change_color(0, red)", 0.5, 0.5, 0),
         ("change_color(0, red), change_size(1, small)", "change_color(0, red)", 0.5, 0.5, 0),
-        # greedy pairing gives 0.375 here, and 0.375 or 0.5 by the hash seed below
+        # greedy pairing gives 0.375 here; below, 0.375 or 0.5, depending on the hash seed
         (
             "change_color(0, red), change_color(3, green)",
             "change_color(0, green), change_color(2, red)",
@@ -127,10 +127,10 @@ def test_repeating_a_call_never_earns_more_where_the_gold_has_it_once(function, 
         ),
     ],
 )
-def test_worked_examples(answer, gold, exact, partial, penalised):
-    wanted = [exact, partial, penalised]
+def test_worked_examples(answer, gold, exact, partial, penalized):
+    expected = [exact, partial, penalized]
 
-    assert [given_to(function, read(answer), read(gold)) for function in OFF_THE_SCENE] == wanted
+    assert [given_to(function, read(answer), read(gold)) for function in OFF_THE_SCENE] == expected
 
 
 def test_no_answer_is_never_better_than_a_wrong_one():
@@ -167,14 +167,14 @@ def test_the_hash_seed_of_python_changes_no_reward():
     assert runs == {b"[0.0, 0.5, -0.25]\n"}
 
 
-# -- the scene played out -----------------------------------------------------------------------
+# -- executed on the scene -----------------------------------------------------------------------
 
 SIZE = {"small": 0.38, "medium": 0.55, "large": 0.76}
 WIDTH = {"cube": 0.75 * 2**0.5, "sphere": 1.0, "cylinder": 0.85}
 
 
 class Table:
-    """A second simulator: mutable, on a board of numbers, in steps; shares no code."""
+    """A second simulator that shares no code: mutable rows of plain numbers."""
 
     def __init__(self, things):
         self.rows = [dict(thing) for thing in things]
@@ -213,7 +213,7 @@ class Table:
 
 
 def played(sample, calls):
-    """(Acc, LAcc, AD) by the second simulator: every choice of steps is played."""
+    """(Acc, LAcc, AD) by the second simulator, over every choice of steps."""
     results = []
     moves = sum(call.function == "change_position" for call in calls)
     for steps in itertools.product((1, 2), repeat=moves):
@@ -249,7 +249,7 @@ def test_near_misses_agree_with_a_second_simulator(index, data):
 
 
 @given(index=indices)
-def test_the_gold_reaches_the_end_lawfully(index):
+def test_the_gold_reaches_the_end_by_valid_states(index):
     sample = DATA.sample("val", index)
 
     assert on_the_scene(sample, read(sample.gold)) == [1, 1, 0]
@@ -263,8 +263,8 @@ def test_doing_nothing_leaves_every_change_undone(index):
 
 
 def thing(x: float, y: float, size: str = "small") -> dict:
-    look = {"shape": "sphere", "color": "red", "material": "metal", "size": size}
-    return {**look, "x": x, "y": y, "rotation": 0.0}
+    attributes = {"shape": "sphere", "color": "red", "material": "metal", "size": size}
+    return {**attributes, "x": x, "y": y, "rotation": 0.0}
 
 
 def story(start, end):
@@ -274,7 +274,7 @@ def story(start, end):
 @pytest.mark.parametrize(
     ("answer", "acc", "lacc", "ad"),
     [
-        ("change_position(0, right)", 1, 1, 0),  # however far it went
+        ("change_position(0, right)", 1, 1, 0),  # one step or two
         ("change_position(0, right), change_position(0, right)", 1, 1, 0),
         (
             "change_position(0, behind), change_position(0, right), change_position(0, front)",
@@ -292,13 +292,13 @@ def story(start, end):
         ("change_size(1, large), change_position(0, right), change_size(1, small)", 0, 1, 0),
     ],
 )
-def test_an_answer_is_read_in_its_own_favour_and_overlaps_are_not(answer, acc, lacc, ad):
+def test_the_best_choice_of_steps_counts_and_overlaps_are_wrong(answer, acc, lacc, ad):
     sample = story([thing(-1.5, 0), thing(2.5, 0)], [thing(1.5, 0), thing(2.5, 0)])
 
     assert on_the_scene(sample, read(answer)) == [acc, lacc, ad]
 
 
-def test_a_place_off_the_plane_is_unlawful_even_on_the_way():
+def test_a_position_off_the_plane_is_wrong_after_any_call():
     sample = story([thing(-2, 0)], [thing(-3.5, 0)])
     outside = ", ".join(["change_position(0, left)"] * 4 + ["change_position(0, right)"] * 3)
 
@@ -312,7 +312,7 @@ def test_a_sample_without_a_scene_has_no_state(function):
     assert function(RewardInput(read("change_size(0, small)"), None, sample=sample)) is None
 
 
-def test_eight_moves_are_played_out_quickly():
+def test_eight_moves_are_executed_quickly():
     sample = DATA.sample("val", 0)
     start = time.process_time()
     on_the_scene(

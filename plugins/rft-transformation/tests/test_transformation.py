@@ -1,4 +1,4 @@
-"""Laws of the transformation task: pure, disjoint, lawful, and right by a second way."""
+"""Laws of the transformation task: pure, disjoint, valid, with golds recomputed independently."""
 
 import itertools
 import pickle
@@ -22,7 +22,7 @@ from rftcore.types import Sample
 
 TASK = transformation()
 DATA = TASK.dataset
-MANY = 400  # samples per split that a law looks at: 1,950 in all
+MANY = 400  # samples per split that the laws check: 1,950 in all
 VIEWS = {"ood-left": -40.0, "ood-right": 40.0}
 
 
@@ -49,12 +49,12 @@ def scenes(samples: dict[str, list[Sample]]) -> list[tuple[str, Sample, Scene, S
 # -- the answer, from the two scenes alone ------------------------------------------------------
 
 
-def spelt(way: float, plus: str, minus: str) -> list[str]:
+def direction(way: float, plus: str, minus: str) -> list[str]:
     return [plus] * (way > 0) + [minus] * (way < 0)
 
 
-def told_apart(before: Scene, after: Scene) -> set[str]:
-    """The calls between two scenes, by looking at both: nothing of the generator is used."""
+def calls_between(before: Scene, after: Scene) -> set[str]:
+    """The calls between two scenes, without code of the generator."""
     calls = set()
     for number, (one, two) in enumerate(zip(before.objects, after.objects, strict=True)):
         for name in ("size", "color", "material", "shape"):
@@ -63,21 +63,21 @@ def told_apart(before: Scene, after: Scene) -> set[str]:
         x, y = (round((b - a) / 1.5, 3) for a, b in ((one.x, two.x), (one.y, two.y)))
         if x or y:
             assert {abs(x), abs(y)} in ({0, 1}, {0, 2}, {1}, {2}), (x, y)
-            words = spelt(y, "behind", "front") + spelt(x, "right", "left")
+            words = direction(y, "behind", "front") + direction(x, "right", "left")
             calls.add(f"change_position({number}, {'_'.join(words)})")
     return calls
 
 
-def test_the_two_scenes_tell_the_gold(scenes):
+def test_the_two_scenes_give_the_gold(scenes):
     for _, sample, before, after in scenes:
         listed = sample.gold.split("), ")
         calls = [call.removesuffix(")") + ")" for call in listed]
 
         assert len(set(calls)) == len(calls) == sample.meta["calls"]
-        assert set(calls) == told_apart(before, after)
+        assert set(calls) == calls_between(before, after)
 
 
-def test_the_second_picture_is_another(everything):
+def test_the_two_images_differ(everything):
     for sample in everything:
         first, second = sample.images
         assert first.key != second.key
@@ -106,14 +106,14 @@ def crowded(things) -> bool:
     )
 
 
-def test_things_stay_visible_and_apart_from_first_to_last(scenes):
+def test_objects_are_visible_and_apart_in_both_scenes(scenes):
     for _, _, before, after in scenes:
         for scene in (before, after):
             assert max(abs(way) for thing in scene.objects for way in (thing.x, thing.y)) < 3.00001
             assert not crowded(scene.objects)
 
 
-def test_both_pictures_can_be_read_from_every_side(scenes):
+def test_both_images_are_readable_from_every_view(scenes):
     for _, _, before, after in scenes[::5]:
         for scene in (before, after):
             assert legible(scene.objects, scene.camera)
@@ -125,8 +125,8 @@ def test_no_two_listed_objects_look_alike(everything):
         assert len(set(looks)) == len(looks)
 
 
-def told(one, two) -> float:
-    """How many calls make one thing the other, with half a unit of doubt about places."""
+def calls_needed(one, two) -> float:
+    """The number of calls that turn one object into the other; positions within 0.5 are equal."""
     names = ("size", "color", "material", "shape")
     looks = sum(getattr(one, name) != getattr(two, name) for name in names)
     x, y = two.x - one.x, two.y - one.y
@@ -136,8 +136,8 @@ def told(one, two) -> float:
 
 
 def shortest(before: Scene, after: Scene) -> tuple[float, float]:
-    """The gold's number of calls, and that of the shortest story with things exchanged."""
-    cost = [[told(one, two) for two in after.objects] for one in before.objects]
+    """The gold's number of calls, and the least with objects exchanged."""
+    cost = [[calls_needed(one, two) for two in after.objects] for one in before.objects]
     totals = [
         sum(row[at] for row, at in zip(cost, order, strict=True))
         for order in itertools.permutations(range(len(cost)))
@@ -145,7 +145,7 @@ def shortest(before: Scene, after: Scene) -> tuple[float, float]:
     return totals[0], min(totals[1:])
 
 
-def test_no_other_story_is_as_short_as_the_gold(scenes):
+def test_no_other_reading_has_as_few_calls_as_the_gold(scenes):
     for _, sample, before, after in scenes:
         gold, other = shortest(before, after)
 
@@ -153,15 +153,15 @@ def test_no_other_story_is_as_short_as_the_gold(scenes):
 
 
 @pytest.mark.parametrize(
-    ("apart", "asked"), [(1.5, False), (1.8, False), (2.3, True), (3.1, False)]
+    ("apart", "allowed"), [(1.5, False), (1.8, False), (2.3, True), (3.1, False)]
 )
-def test_exchanged_colours_are_not_asked_where_places_might_be_exchanged(apart, asked):
+def test_colors_are_not_exchanged_where_positions_could_be(apart, allowed):
     red = Object("cube", "small", "red", "metal", -1.0, 0.0, 0.0)
     blue = replace(red, color="blue", x=apart - 1.0)
     calls = (Call("change_color", 0, "blue"), Call("change_color", 1, "red"))
     end = (replace(red, color="blue"), replace(blue, color="red"))
 
-    assert generator._one_story((red, blue), generator.Change(calls, (), end)) == asked
+    assert generator._is_shortest((red, blue), generator.Change(calls, (), end)) == allowed
 
 
 # -- texts --------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def read_back(sample: Sample) -> str:
     return ", ".join(calls)
 
 
-def test_the_reasoning_looks_up_every_object_and_leads_to_the_gold(everything):
+def test_the_reasoning_lists_every_object_and_leads_to_the_gold(everything):
     for sample in everything:
         entries = [f"{number} {look}" for number, look, _ in ENTRY.findall(sample.cot)]
 
@@ -196,7 +196,7 @@ def test_answers_name_the_calls_by_object_and_then_in_one_order(everything):
         assert list(calls) == sorted(calls, key=lambda c: (c.id, functions.index(c.function)))
 
 
-def test_the_prompt_tells_every_function_value_and_nothing_of_the_sample(everything):
+def test_the_prompt_lists_every_value_and_nothing_of_the_sample(everything):
     for name, values in FUNCTIONS.items():
         assert f"{name}: {' '.join(values)}" in INSTRUCTION
     assert all(TASK.prompt(sample).text.endswith(INSTRUCTION) for sample in everything[::50])
@@ -208,7 +208,7 @@ def test_texts_are_short(everything):
         assert len(words) <= 8 * len(sample.meta["start"]) + 4 * sample.meta["calls"]
 
 
-def test_a_thing_that_moved_and_changed_is_told_once():
+def test_an_object_that_moved_and_changed_has_one_entry():
     look = {"size": "small", "color": "red", "material": "metal", "shape": "cube"}
     calls = [Call("change_size", 1, "large"), Call("change_position", 1, "front_left")]
 
@@ -227,14 +227,14 @@ def test_the_words_are_few(everything):
 # -- the samples as a whole ---------------------------------------------------------------------
 
 
-def test_no_two_splits_share_a_sample_or_a_picture(samples):
+def test_no_two_splits_share_a_sample_or_an_image(samples):
     for one, two in itertools.combinations(samples.values(), 2):
         assert not {s.content_hash() for s in one} & {s.content_hash() for s in two}
         assert not {i.key for s in one for i in s.images} & {i.key for s in two for i in s.images}
 
 
 @pytest.mark.parametrize("split", ["val", "test", "ood-left", "ood-right"])
-def test_evaluation_asks_once_about_a_picture(samples, split: str):
+def test_evaluation_has_one_question_per_image(samples, split: str):
     keys = [image.key for sample in samples[split] for image in sample.images]
 
     assert len(set(keys)) == len(keys)
@@ -248,7 +248,7 @@ def test_every_number_of_calls_is_equally_frequent_in_every_split(samples):
         assert max(shares.values()) - min(shares.values()) <= 1
 
 
-def test_every_function_and_every_value_is_about_as_frequent_as_its_like(everything):
+def test_functions_and_values_are_about_equally_frequent(everything):
     calls = [call for sample in everything for call in TASK.parser.gold(sample.gold).value]
     functions = Counter(call.function for call in calls)
 
@@ -295,7 +295,7 @@ def test_another_seed_makes_other_samples():
     assert digest(transformation(seed=1).dataset, "val", 0) != digest(DATA, "val", 0)
 
 
-def test_dataset_and_task_travel_between_processes():
+def test_dataset_and_task_can_be_pickled():
     task = pickle.loads(pickle.dumps(TASK))
 
     assert digest(task.dataset, "rl", 3) == digest(DATA, "rl", 3)
@@ -306,7 +306,7 @@ def test_dataset_and_task_travel_between_processes():
 
 
 @given(objects=st.integers(1, 10), calls=st.integers(1, 4), index=st.integers(0, 2))
-def test_every_lawful_option_gives_samples(objects: int, calls: int, index: int):
+def test_every_allowed_option_gives_samples(objects: int, calls: int, index: int):
     options = {"objects_low": objects, "objects_high": objects, "calls_low": calls}
     sample = transformation(**options, calls_high=calls).dataset.sample("ood-left", index)
 
@@ -331,7 +331,7 @@ def test_every_lawful_option_gives_samples(objects: int, calls: int, index: int)
         {"rl": 2**33},
     ],
 )
-def test_an_impossible_option_is_refused_by_name(options: dict):
+def test_an_option_out_of_range_is_an_error_that_names_it(options: dict):
     with pytest.raises(RecipeError, match=next(iter(options))):
         transformation(**options)
 
@@ -351,7 +351,7 @@ def test_what_sft_teaches_earns_every_reward():
     assert {score.parts["state-distance"].value for score in scores} == {0.0}
 
 
-def test_pictures_are_rendered_once_and_open(tmp_path, monkeypatch):
+def test_images_are_rendered_once_and_open(tmp_path, monkeypatch):
     monkeypatch.setenv("RFT_CACHE", str(tmp_path))
     data = transformation(objects_low=3, objects_high=3, seed=99).dataset
     data.prepare("rl", [0, 1])
@@ -359,7 +359,7 @@ def test_pictures_are_rendered_once_and_open(tmp_path, monkeypatch):
     data.prepare("rl", [0, 1])
     first, second = data.sample("rl", 1).images
 
-    assert len(files) == 3  # one first picture, two second ones
+    assert len(files) == 3  # one first image, two second ones
     assert files == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
     assert first.open().tobytes() != second.open().tobytes()
     assert len(list(tmp_path.rglob("*.png"))) == 3
@@ -368,9 +368,9 @@ def test_pictures_are_rendered_once_and_open(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("compat", "earned"), [("repaired", 1), ("paper", 0)])
 def test_compat_chooses_between_our_rewards_and_the_papers(compat: str, earned: float):
     sample = transformation(calls_high=1).dataset.sample("test", 0)
-    spelt = sample.gold.replace("_", "-")
+    hyphens = sample.gold.replace("_", "-")
     scored = Scorer(transformation(compat=compat)).score(
-        [f"<think>x</think><answer>{spelt}</answer>"], [sample]
+        [f"<think>x</think><answer>{hyphens}</answer>"], [sample]
     )
 
     assert scored[0].parts["accuracy"].value == earned

@@ -1,7 +1,7 @@
 """The task `counting`: arithmetic questions about the objects in a rendered scene.
 
 In distribution: plain shapes, after CLEVR-Math. Out of distribution: vehicles,
-after Super-CLEVR. Importing this module loads neither scenes nor pictures.
+after Super-CLEVR. Importing this module does not import the generator or the renderer.
 """
 
 from collections.abc import Mapping
@@ -25,9 +25,9 @@ def counting_scenes(
 ) -> Dataset:
     """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
 
-    sft_objects_high, sft_fuller: most objects of a scene in `sft` (at least `objects_low`), but
-        for a share of fuller ones. As many as `objects_high` if None; with 5, SFT teaches to
-        reason on small scenes and only hints that there are larger ones.
+    sft_objects_high, sft_fuller: most objects of a scene in `sft` (at least `objects_low`),
+        except for a share `sft_fuller` of scenes with more. None means `objects_high`. With 5,
+        SFT teaches the reasoning on small scenes and shows only few larger ones.
 
     Raises: RecipeError for options that no scene or split can satisfy.
     """
@@ -46,14 +46,14 @@ def counting_scenes(
 
 @rft.with_options_of(counting_scenes)
 def counting(compat: str = "repaired", **options: Any) -> rft.Task:
-    """Add, remove, and count what is left; answers from 0 to 20.
+    """Count the objects of a scene after some are added or removed; answers from 0 to 20.
 
-    Rewards: accuracy and format as in the paper, weight 1 each, and with weight 2 how well
-    the reasoning's list agrees with the scene. The parser's range is wider than the
-    answers, so that it tells nothing about the gold.
+    Rewards: accuracy and format as in the paper, weight 1 each, and with weight 2 the
+    agreement of the reasoning's list with the scene. The parser's range is wider than that of
+    the answers, so that it gives no hint about the gold.
 
-    compat: "paper" takes the rewards of the paper's released code, bug for bug, and
-        measures its score beside them; "repaired" does without their defects.
+    compat: "paper" uses the rewards of the paper's released code, bug for bug, and also
+        measures its score; "repaired" uses rewards without these defects.
 
     Raises: RecipeError for options that no scene or split can satisfy.
     """
@@ -95,5 +95,5 @@ def rft_tasks() -> Mapping[str, TaskFactory]:
 
 @rft.hookimpl
 def rft_datasets() -> Mapping[str, DatasetFactory]:
-    """Offer its samples to other tasks."""
+    """Offer the samples to other tasks."""
     return {"counting-scenes": counting_scenes}

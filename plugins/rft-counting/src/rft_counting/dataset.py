@@ -1,9 +1,9 @@
-"""Scenes, questions and pictures by split and index.
+"""Scenes, questions and images by split and index.
 
-    (dataset seed, split, index) -> scene and question -> answer, reasoning, picture
+    (dataset seed, split, index) -> scene and question -> answer, reasoning, image
 
-Each arrow is a pure function, so nothing is stored but rendered pictures. A
-scene's seed spells out dataset seed, split and the scene's number in it, so
+Each arrow is a pure function, so only rendered images are stored. A scene's
+seed contains the dataset's seed, the split and the scene's number in it, so
 two splits never share a scene.
 """
 
@@ -21,21 +21,21 @@ from rftcore.datasets.generated import LARGEST_SPLIT, GeneratedDataset, remember
 from rftcore.errors import DataError, Fault, RecipeError
 from rftcore.types import Sample
 
-VERSION = 6  # of the generator: bump it when any sample changes
-MOST_OBJECTS = 10  # that a readable picture holds; with MOST_ADDED, answers end at 20
+VERSION = 6  # of the generator: increase it when any sample changes
+MOST_OBJECTS = 10  # of a readable image; with MOST_ADDED, answers are at most 20
 _STREAM = {"sft": 0, "rl": 1, "val": 2, "test": 3, "ood-vehicles": 4}
-# Questions about one picture, as in CLEVR-Math, where rendering would otherwise take longer than
-# training. Evaluation asks one, so that its samples are independent, as an interval assumes.
+# Questions about one image, as in CLEVR-Math, in training splits, where rendering would take
+# longer than training. In the others one, so that samples are independent, as intervals assume.
 _PER_SCENE = {"sft": 2, "rl": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
 class CountingScenes(GeneratedDataset):
-    """Counting questions about generated scenes; "ood-vehicles" shows vehicles, the rest shapes.
+    """Counting questions about generated scenes; "ood-vehicles" shows vehicles, the others shapes.
 
-    Every split asks each family equally often. Scenes of `sft` stop at `sft_objects_high`
-    objects, or at `objects_low` if that is more; a share `sft_fuller` of them, evenly spread,
-    goes on to `objects_high`.
+    Families of questions are equally frequent in every split. Scenes of `sft` have at most
+    `sft_objects_high` objects, or `objects_low` if that is more; a share `sft_fuller` of them,
+    evenly spread, has more, up to `objects_high`.
     Raises: RecipeError for options out of range.
     """
 
@@ -59,23 +59,26 @@ class CountingScenes(GeneratedDataset):
         if self.sft_objects_high < 1:
             raise RecipeError(Fault("sft_objects_high", "use 1 or more", self.sft_objects_high))
         if not 0.0 <= self.sft_fuller <= 1.0:
-            raise RecipeError(Fault("sft_fuller", "a share is 0 to 1", self.sft_fuller))
+            raise RecipeError(Fault("sft_fuller", "use a share from 0 to 1", self.sft_fuller))
 
     def option(self, split: str) -> str:
-        """The size of the vehicles' split is set by `ood`."""
+        """The option that sets the size of a split: `ood` for "ood-vehicles"."""
         return split.partition("-")[0]
 
     def prepare(self, split: str, indices: Sequence[int]) -> None:
-        """Render the pictures of these samples that are not in the cache yet."""
+        """Render the images of these samples that are not in the cache yet."""
         scenes = [self.scene(split, index) for index in indices]
         scene_images(self.settings).draw_all(scenes, f"rendering counting/{split}")
 
     def scene(self, split: str, index: int) -> Scene:
-        """The scene a sample asks about. Raises DataError if the floor has no room for it."""
+        """The scene of a sample.
+
+        Raises: DataError if no arrangement of its objects is found.
+        """
         return _scene(self, split, index // _PER_SCENE.get(split, 1))
 
     def objects_between(self, split: str, number: int) -> tuple[int, int]:
-        """Fewest and most objects of a split's scene `number`."""
+        """The least and the largest number of objects in scene `number` of a split."""
         low, high = self.objects_low, self.objects_high
         few = max(low, self.sft_objects_high)
         if split != "sft" or few >= high:
@@ -83,21 +86,23 @@ class CountingScenes(GeneratedDataset):
         before, after = (int(at * self.sft_fuller) for at in (number, number + 1))
         if before == after:
             return low, few
-        objects = few + 1 + before % (high - few)  # in turn: so few leave nothing to chance
+        objects = (
+            few + 1 + before % (high - few)
+        )  # in turn, not drawn: there are too few to be balanced by chance
         return objects, objects
 
     def _family(self, split: str, index: int) -> Family:
-        """Each family once in four, in an order of chance: no regular choice meets one alone."""
+        """Each family once in four samples, in random order: no stride selects one family."""
         block, place = divmod(index, len(FAMILIES))
         rng = self.rng("families", split, block)
         return sorted(FAMILIES, key=lambda family: (rng.random(), family))[place]
 
     def _scene_seed(self, split: str, number: int) -> int:
-        """Injective: number < 2**32 and the stream below 2**8 keep to their own bits."""
+        """A unique seed: number < 2**32 and stream < 2**8 have bits of their own."""
         return ((self.seed * 256 + VERSION) * 256 + _STREAM[split]) * LARGEST_SPLIT + number
 
     def make(self, split: str, index: int) -> Sample:
-        """Scene, program and picture."""
+        """The sample: scene, program, image."""
         scene, rng = self.scene(split, index), self.rng("question", split, index)
         things = scene.objects
         program = draw(self._family(split, index), things, rng)

@@ -1,7 +1,7 @@
-"""Every word that questions and reasoning use, and how filters become phrases.
+"""The wording of questions and reasoning.
 
-The wording is ours, the kinds of question are CLEVR-Math's. It is kept small
-on purpose: `WORDS` is all that a model with a word-level tokenizer must know.
+The wording is ours, the kinds of question are CLEVR-Math's. The vocabulary is
+small on purpose: `WORDS` is all that a word-level tokenizer needs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BIGGEST_ANSWER = 20
 
 Filter = Mapping[str, str]  # attribute -> value; the empty filter is every object
 
-# One statement per thing done, one question per thing asked; {of} is a phrase.
+# Phrasings of each statement and each question; {of} is a phrase of a filter.
 REMOVE_ALL = ("Remove all {of}.", "Take away all {of}.", "All {of} are removed.")
 REMOVE = ("Remove {of}.", "Take away {of}.", "{of} {are} removed.")
 ADD = ("Add {of}.", "Put in {of}.", "{of} {are} added.")
@@ -55,12 +55,12 @@ def phrase(of: Filter, count: int | None = None) -> str:
 
 
 def describe(thing: Object) -> str:
-    """All four attributes of one object, in their fixed order."""
+    """All four attributes of an object, in the order of `ATTRIBUTES`."""
     return f"{thing.size} {thing.color} {thing.material} {thing.shape}"
 
 
 def words_of(texts: Sequence[str]) -> frozenset[str]:
-    """Lower-case words and numbers of texts; placeholders are left out."""
+    """Lower-case words and numbers of texts, without placeholders."""
     plain = (re.sub(r"{\w+}", " ", text) for text in texts)
     return frozenset(word.lower() for text in plain for word in re.findall(r"\w+", text))
 

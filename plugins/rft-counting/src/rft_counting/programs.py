@@ -1,8 +1,8 @@
-"""What a question asks, as data: steps that remove, add or leave, then what is asked.
+"""Questions as data: steps that remove, add or leave objects, then the class to count.
 
-Families follow CLEVR-Math: addition, subtraction, adversarial (what changes
-is not what is asked) and multi-hop (two removals that may overlap). Programs
-are drawn for a scene such that answers spread and short cuts do not pay.
+Families follow CLEVR-Math: addition, subtraction, adversarial (the class that
+changes is not counted) and multi-hop (two removals that may overlap). Programs
+are drawn for a scene such that answers are spread and shortcuts are mostly wrong.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Family = Literal["addition", "subtraction", "adversarial", "multi-hop"]
 FAMILIES: tuple[Family, ...] = ("addition", "subtraction", "adversarial", "multi-hop")
 
 MOST_ADDED = 10  # as in CLEVR-Math
-CANDIDATES = 24  # programs drawn per scene, to choose an answer among
-ASK_ALL = 0.25  # share of "how many objects", where counting everything is no mistake
+CANDIDATES = 24  # programs drawn per question, from which an answer is chosen
+ASK_ALL = 0.25  # share of "how many objects", where counting everything is right
 
 Things = Sequence[Object]
 Item = TypeVar("Item")
@@ -40,7 +40,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that happens. `count` is None for "all" and for "some, so that `left` stay"."""
+    """One change. `count` is None for "all" and for "leave", which keeps `left` objects."""
 
     does: Literal["remove", "add", "leave"]
     of: Filter
@@ -52,7 +52,7 @@ class Step:
 class Program:
     """Steps in order, then the filter whose objects are counted.
 
-    A program with a "leave" step asks how many objects that step takes away.
+    The answer of a program with a "leave" step is the number of objects it removes.
     """
 
     family: Family
@@ -74,38 +74,38 @@ def matches(thing: Object, of: Filter) -> bool:
 
 
 def count(things: Things, of: Filter) -> int:
-    """How many objects match a filter."""
+    """The number of objects that match a filter."""
     return sum(matches(thing, of) for thing in things)
 
 
 def removed(program: Program) -> list[Filter]:
-    """The classes of which all objects go, in order."""
+    """The filters whose objects are all removed, in order."""
     return [step.of for step in program.steps if step.does == "remove" and step.count is None]
 
 
 def counts(program: Program, thing: Object) -> bool:
-    """Whether an object is of the asked class and stays."""
+    """Whether an object matches the filter to count and is not removed."""
     gone = any(matches(thing, of) for of in removed(program))
     return matches(thing, program.asked) and not gone
 
 
 def change(program: Program) -> int:
-    """What adding or removing a stated number does to the count."""
-    if program.family == "adversarial":  # the class that changes is not the one asked for
+    """How much adding or removing a given number changes the count."""
+    if program.family == "adversarial":  # the class that changes is not counted
         return 0
     step = program.steps[0]
     return (step.count or 0) if step.does == "add" else -(step.count or step.left or 0)
 
 
 def answer(program: Program, things: Things) -> int:
-    """What is left of the asked class, or how many must go."""
+    """The number of objects that are left, or that must be removed."""
     return sum(counts(program, thing) for thing in things) + change(program)
 
 
 def draw(family: Family, things: Things, rng: Random) -> Program:
-    """A program of `family` for a scene; answers spread because the answer is chosen first.
+    """A program of `family` for a scene; choosing the answer first spreads the answers.
 
-    Only `Random.random` is used, which Python promises to keep.
+    Only `Random.random` is used, whose sequence Python guarantees.
     """
     by_answer: dict[int, list[Program]] = {}
     for _ in range(CANDIDATES):
@@ -118,7 +118,7 @@ def draw(family: Family, things: Things, rng: Random) -> Program:
 
 def question(program: Program, rng: Random) -> str:
     """The program in words, in one of several phrasings."""
-    steps = [_say(step, first=at == 0, rng=rng) for at, step in enumerate(program.steps)]
+    steps = [_sentence(step, first=at == 0, rng=rng) for at, step in enumerate(program.steps)]
     if program.steps[-1].does == "leave":
         return " ".join(steps)
     asks = ASK_NOW if program.steps[0].does == "add" else ASK_LEFT
@@ -126,11 +126,11 @@ def question(program: Program, rng: Random) -> str:
 
 
 def pick(rng: Random, options: Sequence[Item]) -> Item:
-    """One of `options`, each as likely."""
+    """One of `options`, uniformly."""
     return options[int(rng.random() * len(options))]
 
 
-def _say(step: Step, *, first: bool, rng: Random) -> str:
+def _sentence(step: Step, *, first: bool, rng: Random) -> str:
     if step.does == "leave":
         return pick(rng, MUST_LEAVE).format(of=phrase(step.of), left=step.left)
     if step.count is None:
@@ -150,7 +150,7 @@ def _some(rng: Random, of: Filter, size: int) -> Filter:
 
 
 def _class(things: Things, rng: Random, *, shape: str | None = None) -> Filter:
-    """A class with a member, of one to three attributes; of `shape` if that is given."""
+    """A filter of one to three attributes that some object matches; with `shape` if given."""
     members = [thing for thing in things if shape in (None, thing.shape)]
     thing = pick(rng, members)
     whole = {name: getattr(thing, name) for name in ATTRIBUTES}
@@ -162,7 +162,7 @@ def _class(things: Things, rng: Random, *, shape: str | None = None) -> Filter:
 
 
 def _wider(of: Filter, rng: Random) -> Filter:
-    """The class itself, one that contains it, or everything."""
+    """The filter itself, or a more general one, or the empty one."""
     return {} if rng.random() < ASK_ALL else _some(rng, of, _between(rng, 1, len(of)))
 
 
@@ -206,14 +206,14 @@ def _adversarial(things: Things, rng: Random) -> Program:
 
 
 def _shapes(things: Things) -> Sequence[str]:
-    """All shapes, or all vehicle classes: the world that these things are from."""
+    """All shapes, or all vehicle classes, whichever these objects are from."""
     return SHAPES if things[0].shape in SHAPES else tuple(VEHICLES)
 
 
 def _multi_hop(things: Things, rng: Random) -> Program | None:
     one, two = _class(things, rng), _class(things, rng)
     if one.items() <= two.items() or two.items() <= one.items():
-        return None  # the second removal would find nothing, or make the first idle
+        return None  # one removal would include the other
     asked: Filter = {}
     if rng.random() >= 0.5:
         asked = {"shape": pick(rng, things).shape}

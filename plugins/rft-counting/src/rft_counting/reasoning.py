@@ -1,9 +1,9 @@
-"""The reasoning that leads to a program's answer, as a person would write it down.
+"""The chain of thought for a program's answer.
 
-First the question in one form: what is counted, what is left out, what is put
-on top or taken off. Then one pass over the objects from left to right; each
-gets a mark that follows from the object, the plan and the count so far: the
-new count, or "no". Then at most one line of arithmetic.
+First the question in a canonical form: what is counted, what is left out, what
+is added or subtracted. Then the objects from left to right, each with a mark
+that follows from the object, the plan and the count so far: the new count, or
+"no". Then at most one line of arithmetic.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rft_counting.programs import Program, Things, change, counts, removed
 
 
 def reasoning(program: Program, things: Things) -> str:
-    """The chain of thought: the plan, a list with a running count, then any arithmetic."""
+    """The chain of thought: the plan, a list with a running count, then arithmetic if any."""
     count = sum(counts(program, thing) for thing in things)
     listed = f"{LIST_OPENS} {', '.join(steps(program, things))}."
     lines = [plan(program), listed, LIST_ADDS_UP.format(count=count)]
@@ -46,7 +46,7 @@ def steps(program: Program, things: Things) -> tuple[str, ...]:
 
 
 def plan(program: Program) -> str:
-    """The question in one form: "Count cubes, not small red objects, plus 2."."""
+    """The question in a canonical form: "Count cubes, not small red objects, plus 2."."""
     more = change(program)
     parts = [phrase(program.asked), *(OUT.format(of=phrase(of)) for of in removed(program))]
     if more:

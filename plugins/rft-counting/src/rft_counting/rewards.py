@@ -1,7 +1,7 @@
-"""A process reward: whether the reasoning looks at the scene as it is.
+"""A process reward: whether the reasoning describes the scene correctly.
 
-A right or wrong answer says little about the sixty tokens before it; the scene
-is known, so each step of the list can be checked as well.
+Whether the answer is right is little feedback on the sixty tokens before it. The
+scene is known, so each step of the list can be scored too.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ Step = tuple[str, ...]
 
 @reward(uses=("completion", "sample"))
 def process(x: RewardInput) -> float | None:
-    """How well the listed objects and their marks agree with the scene, in [0, 1].
+    """The agreement of the listed objects and their marks with the scene, in [0, 1].
 
         r = (sum of worth / max(|written|, |true|))^2
         worth: the share of words (size, color, material, shape, mark) that agree,
                summed over the best pairing that keeps the order
 
-    Squared, so that the last fault of a nearly right list costs most.
-    0 without a list; None for a sample that does not know its steps (`meta["steps"]`).
+    Squared, so that the last error of a nearly right list costs most.
+    0 without a list; None for a sample without steps (`meta["steps"]`).
     """
     if x.sample is None or "steps" not in x.sample.meta:
         return None
@@ -33,13 +33,13 @@ def process(x: RewardInput) -> float | None:
 
 
 def written_steps(text: str) -> list[Step]:
-    """The words of each entry of the last list in a text; none if it has no list."""
+    """The words of each entry of the last list in a text; empty if there is no list."""
     _, opened, after = text.rpartition(LIST_OPENS)
     return [tuple(entry.split()) for entry in after.split(".")[0].split(",")] if opened else []
 
 
 def _agreement(written: Sequence[Step], true: Sequence[Step]) -> float:
-    """The most that entries can be worth if pairs do not cross (a longest common subsequence)."""
+    """The largest sum of `_worth` over pairs in order (a weighted longest common subsequence)."""
     best = [0.0] * (len(true) + 1)
     for entry in written:
         row = [0.0]

@@ -1,8 +1,8 @@
-"""The task `transformation`: which calls turn the first picture into the second.
+"""The task `transformation`: which calls turn the first image into the second.
 
-After TRANCE, with the answers of Reason-RFT. In distribution: both pictures
-from the centre. Out of distribution: the second from the left or the right.
-Importing this module loads neither scenes nor pictures.
+After TRANCE, with the answers of Reason-RFT. In distribution: both images
+from the center. Out of distribution: the second from the left or the right.
+Importing this module does not import the generator or the renderer.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any
 import rftcore as rft
 from rftcore.types import Dataset, DatasetFactory, Reward, RewardFactory, TaskFactory
 
-MOST_READ = 8  # calls of an answer: twice what is asked, and few enough to play out
+MOST_READ = 8  # calls of an answer: twice as many as a gold has, few enough to execute
 _LONGEST = 144  # tokens of a completion; nano needs up to 91, other tokenizers more
 
 
@@ -29,7 +29,7 @@ def transformation_scenes(
 ) -> Dataset:
     """Scenes of `objects_low` to `objects_high` objects, and how many samples a split has.
 
-    calls_low, calls_high: how many changes there are between the two pictures, 1 to 4.
+    calls_low, calls_high: number of changes between the two images, 1 to 4.
     ood: samples of `ood-left`, and as many of `ood-right`.
 
     Raises: RecipeError for options that no scene or split can satisfy.
@@ -49,14 +49,14 @@ def transformation_scenes(
 
 @rft.with_options_of(transformation_scenes)
 def transformation(compat: str = "repaired", **options: Any) -> rft.Task:
-    """Say what changed as 1 to 4 calls such as change_size(0, large).
+    """Describe what changed as 1 to 4 calls such as change_size(0, large).
 
-    Rewards as in the paper's scripts: calls that are wholly right, and format, weight 1 each.
-    Beside them, with weight 0, a process reward for the reasoning and the other scores of
-    the literature: partial credit, and TVR's Acc, LAcc and AD, which carry the calls out.
+    Rewards as in the paper's scripts: calls that are fully right, and format, weight 1 each.
+    With weight 0, a process reward for the reasoning and the other scores of the literature:
+    partial credit, and TVR's Acc, LAcc and AD, which execute the calls.
 
-    compat: "paper" takes the rewards of the paper's released code, bug for bug, and
-        measures its score beside them; "repaired" does without their defects.
+    compat: "paper" uses the rewards of the paper's released code, bug for bug, and also
+        measures its score; "repaired" uses rewards without these defects.
     """
     from rft_transformation import rewards
     from rft_transformation.language import FUNCTIONS, INSTRUCTION
@@ -84,7 +84,7 @@ def transformation(compat: str = "repaired", **options: Any) -> rft.Task:
                 "score": "get_score_trance",
             },
         ),
-        summary="Name the changes between two pictures of a scene.",
+        summary="Name the changes between two images of a scene.",
         defaults={
             "grpo": {"max_completion_length": _LONGEST},
             "evaluation": {"max_new_tokens": _LONGEST},
@@ -98,28 +98,28 @@ def transformation(compat: str = "repaired", **options: Any) -> rft.Task:
 
 
 def _calls_exact() -> Reward:
-    """The share of calls that are wholly right, in any order; 1 only if all are."""
+    """The share of calls that are fully right, in any order; 1 only if all are."""
     from rft_transformation.rewards import calls_exact
 
     return calls_exact
 
 
 def _calls_partial() -> Reward:
-    """1, 1/2, 1/2 or 1/4 for each call that is partly right, in the best pairing."""
+    """1, 1/2 or 1/4 for each call that is fully or partly right, in the best pairing."""
     from rft_transformation.rewards import calls_partial
 
     return calls_partial
 
 
-def _calls_penalised() -> Reward:
-    """1 for each call that is wholly right, less for every other the more is wrong."""
-    from rft_transformation.rewards import calls_penalised
+def _calls_penalized() -> Reward:
+    """1 for each call that is fully right, a penalty for every other one."""
+    from rft_transformation.rewards import calls_penalized
 
-    return calls_penalised
+    return calls_penalized
 
 
 def _state() -> Reward:
-    """1 if the calls, carried out, lawfully end in what the second picture shows."""
+    """1 if executing the calls ends in the second image's state, without overlaps."""
     from rft_transformation.rewards import state
 
     return state
@@ -133,16 +133,16 @@ def rft_tasks() -> Mapping[str, TaskFactory]:
 
 @rft.hookimpl
 def rft_datasets() -> Mapping[str, DatasetFactory]:
-    """Offer its samples to other tasks."""
+    """Offer the samples to other tasks."""
     return {"transformation-scenes": transformation_scenes}
 
 
 @rft.hookimpl
 def rft_rewards() -> Mapping[str, RewardFactory]:
-    """Offer its rewards to recipes and to other tasks with calls for answers."""
+    """Offer the rewards to recipes and to other tasks whose answers are calls."""
     return {
         "calls-exact": _calls_exact,
         "calls-partial": _calls_partial,
-        "calls-penalised": _calls_penalised,
+        "calls-penalized": _calls_penalized,
         "state": _state,
     }

@@ -1,10 +1,10 @@
-"""Two pictures, a list, and the calls between them, by split and index.
+"""Two images, a list of objects, and the calls between them, by split and index.
 
-    (dataset seed, split, index) -> start -> change -> question, gold, reasoning, pictures
+    (dataset seed, split, index) -> start -> change -> question, gold, reasoning, images
 
-Each arrow is a pure function, so nothing is stored but rendered pictures. The
-splits differ in nothing but their seeds and, for `ood-left` and `ood-right`,
-the camera of the second picture.
+Each arrow is a pure function, so only rendered images are stored. The splits
+differ only in their seeds and, for `ood-left` and `ood-right`, in the camera
+of the second image.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from rftcore.datasets.generated import GeneratedDataset, remember
 from rftcore.errors import DataError, Fault, RecipeError
 from rftcore.types import Sample
 
-# Of the second picture; in the other splits it is the centre.
+# Of the second image; "centre" in the other splits.
 _VIEW: dict[str, View] = {"ood-left": "left", "ood-right": "right"}
-# Second pictures of one first picture, which saves rendering in what trains. Evaluation has one,
-# so that its samples are independent, as an interval assumes.
+# Second images per first image, which saves rendering, in the training splits. In the others one,
+# so that samples are independent, as intervals assume.
 _PER_START = {"sft": 2, "rl": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransformationScenes(GeneratedDataset):
-    """What changed between two pictures of a scene.
+    """Samples that ask what changed between two images of a scene.
 
-    Every count of calls from `calls_low` to `calls_high` is equally frequent in every split.
+    Every number of calls from `calls_low` to `calls_high` is equally frequent in every split.
     Raises: RecipeError for options out of range.
     """
 
     name = "transformation"
-    version = 1  # bump it when any sample changes
+    version = 1  # increase it when any sample changes
 
     objects_low: int
     objects_high: int
@@ -61,16 +61,16 @@ class TransformationScenes(GeneratedDataset):
                 raise RecipeError(Fault(f"{name}_low", rule, low))
 
     def option(self, split: str) -> str:
-        """Both shifted splits have one option."""
+        """The option that sets the size of a split: `ood` for "ood-left" and "ood-right"."""
         return split.partition("-")[0]
 
     def prepare(self, split: str, indices: Sequence[int]) -> None:
-        """Render the pictures of these samples that are not in the cache yet."""
+        """Render the images of these samples that are not in the cache yet."""
         scenes = [scene for index in indices for scene in self.scenes(split, index)]
         scene_images(self.settings).draw_all(scenes, f"rendering transformation/{split}")
 
     def scenes(self, split: str, index: int) -> tuple[Scene, Scene]:
-        """What the two pictures of a sample show."""
+        """The scenes of the two images of a sample."""
         start, change = self.story(split, index)
         return (
             start.scene(start.state, "centre"),
@@ -78,21 +78,24 @@ class TransformationScenes(GeneratedDataset):
         )
 
     def story(self, split: str, index: int) -> tuple[Start, Change]:
-        """Where a sample starts and what happens. Raises DataError if nothing fits the options."""
+        """The start and the change of a sample.
+
+        Raises: DataError if none is found for the options.
+        """
         try:
             return _story(self, split, index)
         except SceneError as error:
             raise DataError(f"{self.origin(split, index)}: {error}") from error
 
     def make(self, split: str, index: int) -> Sample:
-        """Start, change and both pictures."""
+        """The sample: start, change, both images."""
         start, change = self.story(split, index)
-        plain, pictures = to_plain(start.state), scene_images(self.settings)
+        plain, images = to_plain(start.state), scene_images(self.settings)
         return Sample(
             id=self.id(split, index),
             question=question(plain),
             gold=", ".join(map(repr, change.calls)),
-            images=tuple(pictures.image(scene) for scene in self.scenes(split, index)),
+            images=tuple(images.image(scene) for scene in self.scenes(split, index)),
             cot=reasoning(plain, change.calls),
             meta={
                 "calls": len(change.calls),

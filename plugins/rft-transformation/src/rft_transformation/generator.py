@@ -1,13 +1,12 @@
-"""Draw a scene, and then what happens to it.
+"""Sample a scene, then a change of it.
 
     seed -> start (objects on the plane, a camera, lights)
-    (start, seed, number of calls) -> calls, their moves, the end
+    (start, seed, number of calls) -> calls, steps of their moves, end
 
-For other packages too: the names in `__all__`.
+The names in `__all__` are public, also for other packages.
 
-Every state on the way is lawful in the order in which the answer names the
-calls, the end can be read from every view, and no shorter or equally short
-story ends in a picture that a person could take for it.
+The state after each call of the answer is valid, the end is readable from every view,
+and no other sequence of at most as many calls has an end that could be mistaken for it.
 """
 
 from __future__ import annotations
@@ -47,37 +46,37 @@ from rft_transformation.state import (
     State,
     changed,
     final,
-    lawful,
     moved,
     replay,
+    valid,
 )
 from rftcore.parsers import Call
 
 __all__ = ["Change", "Start", "draw_change", "draw_start"]
 
-FOV = 22.0  # degrees: the whole square, from any side
+FOV = 22.0  # degrees; shows the whole square from every view
 VIEWS: tuple[View, ...] = ("centre", "left", "right")
-BLUR = 0.5  # how far off a place may seem (world units): what counts as the same story
-TRIES, RESTARTS = 100, 200  # places of one thing, arrangements of all
+BLUR = 0.5  # positions closer than this may look the same, world units
+TRIES, RESTARTS = 100, 200  # positions of one object, arrangements of all
 DRAWS, VALUES = 200, 40  # sets of calls for a scene, values for one set
 
 
 @dataclass(frozen=True)
 class Start:
-    """The first picture: objects by number, as seen from the centre."""
+    """The first image: objects by number, a central camera, lights."""
 
     state: State
     camera: Camera
     lights: tuple[Light, ...]
 
     def scene(self, state: State, view: View) -> Scene:
-        """A state of these objects from one of the views."""
+        """The scene of a state of these objects from a view."""
         return Scene(state, seen_from(self.camera, view), self.lights)
 
 
 @dataclass(frozen=True)
 class Change:
-    """The gold calls by object and function, the steps of each move, the end."""
+    """The gold's calls, ordered by object and function, the steps of each move, the end."""
 
     calls: tuple[Call, ...]
     moves: tuple[int, ...]
@@ -85,7 +84,7 @@ class Change:
 
 
 def draw_start(rng: Random, count: int, setting: int) -> Start:
-    """`count` objects, no two alike, on the visible square, legible from every view.
+    """Sample `count` different objects on the visible square, legible from every view.
 
     `setting`: the seed of camera and lights. Only `rng.random` is used.
     Raises: SceneError if no arrangement is found.
@@ -100,10 +99,11 @@ def draw_start(rng: Random, count: int, setting: int) -> Start:
 
 
 def draw_change(start: Start, rng: Random, count: int) -> Change:
-    """`count` calls that each change something, no two the same attribute of one object.
+    """Sample `count` calls that each change another attribute of an object.
 
-    Objects and functions are drawn first and keep their chances: only values are redrawn.
-    Raises: SceneError if nothing lawful is found.
+    Objects and functions are drawn first and only values are redrawn, so that rejection does
+    not change their frequencies.
+    Raises: SceneError if no valid change is found.
     """
     cameras = [seen_from(start.camera, view) for view in VIEWS]
     pairs = list(product(range(len(start.state)), FUNCTIONS))
@@ -113,20 +113,22 @@ def draw_change(start: Start, rng: Random, count: int) -> Change:
             change = _drawn(start.state, chosen, rng)
             if _good(start.state, change, cameras):
                 return change
-    raise SceneError(f"no lawful {count} calls for this scene in {DRAWS} attempts")
+    raise SceneError(
+        f"no valid change with {count} calls for this scene in {DRAWS} attempts: use fewer"
+    )
 
 
 def _things(rng: Random, count: int) -> list[Object]:
-    """Different in what is listed: a number must mean one thing in the picture."""
-    looks: dict[tuple[str, str, str, str], None] = {}
-    while len(looks) < count:
+    """Objects with different descriptions, so that each can be identified in the image."""
+    descriptions: dict[tuple[str, str, str, str], None] = {}
+    while len(descriptions) < count:
         shape, size = _pick(rng, SHAPES), _pick(rng, SIZES)
-        looks[shape, size, _pick(rng, COLORS), _pick(rng, MATERIALS)] = None
-    return [Object(*look, 0.0, 0.0, round(rng.random() * 360, 4)) for look in looks]
+        descriptions[shape, size, _pick(rng, COLORS), _pick(rng, MATERIALS)] = None
+    return [Object(*one, 0.0, 0.0, round(rng.random() * 360, 4)) for one in descriptions]
 
 
 def _arranged(things: Sequence[Object], cameras: Sequence[Camera], rng: Random) -> State | None:
-    """Every thing somewhere, or None when one finds no room."""
+    """Place the objects one by one; None if there is no place for one."""
     placed: list[Object] = []
     for thing in things:
         for _ in range(TRIES):
@@ -143,7 +145,7 @@ def _arranged(things: Sequence[Object], cameras: Sequence[Camera], rng: Random) 
 
 
 def _drawn(state: State, chosen: Sequence[tuple[int, str]], rng: Random) -> Change:
-    """Values that differ from what is there, and steps for the moves."""
+    """Draw values that differ from the present ones, and steps for the moves."""
     calls, moves = [], []
     for number, function in chosen:
         if function == MOVE:
@@ -157,11 +159,11 @@ def _drawn(state: State, chosen: Sequence[tuple[int, str]], rng: Random) -> Chan
 
 
 def _good(start: State, change: Change, cameras: Sequence[Camera]) -> bool:
-    on_the_way = replay(start, change.calls, change.moves)
+    states = replay(start, change.calls, change.moves)
     return (
-        all(lawful(state, within=VISIBLE) for state in on_the_way)
+        all(valid(state, within=VISIBLE) for state in states)
         and _readable(change.end, cameras)
-        and _one_story(start, change)
+        and _is_shortest(start, change)
     )
 
 
@@ -169,11 +171,11 @@ def _readable(state: State, cameras: Sequence[Camera]) -> bool:
     return all(legible(state, camera) for camera in cameras)
 
 
-def _one_story(start: State, change: Change) -> bool:
-    """Whether every exchange of two or three things is a longer story than the gold's.
+def _is_shortest(start: State, change: Change) -> bool:
+    """Whether every reading that exchanges two or three objects needs more calls than the gold.
 
-    A picture shows no numbers: that two things swapped colours may look as if they had
-    swapped places. Places count as reached within `BLUR`.
+    An image does not show numbers: two objects that swapped colors may look as if they had
+    swapped positions. Positions within `BLUR` count as equal.
     """
     numbers = range(len(start))
     cost = {
@@ -193,12 +195,12 @@ def _cycles(numbers: Sequence[int]) -> Iterator[tuple[int, ...]]:
 
 
 def _cost(before: Object, after: Object) -> float:
-    """How many calls turn one thing into the other; infinite where no one move leads."""
-    looks = sum(function != MOVE for function in changed(before, after))
-    return looks + _way(before, after)
+    """The number of calls that turn one object into the other; infinite if no move does."""
+    attributes = sum(function != MOVE for function in changed(before, after))
+    return attributes + _moves(before, after)
 
 
-def _way(before: Object, after: Object) -> float:
+def _moves(before: Object, after: Object) -> float:
     if _near(before.x, before.y, after):
         return 0
     ends = (moved(before.x, before.y, to, steps) for to in DIRECTIONS for steps in LENGTHS)
@@ -210,7 +212,7 @@ def _near(x: float, y: float, thing: Object) -> bool:
 
 
 def _some(rng: Random, pairs: Sequence[tuple[int, str]], count: int) -> list[tuple[int, str]]:
-    """`count` different pairs in their order."""
+    """`count` different pairs, in the order of `pairs`."""
     left = list(range(len(pairs)))
     taken = [left.pop(int(rng.random() * len(left))) for _ in range(count)]
     return [pairs[at] for at in sorted(taken)]

@@ -1,7 +1,7 @@
 """The words of the task: the five functions with their values, questions, instruction.
 
-The functions and values are TRANCE's, spelt as Reason-RFT spells them; the
-wording of questions and of reasoning is ours.
+The functions and values are TRANCE's, in Reason-RFT's spelling; the wording of
+questions and reasoning is ours.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ COLORS = ("gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow")
 MATERIALS = ("rubber", "metal", "glass")
 SHAPES = ("cube", "sphere", "cylinder")
 
-# One step in each direction, in steps along (x, y), as the first picture shows them.
+# Direction -> (x, y) in steps, as seen in the first image.
 DIRECTIONS: Mapping[str, tuple[int, int]] = MappingProxyType(
     {
         "left": (-1, 0),
@@ -29,7 +29,7 @@ DIRECTIONS: Mapping[str, tuple[int, int]] = MappingProxyType(
     }
 )
 MOVE = "change_position"
-# In the order in which answers name the changes of one object. A dict, so that it pickles.
+# In the order of the calls of one object in an answer. A dict, so that it can be pickled.
 FUNCTIONS: dict[str, tuple[str, ...]] = {
     "change_size": SIZES,
     "change_color": COLORS,
@@ -52,27 +52,27 @@ SAME, NOW, MOVED = "same", "now {values}", "moved {direction}"
 
 
 def attribute(function: str) -> str:
-    """What a function changes: "size" for change_size."""
+    """The attribute that a function changes: "size" for change_size."""
     return function.removeprefix("change_")
 
 
 def describe(thing: Mapping[str, str]) -> str:
-    """All four attributes of an object, in their fixed order."""
+    """All four attributes of an object, in the order of lists and reasoning."""
     return "{size} {color} {material} {shape}".format_map(thing)
 
 
 def spaced(name: str) -> str:
-    """A name as prose has it: "front left" for front_left."""
+    """A name as words: "front left" for front_left."""
     return name.replace("_", " ")
 
 
 def question(things: Sequence[Mapping[str, str]]) -> str:
-    """The list of initial attributes by number, and what is asked."""
+    """The question: the listed objects with their numbers, and the request for calls."""
     listed = ", ".join(f"{number} {describe(thing)}" for number, thing in enumerate(things))
     return QUESTION.format(listed=listed)
 
 
 def words_of(texts: Sequence[str]) -> frozenset[str]:
-    """Lower-case words and numbers of texts; placeholders are left out."""
+    """Lower-case words and numbers of texts, without placeholders."""
     plain = (re.sub(r"{\w+}", " ", text) for text in texts)
     return frozenset(word.lower() for text in plain for word in re.findall(r"[A-Za-z]+|\d+", text))

@@ -1,8 +1,8 @@
 """The best pairing of an answer's calls with the gold's.
 
-An exact dynamic programme over subsets of the gold's calls: with at most a
-handful of them it is faster than a general solver, needs no library, and its
-result depends neither on the order of the calls nor on Python's hash seed.
+Exact dynamic programming over subsets of the gold's calls: for at most a few of
+them it is faster than a general solver, needs no library, and its result depends
+neither on the order of the calls nor on Python's hash seed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from rftcore.parsers import Call
 
-Worth = Callable[[Call, Call], float]  # of an answer's call beside one of the gold's
+Worth = Callable[[Call, Call], float]  # (call of the answer, call of the gold) -> credit
 
 
 def best_total(
@@ -22,10 +22,10 @@ def best_total(
         best(i, S) = max of best(i - 1, S) + alone
                      and, over j in S, of best(i - 1, S - j) + worth(i, j)
 
-    `alone` is what a call of the answer adds without a partner; one of the gold adds 0.
-    Time: |answer| |gold| 2^|gold|. Sums of quarters are exact, whatever their order.
+    A call of the answer without a partner adds `alone`, one of the gold adds 0.
+    Time: |answer| |gold| 2^|gold|. Sums of quarters are exact in any order.
     """
-    best = {0: 0.0}  # by the set of the gold's calls that are taken, as bits
+    best = {0: 0.0}  # keys: the set of used calls of the gold, as bits
     for call in answer:
         rewards = [worth(call, other) for other in gold]
         after: dict[int, float] = {}

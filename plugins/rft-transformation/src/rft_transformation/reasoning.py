@@ -1,7 +1,7 @@
-"""The reasoning that finds the calls: each listed object looked up in the second picture.
+"""The chain of thought: each listed object with its state in the second image.
 
-One entry per object, in the order of the list: what it was, then "same" or
-what is different now, in the order in which the answer names it.
+One entry per object, in the order of the list: its description, then "same" or
+the changes, in the order of the answer's calls.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from rft_transformation.language import MOVE, MOVED, NOW, SAME, describe, spaced
 from rftcore.parsers import Call
 
-News = frozenset[str]  # of one object: each new value, and "moved front left"
-_LOOKS = 4  # words that describe an object
-_DIGITS = 2  # of an object's number, at most: longer ones are none, and could be endless
+News = frozenset[str]  # changes of one object: new values, and "moved front left"
+_DESCRIPTION = 4  # words that describe an object
+_DIGITS = 2  # of an object's number; a policy may write endless ones
 
 
 def reasoning(things: Sequence[Mapping[str, str]], calls: Sequence[Call]) -> str:
@@ -27,23 +27,23 @@ def reasoning(things: Sequence[Mapping[str, str]], calls: Sequence[Call]) -> str
 def _news(number: int, calls: Sequence[Call]) -> str:
     mine = [call for call in calls if call.id == number]
     values = [call.value for call in mine if call.function != MOVE]
-    ways = [MOVED.format(direction=spaced(call.value)) for call in mine if call.function == MOVE]
-    news = [NOW.format(values=" ".join(values))] * bool(values) + ways
+    moves = [MOVED.format(direction=spaced(call.value)) for call in mine if call.function == MOVE]
+    news = [NOW.format(values=" ".join(values))] * bool(values) + moves
     return ", ".join(news) or SAME
 
 
 def true_news(count: int, calls: Sequence[Call]) -> list[News]:
-    """What the reasoning should say of each of `count` objects."""
+    """The right changes of each of `count` objects."""
     return [_read_news(_news(number, calls)) for number in range(count)]
 
 
 def written_news(text: str) -> list[tuple[int, News]]:
-    """The entries of a reasoning: the number of an object, and what is said to be new about it."""
+    """The entries of a reasoning: the number of an object, and its written changes."""
     found = []
     for entry in text.split("."):
-        looks, _, news = entry.rpartition(": ")
-        words = looks.split()[-_LOOKS - 1 :]
-        if len(words) > _LOOKS and words[0].isdecimal() and len(words[0]) <= _DIGITS:
+        head, _, news = entry.rpartition(": ")
+        words = head.split()[-_DESCRIPTION - 1 :]
+        if len(words) > _DESCRIPTION and words[0].isdecimal() and len(words[0]) <= _DIGITS:
             found.append((int(words[0]), _read_news(news)))
     return found
 

@@ -1,8 +1,8 @@
 """Rewards for sequences of calls. Paper: arXiv:2503.20752, function-based reward.
 
-An answer is a tuple of `rftcore.parsers.Call`. Repeats are calls like any
-other, each paired at most once, so repeating a call earns nothing and lowers
-what the rest earns. Order counts only where the scene is played out.
+An answer is a tuple of `rftcore.parsers.Call`. Each call is paired at
+most once, so repeating a call earns nothing and lowers the reward of the others.
+The order matters only where the calls are executed on the scene.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from rftcore.types import RewardInput, Sample
 
 
 def calls_exact(x: RewardInput) -> float:
-    """The share of calls that are wholly right, in any order; 1 only if all are, in [0, 1].
+    """The share of calls that are fully right, in any order; 1 only if all are, in [0, 1].
 
         r = |answer and gold| / max(|answer|, |gold|)
 
     Source: the reward that the paper's released scripts train with. Departure: a repeated
-    call counts like a wrong one.
+    call counts as a wrong one.
     """
     if x.answer is None:
         return 0.0
@@ -33,29 +33,29 @@ def calls_exact(x: RewardInput) -> float:
 
 
 def calls_partial(x: RewardInput) -> float:
-    """Credit for each call that is partly right, in [0, 1].
+    """Credit for each call that is fully or partly right, in [0, 1].
 
         r = max over pairings of sum worth / max(|answer|, |gold|)
         worth: 1 the same call; 1/2 function and object, or function and value, agree;
                1/4 the function alone agrees; 0 otherwise
 
-    Source: arXiv:2503.20752, partial credit. Departure: the best pairing, where the
-    released code pairs greedily and in an order that depends on the hash seed.
+    Source: arXiv:2503.20752, partial credit. Departure: the best pairing; the
+    released code pairs greedily, in an order that depends on the hash seed.
     """
     if x.answer is None:
         return 0.0
     return best_total(x.answer, x.gold, _credit) / max(len(x.answer), len(x.gold))
 
 
-def calls_penalised(x: RewardInput) -> float:
-    """As `calls_partial`, but a call that is not wholly right costs, in [-1, 1].
+def calls_penalized(x: RewardInput) -> float:
+    """As `calls_partial`, but with a penalty for a call that is not fully right, in [-1, 1].
 
         worth: 1 the same call; -1/4 function and object, or function and value, agree;
-               -1/2 the function alone agrees; -1 otherwise, and for a call too many
+               -1/2 the function alone agrees; -1 otherwise, and for a superfluous call
 
-    A call that is missing costs nothing, no answer -1.
-    Source: arXiv:2503.20752, penalised variant. Departure: there a wrong function costs
-    nothing, less than a right one with wrong arguments, and so does writing no call.
+    No penalty for a missing call; -1 without an answer.
+    Source: arXiv:2503.20752, penalized variant. Departure: the released code has no penalty
+    for a wrong function or for no call, but one for a right function with wrong arguments.
     """
     if x.answer is None:
         return -1.0
@@ -65,19 +65,19 @@ def calls_penalised(x: RewardInput) -> float:
 
 @reward(uses=("sample",))
 def state(x: RewardInput) -> float | None:
-    """1 if the calls, carried out, lawfully end in the second picture's state; else 0.
+    """1 if executing the calls ends in the second image's state by valid states; else 0.
 
-    Source: TVR's Acc (overlaps and places off the plane count as wrong, after every call).
+    Source: TVR's Acc (an overlap or a position off the plane after any call is wrong).
     Does not apply to a sample without a scene in its `meta`, such as one read from a file.
     """
     if x.sample is None or not _has_scene(x.sample):
         return None
-    return float(x.answer is not None and _compare(x.sample, x.answer).lawful)
+    return float(x.answer is not None and _compare(x.sample, x.answer).valid)
 
 
 @reward(uses=("sample",))
 def state_loose(x: RewardInput) -> float | None:
-    """1 if the calls end in the second picture's state, overlaps or not; else 0. TVR's LAcc."""
+    """1 if executing the calls ends in the second image's state; else 0. Source: TVR's LAcc."""
     if x.sample is None or not _has_scene(x.sample):
         return None
     return float(x.answer is not None and _compare(x.sample, x.answer).state)
@@ -85,9 +85,9 @@ def state_loose(x: RewardInput) -> float | None:
 
 @reward(uses=("sample",))
 def state_distance(x: RewardInput) -> float | None:
-    """How many attributes of objects the calls leave wrong: TVR's AD, so less is better.
+    """The number of attributes of objects that are wrong after the calls; less is better.
 
-    No answer leaves everything as it was.
+    Without an answer, the difference between start and end. Source: TVR's AD.
     """
     if x.sample is None or not _has_scene(x.sample):
         return None
@@ -96,15 +96,15 @@ def state_distance(x: RewardInput) -> float | None:
 
 @reward(uses=("completion", "sample"))
 def process(x: RewardInput) -> float | None:
-    """How well the reasoning says what is new about each object, in [0, 1].
+    """The agreement of the reasoning with the changes of each object, in [0, 1].
 
         r = (sum of worth / max(entries, objects))^2
-        worth of an object's first entry: |written and true| / max(|written|, |true|) of what
-              is new about it (each value, each move), 1 if nothing is and "same" is written;
-              0 of further entries and of objects that are not there
+        worth of an object's first entry: |written and true| / max(|written|, |true|) of its
+              changes (each value, each move), 1 for "same" if there are none;
+              0 for further entries and for objects that do not exist
 
-    A process reward, after arXiv:2211.14275. Squared, so that the last fault of nearly right
-    reasoning costs most. It looks at the reasoning alone, not at the answer.
+    A process reward, after arXiv:2211.14275. Squared, so that the last error of nearly right
+    reasoning costs most. It is independent of the answer.
     Does not apply to a sample without a scene in its `meta`, such as one read from a file.
     """
     if x.sample is None or not _has_scene(x.sample):
@@ -145,6 +145,6 @@ def _compare(sample: Sample, calls: tuple[Call, ...]) -> Reached:
     return _compared(start, calls, end)
 
 
-@lru_cache(maxsize=4096)  # three rewards ask the same
+@lru_cache(maxsize=4096)  # three rewards compare the same
 def _compared(start: State, calls: tuple[Call, ...], end: State) -> Reached:
     return compare(start, calls, end)
