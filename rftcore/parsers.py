@@ -62,7 +62,7 @@ def in_tags(completion: str, read: Callable[[str], Parsed], *, forgiving: bool =
     if failed is not None:
         return failed
     if any(one.value != parsed[-1].value for one in parsed):
-        return Parsed(error=f"{len(parsed)} answer blocks that say different things")
+        return Parsed(error=f"{len(parsed)} answer blocks that differ")
     return parsed[-1]
 
 
@@ -116,7 +116,7 @@ class Integer:
     """An integer, in digits: 5, +5, 05, 5.0 and 1,000 are; "five" and "5 cubes" are not.
 
     `low` and `high` are inclusive. Keep them wider than the answers, so that
-    the range says nothing about the gold.
+    the range does not reveal the gold.
     """
 
     low: int | None = None
@@ -210,11 +210,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Text:
-    """The answer's own text, as it stands but for white space: for a reward that reads it itself.
+    """The answer's text with normalized white space, for a reward that reads it itself.
 
     Runs of white space are one space, an accent is part of its letter however it is encoded,
     and zero-width spaces are nothing. `most` is how many characters an answer has at most,
-    so that a completion without tags is an answer only if it says little else. `ignore_case`
+    so that a completion without tags is an answer only if it is short. `ignore_case`
     reads Yes as yes, `ignore_stop` "Yes." as Yes, in answers and golds alike. So does
     `forgiving`, which takes an answer out of its marks: every text is a text, so golds are
     read in the same way.
@@ -242,9 +242,9 @@ class Text:
         if not text:
             return Parsed(error="there is no text")
         if spelling.has_half_a_character(text):
-            return _error(text, "no text: it holds half a surrogate pair")
+            return _error(text, "not text: it contains half a surrogate pair")
         if tags.has_tags(text):
-            return _error(text, "not an answer alone: it holds think or answer tags")
+            return _error(text, "not only an answer: it contains think or answer tags")
         if len(text) > self.most:
             return _error(text, f"longer than {self.most} characters")
         return Parsed(text)
@@ -272,10 +272,10 @@ class Calls:
 
     `functions` maps a function's name to the values it takes; an object's number lies in
     `low`..`high`, inclusive; an answer has at most `most` calls. Names and values may be in
-    any case, in quotes of either kind, and hold spaces, hyphens or underscores; commas,
-    semicolons or white space stand between calls, and brackets may stand around them all.
-    The value is a tuple of `Call`. A repeated call stays in it: what repeats are worth is
-    for a reward to say.
+    any case, in quotes of either kind, and contain spaces, hyphens or underscores; commas,
+    semicolons or white space separate calls, and brackets may enclose all of them.
+    The value is a tuple of `Call`. Repeated calls are kept: a
+    reward decides what they are worth.
     """
 
     functions: Mapping[str, Sequence[str]] = field(hash=False)  # a mapping has no hash
@@ -324,7 +324,7 @@ class Calls:
         return ", ".join(map(repr, value))
 
     def _call(self, match: re.Match[str]) -> Call | Parsed:
-        """The call that a match spells, or why there is none."""
+        """The call in a match, or the parse error."""
         function = _named(match["function"], self.functions)
         if function is None:
             return _unknown(match["function"], "a function", self.functions)

@@ -1,6 +1,6 @@
 """Turn a sample into the policy's prompt, and into the target of SFT.
 
-Training, rollouts and evaluation call the same maker. `PromptHash` sees every
+Training, rollouts and evaluation call the same maker. `PromptHash` covers every
 prompt of a run during the data check, and its result goes into the manifest.
 """
 
@@ -27,12 +27,12 @@ class _Ask:
     def __call__(self, sample: Sample) -> Prompt:
         question = sample.question
         gap = "\n" if "\n" in question else " "
-        asked = question.rstrip(" ") if question.rstrip(" ").endswith("\n") else question + gap
-        return Prompt(f"{asked}{self.instruction}".strip(), sample.images)
+        start = question.rstrip(" ") if question.rstrip(" ").endswith("\n") else question + gap
+        return Prompt(f"{start}{self.instruction}".strip(), sample.images)
 
 
 def think_then_answer(instruction: str) -> PromptMaker:
-    """Ask for reasoning and an answer in tags; `instruction` says what an answer looks like.
+    """A prompt that requests reasoning and an answer in tags; `instruction` describes the answer.
 
     It must not depend on the sample: a prompt chosen by the gold answer leaks it.
     """
@@ -40,15 +40,15 @@ def think_then_answer(instruction: str) -> PromptMaker:
 
 
 def direct(instruction: str = "") -> PromptMaker:
-    """Ask for the bare answer, e.g. for the zero-shot row."""
+    """A prompt that requests the answer alone, e.g. for the zero-shot row."""
     return _Ask(instruction)
 
 
 def sft_target(sample: Sample) -> str:
-    """The completion that SFT teaches: the sample's CoT and gold in tags.
+    """The target of SFT: the sample's chain of thought and gold in tags.
 
-    Raises: SampleError if there is no CoT, or if a piece holds tags of its own or of others,
-    which would teach a completion that no parser reads.
+    Raises: SampleError if there is no chain of thought, or if it or the gold contains tags, with
+    which no parser could read the target.
     """
     where = sample.where
     if not (sample.cot and sample.cot.strip()):
@@ -56,7 +56,7 @@ def sft_target(sample: Sample) -> str:
     for name, text in (("cot", sample.cot), ("gold", sample.gold)):
         if tags.has_tags(text):
             raise SampleError(
-                f"{where}: {name} holds think or answer tags, which are added here: remove them"
+                f"{where}: {name} contains think or answer tags, which are added here: remove them"
             )
     if tag := tags.foreign_tag(sample.cot):
         raise SampleError(f"{where}: cot has {tag!r:.60}, a tag of another format: remove it")

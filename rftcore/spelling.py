@@ -1,6 +1,6 @@
 """The characters of an answer: invisible ones, look-alikes, and marks such as bold or boxes.
 
-Two strictnesses. `trimmed` drops outer characters that a reader cannot see and changes
+`trimmed` drops outer characters that a reader cannot see and changes
 nothing else. `core` reads as a person does: it takes an answer out of bold type, a box or
 a sentence that only announces it. Both are total and take linear time.
 """
@@ -54,12 +54,12 @@ _OTHER_LETTER = re.compile(r"(?<!\w)[(\[]?[A-Za-z][)\].:](?=\s|$)")
 
 
 def trimmed(text: str) -> str:
-    """Without outer white space and outer characters that nobody sees."""
+    """Without leading and trailing white space and invisible characters."""
     return text.strip(_OUTER)
 
 
 def visible(text: str) -> str:
-    """Without what nobody sees and no script needs, and with accents in their letters."""
+    """Without invisible characters that no script needs, with accents composed (NFC)."""
     return unicodedata.normalize("NFC", text.translate(_NEVER_SEEN))
 
 
@@ -69,7 +69,7 @@ def spaced(text: str) -> str:
 
 
 def has_half_a_character(text: str) -> bool:
-    """Whether a text holds half a surrogate pair, which no file and no tokenizer takes."""
+    """Whether a text contains half a surrogate pair, which UTF-8 and tokenizers reject."""
     return any("\ud800" <= char <= "\udfff" for char in text)
 
 

@@ -1,7 +1,7 @@
-"""The think and answer tags: how they are asked for, written, checked and found.
+"""The think and answer tags: the request for them, and how they are written, checked and found.
 
-The one place that knows them, so that what SFT teaches, what the format
-reward demands and what the parsers read cannot drift apart.
+The only module with their syntax, so that the targets of SFT, the format reward and the
+parsers cannot differ.
 """
 
 import re
@@ -40,12 +40,12 @@ class NoAnswerError(Exception):
 
 
 def write(reasoning: str, answer: str) -> str:
-    """The completion that SFT teaches. The pieces hold no tags: see `has_tags`."""
+    """The target of SFT. Expects: no tags in the pieces (see `has_tags`)."""
     return f"<think>\n{reasoning}\n</think>\n<answer>\n{answer}\n</answer>"
 
 
 def has_tags(text: str) -> bool:
-    """Whether `text` holds a think or answer tag in any spelling."""
+    """Whether `text` contains a think or answer tag in any spelling."""
     return _TAG.search(text) is not None
 
 
@@ -56,16 +56,16 @@ def foreign_tag(text: str) -> str:
 
 
 def tags_of(text: str) -> list[str]:
-    """Every think and answer tag of `text`, in order and as it is spelt there."""
+    """Every think and answer tag of `text`, in order and as written there."""
     return [tag[0] for tag in _TAG.finditer(text)]
 
 
 def is_well_formed(text: str, blocks: Sequence[str] = (THINK, ANSWER)) -> bool:
     """Whether `text` is one block of each name, in this order, each with content.
 
-    White space around the blocks is free, and characters that nobody sees are white space,
-    no content; anything else outside them, a further
-    or nested tag of these names, and any other spelling of such a tag is not.
+    White space around the blocks is ignored, and invisible characters count as white space.
+    Anything else outside the blocks, a further or nested tag of these names, and any other
+    spelling of such a tag make the text ill-formed.
     """
     tags = list(_tag(*blocks).finditer(text))
     if [tag[0] for tag in tags] != [f"<{end}{name}>" for name in blocks for end in ("", "/")]:
@@ -80,10 +80,10 @@ def is_well_formed(text: str, blocks: Sequence[str] = (THINK, ANSWER)) -> bool:
 def answers(text: str) -> list[str]:
     """The contents of the answer blocks after the reasoning, in order; at least one.
 
-    Reasoning ends with the last closing think tag, so nothing in it can pass
-    for an answer, wherever it was opened. What follows it without any tag is
-    a single answer, and so is a text without any tag: style is the format
-    reward's business.
+    Reasoning ends with the last closing think tag, so nothing in it is read as
+    an answer, wherever it was opened. The text after it, if without tags, is
+    a single answer, and so is a text without any tag: only the format reward
+    scores the form.
     Raises: NoAnswerError for reasoning left open and for answer tags that are
     missing, nested or unclosed.
     """
@@ -116,7 +116,7 @@ def _is_cut_off(text: str) -> bool:
 def opened(prompt: str) -> str:
     """The tag that a rendered prompt leaves open at its end, with the white space after it.
 
-    Chat templates of thinking models end so: "<|assistant|><think>\\n". Nothing if it does not.
+    Chat templates of thinking models end with it: "<|assistant|><think>\\n". Without it: "".
     """
     tags = list(_TAG.finditer(prompt))
     last = tags[-1] if tags else None
@@ -128,7 +128,7 @@ def opened(prompt: str) -> str:
 def after_prompt(opening: str, completion: str) -> str:
     """A completion with the tag that its prompt has `opened`, unless it opens its own.
 
-    So a completion is one text wherever it is scored, stored and scored again.
+    So the same text is scored, stored and scored again.
     """
     first = _TAG.match(completion.lstrip())
     return completion if first and not first["close"] else opening + completion

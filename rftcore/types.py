@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 from rftcore.images import Image
 
 TASK_SECTIONS = ("sft", "grpo", "evaluation")  # of a recipe: what `Task.defaults` may set
-SUITE_RESERVED = ("blind", "about")  # what stands beside a suite's keys in its report
+SUITE_RESERVED = ("blind", "about")  # the other keys of a suite's report
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,15 @@ class Parser(Protocol):
 
 @dataclass(frozen=True)
 class RewardInput:
-    """What a reward may look at.
+    """The input of a reward.
 
     `answer` is None if the completion has none. The rest is None unless the
     reward declares that it uses it (`rftcore.rewards.reward(uses=...)`), so
-    a reward that says it only reads the answer is blind to everything else.
+    a reward that declares only the answer gets nothing else.
 
     `correct` is whether the task's accuracy term is exactly 1; `tokens` is the
     length of the completion in tokens of the policy, `sibling_tokens` that of its
-    siblings. What the caller of the scorer does not know is None even then.
+    siblings. What the caller of the scorer does not have is None even then.
     """
 
     answer: Any
@@ -168,8 +168,8 @@ class Task:
     """A problem whose answers a program can check.
 
     `prompt` is what training and evaluation show. `direct_prompt`, if given,
-    asks for the bare answer: the fair question for a model that was never
-    taught to reason, used for the zero-shot row only. `defaults` is like a
+    requests the answer alone: a fair prompt for a model that was not trained to
+    reason, used for the zero-shot row only. `defaults` is like a
     recipe with the sections of `TASK_SECTIONS` alone, such as
     `{"grpo": {"max_completion_length": 128}}`: what the task's answers need,
     whatever the model. A recipe can change it. `files` are options of the dataset
@@ -197,7 +197,7 @@ def same_text(completion: str, gold: str) -> tuple[int, int]:
 class Measure:
     """One thing that a suite measures: samples, their questions shown word for word.
 
-    `score` is told a completion and the gold, and returns how many parts of the answer are
+    `score` takes a completion and the gold, and returns how many parts of the answer are
     right and how many there are, at least one: a list of four objects may be (3, 4).
     """
 
@@ -207,10 +207,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class Suite:
-    """Fixed questions that measure a model, whatever the task: what it sees, for instance.
+    """Fixed questions that measure a model, whatever the task, such as what it sees in images.
 
     `measures` makes them by key, in the order of the table. It is called when the suite is
-    run, so it may take its time and draw pictures. No key is one of `SUITE_RESERVED`.
+    run, so it may be slow and render images. No key is one of `SUITE_RESERVED`.
     """
 
     name: str

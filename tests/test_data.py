@@ -70,7 +70,7 @@ def checked(**splits):
         ({"gold": "3\ude00"}, "its gold contains a lone surrogate"),
         ({"cot": None, "meta": {"rationale": "so 3"}}, "'rationale' is not read as the reasoning"),
         ({"cot": "<thinking>one</thinking>"}, "cot has '<thinking>', a tag of another format"),
-        ({"cot": "one <answer>"}, "cot holds think or answer tags"),
+        ({"cot": "one <answer>"}, "cot contains think or answer tags"),
         ({"question": " \n"}, "its question ' \\n' is empty"),
         ({"meta": None}, "its meta is None, not a mapping"),
         ({"images": ["a.png"]}, "its images are ['a.png'], not a tuple of rft.Image"),

@@ -134,7 +134,7 @@ def test_two_processes_share_a_suite_that_a_plugin_brings(tmp_path):
     )
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("pictures swapped") == 1
+    assert done.stdout.count("images swapped") == 1
     report = json.loads(out.read_text())
     assert (report["colour"]["n"], report["one"]["n"], list(report["blind"])) == (3, 1, ["colour"])
 

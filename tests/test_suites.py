@@ -185,8 +185,8 @@ def raising():
         (dict, "has no measures"),
         (lambda: None, "making its measures failed: TypeError"),
         (lambda: {"colour": Measure([])}, "measure 'colour' has no samples"),
-        (lambda: {"blind": Measure([shown("a")])}, "'blind', but its report says something else"),
-        (lambda: {"about": Measure([shown("a")])}, "'about', but its report says something else"),
+        (lambda: {"blind": Measure([shown("a")])}, "'blind', but its report uses that key for"),
+        (lambda: {"about": Measure([shown("a")])}, "'about', but its report uses that key for"),
     ],
 )
 def test_a_suite_that_measures_nothing_is_an_error_that_names_it(measures, says):
@@ -229,7 +229,7 @@ def test_the_table_has_a_row_for_each_key_and_a_dash_for_what_has_no_pictures():
     half = MeasureScore(0.5, 0.431, 0.569, 200)
     rows = suite_table(SuiteScore({"colour": half, "sum": half}, {"colour": half})).splitlines()
 
-    assert rows[0].split() == ["%", "right", "pictures", "swapped"]
+    assert rows[0].split() == ["%", "right", "images", "swapped"]
     assert rows[2].split("  ")[-2:] == ["50.0 [43.1, 56.9], n=200"] * 2
     assert rows[3].endswith("n=200  -")
 

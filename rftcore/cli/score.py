@@ -1,4 +1,4 @@
-"""`rft score`: what a task's rewards say about completions in a file, without a model."""
+"""`rft score`: score completions in a file with a task's rewards, without a model."""
 
 import sys
 import textwrap
@@ -25,7 +25,7 @@ WIDTH = 32  # characters of an answer in the table
 @click.argument("task")
 @click.argument("file")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
-@click.option("--step", type=click.IntRange(1), help="The optimiser step that rewards are told.")
+@click.option("--step", type=click.IntRange(1), help="Optimizer step that rewards receive.")
 @click.option(
     "--parser",
     type=click.Choice(["strict", "forgiving"]),
@@ -148,7 +148,7 @@ def _cell(part: "Outcome") -> str:
 
 
 def _notes(row: "Stored", score: "Score") -> Iterator[str]:
-    """Why there is no answer, and what rewards have to say beside their number."""
+    """Why there is no answer, and the notes of rewards."""
     if not score.parsed.ok:
         yield f"row {row.number}: no answer: {score.parsed.error}"
     for name, part in score.parts.items():

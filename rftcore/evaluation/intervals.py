@@ -12,7 +12,7 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
         half   = z / (1 + z^2 / n) * sqrt(p (1 - p) / n + z^2 / 4n^2)
 
     Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
-    Expects: 0 <= successes <= n. Returns: (0, 1) for n = 0: nothing is known.
+    Expects: 0 <= successes <= n. Returns: (0, 1) for n = 0.
     """
     if n == 0:
         return 0.0, 1.0
@@ -25,14 +25,14 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
 
 
 def paired(won: int, lost: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of the change of a share, when the same n questions were asked twice.
+    """The 95 % interval of the change of a share, when the same n questions were answered twice.
 
         d    = (won - lost) / (n + 2),   s = (won + lost + 2) / (n + 2)
         half = z * sqrt((s - d^2) / (n + 2))
 
-    won, lost: how many answers became right, and how many became wrong. Those that stayed as
-    they were say nothing about the change, so this is narrower than what the intervals of both
-    shares suggest. The adjusted Wald interval of Bonett and Price 2012,
+    won, lost: how many answers became right, and how many became wrong. Unchanged
+    answers carry no information about the change, so this is narrower than the difference of
+    two independent shares. The adjusted Wald interval of Bonett and Price 2012,
     doi:10.3102/1076998611411915.
 
     Expects: 0 <= won + lost <= n. Returns: within [-1, 1]; (-1, 1) for n = 0.

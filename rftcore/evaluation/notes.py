@@ -1,4 +1,4 @@
-"""What a reader of a table of scores must know beside its numbers, one line each."""
+"""Notes below a table of scores: what limits its numbers, one line each."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def score_notes(
         count = sum(each.score.not_applicable for each in blank)
         yield (
             f"the accuracy term did not apply to {count} completions ({_places(blank)}): they "
-            "are neither right nor wrong, and not in the accuracy. A reward that holds a missing "
-            "answer to be wrong returns 0.0"
+            "are neither right nor wrong, and not in the accuracy. To count a missing answer "
+            "as wrong, return 0.0 from the reward"
         )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class SplitScore:
     """How a policy did on one split, with its 95 % Wilson interval.
 
-    `prompt` says how it was asked: "reason" (the task's prompt) or "direct".
+    `prompt` is the name of the prompt: "reason" (the task's prompt) or "direct".
     `n` samples were scored: `accuracy`, `low` and `high` are shares of them, None if
     there are none. Not among them are those whose accuracy term `failed`, and those to
     which it was `not_applicable`. `unparsed` (no answer could be read) and `clipped` (ran
@@ -64,7 +64,7 @@ class MeasureScore:
     """Which share of the parts of all answers was right, with its 95 % Wilson interval.
 
     `value`, `low` and `high` are in [0, 1]; `n` is the number of parts. Answers whose score
-    `failed` have no part in it; if all did, there is no value.
+    `failed` are not counted; if all failed, there is no value.
     """
 
     value: float | None
@@ -78,8 +78,8 @@ class MeasureScore:
 class SuiteScore:
     """How a policy did on a suite, by key.
 
-    `measures` is with each sample's own pictures, `blind` with those of another sample. A
-    key is missing from `blind` if no sample of it can be asked so.
+    `measures` is with each sample's own images, `blind` with those of another sample. A
+    key is missing from `blind` if none of its samples has an image to swap.
     """
 
     measures: Mapping[str, MeasureScore]

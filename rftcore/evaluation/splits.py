@@ -73,7 +73,7 @@ def split_score(
     """Sum up one split, whose answers a "strict" or "forgiving" parser has read.
 
     accuracy: the name of the task's accuracy term. What a failed call did not decide is
-    neither right nor wrong: it is counted beside.
+    neither right nor wrong: it is counted separately.
     """
     known = [a.correct for a in answered if a.correct is not None]
     low, high = wilson(sum(known), len(known)) if known else (None, None)

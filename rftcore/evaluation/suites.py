@@ -1,8 +1,7 @@
 """Measure a model on a suite: fixed questions and greedy answers, whatever the task.
 
-What can be asked with pictures is asked a second time with those of another
-sample. A model that does not look answers both alike: what it gets right it has
-guessed, or knows from the words.
+Questions with images are asked a second time with the images of another sample. A model
+that ignores its images is as good with those: it guesses, or infers from the text.
 """
 
 from __future__ import annotations
@@ -72,8 +71,8 @@ def measures_of(suite: Suite, limit: int | None = None) -> dict[str, Measure]:
     for key, measure in taken.items():
         if key in SUITE_RESERVED:
             raise PluginError(
-                f"suite {suite.name!r} has a measure {key!r}, but its report says something else "
-                "under that key: choose another"
+                f"suite {suite.name!r} has a measure {key!r}, but its report uses that key for "
+                "something else: choose another"
             )
         if not measure.samples:
             raise PluginError(f"suite {suite.name!r}: measure {key!r} has no samples")
@@ -88,31 +87,31 @@ def evaluate_suite(
     blind: bool = True,
     progress: bool = True,
 ) -> tuple[SuiteScore, list[SuiteAnswer]]:
-    """Greedy completions for all samples of `measures`, scored, and what they say.
+    """Greedy completions for all samples of `measures`, scored, and the completions.
 
-    With their own pictures and then, with `blind`, with those of another sample.
-    An answer whose score fails is counted beside. Raises: `PluginError` for more than
+    With their own images and then, if `blind`, with those of another sample.
+    An answer whose score fails is counted separately. Raises: `PluginError` for more than
     `MOST_FAILURES` of a measure.
     """
-    seen, unseen, everything = {}, {}, []
+    seen, unseen, found = {}, {}, []
     for key, measure in measures.items():
-        said = _asked(policy, suite, key, measure, progress=progress)
-        seen[key] = _score(said)
-        everything += said
+        answers = _answers(policy, suite, key, measure, progress=progress)
+        seen[key] = _score(answers)
+        found += answers
         if blind and (other := swapped(measure.samples)):
             elsewhere = replace(measure, samples=other)
-            said = _asked(policy, suite, key, elsewhere, swapped=True, progress=progress)
-            unseen[key] = _score(said)
-            everything += said
-    return SuiteScore(seen, unseen), everything
+            answers = _answers(policy, suite, key, elsewhere, swapped=True, progress=progress)
+            unseen[key] = _score(answers)
+            found += answers
+    return SuiteScore(seen, unseen), found
 
 
 def swapped(samples: Sequence[Sample]) -> list[Sample]:
-    """The samples with the pictures of others, as many, none of them their own.
+    """The samples with as many images of another sample, none of them their own.
 
-    Where there is one, the other sample has another gold. Pictures go half way round the
+    Where there is one, the other sample has another gold. Images move half way round the
     samples in the order of their golds, so that each is shown once, unless most samples
-    have one gold, or samples share pictures. A sample without pictures, or for which there
+    have one gold, or samples share images. A sample without images, or for which there
     are no others, is left out.
     """
     found: dict[int, Sample] = {}
@@ -127,7 +126,7 @@ def swapped(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _stranger(sample: Sample, others: Iterable[Sample]) -> Sample | None:
-    """The first with other pictures and another gold, else the first with other pictures."""
+    """The first with other images and another gold, else the first with other images."""
     first = None
     for other in others:
         if set(other.images).isdisjoint(sample.images):
@@ -148,12 +147,12 @@ def measure_score(parts: Sequence[Parts | None]) -> MeasureScore:
 
 
 def fingerprints(measures: Mapping[str, Measure]) -> dict[str, str]:
-    """By key the hash of the samples, images by pixels: suites that agree in it asked the same."""
+    """By key the hash of the samples, images by pixels: equal hashes mean equal questions."""
     hashes = {k: [content(s) for s in m.samples] for k, m in measures.items()}
     return {k: hashlib.sha256(b"".join(v)).hexdigest() for k, v in hashes.items()}
 
 
-def _asked(
+def _answers(
     policy: Policy,
     suite: Suite,
     key: str,
@@ -164,35 +163,35 @@ def _asked(
 ) -> list[SuiteAnswer]:
     samples, ask = measure.samples, prompts.direct()
     mine = distributed.shard(len(samples))
-    label = f"evaluating {key}" + (", pictures swapped" if swapped else "")
-    # without the samples: pictures need not travel
-    said: list[tuple[str, Parts | None, str]] = []
+    label = f"evaluating {key}" + (", images swapped" if swapped else "")
+    # without the samples: images are not gathered
+    answers: list[tuple[str, Parts | None, str]] = []
     with Bar(len(mine), label, "sample", show=progress) as bar:
         for start in range(0, len(mine), suite.batch_size):
             batch = [samples[i] for i in mine[start : start + suite.batch_size]]
             written = generate(policy, [ask(sample) for sample in batch], suite.max_new_tokens)
             for sample, completion in zip(batch, written, strict=True):
                 parts, failure = _scored(suite, measure, sample, completion.text)
-                said.append((completion.text, parts, failure))
-                if sum(parts is None for _, parts, _ in said) > MOST_FAILURES:
+                answers.append((completion.text, parts, failure))
+                if sum(parts is None for _, parts, _ in answers) > MOST_FAILURES:
                     raise PluginError(
                         f"{failure}. More than {MOST_FAILURES} answers to measure {key!r} could "
                         "not be scored: repair its score"
                     )
-            share = measure_score([parts for _, parts, _ in said]).value
+            share = measure_score([parts for _, parts, _ in answers]).value
             bar.update(len(batch), right="-" if share is None else f"{share:.1%}")
-    together = zip(samples, distributed.gather(said, len(samples)), strict=True)
+    together = zip(samples, distributed.gather(answers, len(samples)), strict=True)
     return [SuiteAnswer(key, swapped, sample, *one) for sample, one in together]
 
 
-def _score(said: Sequence[SuiteAnswer]) -> MeasureScore:
-    return measure_score([each.parts for each in said])
+def _score(answers: Sequence[SuiteAnswer]) -> MeasureScore:
+    return measure_score([each.parts for each in answers])
 
 
 def _scored(
     suite: Suite, measure: Measure, sample: Sample, completion: str
 ) -> tuple[Parts | None, str]:
-    """How much of an answer is right, or None and why that is not known."""
+    """How much of an answer is right, or None and the reason."""
     try:
         return _parts(suite, measure, sample, completion), ""
     except PluginError as error:

@@ -20,7 +20,7 @@ PHASES = {"start": "zero-shot", "sft": "SFT", "grpo": "GRPO"}
 class Summary:
     """What a run bought: scores by stage, and where everything was written.
 
-    notes: what a reader of the table must know, such as a phase that learned nothing.
+    notes: what a reader of the table needs besides, such as a phase that learned nothing.
     """
 
     run_dir: Path
@@ -85,8 +85,8 @@ def score_table(
 
 
 def suite_table(score: SuiteScore) -> str:
-    """Plain-text table in percent: a row per key, with its own pictures and with others."""
-    header = ["%", "right", "pictures swapped"]
+    """Plain-text table in percent: a row per key, with its own images and with those of others."""
+    header = ["%", "right", "images swapped"]
     rows = [
         [key, _measured(right), _measured(score.blind[key]) if key in score.blind else "-"]
         for key, right in score.measures.items()
@@ -99,12 +99,12 @@ def _row(splits: Iterable[str], found: Mapping[str, str]) -> list[str]:
 
 
 def row_name(stage: str, scores: Sequence[SplitScore]) -> str:
-    """The name of a stage's row, with how it was asked and read if not as in training."""
+    """The name of a stage's row, with its prompt and parser if they are not those of training."""
     return asked_as(STAGES.get(stage, stage), scores)
 
 
 def asked_as(name: str, scores: Sequence[SplitScore]) -> str:
-    """The name of a row, with how it was asked and read if not as in training."""
+    """The name of a row, with its prompt and parser if they are not those of training."""
     asked = [f"{score.prompt} prompt" for score in scores if score.prompt != "reason"]
     read = [f"{score.parser} parser" for score in scores if score.parser != "strict"]
     unlike = ", ".join(dict.fromkeys(asked + read))

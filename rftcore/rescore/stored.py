@@ -54,7 +54,7 @@ class Stored:
 
 
 def read_rows(lines: Iterable[str], name: str, task: Task) -> list[Stored]:
-    """Read what a file called `name` holds. Raises `DataError` that names the row at fault."""
+    """Read what a file called `name` holds. Raises: DataError that names the faulty row."""
     reader = _Reader(task)
     rows = [
         _row(value, number, f"{name} row {number}", reader)
