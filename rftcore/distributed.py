@@ -10,9 +10,12 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rftcore.errors import RunError
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
 
 Item = TypeVar("Item")
 
@@ -111,7 +114,7 @@ def leave_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _state() -> Any:
+def _state() -> PartialState:
     """Accelerate's process group, on the device that the trainers will use."""
     import torch
     from accelerate import PartialState

@@ -156,14 +156,14 @@ class _Worker:
         self.until = self._sent_at + self._timeout_s + GRACE_S
         return True
 
-    def receive(self) -> Any:
+    def receive(self) -> Called | Mapping[str, str] | None:
         """Its message: a `Called`, or which rewards it cannot make; None if there is none yet.
 
         Raises: PluginError if it does not start.
         """
         if self.pipe.poll():
             try:
-                message = self.pipe.recv()
+                message: Called | Mapping[str, str] = self.pipe.recv()
             except (EOFError, OSError):
                 return self._lost(f"its process ended with {self._code()}", "error")
             self._started, self.job = True, None

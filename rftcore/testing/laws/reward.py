@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
 from rftcore import rewards, tags
 from rftcore.errors import PluginError, SampleError, describe, place
@@ -19,7 +19,7 @@ from rftcore.testing.properties import Pair, attempts, for_all, one_of, st
 from rftcore.testing.scores import PATIENCE_S, row_of, scorer_of
 from rftcore.testing.subject import PLAIN, Subject
 from rftcore.testing.tripwire import BareSample, TrippedError, Tripwire
-from rftcore.types import RewardResult, Sample
+from rftcore.types import Reward, RewardResult, Sample
 
 WHOLE = ("samples-valid",)
 QUICK = ("rewards-fast",)
@@ -364,8 +364,9 @@ def closer_earns_more(subject: Subject) -> None:
     for_all(subject, st.tuples(one_of(samples), one_of([-1, 1]), steps, steps), check)
 
 
-def _reward(subject: Subject, name: str) -> Any:
-    return subject.terms[name].reward
+def _reward(subject: Subject, name: str) -> Reward:
+    made: Any = subject.terms[name].reward  # resolved: the task was made by the catalogue
+    return cast("Reward", made)
 
 
 def _called(subject: Subject, name: str, completion: str, sample: Sample, **more: Any) -> Any:
