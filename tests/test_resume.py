@@ -424,4 +424,4 @@ def test_a_checkpoint_is_a_model_to_train_from_with_the_defaults_of_its_base(hal
     folder = halfway("toy") / "grpo" / "checkpoint-4"
     assert start(folder, tmp_path / "run", "sft.enabled=false") == 0
 
-    assert "cache_implementation: static" in (tmp_path / "run" / "recipe.yaml").read_text()
+    assert "adam_epsilon: 0.0001" in (tmp_path / "run" / "recipe.yaml").read_text()

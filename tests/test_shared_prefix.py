@@ -19,6 +19,7 @@ from rftcore.config import load_recipe
 from rftcore.datasets.slices import take
 from rftcore.errors import ModelError
 from rftcore.images import Image
+from rftcore.models import decode_loop
 from rftcore.models.loading import load_model
 from rftcore.parsers import Integer
 from rftcore.scoring import Score
@@ -293,7 +294,7 @@ def test_half_precision_stays_within_its_rounding():
     assert (mine - its).abs().mean() < TOLERANCES[torch.bfloat16]
 
 
-@pytest.mark.parametrize("cache_implementation", [None, "static"])
+@pytest.mark.parametrize("cache_implementation", [None, "static", "our loop"])
 @pytest.mark.parametrize("do_sample", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_same_seed_writes_the_same_completions(family, do_sample, cache_implementation):
@@ -302,8 +303,12 @@ def test_the_same_seed_writes_the_same_completions(family, do_sample, cache_impl
     for model in (both.plain, both.shared):
         torch.manual_seed(3)
         options = {"max_new_tokens": 12, "do_sample": do_sample, "disable_compile": True}
-        options["cache_implementation"] = cache_implementation
-        written.append(model.generate(**prompts, **options))
+        if cache_implementation == "our loop":
+            asked = {**prompts, **options}
+            written.append(decode_loop.generate(model, model.generate, asked))
+        else:
+            options["cache_implementation"] = cache_implementation
+            written.append(model.generate(**prompts, **options))
 
     assert torch.equal(*written)
     assert read < both.sharing.read < read + prompts["input_ids"].numel()

@@ -28,16 +28,20 @@ def generate(policy: Policy, prompts: Sequence[Prompt], max_new_tokens: int) -> 
     """
     import torch
 
+    from rftcore.models import decode_loop
+
     inputs = encode(policy, prompts)
     was_training = policy.model.training
     policy.model.eval()
     with torch.inference_mode(), plain_decoding(policy.model):
-        out = policy.model.generate(
-            **inputs,
-            do_sample=False,
-            max_new_tokens=max_new_tokens,
-            pad_token_id=policy.tokenizer.pad_token_id,
-        )  # (B, T + new tokens)
+        settings = {
+            "do_sample": False,
+            "max_new_tokens": max_new_tokens,
+            "pad_token_id": policy.tokenizer.pad_token_id,
+        }
+        model = policy.model
+        out = decode_loop.generate(model, model.generate, {**inputs, **settings})
+        # (B, T + new tokens)
     policy.model.train(was_training)
     return [_completion(policy, row) for row in out[:, inputs["input_ids"].shape[1] :].tolist()]
 

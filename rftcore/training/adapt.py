@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import StaticCache, StaticLayer
 
+from rftcore.models import decode_loop
 from rftcore.models.completions import plain_decoding
 
 
@@ -99,7 +100,7 @@ def _adapt_generate(model: Any, bf16: bool) -> None:
             plain_decoding(model),
             torch.autocast(model.device.type, torch.bfloat16, enabled=bf16),
         ):
-            return plain(*args, **inputs)
+            return plain(*args, **inputs) if args else decode_loop.generate(model, plain, inputs)
 
     model.generate = generate
 

@@ -32,6 +32,7 @@ from rftcore.rewards import attacks
 from rftcore.scoring import Outcome, Score, Scorer
 from rftcore.splits import RL
 from rftcore.training.adapt import adapt
+from rftcore.training.cpu import fast_cpu
 from rftcore.training.rows import Rows, as_dataset
 from rftcore.training.shared_prefix import SharedPrompts
 from rftcore.types import Sample, Task
@@ -91,6 +92,7 @@ def grpo_trainer(
         callbacks=[shared, *callbacks],
     )
     shared.install(trainer)
+    setattr(trainer, "train", fast_cpu()(trainer.train))  # noqa: B010 - a method, to mypy
     return trainer
 
 

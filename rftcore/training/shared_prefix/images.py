@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from rftcore.training.cpu import plain_products
 from rftcore.training.shared_prefix.errors import NotShared
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def encode_once(
     signature = inspect.signature(encode)
 
     @functools.wraps(encode)
+    @plain_products()
     def get_image_features(*args: Any, **kwargs: Any) -> ModelOutput:
         if is_off():
             return encode(*args, **kwargs)

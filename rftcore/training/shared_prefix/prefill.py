@@ -9,13 +9,15 @@ same random numbers, any kind of cache.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from transformers import Cache
 
+from rftcore.models.decode_loop import GrowingCache
+from rftcore.training.shared_prefix.attention import Witness
 from rftcore.training.shared_prefix.errors import NotShared
 from rftcore.training.shared_prefix.groups import group_rows
 from rftcore.training.shared_prefix.images import read_images
@@ -51,6 +53,7 @@ class SharedPrefill:
     inputs: dict[str, Any]
     prompt_of: Tensor  # (B,): the number of each row's distinct prompt
     length: int  # T
+    witness: Witness = field(default_factory=Witness)
 
     @classmethod
     def of(cls, model: Any, inputs: dict[str, Any]) -> SharedPrefill | None:
@@ -84,9 +87,17 @@ class SharedPrefill:
         """How many tokens the model reads in this form and in the plain one."""
         return self.inputs["input_ids"].numel(), len(self.prompt_of) * self.length
 
+    def parts(self, model: Any) -> Witness:
+        """Attention is computed as ever; whether it would be in parts is noted."""
+        return self.witness
+
     def restore(self, output: Any) -> ModelOutput:
         """The result of the plain call: logits (B, 1, V), and the cache filled for all rows."""
-        output.past_key_values.reorder_cache(self.prompt_of)
+        cache = output.past_key_values
+        if isinstance(cache, GrowingCache) and self.witness.calls == len(cache.layers):
+            cache.share(self.prompt_of)
+        else:
+            cache.reorder_cache(self.prompt_of)
         restored: ModelOutput = type(output)(
             logits=output.logits.index_select(0, self.prompt_of),
             past_key_values=output.past_key_values,

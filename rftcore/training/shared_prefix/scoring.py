@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from rftcore.training.shared_prefix.attention import Segments
 from rftcore.training.shared_prefix.errors import NotShared
 from rftcore.training.shared_prefix.family import as_mask, positions, require_shareable
 from rftcore.training.shared_prefix.groups import Group, group_rows
@@ -79,6 +80,10 @@ class SharedScoring:
     def saved(self) -> tuple[int, int]:
         """How many tokens the model reads in this form and in the plain one."""
         return self.packing.group.numel(), self.shape.numel()
+
+    def parts(self, model: Any) -> Segments | None:
+        """How attention is computed in parts; None where a layer may be computed again."""
+        return None if model.is_activation_checkpointing else Segments.of(self.packing)
 
     def restore(self, output: Any) -> ModelOutput:
         """The result of the plain call: per-token fields (B, T - 1)."""

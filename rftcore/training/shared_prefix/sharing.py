@@ -19,6 +19,9 @@ from torch import Tensor
 
 from rftcore import distributed
 from rftcore.errors import ModelError, one_line
+from rftcore.models.decode_loop import GrowingCache
+from rftcore.training.shared_prefix import attention
+from rftcore.training.shared_prefix.attention import OneToken
 from rftcore.training.shared_prefix.errors import NotShared
 from rftcore.training.shared_prefix.family import has_active_dropout, working_dtype
 from rftcore.training.shared_prefix.images import encode_once
@@ -36,14 +39,16 @@ TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8, torch.float16: 1e-2, tor
 Form = type[SharedScoring] | type[SharedPrefill]
 
 
-def share_prefix(model: Any, *, required: bool = False) -> Sharing:
+def share_prefix(model: Any, *, required: bool = False, in_parts: bool = True) -> Sharing:
     """Let `model` read the prompt of a group once, from now on.
 
     Call it after TRL has added its fused head to the model, and before accelerate
     prepares it. With `required`, what cannot be shared is an error; without it, such
-    a call is made in the plain form.
+    a call is made in the plain form. in_parts: on a CPU, compute attention in parts.
     """
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if in_parts:
+        attention.use(base)
     sharing = Sharing(base, base.forward, required)
 
     @functools.wraps(type(base).forward)  # `generate` reads the signature
@@ -71,12 +76,17 @@ class Sharing:
         self._warned: set[str] = set()
         self._dropout: bool | None = None
         self._checking = False
+        self._rows: OneToken | None = None  # of the last call for one token
 
     def call(self, args: tuple[Any, ...], inputs: dict[str, Any]) -> ModelOutput:
         """What the plain model returns for this call.
 
         Raises: `ModelError` if sharing is required and not possible.
         """
+        cache = inputs.get("past_key_values")
+        if isinstance(cache, GrowingCache) and cache.prompt_of is not None:
+            return self._one_token(cache, cache.prompt_of, inputs)
+        self._rows = None
         form = None if args or self.off else _form(inputs)
         shared = self._shared(form, inputs) if form else None
         if form is None or shared is None:
@@ -84,6 +94,15 @@ class Sharing:
         if form.__name__ not in self.differences:
             return self._checked(form, shared, inputs)
         return self._run(shared)
+
+    def _one_token(
+        self, cache: GrowingCache, prompt_of: Tensor, inputs: dict[str, Any]
+    ) -> ModelOutput:
+        """A call of `generate` for the next token of rows that share prompts."""
+        if self._rows is None or self._rows.prompt_of is not prompt_of:
+            self._rows = OneToken.of(cache, prompt_of, inputs.get("attention_mask"))
+        with attention.in_parts(self._rows):
+            return self._plain(**{**inputs, "attention_mask": None})
 
     def metrics(self) -> dict[str, float]:
         """Whether prompts are shared, and the share of tokens not read since the last call."""
@@ -140,7 +159,9 @@ class Sharing:
     def _run(self, shared: SharedScoring | SharedPrefill) -> ModelOutput:
         read, unshared = shared.saved
         self.read, self.unshared = self.read + read, self.unshared + unshared
-        return shared.restore(self._plain(**shared.inputs))
+        with attention.in_parts(shared.parts(self._model)):
+            output = self._plain(**shared.inputs)
+        return shared.restore(output)
 
     def _checked(
         self, form: Form, shared: SharedScoring | SharedPrefill, inputs: dict[str, Any]
@@ -203,10 +224,18 @@ def distance(shared: ModelOutput, plain: ModelOutput) -> float:
         gaps = _gaps(one.log_probs, other.log_probs).where(scored, 0.0)
         return float((gaps.sum(1) / scored.sum(1).clamp(min=1)).max())
     next_token = _gaps(one.logits.log_softmax(-1), other.logits.log_softmax(-1)).mean(-1).max()
-    layers = zip(one.past_key_values.layers, other.past_key_values.layers, strict=True)
-    keys = [(a.keys, b.keys) for a, b in layers if isinstance(b.keys, Tensor)]
+    layers = zip(_keys(one.past_key_values), _keys(other.past_key_values), strict=True)
+    keys = [(a, b) for a, b in layers if isinstance(b, Tensor)]
     relative = [_gaps(*pair).flatten(1).mean(1) / _size(pair[1]) for pair in keys]
     return max(float(next_token), *(float(gaps.max()) for gaps in relative))
+
+
+def _keys(cache: Any) -> list[Any]:
+    """The keys of each layer (B, H, T, D), those of shared prompts once per row."""
+    if isinstance(cache, GrowingCache) and cache.prompt_of is not None:
+        held = [layer.shared for layer in cache.held()]
+        return [shared[0][cache.prompt_of] for shared in held if shared is not None]
+    return [layer.keys for layer in cache.layers]
 
 
 def _gaps(one: Tensor, other: Tensor) -> Tensor:

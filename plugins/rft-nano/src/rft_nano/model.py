@@ -52,7 +52,6 @@ grpo:
   prompts_per_step: 8
   group_size: 8
   max_completion_length: 96
-  cache_implementation: static
   freeze: [vision]
   lr_scheduler_type: linear
   warmup_steps: 10

@@ -1,0 +1,246 @@
+"""Which settings make GRPO pay on nano? A queue of runs, each recorded as one line of JSON.
+
+    python benchmarks/grpo_study.py --runs runs/study                # all of QUEUE, in order
+    python benchmarks/grpo_study.py --runs runs/study --only base-s0 # some of it
+    python benchmarks/grpo_study.py --table                          # what is recorded so far
+
+Each entry of QUEUE starts from an SFT policy (`rft train` without GRPO, made once per seed and
+number of chains of thought), forks it with GRPO's settings, and measures `val` (900 questions)
+and `ood-vehicles` (500) before and after. Choose on `val`. An interrupted queue goes on where it
+stopped: finished entries are skipped, unfinished runs resumed. On one thread an entry takes
+minutes to hours; start it with `nice`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results" / "grpo_study.jsonl"
+SPLITS = ("val", "ood-vehicles")
+COLLAPSE, COLLAPSE_OVER = 0.6, 30  # stop where accuracy falls below this share, over so many steps
+STEPS_OF_SFT = 200  # of 8 samples, whatever their number: epochs = 1600 / samples
+BASE = {
+    "min_p": "0.1",
+    "adam_epsilon": "1e-4",
+    "learning_rate": "1e-4",
+    "lr_scheduler_type": "constant_with_warmup",
+    "max_steps": "300",
+    "num_train_epochs": "1000",  # max_steps decides
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of the study. settings: what differs from BASE, in section `grpo` unless dotted."""
+
+    name: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    chains: int = 160  # of thought, for SFT
+
+    @property
+    def parent(self) -> str:
+        """The name of the SFT run."""
+        return f"sft{self.chains}-s{self.seed}"
+
+    def grpo(self) -> dict[str, str]:
+        """All settings by their full names."""
+        merged = {**BASE, **self.settings}
+        return {k if "." in k else f"grpo.{k}": v for k, v in merged.items()}
+
+
+def shape(prompts: int, group: int) -> dict[str, str]:
+    """P prompts of G completions a step."""
+    return {"prompts_per_step": str(prompts), "group_size": str(group)}
+
+
+QUEUE = [
+    Entry("base"),
+    Entry("base", seed=1),
+    Entry("base-1000", {"max_steps": "1000"}),
+    Entry("accuracy-alone", {"rewards.process.weight": "0", "rewards.format.weight": "0"}),
+    Entry("scale-none", {"scale_rewards": "none"}),
+    Entry("shape-16x8", shape(16, 8)),
+    Entry("shape-4x16", shape(4, 16)),
+    Entry("shape-16x4", shape(16, 4)),
+    Entry("temperature-0.7", {"temperature": "0.7"}),
+    Entry("lr-5e-5", {"learning_rate": "5e-5"}),
+    Entry("lr-2e-4", {"learning_rate": "2e-4"}),
+    Entry("base", chains=40),
+    Entry("base", chains=80),
+    Entry("base", chains=320),
+    Entry("min-p-0.02", {"min_p": "0.02"}),
+    Entry("min-p-0.3", {"min_p": "0.3"}),
+    Entry("scale-batch", {"scale_rewards": "batch"}),
+    Entry("beta2-0.95", {"adam_beta2": "0.95"}),
+    Entry("epsilon-1e-8", {"adam_epsilon": "1e-8"}),
+    Entry("base-1000", {"max_steps": "1000"}, seed=1),
+    Entry("lr-3e-4", {"learning_rate": "3e-4"}),
+    Entry("base", seed=2),
+]
+
+
+def main() -> None:
+    """Run what is not recorded yet."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--runs", type=Path, default=Path("runs/study"))
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--only", nargs="*", help="keys of entries, such as base-s0-sft160")
+    parser.add_argument("--table", action="store_true", help="print what is recorded, run nothing")
+    asked = parser.parse_args()
+    if not asked.table:
+        for entry in QUEUE:
+            recorded = {line["key"] for line in read(asked.results)}
+            if key(entry) not in recorded and (not asked.only or key(entry) in asked.only):
+                line = json.dumps(run(entry, asked.runs))
+                asked.results.parent.mkdir(parents=True, exist_ok=True)
+                with asked.results.open("a") as file:
+                    file.write(line + "\n")
+    print(table(read(asked.results)))
+
+
+def key(entry: Entry) -> str:
+    """What tells an entry from the others."""
+    return f"{entry.name}-s{entry.seed}-sft{entry.chains}"
+
+
+def read(results: Path) -> list[dict[str, Any]]:
+    """The lines recorded so far."""
+    return (
+        [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    )
+
+
+def run(entry: Entry, runs: Path) -> dict[str, Any]:
+    """Do one entry, from SFT if that is not there; what is recorded of it."""
+    parent, out = runs / entry.parent, runs / key(entry)
+    train(
+        parent,
+        ["--task", "counting", "--seed", str(entry.seed)],
+        {
+            "sft.samples": str(entry.chains),
+            "sft.num_train_epochs": str(STEPS_OF_SFT * 8 // entry.chains),
+            "task_options.rl": "1440",
+            "task_options.val": "900",
+            "grpo.enabled": "false",
+            "evaluation.zero_shot": "false",
+            "evaluation.splits": f"[{', '.join(SPLITS)}]",
+        },
+    )
+    train(out, ["--fork", str(parent)], {"grpo.enabled": "true", **entry.grpo()})
+    return record(entry, out)
+
+
+def train(out: Path, how: Sequence[str], settings: Mapping[str, str]) -> None:
+    """A run of `rft train`, begun or resumed, unless it is finished."""
+    if (out / "summary.json").exists():
+        return
+    sets = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    words = ["--resume", str(out)] if out.exists() else [*how, *sets, "--out", str(out)]
+    command = ["rft", "train", *words]
+    print(shlex.join(command), flush=True)
+    running = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    while running.poll() is None:
+        time.sleep(10)
+        if collapsed(steps_of(out)):
+            running.terminate()
+            running.wait()
+            return
+    if running.returncode:
+        raise SystemExit(f"exit code {running.returncode}: {shlex.join(command)}")
+
+
+def steps_of(out: Path) -> list[dict[str, Any]]:
+    """What is logged of GRPO's steps so far."""
+    file = out / "metrics.jsonl"
+    lines = file.read_text().splitlines() if file.exists() else []
+    told = [json.loads(line) for line in lines if line.endswith("}")]
+    return [line for line in told if line["phase"] == "grpo" and "loss" in line]
+
+
+def collapsed(steps: Sequence[Mapping[str, float]]) -> bool:
+    """Whether the rollouts of fifty steps are right much less often than at the start."""
+    if len(steps) < 2 * COLLAPSE_OVER:
+        return False
+    first, last = steps[:COLLAPSE_OVER], steps[-COLLAPSE_OVER:]
+    start, now = (sum(step["accuracy"] for step in part) for part in (first, last))
+    return now < COLLAPSE * start
+
+
+def record(entry: Entry, out: Path) -> dict[str, Any]:
+    """The numbers of a run that is finished, or was stopped where it collapsed."""
+    steps = steps_of(out)
+    line = {
+        "key": key(entry),
+        "chains": entry.chains,
+        "seed": entry.seed,
+        "settings": dict(entry.settings),
+        "steps": len(steps),
+        "rollouts": len(steps) * size(entry),
+        "curve": list(curve(steps)),
+    }
+    if not (out / "summary.json").exists():
+        return {**line, "collapsed": True}
+    summary = json.loads((out / "summary.json").read_text())
+    return {
+        **line,
+        "seconds": round(summary["seconds"]["grpo"]),
+        "scores": {
+            stage: {score["split"]: round(100 * score["accuracy"], 2) for score in scores}
+            for stage, scores in summary["scores"].items()
+        },
+        "gains": {
+            gain["split"]: [round(100 * gain[part], 2) for part in ("change", "low", "high")]
+            for gain in summary["gains"]
+        },
+    }
+
+
+def size(entry: Entry) -> int:
+    """Completions per step."""
+    settings = {**shape(8, 8), **entry.settings}
+    return int(settings["prompts_per_step"]) * int(settings["group_size"])
+
+
+def curve(steps: Sequence[Mapping[str, float]], every: int = 50) -> Iterator[dict[str, float]]:
+    """Means over each fifty steps of what the rollouts show."""
+    names = ("accuracy", "reward/process", "reward/format", "entropy", "completions/mean_length")
+    for start in range(0, len(steps), every):
+        part = steps[start : start + every]
+        told = {n: [step[n] for step in part if n in step] for n in names}
+        yield {n: round(sum(v) / len(v), 4) for n, v in told.items() if v}
+
+
+def table(lines: Sequence[Mapping[str, Any]]) -> str:
+    """One row per recorded run."""
+    rows = [
+        f"| {line['key']} | {line['rollouts']:,} | {line.get('seconds', 0) / 60:.0f} | "
+        + " | ".join(cell(line, split) for split in SPLITS)
+        + " | "
+        + ", ".join(f"{100 * part['accuracy']:.0f}" for part in line["curve"])
+        + " |"
+        for line in lines
+    ]
+    head = "| run | rollouts | minutes | val | vehicles | sampled accuracy by 50 steps |"
+    return "\n".join([head, "|---|---|---|---|---|---|", *rows])
+
+
+def cell(line: Mapping[str, Any], split: str) -> str:
+    """Before, after and the gain with its interval."""
+    if "gains" not in line:
+        return "collapsed"
+    before, after = (line["scores"][stage][split] for stage in ("sft", "grpo"))
+    gain, low, high = line["gains"][split]
+    return f"{before:.1f} to {after:.1f}: {gain:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+if __name__ == "__main__":
+    main()
