@@ -232,7 +232,7 @@ def test_a_name_on_the_hub_without_a_network_is_one_error(monkeypatch):
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(
-        ModelError, match="model 'no-one/no-model' could not be loaded: We couldn't connect"
+        ModelError, match="not a folder here, and from the hub it could not be loaded: We couldn't"
     ):
         load_processor("no-one/no-model")
 

@@ -87,7 +87,7 @@ def test_the_notebook_runs(tmp_path):
     assert "after GRPO" in done.stdout
     assert "val-0: gold " in done.stdout
     assert "step 1, rl-" in done.stdout
-    assert list((tmp_path / "runs").glob("count_red_cubes-toy-s0-*/summary.txt"))
+    assert list((tmp_path / "runs").glob("smoke-count_red_cubes-toy-s0-*/summary.txt"))
 
 
 def test_settings_are_texts_or_a_mapping():
@@ -102,10 +102,13 @@ def test_settings_are_texts_or_a_mapping():
     [
         (lambda: rft.train(lambda: None), rft.RftError, "returned None, which is no"),
         (lambda: rft.train(5), RecipeError, "give a name, a Task or a function"),
+        (lambda: rft.train("numbers", recipe=["x"]), RecipeError, "give a file, or its settings"),
         (lambda: rft.train("nubmers"), UnknownNameError, "no task named 'nubmers'"),
         (lambda: rft.train(letters, smoke=True, fork="x"), RecipeError, "leave out --smoke"),
         (lambda: rft.train("python:letters"), UnknownNameError, "was an object of the Python"),
         (lambda: rft.evaluate("nano", suite="words", task="x"), RecipeError, "leave out task"),
+        (lambda: rft.evaluate("nano", suite="words", limit=-3), RecipeError, "limit=-3: use 1"),
+        (lambda: rft.evaluate("nano", task="x", parser="lenient"), RecipeError, "'strict' or 'for"),
         (lambda: rft.load_run("nowhere"), RunError, "nowhere is not a run folder"),
     ],
 )
@@ -123,3 +126,5 @@ def test_a_run_that_has_not_ended_has_what_it_has_so_far(tmp_path):
         run.table()
     with pytest.raises(RunError, match=r"stage 'sft' on split 'val'\. It has: none"):
         run.answers("sft", "val")
+    with pytest.raises(RunError, match="no metrics of phase 'grop': use 'sft' or 'grpo'"):
+        run.metrics("grop")

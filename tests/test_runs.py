@@ -213,6 +213,8 @@ def test_lines_can_be_dropped_and_no_file_is_no_lines(tmp_path):
 )
 def test_a_run_is_named_after_task_model_and_seed(task, model, start, tmp_path):
     assert default_run_dir(task, model, 3, tmp_path).name.startswith(start)
+    smoke = default_run_dir(task, model, 3, tmp_path, smoke=True)
+    assert smoke.name.startswith(f"smoke-{start}")
 
 
 def test_two_runs_in_one_second_have_different_folders(tmp_path):

@@ -169,8 +169,9 @@ def _loading(source: str | Path) -> Iterator[None]:
     except Exception as error:  # damaged files raise almost anything, KeyError to SafetensorError
         text = sentence(error)
         kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+        hub = "" if Path(source).exists() else " is not a folder here, and from the hub it"
         raise ModelError(
-            f"model {str(source)!r} could not be loaded: {kind}{text}. {_remedy(error, text)}"
+            f"model {str(source)!r}{hub} could not be loaded: {kind}{text}. {_remedy(error, text)}"
         ) from error
 
 

@@ -99,6 +99,8 @@ def evaluate(
     if suite is not None:
         if task is not None or splits or prompt != "reason" or parser != "strict":
             raise RecipeError("a suite is no task: leave out task, splits, prompt and parser")
+        if limit is not None and limit < 1:
+            raise RecipeError(f"limit={limit}: use 1 or more")
         options = measure_suite.suite_options(set)
         return measure_suite.evaluate_on_suite(
             catalogue, target, suite, options=options, limit=limit, progress=progress

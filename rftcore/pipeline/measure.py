@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rftcore.evaluation.notes import Measured
 
 Within = Callable[[], AbstractContextManager[None]]  # what libraries run in, once they load
+PARSERS = ("strict", "forgiving")  # how completions are read
 SHARED = ("model", "seed", "scoring")  # of a run's recipe: what is not about its task
 
 
@@ -152,6 +153,8 @@ def evaluate_splits(
     split, the splits before are in the result, and the error is `found.stopped`.
     Raises: RecipeError for settings; what scoring and models raise, before the first split ends.
     """
+    if parser not in PARSERS:
+        raise RecipeError(f"parser={parser!r}: use {' or '.join(map(repr, PARSERS))}")
     run = RunFolder.open(target) if is_run(target) else None
     request = _request(target, run, task, splits, setting_layers(settings))
     plan = request.plan(catalogue)

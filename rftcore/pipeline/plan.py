@@ -176,6 +176,8 @@ def recipe_layer(recipe: str | Path | Mapping[str, Any] | None) -> Layer | None:
         return None
     if isinstance(recipe, Mapping):
         return "recipe", recipe
+    if not isinstance(recipe, str | Path):
+        raise RecipeError(f"recipe={recipe!r}: give a file, or its settings as a mapping")
     return str(recipe), read_recipe_file(recipe)
 
 

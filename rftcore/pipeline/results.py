@@ -87,7 +87,10 @@ class Run:
         return self._folder.rollouts()
 
     def metrics(self, phase: str | None = None) -> list[dict[str, Any]]:
-        """The numbers that were logged, one mapping per step; of one phase or of both."""
+        """The numbers that were logged, one mapping per step; of "sft", "grpo" or both."""
+        if phase not in (None, *PHASE_SPLITS):
+            phases = " or ".join(map(repr, PHASE_SPLITS))
+            raise RunError(f"run {self.path} has no metrics of phase {phase!r}: use {phases}")
         return self._folder.metrics(phase)
 
     def failures(self) -> list[dict[str, Any]]:

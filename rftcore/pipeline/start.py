@@ -82,13 +82,12 @@ def _create(
     recipe = plan.recipe
     if out is None and world_size() > 1:
         raise RecipeError("several processes need one folder: say which with --out DIR")
-    name = f"smoke-{recipe.task}" if smoke else recipe.task
     facts = manifest(
         recipe.model_dump(mode="json"),
         plugins=plan.catalogue.distributions(),
         model=str(plan.model),
     )
-    folder = out or default_run_dir(name, recipe.model, recipe.seed)
+    folder = out or default_run_dir(recipe.task, recipe.model, recipe.seed, smoke=smoke)
     if fork is None:
         return RunFolder.create(folder, facts, dump_recipe(recipe))
     return RunFolder.create(folder, {**facts, **fork.facts()}, dump_recipe(recipe), fork.fill)

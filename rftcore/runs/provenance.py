@@ -31,10 +31,12 @@ PACKAGES = (
 )
 
 
-def default_run_dir(task: str, model: str, seed: int, root: str | Path = "runs") -> Path:
+def default_run_dir(
+    task: str, model: str, seed: int, root: str | Path = "runs", *, smoke: bool = False
+) -> Path:
     """A new folder's path: runs/counting-nano-s0-20260131-235959, with -2 and so on if taken."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    base = Path(root) / f"{_slug(task)}-{_slug(model)}-s{seed}-{stamp}"
+    base = Path(root) / f"{'smoke-' * smoke}{_slug(task)}-{_slug(model)}-s{seed}-{stamp}"
     path, number = base, 1
     while path.exists():
         number += 1
