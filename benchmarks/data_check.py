@@ -1,12 +1,12 @@
-"""How long the data check takes, before a run (`checks.check`) and as `rft data check` (`audit`).
+"""Time the data check before a run (`checks.check`) and by `rft data check` (`audit`).
 
     python benchmarks/data_check.py --pairs 1000
 
 Writes a miniature of the paper's transformation data: rows with two images each, of the size
-of TRANCE's (320 x 240), as one JSON file and PNG files. The images are some distinct
-renderings; each file is a copy with a few bytes of its own behind the image, so that no two
-files are equal and none is decoded once for all. The time for more pairs is that of one times
-their number, since every row is checked by itself.
+of TRANCE's (320 x 240), as one JSON file and PNG files. There are only a few
+distinct images; each file is a copy with random bytes after the image, so that no two files
+are equal and every one is decoded. The time is proportional to the number of pairs, because
+every row is checked separately.
 """
 
 import argparse
@@ -37,7 +37,7 @@ SIZE = RenderSettings(width=320, height=240)
 
 
 def drawn(count: int) -> list[Sample]:
-    """So many samples, their images rendered."""
+    """Samples with rendered images."""
     dataset = TransformationScenes(
         objects_low=3,
         objects_high=5,
@@ -51,7 +51,7 @@ def drawn(count: int) -> list[Sample]:
 
 
 def write(folder: Path, samples: Sequence[Sample], pairs: int) -> Path:
-    """The file of rows, with an image file per image."""
+    """Write the file of rows and one file per image; returns the path of the rows."""
     rng = random.Random(0)
     (folder / "images").mkdir()
     with (folder / "train.jsonl").open("w", encoding="utf-8") as file:
@@ -77,13 +77,13 @@ def _image(folder: Path, image: Image, number: int, rng: random.Random) -> str:
 
 
 def before_a_run(task: Task, threads: int) -> None:
-    """What `rft train` does once before a new run, without the checks of a processor."""
+    """The check of `rft train` before a new run, without a processor."""
     parts = [slices.take(task, split) for split in ("sft", "rl")]
     checks.check(task, parts, progress=False, threads=threads)
 
 
 def data_check(task: Task, threads: int) -> None:
-    """What `rft data check` does."""
+    """The check of `rft data check`."""
     if not isinstance(task.dataset, JsonlDataset):
         raise TypeError(task.dataset)
     audit(

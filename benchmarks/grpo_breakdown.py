@@ -1,13 +1,12 @@
-"""Where does the time of a GRPO step go?
+"""Profile a GRPO step.
 
     python benchmarks/grpo_breakdown.py --json parts.json -- \
         --task counting --model runs/X/sft/model --set sft.enabled=false \
         --set evaluation.zero_shot=false --set grpo.max_steps=20
 
-Runs `rft train` with what follows `--` and holds a clock to TRL's and our own
-functions. Each part's time is its own: what a part calls that is a part itself
-counts there. Prints the median over the steps, the first two left out, in
-milliseconds; the command decides what is trained and where it is saved.
+Runs `rft train` with the arguments after `--` and times functions of TRL and rft.
+Times are exclusive: a part that another part calls counts separately. Prints
+medians over the steps after the first two, in milliseconds.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ WARM_UP = 2  # steps: threads, allocations, the check of the shared prefix
 
 
 class Clock:
-    """Seconds of each part's own, step by step."""
+    """Exclusive seconds of each part, per step."""
 
     def __init__(self) -> None:
         self.steps: list[dict[str, float]] = []
@@ -35,7 +34,7 @@ class Clock:
         self._since = time.perf_counter()
 
     def turn(self) -> None:
-        """A new step begins."""
+        """Start a new step."""
         self._charge()
         self.steps.append(self._now)
         self._now = defaultdict(float)
@@ -66,7 +65,7 @@ class Clock:
         self._since = now
 
 
-REST = "between the parts"
+REST = "other"
 PREPARE, READ, GENERATE = "prompts to tokens", "reading the prompts", "sampling, stopping, cache"
 
 
@@ -74,28 +73,28 @@ def main() -> None:
     """Train, then print where the time went."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--json", type=Path)
-    parser.add_argument("train", nargs="+", help="what `rft train` is given")
-    asked = parser.parse_args()
+    parser.add_argument("train", nargs="+", help="arguments of `rft train`")
+    args = parser.parse_args()
     clock = Clock()
-    hold(clock)
+    instrument(clock)
 
     from rftcore.cli import main as rft
 
-    rft(["train", *asked.train], standalone_mode=False)
+    rft(["train", *args.train], standalone_mode=False)
     parts = medians(clock.steps[WARM_UP + 1 :])
     print(table(parts))
-    if asked.json:
-        asked.json.write_text(json.dumps(parts, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(parts, indent=2) + "\n")
 
 
-def hold(clock: Clock) -> None:
-    """Put the clock to everything that a step calls."""
+def instrument(clock: Clock) -> None:
+    """Time everything that a step calls."""
     from accelerate import Accelerator
     from accelerate.optimizer import AcceleratedOptimizer
     from transformers import BaseImageProcessor, GenerationMixin, Trainer
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-    clock.times(Trainer, "get_batch_samples", "rows and pictures")
+    clock.times(Trainer, "get_batch_samples", "rows and images")
     clock.times(GRPOTrainer, "_generate_and_score_completions", "padding, advantages, metrics")
     clock.times(GRPOTrainer, "_tokenize_prompts", PREPARE)
     clock.times(BaseImageProcessor, "__call__", lambda: pixels(clock))
@@ -105,7 +104,7 @@ def hold(clock: Clock) -> None:
     clock.times(GRPOTrainer, "compute_loss", "loss")
     clock.times(Accelerator, "backward", "backward")
     clock.times(Accelerator, "clip_grad_norm_", "gradient norm")
-    clock.times(AcceleratedOptimizer, "step", "optimiser")
+    clock.times(AcceleratedOptimizer, "step", "optimizer")
     clock.times(GRPOTrainer, "log", "logging")
     clock.times(GRPOTrainer, "_save_checkpoint", "checkpoints")
     before(Trainer, "training_step", lambda _: clock.turn())
@@ -113,13 +112,13 @@ def hold(clock: Clock) -> None:
 
 
 def begin(clock: Clock, trainer: Any) -> None:
-    """GRPO begins: forget the steps of SFT, and watch the policy."""
+    """At the start of GRPO: drop the steps of SFT, and time the policy."""
     clock.steps.clear()
     clock.times(trainer.model, "forward", lambda: forward(clock))
 
 
 def before(owner: Any, method: str, act: Callable[[Any], None]) -> None:
-    """Do something each time before a method is called."""
+    """Call `act` before each call of a method."""
     call = getattr(owner, method)
 
     @wraps(call)
@@ -131,19 +130,19 @@ def before(owner: Any, method: str, act: Callable[[Any], None]) -> None:
 
 
 def forward(clock: Clock) -> str:
-    """Which part a call of the model belongs to."""
+    """The part that a call of the model belongs to."""
     if clock.within(READ):
         return READ
     return "decoding" if clock.within(GENERATE) else "forward"
 
 
 def pixels(clock: Clock) -> str:
-    """Which part of it: TRL prepares the pictures before the rollout and after it."""
-    return "pictures to pixels" if clock.within(PREPARE) else "pictures to pixels, again"
+    """The part of a call of the image processor: TRL calls it before and after the rollout."""
+    return "images to pixels" if clock.within(PREPARE) else "images to pixels, again"
 
 
 def medians(steps: list[dict[str, float]]) -> dict[str, float]:
-    """Milliseconds a step of each part, longest first, and of the whole."""
+    """Milliseconds per step of each part, longest first, and of the whole step."""
     names = {name for step in steps for name in step}
     parts = {n: 1000 * statistics.median(step.get(n, 0.0) for step in steps) for n in names}
     whole = 1000 * statistics.median(sum(step.values()) for step in steps)
@@ -151,7 +150,7 @@ def medians(steps: list[dict[str, float]]) -> dict[str, float]:
 
 
 def table(parts: dict[str, float]) -> str:
-    """One row a part, with its share of the step."""
+    """One row per part, with its share of the step."""
     rows = [f"| {n} | {ms:.0f} | {100 * ms / parts['a step']:.0f} % |" for n, ms in parts.items()]
     return "\n".join(["| part | ms | share |", "|---|---|---|", *rows])
 

@@ -1,17 +1,17 @@
-"""How much faster is a GRPO step when the model reads a group's prompt once?
+"""Measure the speed-up of a GRPO step by reading a group's prompt once.
 
     python benchmarks/grpo_step.py --shape nano --repeats 9 --json nano.json
 
-Two copies of one model, both with TRL's fused head, do a step's work in turns:
-one as TRL 1.16 asks for it, one sharing prompts. Same weights, data and seeds,
+Two copies of one model, both with TRL's fused head, do the work of a step in turns:
+one as TRL 1.16 does it, one sharing prompts. Same weights, data and seeds,
 random weights of the given widths, all completions of the same length. A step
-here is a rollout, a forward and backward pass over it, and an optimiser step;
+here is a rollout, a forward and backward pass over it, and an optimizer step;
 tokenizer, image processor and rewards are the same for both and left out.
 
 Per shape it reports medians over the repeats of plain time / shared time, the
-same ratio of peak memory in forward and backward, and how far the two are from
-one another. The limit beside them is the ratio of tokens that a decoder's
-linear layers read in forward and backward.
+same ratio of peak memory in forward and backward, and the differences between the
+two. The limit is the ratio of tokens that a decoder's linear layers read in forward
+and backward.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PAD, END, IMAGE = 0, 1, 2
 
 @dataclass(frozen=True)
 class Shape:
-    """One kind of step: what the model is, how long prompt and completions are.
+    """One kind of step: the model, and the lengths of prompt and completions.
 
     grid: patches of an image along each side, after merging. text: a prompt's
     tokens that are not visual. lengths of text and completion in tokens.
@@ -156,16 +156,16 @@ BY_DEFAULT = ("nano", "paper-counting", "paper-transformation")
 
 
 def main() -> None:
-    """Measure the shapes asked for; print a table, write JSON."""
+    """Measure the given shapes; print a table, write JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--shape", choices=SHAPES, action="append", help=f"default: {BY_DEFAULT}")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
-    found = {name: measure(SHAPES[name], asked.repeats) for name in asked.shape or BY_DEFAULT}
+    args = parser.parse_args()
+    found = {name: measure(SHAPES[name], args.repeats) for name in args.shape or BY_DEFAULT}
     print(table(found))
-    if asked.json:
-        asked.json.write_text(json.dumps(found, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
 def table(found: dict[str, dict[str, float]]) -> str:
@@ -179,10 +179,10 @@ def table(found: dict[str, dict[str, float]]) -> str:
 
 @dataclass
 class Side:
-    """One of the two copies, with its optimiser and its times in seconds."""
+    """One of the two copies, with its optimizer and its times in seconds."""
 
     model: Any
-    optimiser: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     rollout: list[float]
     forward_backward: list[float]
     step: list[float]
@@ -227,7 +227,7 @@ def sides(shape: Shape) -> tuple[Side, Side]:
     made = []
     for copy in (model, deepcopy(model)):
         add_fused_lm_head(copy, outputs=("log_probs", "entropy"))
-        # a rate of 0: all the work of a step, and the weights stay what they are
+        # a learning rate of 0: all the work of a step, and constant weights
         made.append(Side(copy, torch.optim.AdamW(copy.parameters(), lr=0.0), [], [], []))
     share_prefix(made[1].model, required=True)
     return made[0], made[1]
@@ -264,7 +264,7 @@ def _image(shape: Shape, model: Any, random: torch.Generator) -> torch.Tensor:
 
 
 def write(shape: Shape, side: Side, rows: dict[str, Any]) -> torch.Tensor:
-    """A rollout, asked for as TRL does: ids (B, T) with the prompts."""
+    """A rollout, generated as TRL does: ids (B, T) with the prompts."""
     config = GenerationConfig(
         max_new_tokens=shape.completion,
         min_new_tokens=shape.completion,
@@ -283,7 +283,7 @@ def write(shape: Shape, side: Side, rows: dict[str, Any]) -> torch.Tensor:
 
 
 def score(side: Side, rows: dict[str, Any], ids: torch.Tensor) -> torch.Tensor:
-    """Log-probabilities of the completions, asked for as TRL does: (B, C)."""
+    """Log-probabilities of the completions, computed as TRL does: (B, C)."""
     start = rows["input_ids"].shape[1]
     labels = ids.clone()
     labels[:, :start] = -100
@@ -296,11 +296,11 @@ def score(side: Side, rows: dict[str, Any], ids: torch.Tensor) -> torch.Tensor:
 
 def learn(side: Side, rows: dict[str, Any], ids: torch.Tensor) -> torch.Tensor:
     """Forward and backward of GRPO's loss, on policy, with made-up advantages."""
-    side.optimiser.zero_grad(set_to_none=True)
-    told = score(side, rows, ids)
-    advantages = torch.linspace(-1, 1, len(told), device=told.device)[:, None]
-    (-(told - told.detach()).exp() * advantages).mean().backward()
-    return told.detach()
+    side.optimizer.zero_grad(set_to_none=True)
+    logprobs = score(side, rows, ids)
+    advantages = torch.linspace(-1, 1, len(logprobs), device=logprobs.device)[:, None]
+    (-(logprobs - logprobs.detach()).exp() * advantages).mean().backward()
+    return logprobs.detach()
 
 
 def timed_step(shape: Shape, side: Side, rows: dict[str, Any]) -> None:
@@ -310,14 +310,14 @@ def timed_step(shape: Shape, side: Side, rows: dict[str, Any]) -> None:
     written = now()
     learn(side, rows, ids)
     learnt = now()
-    side.optimiser.step()
+    side.optimizer.step()
     side.rollout.append(written - start)
     side.forward_backward.append(learnt - written)
     side.step.append(now() - start)
 
 
 def now() -> float:
-    """Seconds, once all that was asked of the device is done."""
+    """Seconds, after synchronizing the device."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
@@ -326,29 +326,29 @@ def now() -> float:
 def differences(
     plain: Side, shared: Side, rows: dict[str, Any], ids: torch.Tensor
 ) -> dict[str, float]:
-    """How far the two are apart on the same rollouts."""
-    told, gradients = [], []
+    """Differences between the two on the same rollouts."""
+    logprobs, gradients = [], []
     for side in (plain, shared):
-        told.append(learn(side, rows, ids))
+        logprobs.append(learn(side, rows, ids))
         grads = [p.grad for p in side.model.parameters() if p.grad is not None]
         gradients.append(torch.cat([grad.flatten().float() for grad in grads]))
     apart = (gradients[1] - gradients[0]).norm() / gradients[0].norm()
     return {
-        "max_logprob_difference": float((told[1] - told[0]).abs().max()),
+        "max_logprob_difference": float((logprobs[1] - logprobs[0]).abs().max()),
         "gradient_relative_difference": float(apart),
     }
 
 
 def peak_bytes(work: Callable[[], Any]) -> int:
-    """How much more memory `work` held at its peak than there was before it."""
+    """Peak memory during `work`, minus the memory before it, in bytes."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         work()
         return torch.cuda.max_memory_allocated() - before
-    ctypes.CDLL(None).malloc_trim(0)  # give back what the last one left, or it counts as ours
-    Path("/proc/self/clear_refs").write_text("5")  # start the high-water mark anew
+    ctypes.CDLL(None).malloc_trim(0)  # return freed memory to the system, or it counts here
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     before = _status("VmRSS")
     work()
     return _status("VmHWM") - before

@@ -1,9 +1,9 @@
-"""Time `rft plugins list` beside many installed plugins; the promise is 300 in under a second.
+"""Time `rft plugins list` with many installed plugins; the goal is 300 in under a second.
 
     python benchmarks/plugins_list.py --plugins 300 --runs 7
 
 Each plugin is a distribution of its own in a temporary folder: metadata as pip writes it, and
-a module that offers a task and a reward. The clock holds the whole command, Python's start too.
+a module that offers a task and a reward. The time includes Python's start.
 """
 
 import argparse
@@ -20,7 +20,7 @@ METADATA = """\
 Metadata-Version: 2.4
 Name: rft-fake-{number}
 Version: 1.0.{number}
-Summary: A plugin that is there to be listed
+Summary: A plugin to list
 Requires-Python: >=3.11
 Requires-Dist: pillow
 Requires-Dist: rftcore>=0.1
@@ -43,7 +43,7 @@ COMMAND = [sys.executable, "-m", "rftcore.cli", "plugins", "list", "--json"]
 
 
 def install(folder: Path, number: int) -> None:
-    """Write what `pip install` of one plugin leaves behind."""
+    """Write the files that `pip install` of a plugin creates."""
     module = folder / f"rft_fake_{number}"
     module.mkdir()
     (module / "__init__.py").write_text(MODULE.format(number=number))
@@ -54,7 +54,7 @@ def install(folder: Path, number: int) -> None:
 
 
 def seconds(folder: Path, plugins: int) -> float:
-    """Wall-clock time of one `rft plugins list` that must list all of them as sound."""
+    """Wall-clock time of one `rft plugins list` that must list all of them as ok."""
     path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
     start = time.perf_counter()
     done = subprocess.run(
@@ -67,14 +67,14 @@ def seconds(folder: Path, plugins: int) -> float:
 
 
 def medians(counts: list[int], runs: int) -> dict[int, float]:
-    """Median seconds for each number of plugins; the numbers take turns, as the machine drifts."""
+    """Median seconds for each number of plugins, alternating, because its speed drifts."""
     with tempfile.TemporaryDirectory() as top:
         folders = {count: Path(top, str(count)) for count in counts}
         for count, folder in folders.items():
             folder.mkdir()
             for number in range(count):
                 install(folder, number)
-            seconds(folder, count)  # once for the caches: bytecode, disk
+            seconds(folder, count)  # warm up the caches: bytecode, disk
         times = [{c: seconds(f, c) for c, f in folders.items()} for _ in range(runs)]
     return {count: statistics.median(one[count] for one in times) for count in counts}
 
@@ -84,8 +84,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--plugins", type=int, default=300)
     parser.add_argument("--runs", type=int, default=7)
-    asked = parser.parse_args()
-    for count, taken in medians([0, asked.plugins], asked.runs).items():
+    args = parser.parse_args()
+    for count, taken in medians([0, args.plugins], args.runs).items():
         print(f"{count:5d} fake plugins: {taken:.3f} s")
 
 

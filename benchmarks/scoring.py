@@ -1,9 +1,9 @@
-"""How fast rewards are: on one core, in worker processes, and beside a step of GRPO.
+"""Measure the speed of rewards: on one core, in worker processes, relative to a GRPO step.
 
     python benchmarks/scoring.py --step-s 5.8 --json scoring.json
 
-Prints a table. The last lines are about rewards that misbehave: the longest that
-scoring waited for one call, which must stay below the deadline and a second.
+Prints a table. The last lines are the longest time that scoring waited for a call of
+a misbehaving reward, which must be below the deadline plus a second.
 """
 
 import argparse
@@ -35,25 +35,25 @@ class Line:
 
 @rewards.reward(uses=("completion",), slow=True)
 def in_a_worker(x: RewardInput) -> float:
-    """As quick as a reward gets: what is left is the way there and back."""
+    """A trivial reward: what remains is the overhead of the worker."""
     return float(x.answer == x.gold)
 
 
 def sleeps(x: RewardInput) -> float:
-    """Wait where a timer can wake it."""
+    """Sleep, which a timer can interrupt."""
     time.sleep(3600)
     return 1.0
 
 
 def never_returns(x: RewardInput) -> float:
-    """Stay in C, where no timer is heard."""
+    """Loop in C, which a timer cannot interrupt."""
     from itertools import repeat
 
     return float(sum(repeat(0)))
 
 
 def ends_its_process(x: RewardInput) -> float:
-    """Take the process along."""
+    """End the worker process."""
     os._exit(1)
 
 
@@ -64,7 +64,7 @@ def scorer_of(reward: object, **options: object) -> Scorer:
 
 
 def per_batch(scorer: Scorer, seconds: float) -> float:
-    """Seconds that a batch takes, the best of as many as fit."""
+    """Seconds that a batch takes, the best of as many runs as fit into `seconds`."""
     texts = [TEXT.format(at % 7) for at in range(BATCH)]
     samples = [Sample(str(at), "How many?", str(at % 5)) for at in range(BATCH)]
     groups, tokens = [at // 8 for at in range(BATCH)], [50 + at for at in range(BATCH)]
@@ -87,7 +87,7 @@ def report(seconds: float, step_s: float, workers: int) -> Iterator[Line]:
         "length": rewards.length(),
     }
     for name, reward in built_in.items():
-        yield Line(name, BATCH / per_batch(scorer_of(reward), seconds), "completions a second")
+        yield Line(name, BATCH / per_batch(scorer_of(reward), seconds), "completions per second")
     terms = {"accuracy": Term(rewards.exact), "format": Term(rewards.tags)}
     usual = per_batch(Scorer(Task("bench", "none", str, parsers.Integer(), terms)), seconds)
     yield Line("exact and tags, a batch of 64", usual * 1000, "ms")
@@ -98,7 +98,7 @@ def report(seconds: float, step_s: float, workers: int) -> Iterator[Line]:
     yield Line(f"{workers} worker(s), more for a batch of 64", (away - here) * 1000, "ms")
     for hostile in (sleeps, never_returns, ends_its_process):
         yield Line(f"longest wait, {hostile.__name__}", _longest(hostile), "s")
-    yield Line("  where the deadline is", DEADLINE_S, "s")
+    yield Line("  the deadline", DEADLINE_S, "s")
 
 
 def _longest(hostile: object) -> float:
@@ -106,7 +106,7 @@ def _longest(hostile: object) -> float:
     with scorer_of(hostile, **options) as scorer:
         scores = scorer.score(["5"] * 3, [Sample("a", "?", "5")] * 3)
     if any(score.total is not None for score in scores):
-        raise SystemExit(f"a failure of {hostile} became a number")
+        raise SystemExit(f"a failure of {hostile} became a score")
     return max(score.parts["accuracy"].seconds for score in scores)
 
 

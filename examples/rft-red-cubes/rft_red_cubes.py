@@ -14,7 +14,7 @@ LEFT, RIGHT = [(-20, -10), (0, 0), (0, 22), (-20, 12)], [(20, -10), (0, 0), (0, 
 
 
 def draw(cubes: tuple[tuple[int, int, str], ...]) -> bytes:
-    """A PNG of 192 x 192 pixels. Pillow loads here, when a picture is looked at."""
+    """A PNG of 192 x 192 pixels. Pillow is imported when an image is opened."""
     from PIL import Image, ImageDraw
 
     image, png = Image.new("RGB", (192, 192), "#dcdcdc"), io.BytesIO()

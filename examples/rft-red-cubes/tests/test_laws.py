@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rftcore.testing import parametrize_laws
 
-# Once the plugin is installed, "count-red-cubes" says as much.
+# Once the plugin is installed, the name "count-red-cubes" is enough.
 TASK = f"{Path(__file__).parents[1] / 'rft_red_cubes.py'}:count_red_cubes"
 
 

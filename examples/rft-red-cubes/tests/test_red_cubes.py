@@ -1,4 +1,4 @@
-"""What any task owes its users, on the example."""
+"""Properties that every task should test, on the example."""
 
 import pickle
 import re
@@ -18,7 +18,7 @@ def test_no_two_samples_are_the_same():
     assert len({sample.content_hash() for sample in ALL}) == len(ALL) == sum(SIZES.values())
 
 
-def test_the_reasoning_counts_the_red_cubes_of_the_picture():
+def test_the_reasoning_counts_the_red_cubes_of_the_image():
     for sample in ALL:
         colors = re.findall(r"'(\w+)'", sample.images[0].key)
         assert re.findall(r"(red|blue|green|yellow) ", sample.cot) == colors
@@ -33,7 +33,7 @@ def test_no_answer_is_a_safe_guess(split: str):
     assert max(golds.count(gold) for gold in golds) < 0.4 * len(golds)
 
 
-def test_samples_travel_and_their_pictures_open():
+def test_samples_can_be_pickled_and_their_images_open():
     sample: Sample = pickle.loads(pickle.dumps(ALL[0]))
 
     assert sample == ALL[0]

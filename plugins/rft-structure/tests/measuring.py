@@ -1,7 +1,7 @@
-"""Measure a drawn figure with ruler and protractor: nothing of the engine is used.
+"""Measure a drawn figure without the derivation code.
 
-Works on what a sample shows: its text, the pixels of its lettered points and
-its circle. Only what the generator wrote down is read; nothing is derived.
+Uses only the content of a sample: its text, the pixels of its lettered points and its
+circle.
 """
 
 import math
@@ -57,7 +57,7 @@ def right_value(sample: Sample) -> str:
     return offered[sample.gold].rstrip(".")
 
 
-def told_values(text: str) -> list[tuple[str, str, float]]:
+def values_in(text: str) -> list[tuple[str, str, float]]:
     """(kind, points, value) of every "Angle E F G is 50." and "E F = 5." in a text."""
     found = [
         ("angle", names, float(value))

@@ -60,7 +60,7 @@ def test_a_parse_error_names_both_kinds():
     assert "not a number and not one letter of ABCD" in (PARSER.gold("blue").error or "")
 
 
-def test_letters_that_are_no_choices_are_refused():
+def test_letters_that_cannot_be_choices_are_an_error():
     with pytest.raises(PluginError, match="AA"):
         NumberOrChoice("AA")
 
@@ -106,7 +106,7 @@ def test_a_right_number_earns_the_whole_tolerance(gold: float, answer: float):
     assert NearAnswer()(x) >= same_answer(x)
 
 
-def test_parser_and_rewards_travel_between_processes():
+def test_parser_and_rewards_can_be_pickled():
     parser, reward = pickle.loads(pickle.dumps((PARSER, NearAnswer())))
 
     assert parser == PARSER

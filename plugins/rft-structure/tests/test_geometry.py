@@ -1,4 +1,4 @@
-"""The figures are right: what is drawn is measured and compared with what is said."""
+"""The figures are right: drawings are measured and compared with the texts."""
 
 import ast
 import math
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from measuring import angle, measured, right_value, spots, told_values
+from measuring import angle, measured, right_value, spots, values_in
 from rft_structure import structure
 from rft_structure.kinds import HELD_OUT, TRAINED
 
@@ -52,9 +52,9 @@ def test_the_answer_is_what_the_drawing_measures(family: str):
 @pytest.mark.parametrize("split", ["sft", "ood-compose"])
 def test_every_value_in_question_and_reasoning_is_what_the_drawing_measures(split: str):
     for sample in few(split):
-        told = told_values(sample.question) + told_values(sample.cot)
-        assert told or sample.meta["family"] in ("area", "circle")
-        for kind, names, value in told:
+        written = values_in(sample.question) + values_in(sample.cot)
+        assert written or sample.meta["family"] in ("area", "circle")
+        for kind, names, value in written:
             found = measured(sample, kind, "", names, math.nan)
             assert found == pytest.approx(value, rel=EXACT), (sample, names)
 
@@ -63,10 +63,10 @@ def test_every_value_in_question_and_reasoning_is_what_the_drawing_measures(spli
 def test_the_question_gives_every_value_and_nothing_but_what_is_given(split: str):
     for sample in few(split):
         given = {(kind, "".join(names), value) for kind, _, names, value in sample.meta["given"]}
-        told = set(told_values(sample.question))
+        written = set(values_in(sample.question))
 
-        assert given <= told
-        assert all(value == 90 for _, _, value in told - given)
+        assert given <= written
+        assert all(value == 90 for _, _, value in written - given)
 
 
 def cross(sample: Sample, names: str) -> float:
@@ -77,7 +77,7 @@ def cross(sample: Sample, names: str) -> float:
 
 
 @pytest.mark.parametrize("split", ["sft", "ood-compose"])
-def test_what_the_question_says_of_lines_is_true_of_the_drawing(split: str):
+def test_lines_in_the_question_are_so_in_the_drawing(split: str):
     for sample in few(split):
         text = sample.question
         for names in re.findall(r"(\w \w) and (\w \w) are parallel\.", text):

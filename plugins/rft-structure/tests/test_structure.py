@@ -1,4 +1,4 @@
-"""Laws of the structure task: pure, disjoint, balanced, and telling nothing of the gold."""
+"""Laws of the structure task: pure, disjoint, balanced, and without hints about the gold."""
 
 import pickle
 import re
@@ -21,7 +21,7 @@ from rftcore.types import Sample
 
 TASK = structure()
 DATA = TASK.dataset
-MANY = 300  # samples per split that a law looks at
+MANY = 300  # samples per split that the laws check
 TRAINING = ("sft", "rl")
 
 
@@ -36,7 +36,7 @@ def everything(samples: dict[str, list[Sample]]) -> list[Sample]:
 
 
 def content(sample: Sample) -> tuple:
-    """What a problem is apart from letters, turn, wording and choices."""
+    """A problem without letters, rotation, wording and choices."""
     return sample.meta["kind"], *sorted(value for *_, value in sample.meta["given"])
 
 
@@ -99,9 +99,9 @@ def test_only_ood_diagram_leaves_the_values_to_the_drawing(samples: dict[str, li
     for split in samples:
         for at, sample in enumerate(samples[split]):
             labelled = {text for *_, text in DATA.drawing(split, at).values}
-            told = re.findall(r"(?:is|=) [\d.]*\d", sample.question.partition("Choices")[0])
+            written = re.findall(r"(?:is|=) [\d.]*\d", sample.question.partition("Choices")[0])
 
-            assert bool(labelled) == (split == "ood-diagram") == (not told)
+            assert bool(labelled) == (split == "ood-diagram") == (not written)
 
 
 # -- answers ------------------------------------------------------------------------------------
@@ -143,15 +143,15 @@ def test_wrong_choices_are_clearly_wrong(everything: list[Sample]):
 
 
 def test_no_letter_and_no_rank_is_a_safe_guess(everything: list[Sample]):
-    asked = choosing(everything)
+    chosen = choosing(everything)
     ranks = Counter(
         sorted(values).index(values["ABCD".index(sample.gold)])
-        for sample in asked
+        for sample in chosen
         for values in [list(map(float, sample.meta["choices"]))]
     )
-    for counts in (ranks, Counter(sample.gold for sample in asked)):
+    for counts in (ranks, Counter(sample.gold for sample in chosen)):
         assert set(counts) in ({0, 1, 2, 3}, {*"ABCD"})
-        assert max(counts.values()) < 0.34 * len(asked)
+        assert max(counts.values()) < 0.34 * len(chosen)
 
 
 def test_no_number_is_a_safe_guess(everything: list[Sample]):
@@ -203,21 +203,21 @@ def test_another_seed_makes_other_samples():
     assert digest(structure(seed=1).dataset, "val", 0) != digest(DATA, "val", 0)
 
 
-def test_dataset_and_task_travel_between_processes():
+def test_dataset_and_task_can_be_pickled():
     task = pickle.loads(pickle.dumps(TASK))
 
     assert digest(task.dataset, "rl", 3) == digest(DATA, "rl", 3)
     assert pickle.loads(pickle.dumps(DATA.sample("rl", 3))) == DATA.sample("rl", 3)
 
 
-def test_a_bucket_does_not_know_letters_turn_or_order():
+def test_a_bucket_is_independent_of_order():
     kind = TRAINED[0]
 
     assert bucket(kind, [40.0, 60.0]) == bucket(kind, [60.0, 40.0])
     assert len({bucket(kind, [40.0, value]) for value in range(30, 100)}) > 8
 
 
-def test_a_problem_from_no_bucket_is_refused():
+def test_a_problem_from_no_bucket_is_rejected():
     assert draw(TRAINED[0], DATA.rng("any", "sft", 0), 5, ()) is None
 
 
@@ -236,11 +236,11 @@ def test_a_problem_from_no_bucket_is_refused():
         {"choices": 1.5},
         {"choices": True},
         {"angle_step": 3},
-        {"picture": 32},
-        {"picture": 4096},
+        {"image_size": 32},
+        {"image_size": 4096},
     ],
 )
-def test_an_impossible_option_is_refused_by_name(options: dict):
+def test_an_option_out_of_range_is_an_error_that_names_it(options: dict):
     with pytest.raises(RecipeError, match=next(iter(options))):
         structure(**options)
 

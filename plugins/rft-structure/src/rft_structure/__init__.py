@@ -1,8 +1,8 @@
 """The task `structure`: problems of plane geometry about a drawn figure.
 
-In distribution the text carries the given values, after GeoMath. Out of
-distribution only the drawing does, after Geometry3K, or theorems are composed
-as in no training problem. Importing this module loads neither problems nor matplotlib.
+In distribution the text contains the given values, after GeoMath. Out of
+distribution only the drawing contains them, after Geometry3K, or theorems are combined
+as in no training problem. Importing this module does not import the generator or matplotlib.
 """
 
 from collections.abc import Mapping
@@ -32,13 +32,13 @@ def geometry_problems(
     ood_compose: int = 300,
     choices: float = 0.5,
     angle_step: int = 5,
-    picture: int = 224,
+    image_size: int = 224,
 ) -> Dataset:
     """Figures with a question, and how many samples a split has.
 
-    choices: share of the samples that is multiple choice.
+    choices: share of multiple-choice samples.
     angle_step: angles are multiples of it (1, 2 or 5) where a problem has several.
-    picture: width and height in pixels.
+    image_size: width and height in pixels.
 
     Raises: RecipeError for options out of range.
     """
@@ -47,7 +47,7 @@ def geometry_problems(
     sizes = {"sft": sft, "rl": rl, "val": val, "test": test}
     sizes |= {"ood-diagram": ood_diagram, "ood-compose": ood_compose}
     return GeometryProblems(
-        seed=seed, sizes=sizes, choices=choices, angle_step=angle_step, picture=picture
+        seed=seed, sizes=sizes, choices=choices, angle_step=angle_step, image_size=image_size
     )
 
 
@@ -55,12 +55,12 @@ def geometry_problems(
 def structure(compat: str = "repaired", **options: Any) -> rft.Task:
     """Angles, lengths, areas and perimeters, found in one to three steps.
 
-    Accuracy is strict; half of its weight goes to the paper's tolerance reward,
-    so that nearly right pays something and right pays more. One prompt for
-    numbers and choices, so that it tells nothing about the gold.
+    Accuracy is strict; half of its weight is that of the paper's tolerance reward,
+    so that an answer close to the gold earns something. Numbers and choices have the same
+    prompt, so that it gives no hint about the gold.
 
-    compat: "paper" takes the rewards of the paper's released code, bug for bug, and
-        measures its score beside them; "repaired" does without their defects.
+    compat: "paper" uses the rewards of the paper's released code, bug for bug, and also
+        measures its score; "repaired" uses rewards without these defects.
     """
     from rft_structure.answers import NearAnswer, NumberOrChoice, same_answer
     from rft_structure.language import INSTRUCTION
@@ -93,13 +93,13 @@ def structure(compat: str = "repaired", **options: Any) -> rft.Task:
             "names": ("a2", "structure perception"),
             "words": ("structure", "geomath", "geometry3k"),
             "roles": ("train", "test", "ood-test"),
-            "rl_rows": "all",  # there are few
+            "rl_rows": "all",  # the paper has few rows for this task
         },
     )
 
 
 def number_or_choice(letters: str = "ABCD") -> Parser:
-    """Reads a number, or one letter of `letters`."""
+    """A parser for a number, or one letter of `letters`."""
     from rft_structure.answers import NumberOrChoice
 
     return NumberOrChoice(letters)
@@ -113,7 +113,7 @@ def _same_answer() -> Reward:
 
 
 def _near_answer(full_within: float = 0.05, zero_beyond: float = 0.20) -> Reward:
-    """For a number the cosine ramp of `tolerance`, for a letter 1 or 0."""
+    """The cosine ramp of `tolerance` for a number, 1 or 0 for a letter."""
     from rft_structure.answers import NearAnswer
 
     return NearAnswer(full_within, zero_beyond)
@@ -127,7 +127,7 @@ def rft_tasks() -> Mapping[str, TaskFactory]:
 
 @rft.hookimpl
 def rft_datasets() -> Mapping[str, DatasetFactory]:
-    """Offer its samples to other tasks."""
+    """Offer the samples to other tasks."""
     return {"geometry-problems": geometry_problems}
 
 

@@ -1,7 +1,7 @@
-"""Answers of two kinds, a number or one letter: how they are read and compared.
+"""Parser and rewards for answers that are a number or one letter.
 
 The value of a number is a float, that of a choice its letter, so an answer of
-the wrong kind is wrong and never an accident.
+the wrong kind never equals the gold.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _NOISE = 1e-9  # relative, of decimal fractions as floats
 
 @dataclass(frozen=True)
 class NumberOrChoice:
-    """A finite number, or one letter of `letters`; the text says which.
+    """A finite number, or one letter of `letters`.
 
-    Raises: PluginError for letters that are no choices.
+    Raises: PluginError for letters that cannot be choices.
     """
 
     letters: str = "ABCD"
@@ -49,7 +49,7 @@ class NumberOrChoice:
 def same_answer(x: RewardInput) -> float:
     """1 for the gold's letter, or for a number that rounds to the gold's tenth, else 0.
 
-    A gold is a number with at most one decimal; 12.57 is right where it is 12.6.
+    A gold has at most one decimal; 12.57 is right for the gold 12.6.
     """
     if isinstance(x.gold, str) or not isinstance(x.answer, float):
         return float(x.answer is not None and x.answer == x.gold)
@@ -58,7 +58,7 @@ def same_answer(x: RewardInput) -> float:
 
 @dataclass(frozen=True)
 class NearAnswer:
-    """1 or 0 for a letter; for a number the cosine ramp of `rftcore.rewards.tolerance`.
+    """1 or 0 for a letter, the cosine ramp of `rftcore.rewards.tolerance` for a number.
 
     Raises: PluginError unless 0 <= full_within < zero_beyond.
     """

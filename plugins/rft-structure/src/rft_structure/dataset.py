@@ -1,10 +1,10 @@
-"""Problems, questions and pictures by split and index.
+"""Problems, questions and images by split and index.
 
-    (dataset seed, split, index) -> kind -> problem -> question, reasoning, picture
+    (dataset seed, split, index) -> kind -> problem -> question, reasoning, image
 
-Each arrow is a pure function, so nothing is stored but drawn pictures. Splits
-share no problem: each takes its problems from buckets of its own, whatever
-the seed, and letters, turn and wording do not change a problem's bucket.
+Each arrow is a pure function, so only drawn images are stored. Splits share no
+problem: each split has its own buckets of problems for any seed, and a problem's
+bucket does not depend on letters, rotation or wording.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from rftcore.datasets.generated import GeneratedDataset, remember
 from rftcore.errors import DataError, Fault, RecipeError
 from rftcore.types import Sample
 
-SMALLEST, LARGEST = 96, 1024  # pictures, in pixels
-STEPS = (1, 2, 5)  # that angles may be multiples of
+SMALLEST, LARGEST = 96, 1024  # images, in pixels
+STEPS = (1, 2, 5)  # allowed values of angle_step, degrees
 WRONG = len(LETTERS) - 1
-ATTEMPTS = 5000  # draws for one problem; a few dozen are usual
+ATTEMPTS = 5000  # draws for one problem; usually a few dozen suffice
 
-# Rare buckets for what is measured, common ones for what trains.
+# More buckets for training than for evaluation.
 _BUCKETS: Mapping[str, range] = MappingProxyType(
     {
         "sft": range(5),
@@ -38,7 +38,7 @@ _BUCKETS: Mapping[str, range] = MappingProxyType(
         "val": range(9, 11),
         "test": range(11, 14),
         "ood-diagram": range(14, 16),
-        "ood-compose": range(BUCKETS),  # of kinds that are in no other split
+        "ood-compose": range(BUCKETS),  # its kinds are in no other split
     }
 )
 
@@ -47,17 +47,17 @@ _BUCKETS: Mapping[str, range] = MappingProxyType(
 class GeometryProblems(GeneratedDataset):
     """Problems of plane geometry.
 
-    "ood-diagram" shows the given values in the picture alone, "ood-compose" puts theorems
-    together that training keeps apart. A share `choices` of the samples is multiple choice.
+    "ood-diagram" shows the given values only in the image, "ood-compose" combines theorems that
+    no training problem combines. A share `choices` of the samples is multiple choice.
     Raises: RecipeError for options out of range.
     """
 
     name = "structure"
-    version = 1  # bump it when any sample changes
+    version = 1  # increase it when any sample changes
 
     choices: float
     angle_step: int
-    picture: int
+    image_size: int
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,32 +65,35 @@ class GeometryProblems(GeneratedDataset):
             raise RecipeError(Fault("choices", "a share is 0 to 1", self.choices))
         if self.angle_step not in STEPS:
             raise RecipeError(Fault("angle_step", "use 1, 2 or 5 degrees", self.angle_step))
-        if not SMALLEST <= self.picture <= LARGEST:
+        if not SMALLEST <= self.image_size <= LARGEST:
             rule = f"use {SMALLEST} to {LARGEST} pixels"
-            raise RecipeError(Fault("picture", rule, self.picture))
+            raise RecipeError(Fault("image_size", rule, self.image_size))
 
     def prepare(self, split: str, indices: Sequence[int]) -> None:
-        """Draw the pictures of these samples that are not in the cache yet."""
+        """Draw the images of these samples that are not in the cache yet."""
         drawings = [self.drawing(split, index) for index in indices]
         FIGURES.draw_all(drawings, f"drawing structure/{split}")
 
     def kind(self, split: str, index: int) -> Kind:
-        """The kind of a sample; any prefix of a split is as balanced as the whole."""
+        """The kind of a sample; kinds are balanced in any prefix of a split."""
         kinds = HELD_OUT if split == "ood-compose" else TRAINED
         return kinds[index % len(kinds)]
 
     def problem(self, split: str, index: int) -> Problem:
-        """What a sample asks. Raises DataError if no problem can be found."""
+        """The problem of a sample.
+
+        Raises: DataError if none is found.
+        """
         return _problem(self, split, index)
 
     def drawing(self, split: str, index: int) -> Drawing:
-        """What the picture of a sample shows."""
+        """The drawing in the image of a sample."""
         problem = self.problem(split, index)
         labels = problem.given if split == "ood-diagram" else ()
-        return lay_out(problem.figure, self.picture, labels)
+        return lay_out(problem.figure, self.image_size, labels)
 
     def make(self, split: str, index: int) -> Sample:
-        """Problem, question and picture."""
+        """The sample: problem, question, image."""
         problem, rng = self.problem(split, index), self.rng("question", split, index)
         offered = _choices(problem, rng) if rng.random() < self.choices else {}
         letter = LETTERS[list(offered.values()).index("right")] if offered else ""
@@ -129,10 +132,10 @@ def _problem(dataset: GeometryProblems, split: str, index: int) -> Problem:
 
 
 def _choices(problem: Problem, rng: Random) -> dict[str, str]:
-    """Four values in the order of their letters, with why each is wrong; one is "right".
+    """Four values in the order of their letters, with the reason why each is wrong, or "right".
 
-    How many of them are smaller than the right one is drawn first, so that its
-    rank among them is no hint.
+    The number of smaller values is drawn first, so that the rank of the right one is
+    no hint.
     """
     wrong = problem.wrong()
     order = sorted(wrong, key=lambda value: (wrong[value] == TENS, rng.random()))

@@ -1,8 +1,8 @@
-"""From what is given to what is asked, theorem by theorem, with the reasons kept.
+"""Derive the asked quantity from the given ones, theorem by theorem.
 
-Facts spread outwards from the givens, one layer of theorems at a time, so the
-derivation found is one of the shallowest. Only exact values are built upon: a rounded one may
-be an answer, never a premise.
+Forward chaining, one layer of theorems at a time, so the derivation found is one
+of the shallowest. Premises are exact values only; a rounded one may only be the
+answer.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from rft_structure.formulas import Value
 from rft_structure.quantities import Quantity, is_exact
 from rft_structure.theorems import Use, uses
 
-DEEPEST = 3  # layers, and theorems in a derivation
+DEEPEST = 3  # most layers, and most theorems in a derivation
 
 Facts = Mapping[Quantity, float]
 
 
 class NoDerivationError(Exception):
-    """The asked quantity does not follow from the givens; the generator draws again."""
+    """The asked quantity does not follow from the given ones; the generator draws again."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One theorem used, with the values it was used on."""
+    """One use of a theorem, with the values of its premises and conclusion."""
 
     use: Use
     values: tuple[float, ...]
@@ -39,7 +39,7 @@ class Step:
 
 
 def stated(figure: Figure) -> dict[Quantity, float]:
-    """The right angles that are marked in a figure."""
+    """The right angles that are marked in a figure, in degrees."""
     corners = list(figure.of("right"))
     for a, b, c, d in figure.of("rectangle"):
         corners += [(d, a, b), (a, b, c), (b, c, d), (c, d, a)]
@@ -47,17 +47,17 @@ def stated(figure: Figure) -> dict[Quantity, float]:
 
 
 def derive(figure: Figure, given: Facts, asked: Quantity) -> tuple[Step, ...]:
-    """The steps that lead from `given` to `asked`, in order; none is idle.
+    """The steps from `given` to `asked` in order, without unused ones.
 
     Raises: NoDerivationError if `DEEPEST` theorems do not suffice.
     """
     facts = {**stated(figure), **given}
-    how: dict[Quantity, Step] = {}
+    found: dict[Quantity, Step] = {}
     for _ in range(DEEPEST):
         layer = {step.use.conclusion: step for step in reversed(list(_possible(figure, facts)))}
         facts |= {quantity: step.value for quantity, step in layer.items()}
-        how |= layer
-    steps = tuple(dict.fromkeys(_trace(how, asked))) if asked in how else ()
+        found |= layer
+    steps = tuple(dict.fromkeys(_trace(found, asked))) if asked in found else ()
     if not 1 <= len(steps) <= DEEPEST:
         raise NoDerivationError(f"{asked} does not follow in {DEEPEST} steps")
     return steps
@@ -73,15 +73,15 @@ def _possible(figure: Figure, facts: Facts) -> Iterator[Step]:
             yield Step(use, values, value)
 
 
-def _trace(how: Mapping[Quantity, Step], asked: Quantity) -> Iterator[Step]:
-    if asked in how:
-        for premise in how[asked].use.premises:
-            yield from _trace(how, premise)
-        yield how[asked]
+def _trace(found: Mapping[Quantity, Step], asked: Quantity) -> Iterator[Step]:
+    if asked in found:
+        for premise in found[asked].use.premises:
+            yield from _trace(found, premise)
+        yield found[asked]
 
 
 def slipped(figure: Figure, given: Facts, steps: Sequence[Step]) -> Iterator[tuple[str, float]]:
-    """Answers of the same derivation with one slip in one step: (reason, answer)."""
+    """Yield (reason, answer) for the derivation with one slip in one step."""
     for at, step in enumerate(steps):
         for reason, wrong in step.use.formula.slips:
             yield f"{reason} ({step.use.theorem.name})", _replay(figure, given, steps, at, wrong)

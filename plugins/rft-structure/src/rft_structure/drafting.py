@@ -1,6 +1,6 @@
-"""A figure in the making: random numbers, free letters, and what has been put down so far.
+"""A figure under construction: random numbers, free letters, points, lines, relations.
 
-Only `Random.random` is used, which Python promises to keep.
+Only `Random.random` is used, whose sequence Python guarantees.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rft_structure.quantities import CENTER, NAMES, Quantity
 
 Item = TypeVar("Item")
 
-# Whole sides of right triangles, none of them too thin to draw.
+# Whole sides of right triangles that are not too thin to draw.
 TRIPLES = (
     *((3 * k, 4 * k, 5 * k) for k in range(1, 13)),
     *((5 * k, 12 * k, 13 * k) for k in range(1, 6)),
@@ -31,7 +31,7 @@ TRIPLES = (
 
 @dataclass(frozen=True)
 class Asked:
-    """What a draft gives and what it asks for."""
+    """A figure with the given quantities and the asked one."""
 
     figure: Figure
     given: tuple[Quantity, ...]
@@ -51,7 +51,7 @@ def apex(left: float, right: float) -> complex:
 
 @dataclass
 class Draft:
-    """Collects points, lines and relations, then becomes a turned figure.
+    """Collects points, lines and relations, and returns them as a rotated figure.
 
     `step`: angles drawn by `angles` are multiples of it.
     """
@@ -64,11 +64,11 @@ class Draft:
     relations: list[Relation] = field(default_factory=list)
 
     def pick(self, options: Sequence[Item]) -> Item:
-        """One of `options`, each as likely."""
+        """One of `options`, uniformly."""
         return options[int(self.rng.random() * len(options))]
 
     def whole(self, low: int, high: int) -> int:
-        """A whole number; both ends are possible."""
+        """A whole number from `low` to `high`, both included."""
         return low + int(self.rng.random() * (high - low + 1))
 
     def angles(self, count: int, total: int, low: int, high: int) -> list[int]:
@@ -89,7 +89,7 @@ class Draft:
         return self.pick(((a, b, c), (b, a, c)))
 
     def put(self, *spots: complex) -> list[str]:
-        """Give each spot a letter that is still free."""
+        """Add points with free letters; returns the letters."""
         names = []
         for spot in spots:
             names.append(self.pick([name for name in NAMES if name not in self.points]))
@@ -97,34 +97,34 @@ class Draft:
         return names
 
     def hide(self, *spots: complex) -> list[str]:
-        """Points without a letter, such as the end of a line."""
+        """Add points without a letter, such as the end of a line."""
         names = [f"{HIDDEN}{len(self.points) + at}" for at in range(len(spots))]
         self.points |= dict(zip(names, spots, strict=True))
         return names
 
     def center(self, spot: complex, rim: str) -> str:
-        """A circle around a spot, through a point."""
+        """Add a circle around `spot` through the point `rim`."""
         self.points[CENTER] = spot
         self.circles.append((CENTER, rim))
         return CENTER
 
     def path(self, *names: str) -> None:
-        """Join neighbours."""
+        """Join neighbors."""
         self.segments += pairwise(names)
 
     def loop(self, *names: str) -> None:
-        """Join neighbours, and the last with the first."""
+        """Join neighbors, and the last with the first."""
         self.path(*names, names[0])
 
-    def say(self, kind: str, *points: str) -> None:
-        """Keep that a relation holds."""
+    def relate(self, kind: str, *points: str) -> None:
+        """Add a relation that holds."""
         self.relations.append(Relation(kind, points))
 
     def triangle(self, *spots: complex) -> list[str]:
-        """Three corners, joined and said to be a triangle."""
+        """Add three joined corners and their triangle."""
         names = self.put(*spots)
         self.loop(*names)
-        self.say("triangle", *names)
+        self.relate("triangle", *names)
         return names
 
     def angle(self, a: str, vertex: str, b: str) -> Quantity:
@@ -132,7 +132,7 @@ class Draft:
         return self._figure(1).angle(a, vertex, b)
 
     def ask(self, given: Sequence[Quantity], asked: Quantity) -> Asked:
-        """The finished figure, turned and perhaps mirrored, with what is given and asked."""
+        """The finished figure, rotated and perhaps mirrored, with given and asked quantities."""
         return Asked(self._figure(unit(360 * self.rng.random())), tuple(given), asked)
 
     def _figure(self, turn: complex) -> Figure:

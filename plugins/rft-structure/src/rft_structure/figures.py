@@ -1,7 +1,7 @@
-"""Figures of plane geometry: named points, what joins them, and what is true of them.
+"""Figures of plane geometry: named points, segments, circles and relations.
 
-A point is a complex number, so turning is multiplying. Every figure is to
-scale: what its relations say can be measured in its coordinates.
+A point is a complex number, so rotation is multiplication. Every figure is to
+scale: its relations can be measured in its coordinates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rft_structure.quantities import Quantity
 
 @dataclass(frozen=True)
 class Relation:
-    """Something true of some points; `language.STATED` says in words what each kind means."""
+    """A relation that holds for some points; `language.STATED` has the kinds in words."""
 
     kind: str
     points: Points
@@ -25,7 +25,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class Figure:
-    """Points, the segments and circles (centre, point) drawn, and the relations that hold."""
+    """Points, the segments and circles (center, point) drawn, and the relations that hold."""
 
     points: Mapping[str, complex]
     segments: tuple[tuple[str, str], ...]
@@ -37,12 +37,12 @@ class Figure:
         return (relation.points for relation in self.relations if relation.kind == kind)
 
     def angle(self, a: str, vertex: str, b: str) -> Quantity:
-        """The angle between two rays, by one name however far along them its points lie."""
+        """The angle between two rays, with the same name for any points on the rays."""
         first, second = sorted((self._nearest(vertex, a), self._nearest(vertex, b)))
         return Quantity("angle", (first, vertex, second))
 
     def triangles(self) -> Iterator[Points]:
-        """Those that are said to be there, and parts of other shapes."""
+        """Triangles, and triangular parts of other shapes."""
         yield from self.of("triangle")
         yield from self.of("part")
 
@@ -61,7 +61,7 @@ class Figure:
         return point
 
     def measure(self, quantity: Quantity) -> float:
-        """An angle in degrees or a length, read off the coordinates."""
+        """An angle in degrees or a length, measured in the coordinates."""
         spots = [self.points[name] for name in quantity.points]
         if quantity.kind == "length":
             return abs(spots[0] - spots[1])

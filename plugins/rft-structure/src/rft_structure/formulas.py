@@ -1,7 +1,6 @@
-"""How one value follows from others, how that is written down, and how it goes wrong.
+"""Formulas: the value, the working as text, and typical slips.
 
-A slip is a wrong formula that somebody might use: its name is the reason why
-a wrong choice is offered.
+A slip is a plausible wrong formula; its name is the reason for a wrong choice.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ Slip = tuple[str, Value]
 class Formula:
     """`value` and `working` take the values of the premises, in order.
 
-    With `squares`, `value` is a length whose square `working` adds up.
+    With `squares`, `value` is a length and `working` computes its square.
     """
 
     working: Callable[..., str]
@@ -37,10 +36,10 @@ class Formula:
         return f"{name} = {result}" if working == result else f"{name} = {working} = {result}"
 
 
-def rest_of(whole: int, said: str = "") -> Formula:
-    """What other angles leave of a whole."""
+def rest_of(whole: int, written: str = "") -> Formula:
+    """What is left of a whole after subtracting the known angles."""
     return Formula(
-        lambda *known: " - ".join([said or str(whole), *known]),
+        lambda *known: " - ".join([written or str(whole), *known]),
         lambda *known: whole - sum(known),
         (
             ("took a sum 180 too large", lambda *known: whole + 180 - sum(known)),

@@ -1,7 +1,7 @@
-"""The kinds of problem: a figure with whole measures, what is given, what is asked.
+"""The kinds of problem: a figure with whole measures, given and asked quantities.
 
-Each kind needs one set of theorems, which the derivation finds by itself. No
-set of `HELD_OUT` occurs in `TRAINED`, and no theorem occurs in `HELD_OUT` alone.
+Each kind needs one set of theorems, which `derivation` finds. No set of `HELD_OUT`
+occurs in `TRAINED`, and no theorem occurs only in `HELD_OUT`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WHOLE_TRIANGLES = tuple(
 
 @dataclass(frozen=True)
 class Kind:
-    """A named way to make a problem; kinds of one family share a topic."""
+    """A named generator of problems; kinds of one family share a topic."""
 
     name: str
     family: str
@@ -43,7 +43,7 @@ def third_angle(d: Draft) -> Asked:
 
 def _isosceles(d: Draft, base: float) -> list[str]:
     top, a, b = d.triangle(apex(base, base), 0, 1)
-    d.say("equal", top, a, b)
+    d.relate("equal", top, a, b)
     return [top, a, b]
 
 
@@ -63,7 +63,7 @@ def apex_outside(d: Draft) -> Asked:
     """A base angle is known, the angle beside the apex is asked."""
     top, a, b = _isosceles(d, d.whole(30, 70))
     beyond = _beyond(d, a, top, 0.5)
-    d.say("fan", top, a, b, beyond)
+    d.relate("fan", top, a, b, beyond)
     return d.ask([d.angle(top, a, b)], d.angle(b, top, beyond))
 
 
@@ -71,7 +71,7 @@ def _beyond(d: Draft, start: str, end: str, share: float) -> str:
     """A point further along a ray, joined."""
     (beyond,) = d.put(d.points[end] + share * (d.points[end] - d.points[start]))
     d.path(end, beyond)
-    d.say("line", start, end, beyond)
+    d.relate("line", start, end, beyond)
     return beyond
 
 
@@ -84,14 +84,14 @@ def _opened(d: Draft) -> list[str]:
 def outer_angle(d: Draft) -> Asked:
     """Two angles of a triangle are known, the outer angle at the third is asked."""
     a, b, c, beyond = _opened(d)
-    d.say("outer", a, b, c, beyond)
+    d.relate("outer", a, b, c, beyond)
     return d.ask([d.angle(b, a, c), d.angle(a, b, c)], d.angle(a, c, beyond))
 
 
 def from_outer_angle(d: Draft) -> Asked:
     """An outer and an inner angle are known."""
     a, b, c, beyond = _opened(d)
-    d.say("fan", c, b, a, beyond)
+    d.relate("fan", c, b, a, beyond)
     return d.ask([d.angle(a, c, beyond), d.angle(a, b, c)], d.angle(b, a, c))
 
 
@@ -106,7 +106,7 @@ def _polygon(d: Draft, low: int, high: int) -> list[str]:
         normal += turn
     names = d.put(*spots)
     d.loop(*names)
-    d.say("polygon", *names)
+    d.relate("polygon", *names)
     return names
 
 
@@ -123,13 +123,13 @@ def last_angle(d: Draft) -> Asked:
 
 
 def on_a_line(d: Draft) -> Asked:
-    """Three rays part a straight angle, two of the parts are known."""
+    """Rays divide a straight angle into three; two of the angles are known."""
     x, y, _ = d.angles(3, 180, 30, 110)
     vertex, a, b, c, e = d.put(0, 1, unit(x), unit(x + y), -1)
     for end in (a, b, c, e):
         d.path(vertex, end)
-    d.say("line", a, vertex, e)
-    d.say("fan", vertex, a, b, c, e)
+    d.relate("line", a, vertex, e)
+    d.relate("fan", vertex, a, b, c, e)
     return d.ask([d.angle(a, vertex, b), d.angle(b, vertex, c)], d.angle(c, vertex, e))
 
 
@@ -137,7 +137,7 @@ def _crossing(d: Draft, angle: float) -> list[str]:
     vertex, a, b, c, e = d.put(0, 1, -1, unit(angle), -unit(angle))
     d.path(a, vertex, b)
     d.path(c, vertex, e)
-    d.say("cross", vertex, a, b, c, e)
+    d.relate("cross", vertex, a, b, c, e)
     return [vertex, a, b, c, e]
 
 
@@ -153,8 +153,8 @@ def three_lines(d: Draft) -> Asked:
     vertex, a, b, c, _ = _crossing(d, x)
     f, g = d.put(unit(x + y), -unit(x + y))
     d.path(f, vertex, g)
-    d.say("cross", vertex, a, b, f, g)
-    d.say("fan", vertex, a, c, f, b)
+    d.relate("cross", vertex, a, b, f, g)
+    d.relate("fan", vertex, a, c, f, b)
     return d.ask([d.angle(a, vertex, c), d.angle(c, vertex, f)], d.angle(a, vertex, g))
 
 
@@ -175,9 +175,9 @@ def _bow_tie(d: Draft, bottom: float = 0.0) -> list[str]:
 
 def _close(d: Draft, x: str, a: str, b: str, c: str, e: str) -> list[str]:
     d.path(a, x, c, e, x, b, a)
-    d.say("cross", x, a, c, b, e)
-    d.say("part", x, a, b)
-    d.say("part", x, c, e)
+    d.relate("cross", x, a, c, b, e)
+    d.relate("part", x, a, b)
+    d.relate("part", x, c, e)
     return [x, a, b, c, e]
 
 
@@ -197,7 +197,7 @@ def through_bow_tie(d: Draft) -> Asked:
 def equal_bow_tie(d: Draft) -> Asked:
     """One of the two triangles is isosceles, the crossing angle is given."""
     x, a, b, c, e = _bow_tie(d)
-    d.say("equal", x, c, e)
+    d.relate("equal", x, c, e)
     return d.ask([d.angle(a, x, b)], d.angle(x, c, e))
 
 
@@ -216,7 +216,7 @@ def _parallels(d: Draft, lettered: str) -> dict[str, str]:
     for line in ("wpx", "zqy", "rpqs"):
         d.path(*(at[end] for end in line))
     upper, lower = (next(end for end in line if end in lettered) for line in ("wx", "zy"))
-    d.say("parallel-lines", at["p"], at[upper], at["q"], at[lower])
+    d.relate("parallel-lines", at["p"], at[upper], at["q"], at[lower])
     return at
 
 
@@ -224,7 +224,7 @@ def alternate(d: Draft) -> Asked:
     """One alternate angle gives the other."""
     at = _parallels(d, "wy")
     p, q, w, y = (at[end] for end in "pqwy")
-    d.say("opposed", p, w, q, y)
+    d.relate("opposed", p, w, q, y)
     return d.ask([d.angle(w, p, q)], d.angle(y, q, p))
 
 
@@ -232,7 +232,7 @@ def corresponding(d: Draft) -> Asked:
     """One corresponding angle gives the other."""
     at = _parallels(d, "rxy")
     r, p, x, q, y = (at[end] for end in "rpxqy")
-    d.say("corresponding", r, p, x, q, y)
+    d.relate("corresponding", r, p, x, q, y)
     return d.ask([d.angle(r, p, x)], d.angle(p, q, y))
 
 
@@ -240,7 +240,7 @@ def co_interior(d: Draft) -> Asked:
     """Two angles between parallel lines."""
     at = _parallels(d, "xy")
     p, q, x, y = (at[end] for end in "pqxy")
-    d.say("parallel", p, x, q, y)
+    d.relate("parallel", p, x, q, y)
     return d.ask([d.angle(x, p, q)], d.angle(p, q, y))
 
 
@@ -248,9 +248,9 @@ def corresponding_then_line(d: Draft) -> Asked:
     """The angle beside the corresponding one is asked."""
     at = _parallels(d, "rxyz")
     r, p, x, q, y, z = (at[end] for end in "rpxqyz")
-    d.say("corresponding", r, p, x, q, y)
-    d.say("line", y, q, z)
-    d.say("fan", q, y, p, z)
+    d.relate("corresponding", r, p, x, q, y)
+    d.relate("line", y, q, z)
+    d.relate("fan", q, y, p, z)
     return d.ask([d.angle(r, p, x)], d.angle(p, q, z))
 
 
@@ -262,9 +262,9 @@ def _over_base(d: Draft) -> list[str]:
     (x,) = d.hide(top + 0.6)
     d.path(w, p, x)
     d.loop(p, q, t)
-    d.say("triangle", p, q, t)
-    d.say("parallel-lines", p, w, q, t)
-    d.say("opposed", p, w, q, t)
+    d.relate("triangle", p, q, t)
+    d.relate("parallel-lines", p, w, q, t)
+    d.relate("opposed", p, w, q, t)
     return [p, q, t, w]
 
 
@@ -278,7 +278,7 @@ def alternate_then_outer(d: Draft) -> Asked:
     """An angle at a parallel line and the apex are given, the outer angle at the base is asked."""
     p, q, t, w = _over_base(d)
     beyond = _beyond(d, q, t, 0.5)
-    d.say("outer", p, q, t, beyond)
+    d.relate("outer", p, q, t, beyond)
     return d.ask([d.angle(w, p, q), d.angle(q, p, t)], d.angle(p, t, beyond))
 
 
@@ -288,12 +288,12 @@ def _cut_triangle(d: Draft, left: float, right: float) -> list[str]:
     r, p, s, q, u = d.put(top, 0, 1, 0.45 * top, 1 + 0.45 * (top - 1))
     d.path(r, q, p, s, u, r)
     d.path(q, u)
-    d.say("triangle", r, p, s)
+    d.relate("triangle", r, p, s)
     for side in ((r, q, p), (r, u, s)):
-        d.say("line", *side)
-    d.say("parallel-lines", p, s, q, u)
-    d.say("parallel", q, u, p, s)
-    d.say("corresponding", r, q, u, p, s)
+        d.relate("line", *side)
+    d.relate("parallel-lines", p, s, q, u)
+    d.relate("parallel", q, u, p, s)
+    d.relate("corresponding", r, q, u, p, s)
     return [r, p, s, q, u]
 
 
@@ -313,7 +313,7 @@ def co_interior_then_isosceles(d: Draft) -> Asked:
     """The whole triangle is isosceles; an angle of the lower part is given."""
     base = d.whole(40, 75)
     r, p, s, q, u = _cut_triangle(d, base, base)
-    d.say("equal", r, p, s)
+    d.relate("equal", r, p, s)
     return d.ask([d.angle(p, q, u)], d.angle(u, s, p))
 
 
@@ -321,7 +321,7 @@ def quadrilateral_outside(d: Draft) -> Asked:
     """An outer angle of a quadrilateral and two inner ones are given."""
     a, b, c, e = _polygon(d, 4, 4)
     beyond = _beyond(d, a, b, 0.4)
-    d.say("fan", b, a, c, beyond)
+    d.relate("fan", b, a, c, beyond)
     given = [d.angle(c, b, beyond), d.angle(b, c, e), d.angle(c, e, a)]
     return d.ask(given, d.angle(e, a, b))
 
@@ -330,25 +330,25 @@ def quadrilateral_outside(d: Draft) -> Asked:
 
 
 def _on_circle(d: Draft, *degrees: float) -> list[str]:
-    """The centre and points of a circle."""
+    """The center and points of a circle."""
     rim = d.put(*map(unit, degrees))
     center = d.center(0, rim[0])
-    d.say("circle", center, *rim)
+    d.relate("circle", center, *rim)
     return [center, *rim]
 
 
 def _inscribed(d: Draft) -> list[str]:
-    """Centre, both ends of an arc, and a point opposite, joined to see the arc from two places."""
+    """Center, both ends of an arc and an opposite point, joined to the ends of the arc."""
     central = 2 * d.whole(25, 75)
     place = central + (360 - central) * (0.35 + 0.3 * d.rng.random())
     center, a, b, c = _on_circle(d, 0, central, place)
     d.path(center, a, c, b, center)
-    d.say("inscribed", center, a, b, c)
+    d.relate("inscribed", center, a, b, c)
     return [center, a, b, c]
 
 
 def angle_at_circle(d: Draft) -> Asked:
-    """The angle at the centre is given, or the one at the circle."""
+    """The angle at the center is given, or the one at the circle."""
     center, a, b, c = _inscribed(d)
     both = [d.angle(a, center, b), d.angle(a, c, b)]
     given, asked = d.pick((both, both[::-1]))
@@ -359,18 +359,18 @@ def circle_then_isosceles(d: Draft) -> Asked:
     """The angle at the circle is given, one beside the chord is asked."""
     center, a, b, c = _inscribed(d)
     d.path(a, b)
-    d.say("radii", center, a, b)
+    d.relate("radii", center, a, b)
     return d.ask([d.angle(a, c, b)], d.angle(center, a, b))
 
 
 def circle_then_triangle(d: Draft) -> Asked:
-    """The angle at the centre and one of the triangle in the circle are given."""
+    """The angle at the center and one of the triangle in the circle are given."""
     first = d.angles(3, 180, 35, 80)
     center, a, b, c = _on_circle(d, 0, 2 * first[0], 2 * (first[0] + first[1]))
     d.loop(a, b, c)
     d.path(a, center, b)
-    d.say("part", a, b, c)
-    d.say("inscribed", center, a, b, c)
+    d.relate("part", a, b, c)
+    d.relate("inscribed", center, a, b, c)
     return d.ask([d.angle(a, center, b), d.angle(a, b, c)], d.angle(c, a, b))
 
 
@@ -378,8 +378,8 @@ def _half_circle(d: Draft, angle: float) -> list[str]:
     """A triangle over a diameter a-b, with this angle at a."""
     _, a, b, c = _on_circle(d, 180, 0, 2 * angle)
     d.loop(a, b, c)
-    d.say("part", a, b, c)
-    d.say("diameter", a, b, c)
+    d.relate("part", a, b, c)
+    d.relate("diameter", a, b, c)
     return [a, b, c]
 
 
@@ -423,15 +423,15 @@ def _touched(d: Draft, radius: float, far: complex) -> list[str]:
     (end,) = d.hide(radius - 0.5 * (far - radius))
     d.loop(center, touch, beyond)
     d.path(touch, end)
-    d.say("circle", center, touch)
-    d.say("touches", beyond, touch)
-    d.say("part", center, touch, beyond)
-    d.say("tangent", center, touch, beyond)
+    d.relate("circle", center, touch)
+    d.relate("touches", beyond, touch)
+    d.relate("part", center, touch, beyond)
+    d.relate("tangent", center, touch, beyond)
     return [center, touch, beyond]
 
 
 def tangent_angle(d: Draft) -> Asked:
-    """An angle of the triangle of centre, touching point and a point of the tangent."""
+    """An angle of the triangle of center, touching point and a point of the tangent."""
     angle = d.whole(30, 62)
     center, touch, beyond = _touched(d, 1, 1 + 1j * tan(radians(angle)))
     both = [d.angle(touch, center, beyond), d.angle(center, beyond, touch)]
@@ -440,7 +440,7 @@ def tangent_angle(d: Draft) -> Asked:
 
 
 def tangent_length(d: Draft) -> Asked:
-    """Two of radius, tangent and distance from the centre are given."""
+    """Two of radius, tangent and distance from the center are given."""
     radius, way = sorted(d.sides()[:2])
     center, touch, beyond = _touched(d, radius, radius + 1j * way)
     sides = [length(center, touch), length(touch, beyond), length(center, beyond)]
@@ -463,9 +463,9 @@ def two_tangents(d: Draft) -> Asked:
     (far,) = d.put(reach)
     d.path(center, one, far, two, center)
     for touch in (one, two):
-        d.say("touches", far, touch)
-        d.say("tangent", center, touch, far)
-    d.say("inside", center, one, far, two)
+        d.relate("touches", far, touch)
+        d.relate("tangent", center, touch, far)
+    d.relate("inside", center, one, far, two)
     return d.ask([d.angle(one, far, two)], d.angle(one, center, two))
 
 
@@ -474,7 +474,7 @@ def _radius(d: Draft) -> list[str]:
     (rim,) = d.put(radius)
     center = d.center(0, rim)
     d.path(center, rim)
-    d.say("circle", center, rim)
+    d.relate("circle", center, rim)
     return [center, rim]
 
 
@@ -496,7 +496,7 @@ def sector_area(d: Draft) -> Asked:
     center, a, b = _on_circle(d, 0, angle)
     d.points = {name: spot * radius for name, spot in d.points.items()}
     d.path(a, center, b)
-    d.say("sector", center, a, b)
+    d.relate("sector", center, a, b)
     return d.ask([d.angle(a, center, b), length(center, a)], area("sector", center, a, b))
 
 
@@ -505,7 +505,7 @@ def sector_area(d: Draft) -> Asked:
 
 def _right_triangle(d: Draft, one: float, other: float) -> list[str]:
     corner, a, b = d.triangle(0, one, 1j * other)
-    d.say("right", a, corner, b)
+    d.relate("right", a, corner, b)
     return [corner, a, b]
 
 
@@ -540,7 +540,7 @@ def hypotenuse_then_area(d: Draft) -> Asked:
 def _rectangle(d: Draft, one: float, other: float) -> list[str]:
     names = d.put(0, one, one + 1j * other, 1j * other)
     d.loop(*names)
-    d.say("rectangle", *names)
+    d.relate("rectangle", *names)
     return names
 
 
@@ -560,7 +560,7 @@ def _cut_rectangle(d: Draft) -> list[str]:
     one, other, _ = d.sides()
     a, b, c, e = _rectangle(d, one, other)
     d.path(a, c)
-    d.say("part", a, b, c)
+    d.relate("part", a, b, c)
     return [a, b, c, e]
 
 
@@ -581,11 +581,11 @@ def _trapezium(d: Draft, foot: float, past: float, top: float, height: float) ->
     a, b, c, e, f = d.put(0, foot + past, foot + 1j * height, foot - top + 1j * height, foot)
     d.path(a, f, b, c, e, a)
     d.path(c, f)
-    d.say("trapezium", a, b, c, e, f)
-    d.say("parallel-lines", a, b, e, c)
-    d.say("line", a, f, b)
-    d.say("right", c, f, b)
-    d.say("part", c, f, b)
+    d.relate("trapezium", a, b, c, e, f)
+    d.relate("parallel-lines", a, b, e, c)
+    d.relate("line", a, f, b)
+    d.relate("right", c, f, b)
+    d.relate("part", c, f, b)
     return [a, b, c, e, f]
 
 
@@ -609,8 +609,8 @@ def slope_then_trapezium(d: Draft) -> Asked:
 def _hourglass(d: Draft, a: complex, b: complex, ratio: float) -> list[str]:
     names = d.put(0, a, b, -ratio * a, -ratio * b)
     x, a_, b_, c, e = _close(d, *names)
-    d.say("parallel-lines", a_, b_, e, c)
-    d.say("similar", x, a_, b_, x, c, e)
+    d.relate("parallel-lines", a_, b_, e, c)
+    d.relate("similar", x, a_, b_, x, c, e)
     return [x, a_, b_, c, e]
 
 
@@ -643,7 +643,7 @@ def right_hourglass(d: Draft) -> Asked:
     """One triangle is right: its longest side follows, then that of the other."""
     one, other, _ = d.sides()
     x, a, b, c, e = _hourglass(d, one, one + 1j * other, d.pick((0.5, 1.5, 2, 3)))
-    d.say("right", x, a, b)
+    d.relate("right", x, a, b)
     return d.ask([length(x, a), length(a, b), length(x, c)], length(x, e))
 
 

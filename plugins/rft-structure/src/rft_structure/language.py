@@ -1,8 +1,8 @@
-"""Every sentence of a question and of its reasoning.
+"""The sentences of questions and reasoning.
 
 Points are single letters with spaces between them: a word-level tokenizer then
 sees the same token wherever a point is named. E to Z are points, so that A to D
-are the choices alone.
+are only choices.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rft_structure.figures import Figure
 from rft_structure.problems import Problem
 from rft_structure.quantities import Quantity, show
 
-# One for every problem, whatever its answer: nothing here may depend on the gold.
+# The same for every problem, so that it gives no hint about the gold.
 INSTRUCTION = (
     "Angles are in degrees. If there are choices, answer with one letter, else with one number, "
     "rounded to one decimal."
@@ -23,7 +23,7 @@ INSTRUCTION = (
 LETTERS = "ABCD"
 YES, NO = "yes", "no"
 
-# What a relation says; those that are not here follow from others, or are only seen.
+# Relations in words; those that are missing follow from others, or are only in the image.
 STATED: Mapping[str, str] = MappingProxyType(
     {
         "triangle": "{0} {1} {2} is a triangle.",
@@ -50,9 +50,9 @@ GIVEN = ("{it} is {value}.", "{it} = {value}.")
 
 
 def question(problem: Problem, choices: Sequence[str], rng: Random, *, values: bool) -> str:
-    """What is there, what is given, what is asked and the choices, if there are any.
+    """The facts, the given values, the question, and the choices if there are any.
 
-    Without `values`, only what is asked: the rest is to be seen.
+    Without `values`, only question and choices: the rest is in the image.
     """
     parts = [*facts(problem.figure), *given(problem, rng)] if values else []
     wordings = ASKS[problem.asked.kind]
@@ -64,7 +64,7 @@ def question(problem: Problem, choices: Sequence[str], rng: Random, *, values: b
 
 
 def facts(figure: Figure) -> Iterator[str]:
-    """The relations that are told, in words."""
+    """The relations of a figure in words."""
     for relation in figure.relations:
         if relation.kind in STATED:
             yield STATED[relation.kind].format(*relation.points)
@@ -83,15 +83,15 @@ def given(problem: Problem, rng: Random) -> Iterator[str]:
 
 
 def reasoning(problem: Problem, choices: Sequence[str] = ()) -> str:
-    """The chain of thought: one line a theorem, then the choices, if any, up to the right one.
+    """The chain of thought: one line per theorem, then the choices, if any, up to the right one.
 
-    Each choice is copied and compared, as one does who cannot see at once which it is.
+    Each choice is copied and compared, so that every token follows from earlier ones.
     """
     lines, right = [str(step) for step in problem.steps], show(problem.answer)
     if choices:
-        looked_at = zip(LETTERS, choices[: choices.index(right) + 1], strict=False)
+        compared = zip(LETTERS, choices[: choices.index(right) + 1], strict=False)
         verdicts = (
-            f"{letter} {value} {YES if value == right else NO}" for letter, value in looked_at
+            f"{letter} {value} {YES if value == right else NO}" for letter, value in compared
         )
         lines.append(f"{', '.join(verdicts)}.")
     return " ".join(lines)

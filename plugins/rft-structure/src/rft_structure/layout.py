@@ -1,4 +1,4 @@
-"""A figure on a square image: where its points are, and what the image must show.
+"""Lay out a figure on a square image.
 
 The image is to scale: one unit of length is `Drawing.unit` pixels everywhere.
 """
@@ -12,9 +12,9 @@ from rft_structure.diagrams import HIDDEN, Drawing, Points
 from rft_structure.figures import Figure
 from rft_structure.quantities import Quantity, show
 
-MARGIN = 0.13  # of the picture, on each side: room for letters
-CLOSEST = 0.11  # of the picture, between lettered points
-BESIDE = 0.1  # of the picture: a point is on a line, or so far away
+MARGIN = 0.13  # share of the image, on each side, for letters
+CLOSEST = 0.11  # share of the image: least distance between lettered points
+BESIDE = 0.1  # share of the image: least distance of a point from a line that it is not on
 ON_LINE = 1e-6
 
 Labels = Sequence[tuple[Quantity, float]]
@@ -22,7 +22,7 @@ Spot = tuple[float, float]
 
 
 def lay_out(figure: Figure, size: int, labels: Labels = ()) -> Drawing:
-    """The figure as large as the picture allows, in its middle, with values as labels."""
+    """The figure centered and as large as the image allows, with values as labels."""
     low, high = _bounds(figure)
     unit = size * (1 - 2 * MARGIN) / max((high - low).real, (high - low).imag)
     middle, half = (low + high) / 2, complex(size, size) / 2
@@ -46,20 +46,20 @@ def lay_out(figure: Figure, size: int, labels: Labels = ()) -> Drawing:
 
 
 def is_crowded(figure: Figure) -> bool:
-    """Whether letters would get in one another's way, or a line passes just beside a point."""
+    """Whether letters would overlap, or a line passes too close to a point."""
     low, high = _bounds(figure)
-    picture = max((high - low).real, (high - low).imag) / (1 - 2 * MARGIN)
+    image = max((high - low).real, (high - low).imag) / (1 - 2 * MARGIN)
     lettered = [spot for name, spot in figure.points.items() if not name.startswith(HIDDEN)]
-    if any(abs(one - two) < CLOSEST * picture for one, two in combinations(lettered, 2)):
+    if any(abs(one - two) < CLOSEST * image for one, two in combinations(lettered, 2)):
         return True
     lines = [(figure.points[a], figure.points[b]) for a, b in figure.segments]
     return any(
-        ON_LINE < _distance(spot, *line) / picture < BESIDE for spot in lettered for line in lines
+        ON_LINE < _distance(spot, *line) / image < BESIDE for spot in lettered for line in lines
     )
 
 
 def _distance(spot: complex, a: complex, b: complex) -> float:
-    """From a point to a segment."""
+    """The distance of a point from a segment."""
     along = ((spot - a) / (b - a)).real
     return abs(spot - (a + min(1.0, max(0.0, along)) * (b - a)))
 
@@ -81,5 +81,5 @@ def _right_angles(figure: Figure) -> Iterator[Points]:
 
 
 def coordinates(drawing: Drawing) -> Mapping[str, Spot]:
-    """The lettered points in pixels, for whoever wants to measure."""
+    """The lettered points in pixels."""
     return {name: (x, y) for name, x, y in drawing.points if not name.startswith(HIDDEN)}

@@ -1,9 +1,9 @@
-"""A problem: a figure, what is given and asked, and the derivation with its wrong turns.
+"""A problem: a figure, given and asked quantities, the derivation and wrong answers.
 
     (kind, random numbers) -> figure -> derivation -> answer, wrong choices
 
-A drawn problem that derives to nothing, or to a value that would round
-doubtfully, is dropped and drawn again.
+A problem without a derivation, or with an answer whose rounding is ambiguous, is
+rejected and drawn again.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from rft_structure.kinds import Kind
 from rft_structure.layout import is_crowded
 from rft_structure.quantities import Quantity, is_clear, is_exact, show
 
-APART = 0.02  # wrong choices differ from the right one by this share of it, or more
-FARTHEST = 10  # and are at most so many times larger or smaller
+APART = 0.02  # least difference of a wrong choice from the right one, as a share of it
+FARTHEST = 10  # largest ratio of a wrong choice and the right one
 TENS = "miscounted the tens"
 BUCKETS = 16
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem. `given` are (quantity, value) pairs; the last step holds the answer."""
+    """One problem. `given` are (quantity, value) pairs; the last step has the answer."""
 
     kind: Kind
     figure: Figure
@@ -38,7 +38,7 @@ class Problem:
 
     @property
     def answer(self) -> float:
-        """Before rounding."""
+        """The answer before rounding."""
         return self.steps[-1].value
 
     @property
@@ -47,9 +47,9 @@ class Problem:
         return tuple(step.use.theorem.name for step in self.steps)
 
     def wrong(self) -> dict[str, str]:
-        """Wrong answers as text, each with the reason why somebody would give it.
+        """Wrong answers as text, each with the reason for it.
 
-        Slips of the tens come last: they are for problems that have few others.
+        Slips of the tens come last: they are used if there are few others.
         """
         found: dict[str, str] = {}
         for reason, value in self._mistakes():
@@ -69,16 +69,16 @@ class Problem:
             yield TENS, self.answer + tens
 
     def _misleads(self, value: float) -> bool:
-        """Whether a wrong value could be taken for an answer, and not for the right one."""
+        """Whether a wrong value is plausible and clearly different from the right one."""
         near = self.answer / FARTHEST < value < self.answer * FARTHEST
         apart = abs(value - self.answer) >= max(0.1, APART * self.answer)
         return near and apart and is_clear(value) and (self.asked.kind != "angle" or value < 180)
 
 
 def draw(kind: Kind, rng: Random, step: int, buckets: Container[int]) -> Problem | None:
-    """A problem of `kind` from one of `buckets`, or None if these random numbers make none."""
+    """A problem of `kind` from one of `buckets`, or None if this draw is rejected."""
     asked = kind.make(Draft(rng, step))
-    given = tuple((quantity, _read(asked.figure, quantity)) for quantity in asked.given)
+    given = tuple((quantity, _measured(asked.figure, quantity)) for quantity in asked.given)
     values = [value for _, value in given]
     if bucket(kind, values) not in buckets or is_crowded(asked.figure):
         return None
@@ -92,10 +92,10 @@ def draw(kind: Kind, rng: Random, step: int, buckets: Container[int]) -> Problem
 
 
 def bucket(kind: Kind, values: Iterable[float]) -> int:
-    """One of `BUCKETS`; the same for problems that differ in letters, turn or order only."""
+    """One of `BUCKETS`; independent of letters, rotation and order of the values."""
     key = "|".join([kind.name, *map(show, sorted(values))])
     return hashlib.sha256(key.encode()).digest()[0] % BUCKETS
 
 
-def _read(figure: Figure, quantity: Quantity) -> float:
+def _measured(figure: Figure, quantity: Quantity) -> float:
     return round(figure.measure(quantity), 6)

@@ -1,6 +1,6 @@
-"""What a problem can know or ask: angles, lengths, areas and perimeters of named points.
+"""Quantities of a problem: angles, lengths, areas and perimeters of named points.
 
-Values are floats; `show` is the one way in which a number becomes text.
+Values are floats; only `show` turns a number into text.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["angle", "length", "area", "perimeter"]
-NAMES = tuple("EFGHJKLMNPQRSTUVWXYZ")  # A to D are the choices, O the centre, I looks like 1
+NAMES = tuple("EFGHJKLMNPQRSTUVWXYZ")  # A to D are the choices, O the center, I looks like 1
 CENTER = "O"
 _NOISE = 1e-6  # of floating point, in degrees or units
 
 
 @dataclass(frozen=True, order=True)
 class Quantity:
-    """A measurable thing. `shape` says of what an area or a perimeter is."""
+    """A measurable quantity. `shape` is that of an area or a perimeter."""
 
     kind: Kind
     points: tuple[str, ...]
@@ -34,22 +34,22 @@ class Quantity:
 
     @property
     def short(self) -> str:
-        """Its name where there is only one of its kind: an area needs no corners then."""
+        """The name without corners for an area or perimeter, of which a problem has only one."""
         return str(self) if self.kind in ("angle", "length") else str(self).partition(" ")[0]
 
 
 def length(a: str, b: str) -> Quantity:
-    """The distance of two points, whichever is named first."""
+    """The distance of two points, in either order."""
     return Quantity("length", (min(a, b), max(a, b)))
 
 
 def area(shape: str, *points: str) -> Quantity:
-    """The area of a shape with these corners; a circle is named by its centre."""
+    """The area of a shape with these corners; a circle is named by its center."""
     return Quantity("area", points, shape)
 
 
 def perimeter(shape: str, *points: str) -> Quantity:
-    """The length of the way around a shape."""
+    """The perimeter of a shape with these corners."""
     return Quantity("perimeter", points, shape)
 
 
@@ -61,10 +61,10 @@ def show(value: float) -> str:
 
 
 def is_exact(value: float) -> bool:
-    """Whether `show` loses nothing, so that one may calculate with what it shows."""
+    """Whether `show` is exact for a value, so that calculations can use the text."""
     return abs(value - float(show(value))) < _NOISE
 
 
 def is_clear(value: float) -> bool:
-    """Whether rounding is beyond doubt: exact, or far from the middle of two tenths."""
+    """Whether rounding is unambiguous: exact, or far from the middle of two tenths."""
     return is_exact(value) or abs(value * 10 % 1 - 0.5) > 0.05

@@ -1,8 +1,8 @@
-"""The theorems: for a figure, every way in which each could be used in it.
+"""The theorems, and for a figure every possible use of each.
 
     Use(theorem, premises -> conclusion, formula)
 
-Nothing is known of values here; `derivation` finds the uses whose premises are.
+This module does not use values; `derivation` finds the uses whose premises are known.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Instance = tuple[Sequence[Quantity], Quantity, Formula]
 
 @dataclass(frozen=True)
 class Theorem:
-    """A name, the reason it gives in a chain of thought, and its instances in a figure."""
+    """A name, the reason written in a chain of thought, and the instances in a figure."""
 
     name: str
     reason: str

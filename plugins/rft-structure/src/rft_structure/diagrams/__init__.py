@@ -1,7 +1,7 @@
-"""Diagrams of plane geometry as images: a value, places for its labels, matplotlib.
+"""Diagrams of plane geometry as images, placed and drawn with matplotlib.
 
-For other packages too; it depends on nothing else of `rft_structure`. Importing it does
-not load matplotlib.
+Public, also for other packages; it imports nothing else of `rft_structure`. Importing it
+does not import matplotlib.
 """
 
 from rft_structure.diagrams.drawing import HIDDEN, Drawing, Points

@@ -1,4 +1,4 @@
-"""What a diagram shows, as a value. Coordinates are pixels, x to the right and y downwards."""
+"""The content of a diagram as a value. Coordinates are pixels, x to the right and y downwards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Points = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Drawing:
-    """Everything that decides an image; plain data.
+    """Everything that determines an image; plain data.
 
     Args:
         size: width and height in pixels.
@@ -43,5 +43,5 @@ class Drawing:
 
     @property
     def spots(self) -> dict[str, complex]:
-        """Where each point lies."""
+        """The position of each point."""
         return {name: complex(x, y) for name, x, y in self.points}

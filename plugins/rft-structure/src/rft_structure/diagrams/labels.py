@@ -1,7 +1,7 @@
-"""Where letters and values go, so that a reader can tell what each belongs to.
+"""Place letters and values so that a reader sees what each belongs to.
 
-Every label has places to choose from. One after the other takes the cheapest:
-off the lines, off the other labels, inside the picture; then all choose again.
+Every label has candidate places with costs: for crossing lines, other labels and
+the image border. Labels take the cheapest in turn, for `ROUNDS` rounds.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from itertools import pairwise
 
 from rft_structure.diagrams.drawing import HIDDEN, Drawing
 
-FONT = 0.062  # of the picture: height of an em
+FONT = 0.062  # share of the image: height of an em
 ARC = 0.062  # radius of an angle's arc
 GAP = 0.008  # between an arc and its value
 LETTER_AT = (0.052, 0.062, 0.074)  # distance of a letter from its point
 VALUE_AT = (0.048, 0.056, 0.066)  # distance of a length from its line
 ASIDE = 0.09  # distance of a dimension line from what it measures
 ROUNDS = 3
-BARRED = 20.0  # pixels that a line between an angle and its value counts for
-STRAY = 1.5  # an angle's value is so many times nearer to its own vertex than to another's
-_WIDTHS = {".": 0.36, "°": 0.5, "M": 1.0, "W": 1.1}  # in em, of what is not usual
+BARRED = 20.0  # cost of a line between an angle and its value, in pixels
+STRAY = 1.5  # least ratio of the distances of an angle's value from another vertex and its own
+_WIDTHS = {".": 0.36, "°": 0.5, "M": 1.0, "W": 1.1}  # in em, of characters with unusual widths
 
 Line = tuple[complex, complex]
 
 
 @dataclass(frozen=True)
 class Label:
-    """A text and the places where its middle may lie, best first."""
+    """A text and the candidate places of its middle, best first."""
 
     text: str
     places: tuple[complex, ...]
@@ -59,13 +59,13 @@ class Box:
         return max(0.0, across) * max(0.0, down)
 
     def outside(self, size: float) -> float:
-        """How far it sticks out of the picture, in pixels."""
+        """How far it extends beyond the image, in pixels."""
         half = complex(self.width, self.height) / 2
         low, high = self.middle - half, self.middle + half
         return max(0.0, -low.real, -low.imag, high.real - size, high.imag - size)
 
     def cut(self, line: Line) -> float:
-        """The length of a line inside it, in pixels."""
+        """The length of a line inside the box, in pixels."""
         start, way = line[0] - self.middle, line[1] - line[0]
         if abs(start) - abs(way) > self.width + self.height:
             return 0.0
@@ -87,7 +87,7 @@ Priced = tuple[float, Box]
 
 
 def place(drawing: Drawing) -> list[tuple[Label, Box]]:
-    """Every label of a picture with its place."""
+    """Every label of a drawing with its place."""
     wanted = list(labels(drawing))
     lines = list(strokes(drawing))
     corners = [label.vertex for label in wanted if label.vertex is not None]
@@ -102,7 +102,7 @@ def place(drawing: Drawing) -> list[tuple[Label, Box]]:
 def _offers(
     label: Label, lines: Sequence[Line], corners: Sequence[complex], size: int
 ) -> list[Priced]:
-    """Every place of a label with what it costs before other labels are looked at."""
+    """Every place of a label with its cost, without other labels."""
     boxes = [box_of(label.text, spot, size) for spot in label.places]
     return [
         (
@@ -119,10 +119,10 @@ def _offers(
 def _strays(
     spot: complex, vertex: complex | None, lines: Sequence[Line], corners: Sequence[complex]
 ) -> float:
-    """How hard it is to tell that a value belongs to the angle at `vertex`, in pixels.
+    """The cost of a value that does not clearly belong to the angle at `vertex`, in pixels.
 
-    It should be much nearer to its own vertex than to others with a value, and
-    no line should run between.
+    A value should be much closer to its own vertex than to others with a value, without a
+    line in between.
     """
     if vertex is None:
         return 0.0
@@ -132,7 +132,7 @@ def _strays(
 
 
 def _crosses(one: Line, other: Line) -> bool:
-    """Whether two segments cross, other than where the first begins."""
+    """Whether two segments cross, except at the start of the first."""
     way, across, gap = one[1] - one[0], other[1] - other[0], other[0] - one[0]
     area = (way.conjugate() * across).imag
     if abs(area) < 1e-9:
@@ -147,13 +147,13 @@ def _best(offer: Sequence[Priced], others: Sequence[Box]) -> Box:
 
 
 def box_of(text: str, middle: complex, size: int) -> Box:
-    """The room that a text takes in the font that is drawn."""
+    """The bounding box of a text in the font of the drawing."""
     width = sum(0.66 if sign.isdigit() else _WIDTHS.get(sign, 0.8) for sign in text)
     return Box(middle, size * FONT * width, size * FONT * 0.8)
 
 
 def labels(drawing: Drawing) -> Iterator[Label]:
-    """Values first: they have fewer places than letters."""
+    """All labels; values first, because they have fewer places than letters."""
     spots, size = drawing.spots, drawing.size
     for kind, points, text in drawing.values:
         at = [spots[name] for name in points]
@@ -170,7 +170,7 @@ def labels(drawing: Drawing) -> Iterator[Label]:
 
 
 def _in_angle(text: str, size: int, a: complex, vertex: complex, b: complex) -> Iterator[complex]:
-    """Just beyond the arc, where the rays leave room, near the bisector."""
+    """Places just beyond the arc, near the bisector."""
     one, opening = cmath.phase(a - vertex), cmath.phase((b - vertex) / (a - vertex))
     box = box_of(text, vertex, size)
     for more in (0.0, 0.015, 0.03, 0.05, 0.08):
@@ -181,7 +181,7 @@ def _in_angle(text: str, size: int, a: complex, vertex: complex, b: complex) -> 
 
 
 def _beside(drawing: Drawing, a: complex, b: complex) -> Iterator[complex]:
-    """Next to the middle of a line: outside first, for inside another line may be as near."""
+    """Places next to the middle of a line: outside first, because inside other lines are close."""
     outside = _freer_side(drawing, a, b)
     for side in (outside, -outside):
         for away in VALUE_AT:
@@ -190,14 +190,14 @@ def _beside(drawing: Drawing, a: complex, b: complex) -> Iterator[complex]:
 
 
 def _freer_side(drawing: Drawing, a: complex, b: complex) -> complex:
-    """Of length 1, across a line, away from the other points."""
+    """The unit normal of a line, away from the other points."""
     across = 1j * (b - a) / abs(b - a)
     weight = sum(((spot - a) / across).real for spot in drawing.spots.values())
     return -across if weight > 0 else across
 
 
 def _around(drawing: Drawing, name: str, spot: complex) -> Iterator[complex]:
-    """In the middle of the widest gap between the lines at a point, then in the others."""
+    """Places in the middle of the widest gap between the lines at a point, then in the others."""
     rays = sorted(_rays(drawing, name, spot)) or [0.0]
     gaps = zip(rays, [*rays[1:], rays[0] + 2 * math.pi], strict=True)
     for one, two in sorted(gaps, key=lambda gap: gap[0] - gap[1]):
@@ -207,7 +207,7 @@ def _around(drawing: Drawing, name: str, spot: complex) -> Iterator[complex]:
 
 
 def _rays(drawing: Drawing, name: str, spot: complex) -> Iterator[float]:
-    """The directions in which lines and circles leave a point, rounded so that equals are one."""
+    """The directions of lines and circles at a point, rounded so that equal ones are merged."""
     spots = drawing.spots
     ways = {complex(0)}
     for a, b in drawing.segments:
@@ -221,7 +221,7 @@ def _rays(drawing: Drawing, name: str, spot: complex) -> Iterator[float]:
 
 
 def is_measured_aside(drawing: Drawing, a: complex, b: complex) -> bool:
-    """Whether another lettered point lies between two, so that a value needs a line of its own."""
+    """Whether a lettered point is between two others, so that a value needs a dimension line."""
     return any(_is_between(spot, a, b) for name, spot in drawing.spots.items() if name[0] != HIDDEN)
 
 
@@ -231,7 +231,7 @@ def _is_between(spot: complex, a: complex, b: complex) -> bool:
 
 
 def dimension(drawing: Drawing, a: complex, b: complex) -> Line:
-    """A line beside a-b, on the side where less is."""
+    """The dimension line beside a-b, on the emptier side."""
     shift = ASIDE * drawing.size * _freer_side(drawing, a, b)
     return a + shift, b + shift
 
@@ -245,7 +245,7 @@ def dimensions(drawing: Drawing) -> Iterator[Line]:
 
 
 def strokes(drawing: Drawing) -> Iterator[Line]:
-    """Everything drawn that a label should keep off, as straight pieces."""
+    """Everything that labels should not cross, as straight segments."""
     spots = drawing.spots
     yield from ((spots[a], spots[b]) for a, b in drawing.segments)
     yield from dimensions(drawing)

@@ -1,6 +1,6 @@
 """Draw a figure with matplotlib: black lines, letters at points, values in blue.
 
-No pyplot, no state: a picture's bytes depend on its `Drawing` alone.
+Without pyplot or global state: the bytes of an image depend only on its `Drawing`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from rft_structure.diagrams import labels
 from rft_structure.diagrams.drawing import Drawing
 from rftcore.images import ImageCache
 
-VERSION = 1  # of the pen: bump it when any pixel changes
+VERSION = 1  # of the rendering: increase it when any pixel changes
 INK, VALUE, FAINT = "#111111", "#0b3d91", "#777777"
-LINE, THIN = 0.0072, 0.0045  # of the picture
+LINE, THIN = 0.0072, 0.0045  # shares of the image
 SQUARE, TICK, ARROW, CENTER = 0.045, 0.022, 0.024, 0.022
-STYLE: Any = {  # what a user's own settings of matplotlib could change
+STYLE: Any = {  # overrides a user's settings of matplotlib
     "text.usetex": False,
     "text.antialiased": True,
     "text.hinting": "force_autohint",
@@ -33,7 +33,7 @@ STYLE: Any = {  # what a user's own settings of matplotlib could change
 
 
 def draw(drawing: Drawing) -> bytes:
-    """The picture as an RGB PNG of `drawing.size` pixels square."""
+    """Draw an RGB PNG of `drawing.size` x `drawing.size` pixels."""
     import matplotlib
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -59,13 +59,13 @@ FIGURES = ImageCache("figures", _content, draw)  # each drawn once, then found o
 
 
 class _Pen:
-    """Puts the parts of one drawing on a matplotlib figure, in pixels."""
+    """Adds the parts of a drawing to a matplotlib figure, in pixels."""
 
     def __init__(self, figure: Any, drawing: Drawing) -> None:
         self.figure, self.drawing, self.spots = figure, drawing, drawing.spots
 
     def all(self) -> None:
-        """Lines below marks below text."""
+        """Add all parts: lines below marks below text."""
         for x, y, radius in self.drawing.circles:
             self.circle(x, y, radius)
             self.stroke([complex(x, y), complex(x, y) + 0.01], width=CENTER)
@@ -117,7 +117,7 @@ class _Pen:
                 self.stroke(line, FAINT, THIN)
 
     def texts(self) -> None:
-        """Letters and values, on white where they must cross something."""
+        """Letters and values on a white background."""
         for label, box in labels.place(self.drawing):
             color = INK if label.is_letter else VALUE
             self.write(label.text, box.middle, color, bold=label.is_letter)
@@ -174,13 +174,13 @@ class _Pen:
         self.figure.add_artist(written)
 
     def points(self, share: float) -> float:
-        """A share of the picture in typographic points, at 100 dots per inch."""
+        """A share of the image in typographic points, at 100 dots per inch."""
         return share * self.drawing.size * 72 / 100
 
 
 @cache
 def _font(bold: bool) -> Any:
-    """A font that comes with matplotlib, whatever else is installed."""
+    """A font that is part of matplotlib, so independent of installed fonts."""
     import matplotlib
     from matplotlib.font_manager import FontProperties
 

@@ -1,4 +1,4 @@
-"""Laws of the pictures: drawn the same everywhere, readable, kept whole or not at all."""
+"""Laws of the images: drawn the same everywhere, readable, cached completely or not at all."""
 
 import cmath
 import io
@@ -15,15 +15,15 @@ from rft_structure.diagrams.labels import FONT, box_of, strokes
 
 from rftcore.images import cache
 
-DATA = structure(picture=96).dataset
+DATA = structure(image_size=96).dataset
 FULL = structure().dataset
 DRAWINGS = [DATA.drawing("ood-diagram", at) for at in range(4)]
 
 
-def test_a_picture_has_the_size_asked_for():
-    picture = Image.open(io.BytesIO(draw(DRAWINGS[0])))
+def test_an_image_has_the_requested_size():
+    image = Image.open(io.BytesIO(draw(DRAWINGS[0])))
 
-    assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", (96, 96))
+    assert (image.format, image.mode, image.size) == ("PNG", "RGB", (96, 96))
 
 
 def test_a_spawned_process_draws_the_same_bytes():
@@ -56,10 +56,10 @@ def test_no_pyplot_is_needed():
 
 def test_a_line_is_where_its_points_are():
     shown = FULL.drawing("sft", 0)
-    picture = Image.open(io.BytesIO(draw(shown))).convert("L")
+    image = Image.open(io.BytesIO(draw(shown))).convert("L")
     for a, b in shown.segments:
         middle = (shown.spots[a] + shown.spots[b]) / 2
-        assert picture.getpixel((int(middle.real), int(middle.imag))) < 128
+        assert image.getpixel((int(middle.real), int(middle.imag))) < 128
 
 
 # -- labels ---------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def placed() -> list[tuple[Drawing, list[tuple[Label, Box]]]]:
     return [(shown, place(shown)) for shown in LABELLED]
 
 
-def test_labels_stay_inside_the_picture(placed):
+def test_labels_are_inside_the_image(placed):
     for shown, labels in placed:
         assert all(box.outside(shown.size) == 0 for _, box in labels)
 
@@ -134,7 +134,7 @@ def test_points_keep_their_distance():
 # -- the cache ------------------------------------------------------------------------------------
 
 
-def test_each_picture_is_drawn_once_and_by_workers_alike(tmp_path, monkeypatch):
+def test_each_image_is_drawn_once_also_by_workers(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "FEW", 0)
     store = replace(FIGURES, directory=tmp_path)
     files = store.draw_all(DRAWINGS, workers=2)
@@ -145,7 +145,7 @@ def test_each_picture_is_drawn_once_and_by_workers_alike(tmp_path, monkeypatch):
     assert [path.read_bytes() for path in files] == [draw(one) for one in DRAWINGS]
 
 
-def test_the_name_moves_with_everything_that_decides_pixels(monkeypatch):
+def test_the_name_depends_on_everything_that_determines_pixels(monkeypatch):
     one = DRAWINGS[0]
     others = [replace(one, size=97), replace(one, values=()), replace(one, segments=())]
     names = {FIGURES.path(shown).name for shown in (*DRAWINGS, *others)}
@@ -163,7 +163,7 @@ def test_a_figure_keeps_its_name(monkeypatch, tmp_path):
     assert path.stem[:12] == "ad25a68f3b1e"  # a new one needs a new VERSION
 
 
-def test_a_task_prepares_its_pictures_once(tmp_path, monkeypatch, capsys):
+def test_a_task_prepares_its_images_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("RFT_CACHE", str(tmp_path))
     DATA.prepare("val", [0, 1])
     files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
