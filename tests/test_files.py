@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rftcore.errors import PluginError
+from rftcore.errors import PluginError, UnknownNameError
 from rftcore.plugins import Catalogue
 
 TASK = """
@@ -68,6 +68,13 @@ def test_a_file_imports_what_is_beside_it(tmp_path: Path, imports: str, use: str
     (tmp_path / "inner/again.py").write_text("from .deep import KIND\n")
 
     assert summary(name) == "round"
+
+
+def test_only_functions_of_the_file_are_offered_for_a_wrong_name(tmp_path: Path):
+    name = write(tmp_path, "round").removesuffix("task") + "tsk"
+
+    with pytest.raises(UnknownNameError, match=r"Functions there: same, task\.$"):
+        summary(name)
 
 
 def test_modules_of_one_name_in_two_folders_stay_apart(tmp_path: Path):

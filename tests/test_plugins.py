@@ -362,7 +362,7 @@ def test_a_recipe_swaps_weighs_and_adds_rewards(fakes):
     ("setting", "says"),
     [
         ("rewards.acuracy.weight=1", "Did you mean 'accuracy'"),
-        ("rewards.format.options.x=1", "no such setting"),
+        ("rewards.format.options.x=1", "no such setting; there are no options"),
         ("rewards.accuracy.options.x=1", "as an object"),
         ("rewards.accuracy.use=exat", "Did you mean 'exact'"),
         ("task_options.hihg=3", "Did you mean 'high'"),

@@ -143,7 +143,8 @@ def _sorted_out(
         path = (*prefix, name)
         if name not in allowed:
             meant = similar(name, (*allowed, *own))
-            faults.append(fault(path, value, origin(*path), "no such setting.", meant))
+            rule = "no such setting." if allowed or own else "no such setting; there are no options"
+            faults.append(fault(path, value, origin(*path), rule, meant))
             continue
         try:
             good[name] = typed(value, allowed[name])

@@ -38,13 +38,14 @@ def from_file(name: str) -> Offer:
     functions = [n for n, f in vars(module).items() if inspect.isfunction(f) and n[0] != "_"]
     if factory not in functions:
         meant = similar(factory, functions)
+        own = [n for n in functions if getattr(module, n).__module__ == module.__name__]
         raise UnknownNameError(
             f"task {name!r}: use {path}:FACTORY.{did_you_mean(meant)} "
-            f"Functions there: {', '.join(functions) or 'none'}.",
+            f"Functions there: {', '.join(own) or 'none'}.",
             kind="task",
             name=name,
             suggestions=meant,
-            offered=functions,
+            offered=own,
         )
     return Offer("task", factory, plugin, getattr(module, factory))
 
