@@ -27,11 +27,12 @@ WARM_UP = 2  # steps: threads, allocations, the check of the shared prefix
 class Clock:
     """Exclusive seconds of each part, per step."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self.steps: list[dict[str, float]] = []
         self._now: dict[str, float] = defaultdict(float)
         self._open: list[str] = []
-        self._since = time.perf_counter()
+        self._since = self._clock()
 
     def turn(self) -> None:
         """Start a new step."""
@@ -43,14 +44,14 @@ class Clock:
         """Whether a part of this name is running."""
         return name in self._open
 
-    def times(self, owner: Any, method: str, part: str | Callable[[], str]) -> None:
+    def times(self, owner: Any, method: str, part: str | Callable[[dict[str, Any]], str]) -> None:
         """Charge the calls of a method to a part, or to the one named at each call."""
         call = getattr(owner, method)
 
         @wraps(call)
         def timed(*args: Any, **inputs: Any) -> Any:
             self._charge()
-            self._open.append(part if isinstance(part, str) else part())
+            self._open.append(part if isinstance(part, str) else part(inputs))
             try:
                 return call(*args, **inputs)
             finally:
@@ -60,7 +61,7 @@ class Clock:
         setattr(owner, method, timed)
 
     def _charge(self) -> None:
-        now = time.perf_counter()
+        now = self._clock()
         self._now[self._open[-1] if self._open else REST] += now - self._since
         self._since = now
 
@@ -73,9 +74,10 @@ def main() -> None:
     """Train, then print where the time went."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--cpu", action="store_true", help="CPU time, for a machine that is busy")
     parser.add_argument("train", nargs="+", help="arguments of `rft train`")
     args = parser.parse_args()
-    clock = Clock()
+    clock = Clock(time.process_time if args.cpu else time.perf_counter)
     instrument(clock)
 
     from rftcore.cli import main as rft
@@ -97,9 +99,8 @@ def instrument(clock: Clock) -> None:
     clock.times(Trainer, "get_batch_samples", "rows and images")
     clock.times(GRPOTrainer, "_generate_and_score_completions", "padding, advantages, metrics")
     clock.times(GRPOTrainer, "_tokenize_prompts", PREPARE)
-    clock.times(BaseImageProcessor, "__call__", lambda: pixels(clock))
+    clock.times(BaseImageProcessor, "__call__", lambda _: pixels(clock))
     clock.times(GenerationMixin, "generate", GENERATE)
-    clock.times(GenerationMixin, "_prefill", READ)
     clock.times(GRPOTrainer, "_calculate_rewards", "rewards")
     clock.times(GRPOTrainer, "compute_loss", "loss")
     clock.times(Accelerator, "backward", "backward")
@@ -114,7 +115,7 @@ def instrument(clock: Clock) -> None:
 def begin(clock: Clock, trainer: Any) -> None:
     """At the start of GRPO: drop the steps of SFT, and time the policy."""
     clock.steps.clear()
-    clock.times(trainer.model, "forward", lambda: forward(clock))
+    clock.times(trainer.model, "forward", lambda inputs: forward(clock, inputs))
 
 
 def before(owner: Any, method: str, act: Callable[[Any], None]) -> None:
@@ -129,11 +130,11 @@ def before(owner: Any, method: str, act: Callable[[Any], None]) -> None:
     setattr(owner, method, acting)
 
 
-def forward(clock: Clock) -> str:
+def forward(clock: Clock, inputs: dict[str, Any]) -> str:
     """The part that a call of the model belongs to."""
-    if clock.within(READ):
-        return READ
-    return "decoding" if clock.within(GENERATE) else "forward"
+    if not clock.within(GENERATE):
+        return "forward"
+    return READ if inputs["input_ids"].shape[1] > 1 else "decoding"
 
 
 def pixels(clock: Clock) -> str:

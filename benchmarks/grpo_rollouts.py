@@ -115,7 +115,7 @@ def write(policy: Any, side: Side, rows: Any) -> torch.Tensor:
         disable_compile=True,
     )
     given = {**rows, "generation_config": config}
-    with torch.no_grad(), fast_cpu() if side.name == "rft" else nullcontext():
+    with torch.no_grad():
         if side.name == "rft":
             return decode_loop.generate(side.model, side.model.generate, given)
         return side.model.generate(**given)

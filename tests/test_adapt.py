@@ -16,6 +16,7 @@ from rftcore.models.loading import load_model
 from rftcore.models.policy import freeze
 from rftcore.prompts import sft_target
 from rftcore.testing.families import tiny_qwen2_vl
+from rftcore.training import cpu
 from rftcore.training.adapt import adapt
 from rftcore.training.configs import sft_config
 from rftcore.training.sft import sft_trainer
@@ -83,6 +84,19 @@ def test_a_static_cache_writes_what_a_growing_one_writes(policy, prompts, autoca
     static, dynamic = (generated(policy, prompts, c, autocast) for c in ("static", "dynamic"))
 
     assert torch.equal(static, dynamic)
+
+
+@FAMILIES
+def test_rollouts_multiply_as_ever(policy, prompts, monkeypatch):
+    """oneDNN's products would make each token of a rollout ten times as slow."""
+    seen = []
+    monkeypatch.setattr(cpu, "onednn_is_precise", lambda: True)
+    policy.model.register_forward_pre_hook(lambda *_: seen.append(cpu.products_are_fast()))
+    with cpu.fast_cpu():
+        policy.model.generate(**encode(policy, prompts), do_sample=False, max_new_tokens=2)
+        assert cpu.products_are_fast() == (not torch.cuda.is_available())
+
+    assert seen == [False, False]
 
 
 def gradients(policy, task, checkpointing, frozen):

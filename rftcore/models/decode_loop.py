@@ -28,7 +28,7 @@ from transformers.generation.configuration_utils import GenerationMode
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.integrations.fsdp import is_fsdp_managed_module
 
-STEP = 8  # rows leave in such numbers: a product of a new shape has to be planned anew
+STEP = 8  # rows leave in such numbers, so that few of them move
 ROOM = 64  # tokens that keys and values get room for at a time
 NOT_A_PROBABILITY = "probability tensor contains either `inf`, `nan` or element < 0"
 DYNAMIC = (None, "dynamic")  # kinds of cache that grow

@@ -26,6 +26,7 @@ from transformers.cache_utils import StaticCache, StaticLayer
 
 from rftcore.models import decode_loop
 from rftcore.models.completions import plain_decoding
+from rftcore.training.cpu import plain_products
 
 
 def adapt(model: Any, *, bf16: bool = False) -> None:
@@ -98,6 +99,7 @@ def _adapt_generate(model: Any, bf16: bool) -> None:
             inputs["past_key_values"] = _casting_cache(model, length)
         with (
             plain_decoding(model),
+            plain_products(),
             torch.autocast(model.device.type, torch.bfloat16, enabled=bf16),
         ):
             return plain(*args, **inputs) if args else decode_loop.generate(model, plain, inputs)

@@ -27,7 +27,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from rftcore.models.decode_loop import GrowingCache
-from rftcore.training.cpu import plain_products, products_are_fast
+from rftcore.training.cpu import products_are_fast
 from rftcore.training.shared_prefix.errors import NotShared
 from rftcore.training.shared_prefix.family import mask_dtype
 from rftcore.training.shared_prefix.packing import EMPTY, PROMPT, Packing
@@ -209,20 +209,14 @@ class OneToken:
             raise ValueError(f"layer {layer} holds no shared prompts")
         rows, heads, _, width = query.shape
         own = (query * scale).view(rows, key.shape[1], -1, width)
-        with plain_products():  # oneDNN plans each product whose shape is new, here every one
-            return self._attended(own, shared, key, value).view(rows, 1, heads, width)
-
-    def _attended(
-        self, own: Tensor, shared: tuple[Tensor, Tensor], key: Tensor, value: Tensor
-    ) -> Tensor:
-        """Results of scaled queries (B, K, g, D), in the same shape."""
         over_prompt = self._by_prompt(own) @ shared[0].transpose(2, 3)
         if self.seen is not None:
             over_prompt = over_prompt.masked_fill(~self.seen[:, None, None], float("-inf"))
         scores = torch.cat([self._by_row(over_prompt), own @ key.transpose(2, 3)], dim=-1)
         weights = scores.softmax(-1).to(value.dtype)
         of_prompt, of_own = torch.split(weights, [shared[0].shape[2], key.shape[2]], dim=-1)
-        return self._by_row(self._by_prompt(of_prompt) @ shared[1]) + of_own @ value
+        found = self._by_row(self._by_prompt(of_prompt) @ shared[1]) + of_own @ value
+        return found.view(rows, 1, heads, width)
 
     def _by_prompt(self, states: Tensor) -> Tensor:
         """(B, K, g, N) to (P, K, G g, N)."""
