@@ -3,6 +3,7 @@
 import pkgutil
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -277,3 +278,17 @@ def test_every_path_that_the_docs_name_exists() -> None:
 
     assert paths
     assert [(page, path) for page, path in paths if not any(ROOT.glob(path.rstrip("/")))] == []
+
+
+def test_the_folders_of_an_install_command_include_all_that_they_require() -> None:
+    command = re.search(r"pip install ~/rft (.*)", (DOCS / "quickstart.md").read_text())
+    folders = {Path(folder).name for folder in command[1].split()} if command else set()
+    projects = (ROOT / f"plugins/{folder}/pyproject.toml" for folder in folders)
+    wanted = {
+        requirement.partition(">")[0]
+        for project in projects
+        for requirement in tomllib.loads(project.read_text())["project"]["dependencies"]
+    }
+
+    assert folders
+    assert {name for name in wanted if name.startswith("rft-")} <= folders
