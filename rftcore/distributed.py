@@ -1,6 +1,6 @@
 """Rank, world size and collectives of one run, started by accelerate or torchrun.
 
-With one process every collective returns at once. Rank 0, the main process, prints and
+With one process every collective returns at once. Rank 0 prints and
 writes the run folder; the other ranks read it.
 """
 

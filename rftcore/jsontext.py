@@ -1,8 +1,8 @@
-"""JSON that every parser reads, written and read in one way.
+"""Write JSON that any parser can read, and read JSON strictly.
 
-JSON has no NaN and no infinity: they are written as null. A text may contain half of a
-surrogate pair, which UTF-8 cannot carry, and characters at which some readers end a line:
-both are written as escapes, so that a file is valid UTF-8 and has one value per line.
+JSON has no NaN or infinity: they are written as null. Lone surrogates, which UTF-8 cannot
+encode, and characters at which some readers end a line are written as escapes, so that a file is
+valid UTF-8 and has one value per line.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
-# C1 controls and line separators end a line for `str.splitlines`; halves of surrogate pairs
-# have no UTF-8. The encoder itself escapes what is below a space.
+# DEL, C1 controls, line separators (`str.splitlines` splits at some of these), lone surrogates.
+# The encoder escapes control characters below a space itself.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -23,7 +23,7 @@ def dumps(value: object, *, indent: int | None = None) -> str:
     """The JSON text of a value, without a line break at its end.
 
     NaN and infinities become null. Mappings, sequences, sets and numbers of any type, such as
-    NumPy's, become JSON's own; any other object becomes its `str`.
+    NumPy's, become their JSON counterparts; any other object becomes its `str`.
     """
     text = json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -242,7 +242,7 @@ class Text:
         if not text:
             return Parsed(error="there is no text")
         if spelling.has_half_a_character(text):
-            return _error(text, "not text: it contains half a surrogate pair")
+            return _error(text, "not text: it contains a lone surrogate")
         if tags.has_tags(text):
             return _error(text, "not only an answer: it contains think or answer tags")
         if len(text) > self.most:

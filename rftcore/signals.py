@@ -29,7 +29,7 @@ class StopRequest:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let the block end by itself: it looks at `received`, and a second request ends it."""
+        """Let the block end by itself: it checks `received`. A second request interrupts it."""
         self._deferred = True
         try:
             yield

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-LONGEST = 20_000  # characters; in a longer text `core` looks for nothing
+LONGEST = 20_000  # characters; a longer text is returned as it is by `core`
 _MOST_LAYERS = 20
 _MOST_NAMED = 3
 
@@ -69,7 +69,7 @@ def spaced(text: str) -> str:
 
 
 def has_half_a_character(text: str) -> bool:
-    """Whether a text contains half a surrogate pair, which UTF-8 and tokenizers reject."""
+    """Whether a text contains a lone surrogate, which UTF-8 and tokenizers reject."""
     return any("\ud800" <= char <= "\udfff" for char in text)
 
 

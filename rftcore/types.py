@@ -1,6 +1,6 @@
 """The values that plugins and the core exchange: `Sample`, `Prompt`, `Parsed`, `Task`.
 
-Frozen data with next to no behaviour; nothing here imports a heavy package,
+Frozen data with next to no behavior; nothing here imports a heavy package,
 so a plugin that builds a `Task` costs nothing until the task is used.
 """
 

@@ -101,7 +101,7 @@ def test_the_usual_cause_of_what_a_bad_plugin_does_is_one_of_its_own():
         ("exhausted", "MemoryError", "without a bound"),
         ("exiting", "SystemExit", "exit()"),
         ("silent", "returned None", "a branch without return"),
-        ("counting", "asked again", "keeps something between calls"),
+        ("counting", "for the same text again", "keeps something between calls"),
     ],
 )
 def test_a_parser_that_fails_on_a_text_breaks_one_law_and_leaves_few_unchecked(

@@ -114,7 +114,7 @@ def test_settings_change_the_task():
         ("[" * 50_000 + "\n", "row 2 is not JSON: it is nested too deeply"),
         ({"completion": "5", "gold": "five"}, "row 2: the parser cannot read the gold"),
         ({**RIGHT, "tokens": -1}, "row 2: `tokens` is -1"),
-        ({**RIGHT, "tokens": 3}, "row 1 has no `tokens`, but others have"),
+        ({**RIGHT, "tokens": 3}, "row 1 has no `tokens`, others have"),
         ({"completion": "5", "split": "tset", "index": 0}, "row 2: .*Did you mean 'test'"),
         (
             {"completion": "5", "split": "test", "index": 5},

@@ -1,4 +1,4 @@
-"""`python -m rftcore.cli`: the command where a launcher wants a module."""
+"""`python -m rftcore.cli`: the command for launchers that require a module."""
 
 from rftcore.cli import main
 

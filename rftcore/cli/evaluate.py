@@ -28,22 +28,20 @@ OF_TASKS = ("task", "splits", "prompt", "parser")  # options that mean nothing t
     type=click.Choice(["reason", "direct"]),
     default="reason",
     show_default=True,
-    help="Ask for reasoning as in training, or for the bare answer.",
+    help="Prompt for reasoning, as in training, or for the bare answer.",
 )
 @click.option(
     "--parser",
     type=click.Choice(["strict", "forgiving"]),
     default="strict",
     show_default=True,
-    help="How answers are read: as in training, or as in the zero-shot row of a run.",
+    help="Parse answers as in training, or as in the zero-shot row of a run.",
 )
 @click.option("--suite", help="Measure on an offered suite instead of a task.")
-@click.option(
-    "--limit", type=click.IntRange(1), help="Take so many samples of each of its measures."
-)
+@click.option("--limit", type=click.IntRange(1), help="Samples per measure of the suite.")
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Write every number here.")
 @click.option(
-    "--answers", type=click.Path(path_type=Path), help="Write what the model said here, as JSONL."
+    "--answers", type=click.Path(path_type=Path), help="Write every completion here, as JSONL."
 )
 def evaluate(
     run_or_model: str,
@@ -68,7 +66,7 @@ def evaluate(
     from rftcore.pipeline import measure, measure_suite
     from rftcore.plugins import Catalogue
 
-    _refuse_mixture(suite, limit)
+    _check_mixture(suite, limit)
     paths = Paths(file, answers)
     if suite is not None:
         options = measure_suite.suite_options(settings)
@@ -112,8 +110,8 @@ class Paths:
             raise RecipeError(f"--json and --answers are both {self.report}; name two files")
 
 
-def _refuse_mixture(suite: str | None, limit: int | None) -> None:
-    """Refuse options of tasks with a suite, and of suites without one. Raises `RecipeError`."""
+def _check_mixture(suite: str | None, limit: int | None) -> None:
+    """Raise `RecipeError` for options of tasks with a suite, or of suites without one."""
     context = click.get_current_context()
     default = click.core.ParameterSource.DEFAULT
     flags = {option.name: option.opts[0] for option in context.command.params}

@@ -13,8 +13,8 @@ from rftcore.columns import table
 if TYPE_CHECKING:
     from rftcore.rescore.replay import Change, Replay
 
-DRIFTED = 1  # exit code if a value is not what it was
-EXAMPLES = 3  # of each term, in text
+DRIFTED = 1  # exit code if a value differs
+EXAMPLES = 3  # changes shown per term, without --json
 
 
 @click.command(short_help="Score the rollouts of a run again.")
@@ -52,8 +52,8 @@ def _text(found: "Replay") -> Iterator[str]:
     for name in found.changed:
         changes = [change for change in found.changes if change.term == name]
         yield from map(_line, changes[:EXAMPLES])
-    for name, (then, now) in found.versions.items():
-        yield f"{name}: {then or 'absent'} in the run, {now or 'absent'} now"
+    for name, (stored, now) in found.versions.items():
+        yield f"{name}: {stored or 'absent'} in the run, {now or 'absent'} now"
     if not found.versions:
         yield "plugin versions: unchanged"
     if found.failures:

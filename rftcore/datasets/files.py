@@ -180,5 +180,5 @@ class RowFile:
 
 
 def content_of(sample: Sample) -> int:
-    """64 bits of the content hash, enough to tell the rows of a dataset apart."""
+    """64 bits of the content hash, enough to distinguish the rows of a dataset."""
     return int(sample.content_hash()[:16], 16)

@@ -32,7 +32,7 @@ def is_outside(name: str) -> bool:
     """Whether a path is absolute or contains "..", by the rules of any operating system."""
     if not (name.startswith("/") or any(mark in name for mark in ("..", "\\", ":"))):
         return False  # most names: a fast path
-    windows = PureWindowsPath(name)  # knows drives and both slashes
+    windows = PureWindowsPath(name)  # handles drives and both slashes
     outside = windows.drive or windows.root or PurePosixPath(name).is_absolute()
     return bool(outside) or ".." in windows.parts
 

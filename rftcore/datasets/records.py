@@ -404,7 +404,7 @@ def _checked_path(name: object) -> str:
         fetch = ": images must be files; download it and give the path of its file"
         raise _FaultFound("wrong field", f"image {_short(name)} is a URL{fetch}")
     if _BASE64.fullmatch(name):
-        raise _FaultFound("wrong field", f"image {_short(name)} looks like base64{_TO_FILE}")
+        raise _FaultFound("wrong field", f"image {_short(name)} appears to be base64{_TO_FILE}")
     sizes = [len(part.encode()) for part in PurePosixPath(name).parts]
     if sum(sizes) > LONGEST_PATH or max(sizes, default=0) > LONGEST_NAME:
         raise _FaultFound("wrong field", f"image {_short(name)} is too long for a path")
@@ -481,10 +481,10 @@ def _without_request(text: str) -> str:
             "missing field", f"the question {_short(text)} is empty: {every}. {_KEEP}"
         )
     if any(map(_is_question, cut)) and not _is_question(kept):
-        asks = (
+        reason = (
             "the sentence with the question also mentions think or answer tags and would be removed"
         )
-        raise _FaultFound("wrong field", f"the question {_short(text)}: {asks}. {_KEEP}")
+        raise _FaultFound("wrong field", f"the question {_short(text)}: {reason}. {_KEEP}")
     return kept
 
 

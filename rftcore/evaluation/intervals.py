@@ -8,7 +8,7 @@ Z = 1.959963984540054  # the normal quantile of a 95 % interval
 def wilson(successes: int, n: int) -> tuple[float, float]:
     """The 95 % Wilson score interval of a binomial share.
 
-        centre = (p + z^2 / 2n) / (1 + z^2 / n)
+        center = (p + z^2 / 2n) / (1 + z^2 / n)
         half   = z / (1 + z^2 / n) * sqrt(p (1 - p) / n + z^2 / 4n^2)
 
     Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
@@ -18,10 +18,10 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
         return 0.0, 1.0
     p, z2 = successes / n, Z**2
     scale = 1 + z2 / n
-    centre = (p + z2 / (2 * n)) / scale
+    center = (p + z2 / (2 * n)) / scale
     half = Z / scale * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
     # at p = 0 or 1 rounding may leave the interval's end a hair off the point itself
-    return min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half))
+    return min(p, max(0.0, center - half)), max(p, min(1.0, center + half))
 
 
 def paired(won: int, lost: int, n: int) -> tuple[float, float]:
@@ -39,6 +39,6 @@ def paired(won: int, lost: int, n: int) -> tuple[float, float]:
     """
     if n == 0:
         return -1.0, 1.0
-    centre, moved = (won - lost) / (n + 2), (won + lost + 2) / (n + 2)
-    half = Z * math.sqrt((moved - centre**2) / (n + 2))
-    return max(-1.0, centre - half), min(1.0, centre + half)
+    center, moved = (won - lost) / (n + 2), (won + lost + 2) / (n + 2)
+    half = Z * math.sqrt((moved - center**2) / (n + 2))
+    return max(-1.0, center - half), min(1.0, center + half)

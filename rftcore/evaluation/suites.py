@@ -1,7 +1,7 @@
-"""Measure a model on a suite: fixed questions and greedy answers, whatever the task.
+"""Measure a model on a suite: fixed questions and greedy answers, independent of any task.
 
-Questions with images are asked a second time with the images of another sample. A model
-that ignores its images is as good with those: it guesses, or infers from the text.
+Questions with images are evaluated twice: with their own images and with those of another
+sample. A model that ignores its images, and guesses or infers from the text, scores the same.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from rftcore.models.policy import Policy
 from rftcore.progress import Bar
 from rftcore.types import SUITE_RESERVED, Measure, Sample, Suite
 
-Parts = tuple[int, int]  # of one answer: how many are right, how many there are
-MOST_FAILURES = 10  # of the score of a measure, in one process, before the next ends it
+Parts = tuple[int, int]  # of one answer: how many parts are right, of how many
+MOST_FAILURES = 10  # failed scores of a measure on one rank; one more is an error
 
 
 @dataclass(frozen=True)
 class SuiteAnswer:
     """The completion for one question of the measure `key`, and how much of it is right.
 
-    With `swapped` the sample has the images of another. `failure` is why the measure's score
-    function failed, if it did: then `parts` is None.
+    If `swapped`, the sample has the images of another. `failure` is the reason if the measure's
+    score function failed; `parts` is None then.
     """
 
     key: str
@@ -61,9 +61,9 @@ class SuiteAnswer:
 def measures_of(suite: Suite, limit: int | None = None) -> dict[str, Measure]:
     """A suite's measures by key, each with its first `limit` samples.
 
-    Raises: `PluginError` if the suite cannot make them, or one measures nothing.
+    Raises: `PluginError` if the suite cannot make its measures, or one has no samples.
     """
-    with distributed.main_first(), _telling(suite, "making its measures"):
+    with distributed.main_first(), _naming(suite, "making its measures"):
         made = dict(suite.measures())
         taken = {key: replace(each, samples=each.samples[:limit]) for key, each in made.items()}
     if not taken:
@@ -87,11 +87,11 @@ def evaluate_suite(
     blind: bool = True,
     progress: bool = True,
 ) -> tuple[SuiteScore, list[SuiteAnswer]]:
-    """Greedy completions for all samples of `measures`, scored, and the completions.
+    """The scores of greedy completions for all samples of `measures`, and the completions.
 
-    With their own images and then, if `blind`, with those of another sample.
-    An answer whose score fails is counted separately. Raises: `PluginError` for more than
-    `MOST_FAILURES` of a measure.
+    Samples have their own images and then, if `blind`, those of another sample.
+    Answers whose score fails are counted separately. Raises: `PluginError` if a measure has
+    more than `MOST_FAILURES` of them.
     """
     seen, unseen, found = {}, {}, []
     for key, measure in measures.items():
@@ -99,20 +99,19 @@ def evaluate_suite(
         seen[key] = _score(answers)
         found += answers
         if blind and (other := swapped(measure.samples)):
-            elsewhere = replace(measure, samples=other)
-            answers = _answers(policy, suite, key, elsewhere, swapped=True, progress=progress)
+            shown = replace(measure, samples=other)
+            answers = _answers(policy, suite, key, shown, swapped=True, progress=progress)
             unseen[key] = _score(answers)
             found += answers
     return SuiteScore(seen, unseen), found
 
 
 def swapped(samples: Sequence[Sample]) -> list[Sample]:
-    """The samples with as many images of another sample, none of them their own.
+    """The samples with the images of others: as many images, and none of the sample's own.
 
-    Where there is one, the other sample has another gold. Images move half way round the
-    samples in the order of their golds, so that each is shown once, unless most samples
-    have one gold, or samples share images. A sample without images, or for which there
-    are no others, is left out.
+    The other sample has another gold if there is one. Images are shifted by half of the
+    samples, sorted by gold, so that each is used once, unless most samples have the same gold
+    or samples share images. Samples without images, or without such another, are left out.
     """
     found: dict[int, Sample] = {}
     for number in {len(sample.images) for sample in samples} - {0}:
@@ -120,12 +119,12 @@ def swapped(samples: Sequence[Sample]) -> list[Sample]:
         ring = sorted(same, key=lambda i: samples[i].gold)
         for place, i in enumerate(ring):
             at = (place + len(ring) // 2) % len(ring)
-            if other := _stranger(samples[i], (samples[j] for j in ring[at:] + ring[:at])):
+            if other := _other(samples[i], (samples[j] for j in ring[at:] + ring[:at])):
                 found[i] = replace(samples[i], images=other.images)
     return [found[i] for i in sorted(found)]
 
 
-def _stranger(sample: Sample, others: Iterable[Sample]) -> Sample | None:
+def _other(sample: Sample, others: Iterable[Sample]) -> Sample | None:
     """The first with other images and another gold, else the first with other images."""
     first = None
     for other in others:
@@ -137,7 +136,7 @@ def _stranger(sample: Sample, others: Iterable[Sample]) -> Sample | None:
 
 
 def measure_score(parts: Sequence[Parts | None]) -> MeasureScore:
-    """Sum up the answers to one measure; None is an answer whose score failed."""
+    """The score of a measure from its answers' parts; None is an answer whose score failed."""
     known = [each for each in parts if each is not None]
     failed = len(parts) - len(known)
     if not known:
@@ -147,7 +146,7 @@ def measure_score(parts: Sequence[Parts | None]) -> MeasureScore:
 
 
 def fingerprints(measures: Mapping[str, Measure]) -> dict[str, str]:
-    """By key the hash of the samples, images by pixels: equal hashes mean equal questions."""
+    """The hash of each measure's samples, with pixels: equal hashes mean equal questions."""
     hashes = {k: [content(s) for s in m.samples] for k, m in measures.items()}
     return {k: hashlib.sha256(b"".join(v)).hexdigest() for k, v in hashes.items()}
 
@@ -161,22 +160,21 @@ def _answers(
     swapped: bool = False,
     progress: bool,
 ) -> list[SuiteAnswer]:
-    samples, ask = measure.samples, prompts.direct()
+    samples, prompt = measure.samples, prompts.direct()
     mine = distributed.shard(len(samples))
     label = f"evaluating {key}" + (", images swapped" if swapped else "")
-    # without the samples: images are not gathered
-    answers: list[tuple[str, Parts | None, str]] = []
+    answers: list[tuple[str, Parts | None, str]] = []  # without samples: images are not gathered
     with Bar(len(mine), label, "sample", show=progress) as bar:
         for start in range(0, len(mine), suite.batch_size):
             batch = [samples[i] for i in mine[start : start + suite.batch_size]]
-            written = generate(policy, [ask(sample) for sample in batch], suite.max_new_tokens)
+            written = generate(policy, [prompt(sample) for sample in batch], suite.max_new_tokens)
             for sample, completion in zip(batch, written, strict=True):
                 parts, failure = _scored(suite, measure, sample, completion.text)
                 answers.append((completion.text, parts, failure))
                 if sum(parts is None for _, parts, _ in answers) > MOST_FAILURES:
                     raise PluginError(
                         f"{failure}. More than {MOST_FAILURES} answers to measure {key!r} could "
-                        "not be scored: repair its score"
+                        "not be scored: fix its score function"
                     )
             share = measure_score([parts for _, parts, _ in answers]).value
             bar.update(len(batch), right="-" if share is None else f"{share:.1%}")
@@ -199,7 +197,7 @@ def _scored(
 
 
 def _parts(suite: Suite, measure: Measure, sample: Sample, completion: str) -> Parts:
-    with _telling(suite, f"the score of sample {sample.id!r}"):
+    with _naming(suite, f"the score of sample {sample.id!r}"):
         right, of = map(operator.index, measure.score(completion, sample.gold))
         if not (0 <= right <= of and of >= 1):
             raise ValueError(f"({right}, {of}) is not how many parts are right, of at least one")
@@ -207,8 +205,8 @@ def _parts(suite: Suite, measure: Measure, sample: Sample, completion: str) -> P
 
 
 @contextmanager
-def _telling(suite: Suite, what: str) -> Iterator[None]:
-    """Turn what a suite's code raises into an error that names the suite."""
+def _naming(suite: Suite, what: str) -> Iterator[None]:
+    """Turn exceptions of a suite's code into errors that name the suite."""
     try:
         yield
     except RftError:

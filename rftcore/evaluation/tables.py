@@ -100,14 +100,14 @@ def _row(splits: Iterable[str], found: Mapping[str, str]) -> list[str]:
 
 def row_name(stage: str, scores: Sequence[SplitScore]) -> str:
     """The name of a stage's row, with its prompt and parser if they are not those of training."""
-    return asked_as(STAGES.get(stage, stage), scores)
+    return labeled(STAGES.get(stage, stage), scores)
 
 
-def asked_as(name: str, scores: Sequence[SplitScore]) -> str:
+def labeled(name: str, scores: Sequence[SplitScore]) -> str:
     """The name of a row, with its prompt and parser if they are not those of training."""
-    asked = [f"{score.prompt} prompt" for score in scores if score.prompt != "reason"]
-    read = [f"{score.parser} parser" for score in scores if score.parser != "strict"]
-    unlike = ", ".join(dict.fromkeys(asked + read))
+    prompts = [f"{score.prompt} prompt" for score in scores if score.prompt != "reason"]
+    parsers = [f"{score.parser} parser" for score in scores if score.parser != "strict"]
+    unlike = ", ".join(dict.fromkeys(prompts + parsers))
     return f"{name} ({unlike})" if unlike else name
 
 

@@ -29,7 +29,7 @@ BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # TIFF tags, and a va
 PNG_EXIF, PNG_TEXTS = b"eXIf", (b"XML:com.adobe.xmp", b"Raw profile type")  # have orientations
 PNG_START = b"\x89PNG\r\n\x1a\n"
 CHUNK_FRAME = 12  # bytes of a PNG chunk besides its data: length, name, checksum
-DARK = 4096  # of 65536: a 16-bit image without brighter pixels looks black
+DARK = 4096  # of 65536: a 16-bit image without brighter pixels appears black
 
 
 OTHER_FILES = (  # first bytes of files that are mistaken for images, and their description

@@ -1,7 +1,7 @@
 """A decode loop of our own for transformers' `generate`: less work per token, the same tokens.
 
 `generate(custom_generate=decode)` prepares prompts, cache, logits processors and stopping criteria
-as ever, then calls `decode` in place of its own loop. Differences to that loop:
+as usual, then calls `decode` in place of its own loop. Differences from that loop:
 
 - Rows leave the batch where they end; the others go on without them.
 - Keys and values are written into room for many tokens, not copied anew for each token.
@@ -9,8 +9,8 @@ as ever, then calls `decode` in place of its own loop. Differences to that loop:
   exceeds u. torch.multinomial draws a number for each word of the vocabulary. The distribution is
   the same; with one seed the draws differ from those of the plain loop.
 
-Greedy tokens are those of the plain loop. What `decode` does not know (beams, a processor that
-looks at the number of a row, recurrent states) is left to the plain loop.
+Greedy tokens are those of the plain loop. Calls that `decode` does not support (beams, a processor
+that depends on row numbers, recurrent states) use the plain loop.
 """
 
 from __future__ import annotations
@@ -53,29 +53,29 @@ FIRST = (
 )
 
 
-class Unknown(Exception):  # noqa: N818 - an answer, not a fault: `generate` below catches it
+class Unsupported(Exception):  # noqa: N818 - control flow: `generate` below catches it
     """Why `decode` leaves a call to the plain loop."""
 
 
 def generate(model: Any, plain: Callable[..., Any], inputs: Mapping[str, Any]) -> Any:
-    """What `plain(**inputs)` returns, by `decode` where it knows how.
+    """What `plain(**inputs)` returns, by `decode` where it supports the call.
 
     plain: `generate` of the model, or a wrapper of it.
     """
-    if _asks_for_more(model, inputs) or (cache := growing_cache(model)) is None:
+    if _needs_plain(model, inputs) or (cache := growing_cache(model)) is None:
         return plain(**inputs)
-    asked = {name: value for name, value in inputs.items() if name != "cache_implementation"}
+    kept = {name: value for name, value in inputs.items() if name != "cache_implementation"}
     if (config := inputs.get("generation_config")) is not None:
-        asked["generation_config"] = copy.copy(config)
-        asked["generation_config"].cache_implementation = None  # the cache is ours
+        kept["generation_config"] = copy.copy(config)
+        kept["generation_config"].cache_implementation = None  # the cache is ours
     try:
-        return plain(**asked, past_key_values=cache, custom_generate=decode)
-    except Unknown:
+        return plain(**kept, past_key_values=cache, custom_generate=decode)
+    except Unsupported:
         return plain(**inputs)
 
 
-def _asks_for_more(model: Any, inputs: Mapping[str, Any]) -> bool:
-    """Whether a call names something that `decode` is not told of, or a cache of another kind."""
+def _needs_plain(model: Any, inputs: Mapping[str, Any]) -> bool:
+    """Whether a call has arguments that `decode` does not receive, or another kind of cache."""
     config = inputs.get("generation_config") or model.generation_config
     objects = ("past_key_values", "custom_generate", "inputs_embeds", "streamer")
     callers = ("logits_processor", "stopping_criteria", "prefix_allowed_tokens_fn", "synced_gpus")
@@ -101,9 +101,9 @@ def decode(
 ) -> Tensor:
     """Token ids (B, T) with the prompts (B, P); rows that ended earlier end in padding.
 
-    Raises: `Unknown`, before the model is called, for what the plain loop must do.
+    Raises: `Unsupported`, before the model is called, for calls that need the plain loop.
     """
-    require_known(logits_processor, generation_config, inputs)
+    require_supported(logits_processor, generation_config, inputs)
     batch, start = input_ids.shape
     ends = generation_config.eos_token_id
     first_end = ends[0] if isinstance(ends, list) else ends
@@ -141,21 +141,21 @@ def decode(
     return ids
 
 
-def require_known(logits_processor: Any, config: Any, inputs: Mapping[str, Any]) -> None:
-    """Raise `Unknown` for a call of which rows cannot leave, or that wants more than tokens."""
+def require_supported(logits_processor: Any, config: Any, inputs: Mapping[str, Any]) -> None:
+    """Raise `Unsupported` for rows that cannot leave, or results that are more than tokens."""
     given = {name for name, value in inputs.items() if value is not None}
     cache = inputs.get("past_key_values")
     layers = cache.layers if isinstance(cache, Cache) else ()
     if config.get_generation_mode() not in (GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE):
-        raise Unknown("more than one row is kept for each prompt")
+        raise Unsupported("more than one row is kept for each prompt")
     if config.return_dict_in_generate or config.prefill_chunk_size or not config.use_cache:
-        raise Unknown("the call asks for more than tokens, or for no cache")
+        raise Unsupported("the result is more than tokens, or there is no cache")
     if beyond := given - {*LASTING, *KINDS, *FIRST}:
-        raise Unknown(f"the model is called with {', '.join(sorted(beyond))}")
+        raise Unsupported(f"the model is called with {', '.join(sorted(beyond))}")
     if not layers or any(type(layer) is not GrowingLayer for layer in layers):
-        raise Unknown("its cache is of a kind of its own")
+        raise Unsupported("the cache has layers of another kind")
     if not all(isinstance(one, BY_ROW) for one in logits_processor):
-        raise Unknown("a logits processor may look at the number of a row")
+        raise Unsupported("a logits processor may depend on row numbers")
 
 
 class Going:

@@ -147,7 +147,7 @@ def finished(job: Job, phase: str) -> Fitted:
 
 
 def _warn_of_processes(checkpoint: Checkpoint) -> None:
-    """Say that random numbers will differ if the run had another number of processes."""
+    """Warn that random numbers will differ if the number of processes has changed."""
     before, now = checkpoint.world_size, distributed.world_size()
     if before != now and distributed.is_main():
         logger.warning(

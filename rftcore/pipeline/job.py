@@ -65,7 +65,7 @@ class Job:
         *,
         forgiving: bool = False,
     ) -> Scorer:
-        """A scorer as the recipe says, whose failures are kept in the run folder.
+        """A scorer with the recipe's settings, whose failures are stored in the run folder.
 
         about: what else a failure's line contains; it is read when the failure is recorded.
         """

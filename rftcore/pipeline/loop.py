@@ -55,11 +55,11 @@ def train(job: Job) -> Summary:
 
 
 def check_vision(job: Job) -> None:
-    """Prove that the base model sees, once per run."""
+    """Check, once per run, that the base model uses its images."""
     settings = job.plan.recipe.vision_check
     if not settings.enabled or job.run.done("vision_check"):
         return
-    distributed.barrier()  # nobody may see it done before everybody has asked
+    distributed.barrier()  # rank 0 marks it as done only after every rank has checked
     samples = vision.choose(job.plan.parts, settings.samples)
     if not samples:
         if distributed.is_main():
@@ -82,10 +82,10 @@ def run_phase(job: Job, phase: str, work: Callable[[Job], Fitted]) -> None:
     """Train one phase unless it is done, and notify the plugins."""
     if job.run.done(phase):
         return
-    distributed.barrier()  # nobody may see it done before everybody has asked
+    distributed.barrier()  # rank 0 marks it as done only after every rank has checked
     job.plan.catalogue.hooks.rft_phase_start(phase=phase)
     fitted = work(job)
-    if distributed.is_main():  # it alone has written the model, and knows that it is whole
+    if distributed.is_main():  # the model is complete here; other ranks may be ahead
         written = {"model_sha256": fingerprint(job.run.model_folder(phase))}
         job.run.write_phase(phase, asdict(fitted) | written)
     job.run.mark_done(phase)

@@ -44,7 +44,7 @@ class Evaluation(Protocol):
         """The completion for each sample: a `ScoredCompletion`, or a suite's `SuiteAnswer`."""
 
     def notes(self, report: str = "", answers: str = "") -> list[str]:
-        """What a reader of the scores must know. report, answers: files that have the rest."""
+        """Notes on the scores. report, answers: files that have the details."""
 
     def table(self) -> str:
         """The scores as text."""
@@ -90,15 +90,15 @@ class SplitsEvaluation:
         return self.found.failures
 
     def notes(self, report: str = "", answers: str = "") -> list[str]:
-        """What a reader of the scores must know. report: the file that has the failures."""
+        """Notes on the scores. report: the file that has the failures."""
         return list(self._notes(report))
 
     def table(self) -> str:
         """The scores as text."""
-        from rftcore.evaluation.tables import asked_as, score_table
+        from rftcore.evaluation.tables import labeled, score_table
 
         scores = [score for score, _ in self.found.splits]
-        return score_table([(asked_as(self.label, scores), scores)])
+        return score_table([(labeled(self.label, scores), scores)])
 
     def report(self, *files: str) -> dict[str, Any]:
         """Every number, with the recipe, fingerprints of the data, failures and notes."""
@@ -183,7 +183,7 @@ def _request(
     On another task the run gives what is not about a task: splits, numbers of samples and the
     length of an answer are about its own task alone.
     """
-    # training is over: the splits that it needs are not asked for
+    # no training: its splits are not required
     options: list[Layer] = [("eval", {"sft": {"enabled": False}, "grpo": {"enabled": False}})]
     if run is None:
         options.append(("RUN_OR_MODEL", {"model": target}))
@@ -215,7 +215,7 @@ def _measure(plan: Plan, prompt: str, parser: str, *, progress: bool) -> Found:
     from rftcore.scoring import Failure, Scorer
 
     task, splits, settings = plan.task, plan.splits, plan.recipe.evaluation
-    prompt_of(task, prompt)  # refuses before a model loads, as does the scorer
+    prompt_of(task, prompt)  # raises before a model loads, as does the scorer
     found: list[tuple[SplitScore, list[ScoredCompletion]]] = []
     failures, at = [], ""
     stopped: BaseException | None = None

@@ -82,7 +82,7 @@ def evaluate_on_suite(
     suite = catalogue.suite(name, options, origin=_set_by)
     run = RunFolder.open(target) if is_run(target) else None
     named = str(read_recipe_file(run.recipe_file)["model"]) if run else target
-    with main_first():  # a model such as toy is made when it is first asked for
+    with main_first():  # a model such as toy is made on first use
         trained = run.newest_policy() if run else None
         source = trained or catalogue.model(named)
     with within():

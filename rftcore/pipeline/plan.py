@@ -101,7 +101,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Request:
-    """What a caller asks for: layers of settings, a later one stronger.
+    """The layers of settings of a call; later ones override earlier ones.
 
     weak: settings of a run on another task, which that task's defaults override. file: a recipe.
     options: names and numbers with an option of their own. settings: single ones. settled: the

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 def preflight(job: Job) -> None:
-    """Everything that can be refused before a model loads: settings, shapes, data."""
+    """Check all that can be checked before a model loads: settings, shapes, data."""
     plan, run = job.plan, job.run
     check_settings(plan.recipe, [phase for phase in PHASE_SPLITS if run.done(phase)])
     to_come = [phase for phase in PHASE_SPLITS if job.to_come(phase)]
@@ -40,7 +40,7 @@ def preflight(job: Job) -> None:
     check_model_fits(plan.recipe, plan.model, to_come)
     with distributed.main_first():
         _same_model(job)
-    job.scorer("data").close()  # refuses rewards that cannot be called
+    job.scorer("data").close()  # raises for rewards that cannot be called
     with distributed.main_first():
         if not run.done("data"):
             _check_data(job)
@@ -118,7 +118,7 @@ def _check_rows(job: Job, check: ProcessorCheck, targets: Targets | None) -> Non
     require_whole_prompts(targets, plan.recipe, sft.max_length)
     if plan.recipe.sft.check_lengths:
         found = exceeded(targets, plan.recipe, sft, grpo, evaluated=bool(plan.splits))
-        _refuse_or_warn(list(found), plan.recipe)
+        _raise_or_warn(list(found), plan.recipe)
         job.run.record(sft_targets=targets.facts())
 
 
@@ -208,8 +208,8 @@ def _opens_think(job: Job, check: ProcessorCheck, sample: Sample) -> bool:
     return found
 
 
-def _refuse_or_warn(exceeded: Sequence[Limit], recipe: Recipe) -> None:
-    """Say which limits are too short. Raises `RecipeError` for one that nothing fits into."""
+def _raise_or_warn(exceeded: Sequence[Limit], recipe: Recipe) -> None:
+    """Warn of limits that are too short. Raises: `RecipeError` for a limit that no target fits."""
     hopeless = [limit.fault(recipe) for limit in exceeded if limit.hopeless]
     if hopeless:
         raise RecipeError(*hopeless)

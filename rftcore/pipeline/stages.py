@@ -21,10 +21,10 @@ from rftcore.splits import VAL
 
 
 def evaluate_start(job: Job) -> None:
-    """Zero-shot, asked the fair way: by whichever prompt does better on `val`.
+    """Evaluate the base model with whichever prompt does better on `val`.
 
-    A base model that never saw the tags would score nothing with the
-    reasoning prompt and a strict parser, and any training would look like a gain.
+    A base model that has never seen the tags would score 0 with the reasoning prompt and a
+    strict parser, and any training would count as a gain.
     """
     both = job.plan.task.direct_prompt and VAL in job.plan.splits
     _measure(job, "start", job.plan.model, ("reason", "direct") if both else ("reason",))
@@ -35,15 +35,15 @@ def evaluate_stage(job: Job, stage: str) -> None:
     _measure(job, stage, job.run.model_folder(stage), ("reason",))
 
 
-def _measure(job: Job, stage: str, source: str | Path, asked: Sequence[str]) -> None:
+def _measure(job: Job, stage: str, source: str | Path, prompts: Sequence[str]) -> None:
     """Score the policy in `source` on every split, unless that is done.
 
-    asked: names of prompts. Of several, all are tried on `val`, and the best there is used.
+    prompts: names of prompts. If there are several, each is tried on `val` and the best is used.
     """
     phase = f"evaluate:{stage}"
     if not job.run.done(phase):
-        evaluation = _Evaluation(job, stage, source, asked)
-        distributed.barrier()  # nobody may write before everybody has read what is there
+        evaluation = _Evaluation(job, stage, source, prompts)
+        distributed.barrier()  # no rank writes before every rank has read the stored scores
         job.plan.catalogue.hooks.rft_phase_start(phase=phase)
         scores = evaluation.run()
         job.run.mark_done(phase)
@@ -51,11 +51,11 @@ def _measure(job: Job, stage: str, source: str | Path, asked: Sequence[str]) -> 
         accuracies = {s.split: s.accuracy for s in scores if s.accuracy is not None}
         job.plan.catalogue.hooks.rft_phase_end(phase=phase, metrics=accuracies)
     job.scores[stage] = _scores(job, stage)
-    if lost := {*job.plan.splits} - {score.split for score in job.scores[stage]}:
+    if missing := {*job.plan.splits} - {score.split for score in job.scores[stage]}:
         raise RunError(
             f"{job.run.path / scores_name(stage)} has no score of split "
-            f"{', '.join(sorted(lost))}, though {phase} is done: restore the file from a copy, or "
-            f'take "{phase}" out of "done" in {STATE} to measure again'
+            f"{', '.join(sorted(missing))}, though {phase} is done: restore the file from a copy, "
+            f'or take "{phase}" out of "done" in {STATE} to measure again'
         )
 
 
@@ -66,9 +66,9 @@ class _Evaluation:
     best of them scored there is then also the score of `stage`.
     """
 
-    def __init__(self, job: Job, stage: str, source: str | Path, asked: Sequence[str]) -> None:
+    def __init__(self, job: Job, stage: str, source: str | Path, prompts: Sequence[str]) -> None:
         self._job, self._stage, self._source = job, stage, source
-        self._tried = {prompt: f"{stage}-{prompt}" for prompt in asked}
+        self._tried = {prompt: f"{stage}-{prompt}" for prompt in prompts}
         names = [stage, *self._tried.values()]
         self._known = {name: {s.split: s for s in _scores(job, name)} for name in names}
         self._about: dict[str, Any] = {}
@@ -93,7 +93,7 @@ class _Evaluation:
         return best.prompt
 
     def _split(self, name: str, split: str, prompt: str) -> SplitScore:
-        """The score of one split, under the name of its files; measured unless it is known."""
+        """The score of one split for the stage `name`; measured unless it is stored."""
         if split not in self._known[name]:
             self._about.update(split=split, prompt=prompt)
             self._forget_failures()
@@ -108,10 +108,10 @@ class _Evaluation:
         known[score.split] = score
         scores = [asdict(known[split]) for split in self._job.plan.splits if split in known]
         self._job.run.write_scores(name, scores)
-        distributed.barrier()  # the others may read it
+        distributed.barrier()  # other ranks may read it now
 
     def _forget_failures(self) -> None:
-        """Drop the failures of a split that a kill has left half measured."""
+        """Drop the failures of a split that was being measured when the run was killed."""
         self._job.run.forget_failures({"phase": f"evaluate:{self._stage}", **self._about})
 
     @cached_property
@@ -120,13 +120,13 @@ class _Evaluation:
 
     @cached_property
     def _scorer(self) -> Scorer:
-        # What was not trained here is not held to the form that is taught here.
+        # the base model was not trained on this answer format
         forgiving = self._stage == "start"
         return self._job.scorer(f"evaluate:{self._stage}", self._about, forgiving=forgiving)
 
 
 def _scores(job: Job, name: str) -> list[SplitScore]:
-    """The scores of a stage, as far as they have been written."""
+    """The scores of a stage, those written so far."""
     try:
         return [SplitScore(**row) for row in job.run.scores(name)]
     except TypeError as error:

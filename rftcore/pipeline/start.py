@@ -81,7 +81,7 @@ def _create(
 ) -> RunFolder:
     recipe = plan.recipe
     if out is None and world_size() > 1:
-        raise RecipeError("several processes need one folder: say which with --out DIR")
+        raise RecipeError("several processes need one folder: give it with --out DIR")
     facts = manifest(
         recipe.model_dump(mode="json"),
         plugins=plan.catalogue.distributions(),
@@ -109,8 +109,8 @@ def _resumed(catalogue: Catalogue, folder: Path, request: Request) -> Job:
     run = RunFolder.resume(folder)
     own = _own_recipe(run)
     recipe = load_recipe(own)
-    asked = catalogue.located(load_recipe(own, *request.options, *request.settings))
-    if changed := differences(catalogue.located(recipe), asked):
+    requested = catalogue.located(load_recipe(own, *request.options, *request.settings))
+    if changed := differences(catalogue.located(recipe), requested):
         raise RecipeError(
             f"--resume cannot change {', '.join(changed)}: {folder} began with other values. "
             "Leave the change out, or start a new run."

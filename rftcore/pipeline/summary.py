@@ -1,4 +1,4 @@
-"""The end of a run: what each stage gained, what a reader of the table must know, the table."""
+"""The end of a run: what each stage gained, notes on the scores, the table."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from rftcore.runs import PHASES, answers_name
 
 
 def gains(job: Job) -> tuple[list[Gain], list[str]]:
-    """What each evaluated stage changed on each split since the one before; and what is unknown.
+    """The gain of each evaluated stage over the previous one per split, and notes on missing gains.
 
-    Answers are compared by question. If two stages were asked different ones, that is reported
-    in place of a gain: the run's other numbers stand.
+    Answers are compared by question. If two stages have different questions, a note replaces the
+    gain; the run's other numbers remain valid.
     """
     found, unknown = [], []
     for since, stage in itertools.pairwise(job.scores):
@@ -43,7 +43,7 @@ def _question(answer: ScoredCompletion) -> tuple[str, str, str]:
 
 
 def _score_notes(job: Job) -> Iterator[str]:
-    """What a reader of the table must know about its scores."""
+    """Notes on the scores of the table: what was not scored, cut off or unparsed."""
     rows = {row_name(stage, scores): (stage, scores) for stage, scores in job.scores.items()}
 
     def reason(measured: Measured) -> str:

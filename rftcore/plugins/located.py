@@ -20,7 +20,8 @@ def located(
 ) -> Any:
     """`value` with absolute paths in place of relative ones that exist.
 
-    A text is a path if it looks like one, or if `is_path` returns True for its position `at`.
+    A text may be a path if it starts with one of `MARKS`, has a separator, or if `is_path`
+    returns True for its position `at`.
     """
     if isinstance(value, Mapping):
         return {key: located(one, is_path, (*at, key)) for key, one in value.items()}

@@ -1,1 +1,1 @@
-"""Scores of completions that exist already: in a file, or in the rollouts of a run."""
+"""Score existing completions: those of a file, or the rollouts of a run."""

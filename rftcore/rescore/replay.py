@@ -1,7 +1,7 @@
 """Score a run's rollouts again, with the installed plugins, and report what has changed.
 
-A rollout is a pure function's input: the sample follows from its row, the completion is
-stored, so every difference comes from the parser, a reward, the dataset or what they use.
+The sample follows from its row and the completion is stored, so every difference comes from
+the parser, a reward, the dataset or a package that they use.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rftcore.splits import RL
 
 @dataclass(frozen=True)
 class Change:
-    """A value that differs from the stored one; `line` of `rollouts.jsonl` counts from 1."""
+    """A value that differs from the stored one; `line` is a line of `rollouts.jsonl`, from 1."""
 
     line: int
     step: int
@@ -38,11 +38,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Replay:
-    """What was compared. `compared` counts values by term; so do "sample", "answer", "total".
+    """What was compared and what differs.
 
+    `compared` counts values by term: by reward, and as "sample", "answer" and "total".
     `versions` has the stored and the installed version of each distribution for which they
-    differ; `failures` the reward calls that fail now, as fields of `rftcore.scoring.Failure`
-    and the `split`.
+    differ. `failures` are the reward calls that fail now: the fields of
+    `rftcore.scoring.Failure` and the `split`.
     """
 
     rollouts: int
@@ -60,8 +61,8 @@ class Replay:
 def replay(run: RunFolder, catalogue: Catalogue) -> Replay:
     """Score every stored rollout again.
 
-    Raises: RunError for a run without rollouts or with a damaged one, and what a task that
-    cannot be made or scored raises.
+    Raises: RunError for a run without rollouts or with a damaged one; whatever a task raises
+    that cannot be made or scored.
     """
     stored = _stored(run)
     recipe = load_recipe((str(run.recipe_file), read_recipe_file(run.recipe_file)))
@@ -99,7 +100,7 @@ def _stored(run: RunFolder) -> list[ScoredCompletion]:
 def _pairs(
     stored: Sequence[ScoredCompletion], part: Slice, scorer: Scorer
 ) -> Iterator[tuple[ScoredCompletion, ScoredCompletion]]:
-    """Each rollout as it is stored and as it is scored now, step by step."""
+    """Each rollout as stored and as scored now, step by step."""
     for step, batch in groupby(stored, key=lambda rollout: rollout.step):
         rollouts = list(batch)
         yield from zip(rollouts, _scored(rollouts, step, part, scorer), strict=True)
@@ -109,9 +110,9 @@ def _scored(
     batch: Sequence[ScoredCompletion], step: int | None, part: Slice, scorer: Scorer
 ) -> list[ScoredCompletion]:
     indices = [rollout.index or 0 for rollout in batch]
-    if gone := [index for index in indices if index >= len(part)]:
+    if missing := [index for index in indices if index >= len(part)]:
         raise RunError(
-            f"a rollout is of row {gone[0]} of split {RL!r}, which has {len(part)} samples today: "
+            f"a rollout is of row {missing[0]} of split {RL!r}, which has {len(part)} samples now: "
             "the task's data has changed since this run"
         )
     samples = [part[index] for index in indices]
@@ -132,7 +133,7 @@ def _scored(
 
 
 def _values(rollout: ScoredCompletion) -> dict[str, Any]:
-    """What is compared, by term: a reward, or why it has no value."""
+    """The values to compare, by term. A reward without a value gives the reason."""
     return {
         "sample": [rollout.id, rollout.gold],
         "answer": rollout.answer,
@@ -153,6 +154,6 @@ def _same(before: Any, now: Any) -> bool:
 def _versions(
     manifest: Mapping[str, Any], now: Mapping[str, str]
 ) -> dict[str, tuple[str | None, str | None]]:
-    then = manifest.get("plugins", {})
-    pairs = {name: (then.get(name), now.get(name)) for name in sorted({*then, *now})}
+    stored = manifest.get("plugins", {})
+    pairs = {name: (stored.get(name), now.get(name)) for name in sorted({*stored, *now})}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

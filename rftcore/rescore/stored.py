@@ -1,14 +1,14 @@
-"""Stored completions, one JSON object per line or an array of them, ready to be scored.
+"""Read stored completions, one JSON object per line or an array of them, for scoring.
 
-A row has a `completion`, and either the `gold` answer, text or a number (with a `question`, if
-a reward needs it), or a `split` with the `index` or `id` of the task's own sample, whose images
-and facts a reward may need. It may have `tokens`, the completion's length, and
-`group`: rows of one group are one another's siblings. Other keys are ignored. As in the readers
-of datasets, null is absent and a byte order mark is not part of the text.
+A row has a `completion` and one of two references to its sample: the `gold` answer, text or a
+number (with a `question` if a reward needs it), or a `split` with the `index` or `id` of the
+task's own sample, which also has images and `meta`. `tokens`, the length of the completion, and
+`group`, equal for siblings, are optional. Other keys are ignored. As in the readers of datasets,
+null counts as absent and a byte order mark is skipped.
 
 A row with a `schema` was written by rft (`rftcore.completions`): by an evaluation, GRPO or
-`rft score --json`. It is scored by the gold in it, with the images of the task's own sample if
-that is still the same.
+`rft score --json`. It is scored against its own gold, with the images of the task's sample if
+that sample has not changed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BOM = "\ufeff"
 
 @dataclass(frozen=True)
 class Stored:
-    """One row; `number` counts lines from 1. Rows of equal `group` are siblings."""
+    """One row; `number` counts from 1. Rows of equal `group` are siblings."""
 
     number: int
     completion: str
@@ -42,7 +42,7 @@ class Stored:
     index: int | None = None
 
     def record(self, score: Score, step: int | None) -> ScoredCompletion:
-        """The row with its score. step: the one that the rewards were given."""
+        """The row with its score. step: the step that was passed to the rewards."""
         return score.record(
             self.sample,
             self.completion,
@@ -54,7 +54,7 @@ class Stored:
 
 
 def read_rows(lines: Iterable[str], name: str, task: Task) -> list[Stored]:
-    """Read what a file called `name` holds. Raises: DataError that names the faulty row."""
+    """The rows of the file `name`. Raises: `DataError` that names the faulty row."""
     reader = _Reader(task)
     rows = [
         _row(value, number, f"{name} row {number}", reader)
@@ -68,9 +68,9 @@ def read_rows(lines: Iterable[str], name: str, task: Task) -> list[Stored]:
 
 
 def _values(text: str, name: str) -> Iterator[tuple[int, Any]]:
-    """What is in each row, with its number, from 1: an element of an array, or a line."""
+    """Each row's number, from 1, and value: an element of an array, or a line."""
     if text.lstrip().startswith("["):
-        with suppress(ValueError):  # else it is not one array, and a line is at fault
+        with suppress(ValueError):  # not one array: read it by line, to name the faulty one
             yield from enumerate(jsontext.loads(text), 1)
             return
     for number, line in enumerate(text.split("\n"), 1):
@@ -86,15 +86,15 @@ def lengths(rows: Sequence[Stored], name: str) -> list[int] | None:
     """The tokens of every row, or None if no row has them. Raises `DataError` if only some do."""
     known = [row.tokens for row in rows if row.tokens is not None]
     if known and len(known) < len(rows):
-        silent = next(row.number for row in rows if row.tokens is None)
+        missing = next(row.number for row in rows if row.tokens is None)
         raise DataError(
-            f"{name} row {silent} has no `tokens`, but others have: give it in every row or in none"
+            f"{name} row {missing} has no `tokens`, others have: give it in every row or in none"
         )
     return known or None
 
 
 def groups(rows: Sequence[Stored]) -> list[int] | None:
-    """A number per row, equal within a group, or None if no row has one; one without is alone."""
+    """A number per row, equal within a group; None if no row has a group."""
     if all(row.group is None for row in rows):
         return None
     names = [("group", str(row.group)) if row.group is not None else row.number for row in rows]
@@ -165,7 +165,7 @@ def _short(value: Any) -> str:
 
 
 class _Reader:
-    """Finds the samples that rows refer to."""
+    """Looks up the samples that rows refer to."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -178,13 +178,13 @@ class _Reader:
         return replace(self._own(row, place), origin=place)
 
     def written(self, row: ScoredCompletion, place: str) -> Sample:
-        """The task's own sample, with its images, if it still is the stored one; else that."""
+        """The task's own sample, with images, if it equals the stored one; else the stored one."""
         stored = Sample(row.id, row.question, row.gold, origin=place)
         if row.split is None or row.index is None:
             return stored
         try:
             own = replace(self._at(row.split, row.index, place), origin=place)
-        except DataError:  # of another task, or of other data
+        except DataError:  # written for another task, or for other data
             return stored
         facts = (own.id, own.question, own.gold)
         return own if facts == (row.id, row.question, row.gold) else stored

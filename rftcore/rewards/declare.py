@@ -26,7 +26,7 @@ def reward(
         must be able to import the reward, or to create it through its plugin.
     gold_fault: a pure function from a parsed gold to the reason why the reward cannot use it,
         or None. `rft data check` and every run call it for each sample before a model loads,
-        in the main process, even if the reward itself runs in a worker.
+        in the process of the run, even if the reward itself runs in a worker.
 
     Raises: PluginError for a field that does not exist.
     """

@@ -51,7 +51,7 @@ def _returned(function: Reward, output: object) -> Called:
 
 
 def _defined_in(function: Reward) -> str:
-    """Where a reward is defined; "" if Python does not know."""
+    """Where a reward is defined; "" if unknown."""
     plain: object = inspect.unwrap(function)
     while isinstance(plain, functools.partial):
         plain = plain.func

@@ -28,7 +28,7 @@ def deadline(
     computing: count CPU seconds, which exclude waiting and other processes.
 
     Deadlines nest: an outer one is paused during the block and resumes with the time it had
-    left. Give the inner one its own `late`, so that the two can be told apart.
+    left. Give the inner one its own `late`, to distinguish the two.
     """
     if not can_interrupt():
         yield

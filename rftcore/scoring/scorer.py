@@ -34,10 +34,10 @@ class Scorer:
     """A task's parser and rewards, with deadlines and an error budget.
 
     `timeout_s` bounds one reward call in seconds: by a timer in the main thread; in
-    `workers` processes, which are killed if need be, for rewards that declare
-    themselves slow, for all of them if `isolate_all`, and wherever there is no such timer.
+    `workers` processes, which are killed if need be, for rewards declared
+    slow, for all of them if `isolate_all`, and wherever there is no such timer.
     With `workers=0` every call is made here. `error_budget` is how many calls may fail
-    before the next one stops the run. `recipe` says how a worker makes the task again;
+    before the next one stops the run. A worker makes the task again from `recipe`;
     without it, only rewards that can be imported can go there. `record` is given every
     failure, of all ranks, when a block `collective` ends; `kept_in` names where it keeps
     them, for messages. `forgiving` reads answers as `rftcore.parsers.forgiving` does: for a

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-_PATIENCE_S = 600.0  # of which it computes a second or two
+_TIMEOUT_S = 600.0  # it usually takes a second or two
 STAGES = ("import_error", "task_error", "score_error")  # of the process, by their errors
 
 
@@ -34,7 +34,7 @@ class Elsewhere:
     score_error: str = ""
 
 
-def ask(question: Mapping[str, Any]) -> Elsewhere:
+def run_elsewhere(request: Mapping[str, Any]) -> Elsewhere:
     """Run the process with a request and return its report."""
     seed = "20250307" if os.environ.get("PYTHONHASHSEED") != "20250307" else "1"
     environment = {
@@ -45,23 +45,23 @@ def ask(question: Mapping[str, Any]) -> Elsewhere:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "rftcore.testing.probe"],
-            input=json.dumps(question).encode(),
+            input=json.dumps(request).encode(),
             env=environment,
             capture_output=True,
-            timeout=_PATIENCE_S,
+            timeout=_TIMEOUT_S,
         )
     except subprocess.TimeoutExpired as late:
-        return _read(late.stdout, f"it did not end within {_PATIENCE_S:g} s")
+        return _read(late.stdout, f"it did not end within {_TIMEOUT_S:g} s")
     words = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
     return _read(done.stdout, f"it ended with exit code {done.returncode}{words and f': {words}'}")
 
 
 def _read(output: bytes | None, end: str) -> Elsewhere:
     """The reports of its stages; `end` is the error of the stage in which it ended."""
-    answer: dict[str, Any] = {}
+    report: dict[str, Any] = {}
     stages = [json.loads(line) for line in (output or b"").splitlines() if line.endswith(b"}")]
     for stage in stages:
-        answer |= stage
+        report |= stage
     if len(stages) < len(STAGES):
-        answer[STAGES[len(stages)]] = end
-    return Elsewhere(**answer)
+        report[STAGES[len(stages)]] = end
+    return Elsewhere(**report)

@@ -25,7 +25,7 @@ _ODD = {
     "an infinity": "-Infinity",
     "5,000 digits over another": "1" * 5_000 + "/" + "0" * 5_000,
     "a division by zero": "1/0",
-    "half a surrogate pair": "\ud83d",
+    "a lone surrogate": "\ud83d",
     "the other half": "\udc00",
     "5,000 halves of pairs": "\ud83d" * 5_000,
     "a NUL": "\x00",

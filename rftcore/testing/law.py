@@ -17,8 +17,8 @@ KINDS = ("plugin", "dataset", "parser", "prompt", "reward", "mix")
 class Law:
     """One law.
 
-    `about` is one of `KINDS`; "mix" is the weighted sum of a task's rewards. `why` says what
-    goes wrong without it, `cause` names the usual cause, `fix` what to do. `needs` are laws that
+    `about` is one of `KINDS`; "mix" is the weighted sum of a task's rewards. `why` is what
+    goes wrong without it, `cause` the usual cause, `fix` what to do. `needs` are laws that
     must hold first, because this one cannot be checked without. `check` returns if the law
     holds and raises `BrokenError`, `NotApplicableError` or `NotCheckedError` if not.
     """

@@ -26,7 +26,7 @@ from rftcore.scoring import Score
 from rftcore.splits import is_training
 from rftcore.testing.clock import TooLong, computing_at_most
 from rftcore.testing.digests import canonical, digest
-from rftcore.testing.elsewhere import Elsewhere, ask
+from rftcore.testing.elsewhere import Elsewhere, run_elsewhere
 from rftcore.testing.errors import NotApplicableError, NotCheckedError
 from rftcore.testing.scores import row_of, scorer_of
 from rftcore.testing.values import value_fault
@@ -403,7 +403,7 @@ class Subject:
 
         What cannot be made in this process is not requested: other laws report that.
         """
-        question: dict[str, Any] = {
+        request: dict[str, Any] = {
             "task": self.name,
             "plugin": self.offer.plugin.distribution,
             "recipe": self.layer[1],
@@ -411,8 +411,8 @@ class Subject:
             "scored": [],
         }
         with suppress(Exception):
-            question["indices"] = {
+            request["indices"] = {
                 split: list(some) for split, some in self.compared_samples.items()
             }
-            question["scored"] = self.scored
-        return ask(question)
+            request["scored"] = self.scored
+        return run_elsewhere(request)

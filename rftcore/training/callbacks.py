@@ -26,7 +26,7 @@ class Progress(TrainerCallback):
     """Draws the bar and hands every log line to `sink`.
 
     before: the lines of the phase up to the checkpoint that it continues from. TRL's count of
-    tokens and transformers' mean loss know nothing of them, so they are added here.
+    tokens and transformers' mean loss do not include them, so they are added here.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Progress(TrainerCallback):
         self._bar = Bar(state.max_steps, self.phase, "step", initial=state.global_step, show=show)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Advance by one optimiser step."""
+        """Advance by one optimizer step."""
         if self._bar is not None:
             self._bar.update(state.global_step - self._bar.n)
 

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 from rftcore.distributed import world_size
 from rftcore.training.toy import toy_trainer, trl_config
 
-# What a dry run leaves out: what reaches outside, what takes long, and what only the
-# real size decides. `fields` looks at these in other ways.
+# Fields that a dry run leaves out: they use the network, take long, or depend on the real size.
+# `fields` checks them in other ways.
 LEFT_OUT = frozenset(
     (
         *("report_to", "run_name", "project", "push_to_hub", "log_completions_hub_repo"),

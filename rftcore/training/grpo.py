@@ -1,18 +1,18 @@
-"""Phase 2: group relative policy optimisation, with TRL's `GRPOTrainer`.
+"""Phase 2: group relative policy optimization (GRPO), with TRL's `GRPOTrainer`.
 
-For each prompt the policy writes G completions; the reward of completion i
-becomes an advantage relative to its group, and one step follows:
+The policy samples G completions per prompt; the reward of completion i becomes an
+advantage relative to its group, and one optimizer step follows:
 
     A_i = (R_i - mean(R)) / (std(R) + 1e-4)
     L   = - mean over tokens of  ratio * A_i  - beta * KL
 
-One update per batch of rollouts, so the ratio is 1 and nothing is clipped.
+With one update per batch of rollouts the ratio is 1 and nothing is clipped.
 TRL receives a single reward function: the task's weighted total from
-`rftcore.scoring`, None where a required term failed. TRL leaves such a
+`rftcore.scoring`, or None if a required term failed. TRL leaves such a
 completion out of its group's mean and standard deviation and gives it advantage 0
 (tests/test_unscored.py). The model reads the prompt of a group once (`shared_prefix`).
 
-Source: arXiv:2402.03300 (GRPO); departures of the paper's trainer: docs/papers.md.
+Source: arXiv:2402.03300 (GRPO). How the paper's trainer differs: docs/papers.md.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def grpo_trainer(
     """A trainer over `part`, ready for `.train()`.
 
     observe: called once per step with the step and its scored rollouts.
-    Raises: `ModelError` for a part to freeze that the model does not have, and with
-    grpo.shared_prefix=on for a model that cannot share prompts.
+    Raises: `ModelError` if grpo.freeze names a part that the model does not have, or if
+    grpo.shared_prefix=on and the model cannot share prompts.
     """
     from trl.trainer.grpo_trainer import GRPOTrainer
 
@@ -101,10 +101,10 @@ def reward_function(
 ) -> RewardFunction:
     """The reward function of a run: the task's weighted total per completion, or None.
 
-    Rows of one prompt carry the same `row`, which makes them a group. Rewards
-    and observers see the number of the step that the rollouts lead to. A length
-    in tokens counts the end of turn, where the policy wrote one. `opened` is the tag that
-    the chat template leaves open: completions are scored and kept with it in front.
+    Completions with the same `row` are a group. Rewards and observers receive the number of
+    the step that the rollouts lead to. A length in tokens includes the end-of-turn token if the
+    policy wrote one. `opened` is the tag that the chat template leaves open: it is put in front
+    of each completion before scoring and storing.
     """
 
     def total_reward(
@@ -152,7 +152,7 @@ def completion_text(completion: Any) -> str:
 def batch_metrics(scores: Sequence[Score]) -> dict[str, float]:
     """Means over a batch: accuracy, share of unparsed answers, and each term's own numbers.
 
-    Accuracy is that of the completions that have one, and left out if none has.
+    Accuracy is the mean over completions that have one; it is left out if none has.
     """
     known = [score.correct for score in scores if score.correct is not None]
     metrics = {"accuracy": sum(known) / len(known)} if known else {}
@@ -165,8 +165,8 @@ def batch_metrics(scores: Sequence[Score]) -> dict[str, float]:
 def attack_metrics(completions: Sequence[str], samples: Sequence[Sample]) -> dict[str, float]:
     """Shares of completions that look like an attempt to win without solving, by kind.
 
-    "attacks" is the share with any sign; a kind that does not occur is left out. A sign that the
-    gold answer has itself, such as a list, does not count.
+    "attacks" is the share with any sign; kinds that do not occur are left out. A sign that the
+    gold answer shows too, such as a list, does not count.
     """
     found = [
         set(attacks.signs(text)) - set(attacks.signs(f"<answer>{sample.gold}</answer>"))
@@ -178,7 +178,7 @@ def attack_metrics(completions: Sequence[str], samples: Sequence[Sample]) -> dic
 
 
 def _term_metrics(name: str, parts: Sequence[Outcome]) -> Iterator[tuple[str, float]]:
-    """Mean value where it has one, mean seconds of a call, share of each kind of failure."""
+    """A term's mean value, mean seconds per call, and share of each kind of failure."""
     known = [part.value for part in parts if part.value is not None]
     if known:
         yield f"reward/{name}", sum(known) / len(known)

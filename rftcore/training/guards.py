@@ -194,7 +194,7 @@ def _advice(steps: Sequence[Mapping[str, Any]]) -> str:
 
 
 def checksums(model: nn.Module) -> list[Tensor]:
-    """Two float64 sums over each trainable parameter, to tell whether training changed it."""
+    """Two float64 sums over each trainable parameter, to detect whether training changed it."""
     found = []
     for parameter in model.parameters():
         if parameter.requires_grad:

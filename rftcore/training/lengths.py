@@ -1,8 +1,8 @@
 """Check that the targets of SFT fit the completion limits.
 
-A completion that is cut off has no answer. So a target that is longer than the
-policy's limits costs its sample the reward and the score however well it was
-learnt, and the loss looks normal. It takes a tokenizer to know, and no weights.
+A completion that is cut off has no answer. If a target is longer than the policy's
+limits, its sample has no reward and no score however well it was learned, and the
+loss does not show it. The check needs a tokenizer, but no weights.
 """
 
 from __future__ import annotations

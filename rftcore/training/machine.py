@@ -39,7 +39,7 @@ def _compile_problem(config: Any) -> tuple[str, str | None]:
     import torch
 
     backend, mode = config.torch_compile_backend, config.torch_compile_mode
-    compiled: Any = torch.compile  # its overloads want literals
+    compiled: Any = torch.compile  # its overloads accept literals only
     try:
         compiled(torch.nn.Identity(), backend=backend or "inductor")
     except Exception as error:  # a class of its own, private to torch
@@ -67,7 +67,7 @@ def _tracker_problem(name: str) -> str | None:
     try:
         for callback in found.get_reporting_integration_callbacks([name]):
             callback()
-    except Exception as error:  # each tracker looks for its package in its own way
+    except Exception as error:  # each tracker raises its own kind if its package is missing
         return one_line(error)
     return None
 

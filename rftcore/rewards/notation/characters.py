@@ -58,10 +58,10 @@ GREEK.update({char.upper(): name.capitalize() for char, name in [*GREEK.items()]
 def plain(text: str) -> str:
     """The text with one character per meaning: no invisible characters, no full-width digits.
 
-    Raises: UnreadableError for half a surrogate pair, which is not valid text.
+    Raises: UnreadableError for a lone surrogate, which is not valid text.
     """
     if any("\ud800" <= char <= "\udfff" for char in text):
-        raise UnreadableError("it contains half a surrogate pair")
+        raise UnreadableError("it contains a lone surrogate")
     text = _SUPERSCRIPT.sub(lambda m: f"^{{{m[0].translate(_SUPERSCRIPTS)}}}", text)
     text = _SUBSCRIPT.sub(lambda m: f"_{{{m[0].translate(_SUBSCRIPTS)}}}", text)
     text = _VULGAR.sub(_vulgar, text.replace("µ", "μ")).translate(_TABLE)

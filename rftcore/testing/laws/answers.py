@@ -14,8 +14,8 @@ from rftcore.testing.subject import Subject
 from rftcore.types import Sample
 
 TRUTH = ("truth-is-correct",)
-TELLS = ("wrong-is-not-correct",)
-SHARE = 0.25  # of what a target earns over saying nothing: the least that being right is worth
+WRONG = ("wrong-is-not-correct",)
+SHARE = 0.25  # the least worth of a right answer, of what a target earns above silence
 LUCKY = 0.25  # share of other samples' golds that may be right by chance
 _NOISE = 1e-9
 _SCORED = ("parser-total", "rewards-total", "rewards-finite")  # what keeps a completion from it
@@ -94,7 +94,7 @@ def wrong_is_not_correct(subject: Subject) -> None:
     why="GRPO moves to whatever earns more, and away from what SFT taught.",
     cause="a term that rewards what targets do not have, or a weight with the wrong sign",
     fix="look at the completion that earns more; remove that term or lower its weight",
-    needs=(*TRUTH, *TELLS),
+    needs=(*TRUTH, *WRONG),
 )
 def truth_earns_most(subject: Subject) -> None:
     """Not another sample's target, and not saying nothing."""
@@ -139,7 +139,7 @@ def accuracy_weight(subject: Subject) -> None:
     why="A policy that loses reward for answering stops answering.",
     cause="a reward for short completions, or a penalty for wrong answers only",
     fix="reward brevity among correct completions only; treat a missing answer as wrong",
-    needs=(*TRUTH, *TELLS),
+    needs=(*TRUTH, *WRONG),
 )
 def silence_earns_least(subject: Subject) -> None:
     """The empty completion, and a blank one."""

@@ -13,10 +13,12 @@ from rftcore.testing.law import law
 from rftcore.testing.subject import PLAIN, Subject
 from rftcore.types import Sample
 
-HALF = 0.5  # of the way from a wrong answer to the truth: nobody gets there without solving
+HALF = 0.5  # of the way from a wrong answer to the truth: unreachable without solving
 _NOISE = 1e-9
 MOST = 6  # samples that are attacked
-_ABOUT_THE_ANSWER = 0.5  # a reward that tells truth from lie by so much is about the answer
+_ABOUT_THE_ANSWER = (
+    0.5  # a reward that differs by this much between gold and wrong answer scores the answer
+)
 HOLDS = ("truth-is-correct", "wrong-is-not-correct")
 READS = ("parser-one-answer", "parser-ignores-reasoning")
 _MALFORMED = (
@@ -205,7 +207,7 @@ def _cause(
         return "", ""
     read = shown(attack.parsed.value) if attack.parsed.ok else "None"
     return (
-        f"no reward looks at the completion: one pays for the answer {read} as if it were right",
+        f"no reward reads the completion: one pays for the answer {read} as if it were right",
         "compare x.answer with x.gold whole; return 0 if x.answer is None",
     )
 

@@ -58,7 +58,7 @@ def splits_named(subject: Subject) -> None:
     fix="return len() of the rows, or the number in the options",
 )
 def sizes_valid(subject: Subject) -> None:
-    """Asked twice."""
+    """Each size is read twice."""
     for split in subject.dataset.splits:
         size, again = subject.dataset.size(split), subject.dataset.size(split)
         if not isinstance(size, int) or isinstance(size, bool) or size < 1 or again != size:
@@ -131,7 +131,7 @@ def samples_pure(subject: Subject) -> None:
     for split, some in subject.compared_samples.items():
         for index in reversed(some):
             if change := difference(some[index], subject.dataset.sample(split, index)):
-                raise BrokenError(f"{split}[{index}] asked again: {change}")
+                raise BrokenError(f"{split}[{index}] read again: {change}")
 
 
 @law(
@@ -144,7 +144,7 @@ def samples_pure(subject: Subject) -> None:
     needs=("factory-pure", "plugin-imports"),
 )
 def samples_same_in_other_process(subject: Subject) -> None:
-    """By a digest of all that they say."""
+    """By a digest of all fields."""
     digests, found = subject.digests, subject.elsewhere
     if found.task_error:
         raise BrokenError(
@@ -331,13 +331,13 @@ def sft_has_reasoning(subject: Subject) -> None:
     "dataset",
     "Images open.",
     why="An image that does not open stops a run in the middle.",
-    cause="a path relative to another folder, a format that Pillow does not know, empty bytes",
+    cause="a path relative to another folder, a format that Pillow cannot read, empty bytes",
     fix="`rft tasks preview` shows what is there",
     needs=WHOLE,
 )
 def images_open(subject: Subject) -> None:
     """The images of one or two samples of each split."""
-    for sample in _looked_at(subject):
+    for sample in _opened(subject):
         for image in sample.images:
             try:
                 image.open()
@@ -357,9 +357,9 @@ def images_open(subject: Subject) -> None:
 def images_stable(subject: Subject) -> None:
     """Read twice, made anew, and compared with others of the same key."""
     again = dataset_of(subject.remade_task())
-    looked = {id(sample) for sample in _looked_at(subject)}
+    opened = {id(sample) for sample in _opened(subject)}
     for split, index, sample in _rows(subject):
-        if id(sample) in looked:
+        if id(sample) in opened:
             made = again.sample(split, index)
             for one, two in zip(sample.images, made.images, strict=True):
                 _same_bytes(sample, one, one)
@@ -389,16 +389,16 @@ def _fault(sample: object) -> tuple[str, str, str] | None:
     for name in ("id", "question", "gold"):
         text = getattr(sample, name)
         if not isinstance(text, str):
-            said = f"its {name} is {shown(text)}, not text"
-            return said, f"the {name} as it is in the file, such as a number", f"str({name})"
+            found = f"its {name} is {shown(text)}, not text"
+            return found, f"the {name} as it is in the file, such as a number", f"str({name})"
         if not text.strip():
-            said = f"its {name} is {text!r}, which is blank"
-            return said, f"a row without {name}", f"leave the row out, or give it a {name}"
+            found = f"its {name} is {text!r}, which is blank"
+            return found, f"a row without {name}", f"leave the row out, or give it a {name}"
     images = sample.images
     if isinstance(images, tuple) and all(isinstance(one, Image) for one in images):
         return None
-    said = f"its images are {shown(images)}, not a tuple of rft.Image"
-    return said, "images as a list, as paths or as pixels", f"{whole}, or rft.Image.from_path(...)"
+    found = f"its images are {shown(images)}, not a tuple of rft.Image"
+    return found, "images as a list, as paths or as pixels", f"{whole}, or rft.Image.from_path(...)"
 
 
 def _raised(subject: Subject, split: str, index: int) -> tuple[bool, str]:
@@ -420,7 +420,7 @@ def _seconds_of_samples(subject: Subject) -> float:
     return median(computing(lambda row=row: make(*row)) for row in rows[:30])  # type: ignore[misc]
 
 
-def _looked_at(subject: Subject) -> list[Sample]:
+def _opened(subject: Subject) -> list[Sample]:
     """One sample of each split: drawing an image may take a tenth of a second."""
     some = [next(iter(some.values())) for some in subject.samples.values()]
     return [sample for sample in some if sample.images][:6]

@@ -32,7 +32,7 @@ _CAUSES: dict[type[BaseException], tuple[str, str]] = {
         "catch RecursionError as well, or reject text with more brackets than an answer has",
     ),
     UnicodeError: (
-        "encode() of half a surrogate pair, or of text that is not ASCII",
+        "encode() of a lone surrogate, or of text that is not ASCII",
         "reject such text first, or encode with errors='backslashreplace'",
     ),
     OverflowError: (
@@ -70,7 +70,7 @@ _CAUSES: dict[type[BaseException], tuple[str, str]] = {
     needs=WHOLE,
 )
 def parser_near_linear(subject: Subject) -> None:
-    """By computing time; what looks slow is measured again. An exception is another law's."""
+    """By computing time; a slow result is measured again. Exceptions are for another law."""
     for name, make in _hostile(subject):
         for method in ("parse", "gold"):
             _near_linear(subject, f"{method} of {name}", getattr(subject.parser, method), make)
@@ -81,7 +81,7 @@ def parser_near_linear(subject: Subject) -> None:
     "parser",
     "The parser returns an answer or a parse error for any text; it never raises.",
     why="A policy may write any text; a parser that raises stops the run.",
-    cause="int() or float() of text that merely looks like a number, such as \u00b2",
+    cause="int() or float() of text that only resembles a number, such as \u00b2",
     fix="match strictly first; return rft.Parsed(error='...') for everything else",
     needs=WHOLE,
 )
@@ -91,7 +91,7 @@ def parser_total(subject: Subject) -> None:
 
     given = dict.fromkeys(sample.gold for sample in subject.sample_subset)
     fixed = [*NASTY, *given, "", "x" * 100_000, "<answer>" * 3, "<answer>\x00</answer>"]
-    fixed += [text for _, text in attacks.library("Say it.", *_two(subject))]
+    fixed += [text for _, text in attacks.library("Reason.", *_two(subject))]
     for text in fixed:
         _total(subject, text)
     for text in dict.fromkeys(sample.gold for sample in subject.all_samples):
@@ -376,7 +376,7 @@ def _fault(parsed: object) -> str:
 
 def _changed(parsed: Parsed, again: Parsed) -> str:
     one, two = canonical(parsed), canonical(again)
-    return "" if one == two else f"returned {shown(one)}, and asked again {shown(two)}"
+    return "" if one == two else f"returned {shown(one)}, and for the same text again {shown(two)}"
 
 
 def _self_equal(subject: Subject, text: str) -> None:

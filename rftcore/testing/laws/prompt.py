@@ -15,8 +15,8 @@ from rftcore.testing.subject import Subject
 from rftcore.types import Prompt
 
 WHOLE = ("samples-valid",)
-ASKS = ("prompt-deterministic",)
-_BEFORE = 8  # characters in front of an answer that tell its place
+DETERMINISTIC = ("prompt-deterministic",)
+_BEFORE = 8  # characters in front of an answer that identify its place
 _OFTEN = 0.9
 
 
@@ -38,7 +38,7 @@ def prompt_deterministic(subject: Subject) -> None:
             raise BrokenError(
                 f"{sample.where}: {describe(error)}",
                 cause="the prompt reads what some samples do not have, such as a key of meta",
-                fix="give it to every sample, or ask without it",
+                fix="give it to every sample, or do not use it",
             ) from error
         if not isinstance(one, Prompt) or not one.text.strip():
             raise BrokenError(
@@ -57,7 +57,7 @@ def prompt_deterministic(subject: Subject) -> None:
     why="With a missing or repeated image the model learns to ignore images.",
     cause="rft.Prompt(text) without images, or only the first of several",
     fix="rft.Prompt(text, sample.images), or rft.prompts.think_then_answer",
-    needs=ASKS,
+    needs=DETERMINISTIC,
 )
 def prompt_shows_images_once(subject: Subject) -> None:
     """By the images' keys."""
@@ -77,10 +77,10 @@ def prompt_shows_images_once(subject: Subject) -> None:
     why="The model would learn to read the answer, or its type, from the question.",
     cause="the instruction is chosen by the answer: 'answer with a letter' if it is one",
     fix="use one instruction for all samples; what differs belongs in the question",
-    needs=ASKS,
+    needs=DETERMINISTIC,
 )
 def prompt_blind_to_gold(subject: Subject) -> None:
-    """Asked again with the gold of every other sample."""
+    """Made again with the gold of every other sample."""
     golds = list(dict.fromkeys(sample.gold for sample in subject.sample_subset))
     for sample in subject.sample_subset:
         text = subject.task.prompt(sample).text
@@ -103,7 +103,7 @@ def prompt_blind_to_gold(subject: Subject) -> None:
     needs=("prompt-blind-to-gold",),
 )
 def question_hides_answer(subject: Subject) -> None:
-    """What stands before the gold in nearly every prompt, and does not before other golds."""
+    """The text before the gold in nearly every prompt, if it is not before other golds."""
     samples = subject.all_samples
     golds = list(dict.fromkeys(sample.gold for sample in samples))
     if len(samples) < 8 or len(golds) < 3:
@@ -156,7 +156,7 @@ def targets_fit_limits(subject: Subject) -> None:
 
 
 def _places(text: str, gold: str) -> set[str]:
-    """What stands before each mention of a gold, as a word of its own."""
+    """The text before each mention of a gold, as a word of its own."""
     found = re.finditer(rf"(?<!\w){re.escape(gold)}(?!\w)", text)
     return {text[max(0, match.start() - _BEFORE) : match.start()] for match in found}
 

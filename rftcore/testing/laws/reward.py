@@ -269,7 +269,7 @@ def rewards_stateless(subject: Subject) -> None:
     "reward",
     "A worker process with another hash seed gives the same scores.",
     why="Scoring is divided among workers: rewards would depend on the worker.",
-    cause="the order of a set, hash(text), or state of the main process",
+    cause="the order of a set, hash(text), or state of the parent process",
     fix="sort sets; create what is needed in the factory",
     needs=(*COMPARED, "samples-same-in-other-process", "rewards-stateless"),
 )
@@ -295,7 +295,7 @@ def rewards_same_in_other_process(subject: Subject) -> None:
     "rewards-raise-on-faults",
     "reward",
     "A reward raises on a faulty sample; it does not return a score.",
-    why="An exception turned into 0.0 trains on a bug, and every curve looks normal.",
+    why="An exception turned into 0.0 trains on a bug, and no curve shows it.",
     cause="try: ... except Exception: return 0.0",
     fix="let it raise: the scorer counts the failure and names the sample",
     needs=CALLED,
@@ -345,11 +345,11 @@ def rewards_keep_input(subject: Subject) -> None:
     needs=COMPARED,
 )
 def closer_earns_more(subject: Subject) -> None:
-    """On either side of the gold, for rewards that look at the answer alone."""
+    """On either side of the gold, for rewards that read the answer alone."""
     named = [name for name in subject.weighted_terms if not rewards.uses(_reward(subject, name))]
     samples = [sample for sample in subject.scorable if _is_number(subject.value(sample))]
     if not named or not samples:
-        raise NotApplicableError("no answer is a number, or no reward looks at the answer alone")
+        raise NotApplicableError("no answer is a number, or no reward reads the answer alone")
     steps = st.integers(0, 30) | st.sampled_from([50, 100, 1000])
     near_by = [(one, one + 1) for one in range(6)]
 
@@ -478,7 +478,7 @@ def _in_training(subject: Subject, sample: Sample, group: list[str], step: int) 
 
 
 def _in_order(subject: Subject, gold: str, samples: list[Sample], salt: str) -> list[Any]:
-    """In a task made anew and with reasoning of its own, so that no cache knows it."""
+    """In a task made anew and with reasoning of its own, so that no cache has it."""
     unique = "".join(random.sample("abcdefghijklmnopqrstuvwxyz", 12))
     text = tags.write(f"I looked, {salt} {unique}.", gold)
     scorer = scorer_of(subject.remade_task())

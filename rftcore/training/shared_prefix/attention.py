@@ -141,7 +141,7 @@ class Segments:
 
     @cached_property
     def _masks(self) -> tuple[Tensor, Tensor]:
-        """Who sees whom: (P, 1, Lp, Lp) and (S, 1, C, Lp + C). A filler sees the first key."""
+        """Masks (P, 1, Lp, Lp) and (S, 1, C, Lp + C). A padding cell attends to the first key."""
         prompt, own = self.prompts >= 0, self.completions >= 0
         seen = _causal(prompt)
         return seen, torch.cat(
@@ -152,11 +152,11 @@ class Segments:
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """Results (R, L, H, D) of queries (R, H, L, D), and keys and values (R, K, L, D)."""
         flat = [states.transpose(1, 2).flatten(0, 1) for states in (query, key, value)]
-        asks, keys, values = (_cells(states, self.prompts) for states in flat)
+        queries, keys, values = (_cells(states, self.prompts) for states in flat)
         own, own_keys, own_values = (_cells(states, self.completions) for states in flat)
         seen, seen_by_completions = self._masks
         results = (
-            _attention(asks, keys, values, seen, scale),
+            _attention(queries, keys, values, seen, scale),
             _attention(
                 own,
                 torch.cat([keys[self.prompt_of], own_keys], dim=2),
@@ -165,8 +165,8 @@ class Segments:
                 scale,
             ),
         )
-        told = torch.cat([each.transpose(1, 2).flatten(0, 1) for each in results])
-        return told[self._place].view(*self.shape, *told.shape[1:])
+        joined = torch.cat([each.transpose(1, 2).flatten(0, 1) for each in results])
+        return joined[self._place].view(*self.shape, *joined.shape[1:])
 
 
 @dataclass(frozen=True)

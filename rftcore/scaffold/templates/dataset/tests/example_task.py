@@ -4,7 +4,7 @@ import rftcore as rft
 
 
 def task() -> rft.Task:
-    """Ask for the number."""
+    """A task whose answer is a number."""
     return rft.Task(
         name="example",
         dataset="my-task",

@@ -9,7 +9,7 @@ SIZES = {"sft": 60, "rl": 60, "val": 30, "test": 30}
 
 @dataclass(frozen=True, kw_only=True)
 class Minutes(rft.GeneratedDataset):
-    """Every minute of a day stands in one split at most."""
+    """Every minute of a day is in one split at most."""
 
     name = "minutes"
     version = 1
@@ -28,7 +28,7 @@ class Minutes(rft.GeneratedDataset):
 
 
 def task() -> rft.Task:
-    """Ask for the time."""
+    """A task whose answer is a time."""
     return rft.Task(
         name="example",
         dataset=Minutes(sizes=SIZES),

@@ -1,4 +1,4 @@
-"""Which texts are an answer, and which are none."""
+"""Texts that are an answer, and texts that are not."""
 
 import pytest
 import rftcore as rft
@@ -18,10 +18,10 @@ def test_what_is_not_a_time_is_a_parse_error(text: str) -> None:
     assert not TimeOfDay().gold(text).ok
 
 
-def test_an_answer_stands_in_its_tags() -> None:
-    said = "<think>The short hand is past 7.</think><answer>7:05</answer>"
+def test_an_answer_is_read_from_its_tags() -> None:
+    completion = "<think>The short hand is past 7.</think><answer>7:05</answer>"
 
-    assert TimeOfDay().parse(said).value == 425
+    assert TimeOfDay().parse(completion).value == 425
 
 
 @given(minutes=st.integers(0, 24 * 60 - 1))
@@ -34,6 +34,6 @@ def test_no_text_raises(text: str) -> None:
     TimeOfDay().parse(text)
 
 
-def test_an_option_out_of_range_is_refused() -> None:
+def test_an_option_out_of_range_is_an_error() -> None:
     with pytest.raises(rft.RftError, match="12 or 24"):
         TimeOfDay(hours=10)

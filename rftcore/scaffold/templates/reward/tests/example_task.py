@@ -9,7 +9,7 @@ SIZES = {"sft": 60, "rl": 60, "val": 30, "test": 30}
 
 @dataclass(frozen=True, kw_only=True)
 class Products(rft.GeneratedDataset):
-    """Products of two numbers; each pair stands in one split at most."""
+    """Products of two numbers; each pair is in one split at most."""
 
     name = "products"
     version = 1
@@ -28,7 +28,7 @@ class Products(rft.GeneratedDataset):
 
 
 def task() -> rft.Task:
-    """Ask for the product."""
+    """A task whose answer is a product."""
     return rft.Task(
         name="example",
         dataset=Products(sizes=SIZES),

@@ -1,4 +1,4 @@
-"""Read a time of day from a completion, or say why it holds none."""
+"""Read a time of day from a completion, or give the reason why there is none."""
 
 import re
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class TimeOfDay:
         """Read an answer without tags. Any text gives a value or an error, none raises."""
         match = _TIME.fullmatch(text)
         if match is None:
-            return rft.Parsed(error=f"{text[:20]!r} is no time such as 7:05")
+            return rft.Parsed(error=f"{text[:20]!r} is not a time such as 7:05")
         hours, minutes = int(match["hours"]), int(match["minutes"])
         if hours >= self.hours or minutes >= 60:
             return rft.Parsed(error=f"{text.strip()!r} is not on a clock of {self.hours} hours")
