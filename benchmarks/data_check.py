@@ -115,8 +115,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=1000)
     parser.add_argument("--distinct", type=int, default=50, help="pairs that are rendered")
     parser.add_argument("--threads", type=int, default=cores())
-    given = parser.parse_args()
-    samples, task, number = drawn(min(given.distinct, given.pairs)), transformation(), given.pairs
+    args = parser.parse_args()
+    samples, task, number = drawn(min(args.distinct, args.pairs)), transformation(), args.pairs
     with tempfile.TemporaryDirectory(prefix="rft-pairs-") as name:
         os.environ["RFT_CACHE"] = f"{name}/cache"
         path = write(Path(name), samples, number)
@@ -128,10 +128,10 @@ def main() -> None:
             timed(f"{what}, {threads or 'no'} threads", partial(work, fresh, threads), number)
 
         for what, work in (("before a run", before_a_run), ("rft data check", data_check)):
-            for threads in (0, given.threads):
+            for threads in (0, args.threads):
                 shutil.rmtree(f"{name}/cache", ignore_errors=True)
                 show(what, work, threads)
-            show(f"{what}, again", work, given.threads)
+            show(f"{what}, again", work, args.threads)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB")
 
 

@@ -1,15 +1,15 @@
-"""How many rollouts per second does GRPO make and learn from, beside stock TRL?
+"""Measure how many rollouts per second GRPO samples and trains on, against stock TRL.
 
     python benchmarks/grpo_rollouts.py --model runs/RUN/sft/model --repeats 7
 
-A real policy, real prompts of counting, 8 prompts x 8 completions. Three copies of the policy do
-the model's part of a step (rollouts, forward and backward over them, an optimizer step) in turns:
+A trained policy, prompts of counting, 8 prompts x 8 completions. Three copies of the policy take
+turns at the model's part of a step (rollouts, forward and backward over them, an optimizer step):
 
-    stock    transformers' `generate`, TRL's batches as they are
+    stock    transformers' `generate`, TRL's batches unchanged
     shared   the prompt of a group is computed once (`grpo.shared_prefix`), nothing else
-    rft      what `rft train` does: also the decode loop, attention in parts, `training/cpu.py`
+    rft      what `rft train` does: the above, decode loop, attention in parts, `training/cpu.py`
 
-Each makes its own rollouts; all learn from the same ones, so the work of the update is equal.
+Each samples its own rollouts; all train on the same ones, so the work of the update is equal.
 Prints medians in seconds and the ratios to stock, of wall time and of CPU time. The machine should
 be quiet; CPU time of one thread (`--threads 1`) is comparable on one that is not.
 """
@@ -46,7 +46,7 @@ SIDES = ("stock", "shared", "rft")
 
 @dataclass
 class Side:
-    """One copy of the policy, and its times: (wall, CPU) in seconds by part."""
+    """One copy of the policy, and its (wall, CPU) times in seconds by part."""
 
     name: str
     model: Any
@@ -54,7 +54,7 @@ class Side:
     times: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
     def timed(self, part: str, work: Callable[[], Any]) -> Any:
-        """What `work` returns; its time is kept."""
+        """The result of `work`; its time is recorded."""
         wall, cpu = time.perf_counter(), time.process_time()
         found = work()
         spent = time.perf_counter() - wall, time.process_time() - cpu
@@ -62,22 +62,22 @@ class Side:
         return found
 
     def median(self, part: str, clock: int) -> float:
-        """Of the repeats, the first left out."""
+        """The median over the repeats without the first, in seconds."""
         return statistics.median(each[clock] for each in self.times[part][1:])
 
 
 def main() -> None:
-    """Measure, print."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    asked = parser.parse_args()
-    torch.set_num_threads(asked.threads)
-    policy = load_model(asked.model, dtype="float32", device="cpu")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    policy = load_model(args.model, dtype="float32", device="cpu")
     task = Catalogue.load().task_of(load_recipe(("benchmark", {"task": "counting"})))
     sides = [side(name, policy.model) for name in SIDES]
-    for repeat in range(asked.repeats + 1):
+    for repeat in range(args.repeats + 1):
         samples = list(take(task, "val", PROMPTS * (repeat + 1)))[-PROMPTS:]
         rows = encode(policy, [task.prompt(s) for s in samples for _ in range(GROUP)])
         turns = sides if repeat % 2 else sides[::-1]
@@ -91,13 +91,13 @@ def main() -> None:
 
 
 def side(name: str, model: Any) -> Side:
-    """The policy as the side has it, its vision tower frozen as in nano's recipe."""
+    """A copy of the policy for one side, with its vision tower frozen as in nano's recipe."""
     mine = copy.deepcopy(model).train()
     mine.model.vision_tower.requires_grad_(False)
     add_fused_lm_head(mine, outputs=("log_probs", "entropy"))
     if name != "stock":
         share_prefix(mine, required=True, in_parts=name == "rft")
-    # a rate of 0: all the work of a step, and the weights stay what they are
+    # learning rate 0: all the work of a step, but the weights do not change
     return Side(name, mine, torch.optim.AdamW(mine.parameters(), lr=0.0))
 
 
@@ -122,11 +122,11 @@ def write(policy: Any, side: Side, rows: Any) -> torch.Tensor:
 
 
 def learn(policy: Any, side: Side, rows: Any, ids: torch.Tensor) -> None:
-    """Forward and backward of GRPO's loss, on policy, with made-up advantages; a step."""
+    """One update: GRPO's on-policy loss with synthetic advantages, backward, a step."""
     start = rows["input_ids"].shape[1]
     ended = (ids[:, start:] == policy.tokenizer.eos_token_id).cumsum(1)
-    told = ended - (ids[:, start:] == policy.tokenizer.eos_token_id).long() == 0
-    mask = torch.cat([rows["attention_mask"], told.long()], dim=1)
+    completion_mask = ended - (ids[:, start:] == policy.tokenizer.eos_token_id).long() == 0
+    mask = torch.cat([rows["attention_mask"], completion_mask.long()], dim=1)
     labels = torch.where(mask.bool(), ids, -100)
     labels[:, :start] = -100
     inputs = {**rows, "input_ids": ids, "attention_mask": mask, "labels": labels}

@@ -216,7 +216,7 @@ def measure(shape: Shape, repeats: int) -> dict[str, float]:
 
 
 def ratio(plain: list[float], shared: list[float]) -> float:
-    """Plain time over shared time: the median of the repeats, each with its neighbour."""
+    """Plain time over shared time: the median of the repeats, each with its neighbor."""
     return statistics.median(p / s for p, s in zip(plain, shared, strict=True))
 
 
@@ -309,10 +309,10 @@ def timed_step(shape: Shape, side: Side, rows: dict[str, Any]) -> None:
     ids = write(shape, side, rows)
     written = now()
     learn(side, rows, ids)
-    learnt = now()
+    learned = now()
     side.optimizer.step()
     side.rollout.append(written - start)
-    side.forward_backward.append(learnt - written)
+    side.forward_backward.append(learned - written)
     side.step.append(now() - start)
 
 

@@ -1,14 +1,14 @@
-"""Which settings make GRPO pay on nano? A queue of runs, each recorded as one line of JSON.
+"""Run GRPO on nano with many settings, and record each run as one line of JSON.
 
     python benchmarks/grpo_study.py --runs runs/study                # all of QUEUE, in order
-    python benchmarks/grpo_study.py --runs runs/study --only base-s0 # some of it
-    python benchmarks/grpo_study.py --table                          # what is recorded so far
+    python benchmarks/grpo_study.py --runs runs/study --only base-s0-sft160
+    python benchmarks/grpo_study.py --table                          # print the recorded runs
 
 Each entry of QUEUE starts from an SFT policy (`rft train` without GRPO, made once per seed and
 number of chains of thought), forks it with GRPO's settings, and measures `val` (900 questions)
-and `ood-vehicles` (500) before and after. Choose on `val`. An interrupted queue goes on where it
-stopped: finished entries are skipped, unfinished runs resumed. On one thread an entry takes
-minutes to hours; start it with `nice`.
+and `ood-vehicles` (500) before and after. Choose on `val`. An interrupted queue can be started
+again: finished entries are skipped and unfinished runs are resumed. On one thread an entry takes
+minutes to hours; use `nice`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "grpo_study.jsonl"
 SPLITS = ("val", "ood-vehicles")
-COLLAPSE, COLLAPSE_OVER = 0.6, 30  # stop where accuracy falls below this share, over so many steps
-STEPS_OF_SFT = 200  # of 8 samples, whatever their number: epochs = 1600 / samples
+COLLAPSE, COLLAPSE_OVER = 0.6, 30  # stop if accuracy over this many steps falls below this share
+STEPS_OF_SFT = 200  # of 8 samples each, so epochs = 1600 / number of samples
 BASE = {
     "min_p": "0.1",
     "adam_epsilon": "1e-4",
@@ -58,7 +58,7 @@ class Entry:
 
 
 def shape(prompts: int, group: int) -> dict[str, str]:
-    """P prompts of G completions a step."""
+    """P prompts of G completions per step."""
     return {"prompts_per_step": str(prompts), "group_size": str(group)}
 
 
@@ -89,26 +89,28 @@ QUEUE = [
 
 
 def main() -> None:
-    """Run what is not recorded yet."""
+    """Run the entries that are not recorded yet."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--runs", type=Path, default=Path("runs/study"))
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--only", nargs="*", help="keys of entries, such as base-s0-sft160")
-    parser.add_argument("--table", action="store_true", help="print what is recorded, run nothing")
-    asked = parser.parse_args()
-    if not asked.table:
+    parser.add_argument(
+        "--table", action="store_true", help="print the recorded runs and run nothing"
+    )
+    args = parser.parse_args()
+    if not args.table:
         for entry in QUEUE:
-            recorded = {line["key"] for line in read(asked.results)}
-            if key(entry) not in recorded and (not asked.only or key(entry) in asked.only):
-                line = json.dumps(run(entry, asked.runs))
-                asked.results.parent.mkdir(parents=True, exist_ok=True)
-                with asked.results.open("a") as file:
+            recorded = {line["key"] for line in read(args.results)}
+            if key(entry) not in recorded and (not args.only or key(entry) in args.only):
+                line = json.dumps(run(entry, args.runs))
+                args.results.parent.mkdir(parents=True, exist_ok=True)
+                with args.results.open("a") as file:
                     file.write(line + "\n")
-    print(table(read(asked.results)))
+    print(table(read(args.results)))
 
 
 def key(entry: Entry) -> str:
-    """What tells an entry from the others."""
+    """The unique name of an entry."""
     return f"{entry.name}-s{entry.seed}-sft{entry.chains}"
 
 
@@ -120,7 +122,7 @@ def read(results: Path) -> list[dict[str, Any]]:
 
 
 def run(entry: Entry, runs: Path) -> dict[str, Any]:
-    """Do one entry, from SFT if that is not there; what is recorded of it."""
+    """Run one entry, with SFT if it is missing, and return its record."""
     parent, out = runs / entry.parent, runs / key(entry)
     train(
         parent,
@@ -140,7 +142,7 @@ def run(entry: Entry, runs: Path) -> dict[str, Any]:
 
 
 def train(out: Path, how: Sequence[str], settings: Mapping[str, str]) -> None:
-    """A run of `rft train`, begun or resumed, unless it is finished."""
+    """Start or resume a run of `rft train` unless it is finished."""
     if (out / "summary.json").exists():
         return
     sets = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
@@ -159,15 +161,15 @@ def train(out: Path, how: Sequence[str], settings: Mapping[str, str]) -> None:
 
 
 def steps_of(out: Path) -> list[dict[str, Any]]:
-    """What is logged of GRPO's steps so far."""
+    """The logged GRPO steps of a run so far."""
     file = out / "metrics.jsonl"
     lines = file.read_text().splitlines() if file.exists() else []
-    told = [json.loads(line) for line in lines if line.endswith("}")]
-    return [line for line in told if line["phase"] == "grpo" and "loss" in line]
+    logged = [json.loads(line) for line in lines if line.endswith("}")]
+    return [line for line in logged if line["phase"] == "grpo" and "loss" in line]
 
 
 def collapsed(steps: Sequence[Mapping[str, float]]) -> bool:
-    """Whether the rollouts of fifty steps are right much less often than at the start."""
+    """Whether the accuracy of the last rollouts is far below that of the first."""
     if len(steps) < 2 * COLLAPSE_OVER:
         return False
     first, last = steps[:COLLAPSE_OVER], steps[-COLLAPSE_OVER:]
@@ -176,7 +178,7 @@ def collapsed(steps: Sequence[Mapping[str, float]]) -> bool:
 
 
 def record(entry: Entry, out: Path) -> dict[str, Any]:
-    """The numbers of a run that is finished, or was stopped where it collapsed."""
+    """The record of a run that has finished or was stopped after a collapse."""
     steps = steps_of(out)
     line = {
         "key": key(entry),
@@ -211,12 +213,12 @@ def size(entry: Entry) -> int:
 
 
 def curve(steps: Sequence[Mapping[str, float]], every: int = 50) -> Iterator[dict[str, float]]:
-    """Means over each fifty steps of what the rollouts show."""
+    """Means of the rollouts' metrics over every 50 steps."""
     names = ("accuracy", "reward/process", "reward/format", "entropy", "completions/mean_length")
     for start in range(0, len(steps), every):
         part = steps[start : start + every]
-        told = {n: [step[n] for step in part if n in step] for n in names}
-        yield {n: round(sum(v) / len(v), 4) for n, v in told.items() if v}
+        values = {n: [step[n] for step in part if n in step] for n in names}
+        yield {n: round(sum(v) / len(v), 4) for n, v in values.items() if v}
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> str:
@@ -234,7 +236,7 @@ def table(lines: Sequence[Mapping[str, Any]]) -> str:
 
 
 def cell(line: Mapping[str, Any], split: str) -> str:
-    """Before, after and the gain with its interval."""
+    """Accuracy before and after GRPO, and the gain with its interval."""
     if "gains" not in line:
         return "collapsed"
     before, after = (line["scores"][stage][split] for stage in ("sft", "grpo"))

@@ -6,16 +6,18 @@ plain transformers and serves as `--model FOLDER`:
     from rftcore.testing.families import tiny_qwen2_vl
     tiny_qwen2_vl(tmp_path / "model")
 
-The weights are random, so these models answer nothing. They are for what does
-not depend on training: shapes, positions, checkpoints, dtypes, errors. The
+The weights are random, so answers are meaningless. The models test what does not
+depend on training: shapes, positions, checkpoints, dtypes, errors. The
 chat templates are written here, in the families' own formats.
 """
 
 from __future__ import annotations
 
+import copy
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 CHATML = (
@@ -35,6 +37,33 @@ CHATML = (
 QWEN_SPECIALS = (
     *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"),
     *("<|image_pad|>", "<|video_pad|>"),
+)
+QWEN_TEXT: Mapping[str, Any] = MappingProxyType(
+    {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 4096,
+        "rope_parameters": {
+            "rope_type": "default",
+            "mrope_section": [2, 3, 3],
+            "rope_theta": 10000.0,
+        },
+    }
+)
+QWEN_VISION: Mapping[str, Any] = MappingProxyType(
+    {
+        "depth": 2,
+        "embed_dim": 32,
+        "hidden_size": 64,
+        "num_heads": 2,
+        "mlp_ratio": 2,
+        "patch_size": 14,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+    }
 )
 WORDS = ("<think>", "</think>", "<answer>", "</answer>", "How many", "cube", "sphere", "Answer")
 
@@ -71,32 +100,13 @@ def tiny_qwen2_vl(
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in QWEN_SPECIALS}
     config = Qwen2VLConfig(
         text_config={
+            **copy.deepcopy(dict(QWEN_TEXT)),
             "vocab_size": len(tokenizer),
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "max_position_embeddings": 4096,
-            "rope_parameters": {
-                "rope_type": "default",
-                "mrope_section": [2, 3, 3],
-                "rope_theta": 10000.0,
-            },
             "bos_token_id": ids["<|endoftext|>"],
             "eos_token_id": ids["<|im_end|>"],
             "pad_token_id": ids["<|endoftext|>"],
         },
-        vision_config={
-            "depth": 2,
-            "embed_dim": 32,
-            "hidden_size": 64,
-            "num_heads": 2,
-            "mlp_ratio": 2,
-            "patch_size": 14,
-            "spatial_merge_size": 2,
-            "temporal_patch_size": 2,
-        },
+        vision_config=dict(QWEN_VISION),
         image_token_id=ids["<|image_pad|>"],
         video_token_id=ids["<|video_pad|>"],
         vision_start_token_id=ids["<|vision_start|>"],
