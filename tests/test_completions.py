@@ -8,7 +8,7 @@ from rftcore import jsontext
 from rftcore.completions import SCHEMA, ScoredCompletion, read_completions
 from rftcore.errors import RunError
 
-anything = st.text(st.characters(exclude_categories=()))  # halves of surrogate pairs too
+anything = st.text(st.characters(exclude_categories=()))  # lone surrogates too
 # JSON reads two halves side by side as the one character that they are
 text = anything.map(lambda t: t.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass"))
 count, number = st.integers(0), st.floats(allow_nan=False, allow_infinity=False)

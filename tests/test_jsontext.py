@@ -15,7 +15,7 @@ from rftcore import jsontext
 from rftcore.errors import RunError
 from rftcore.runs import RunFolder
 
-anything = st.text(st.characters(exclude_categories=()))  # halves of surrogate pairs too
+anything = st.text(st.characters(exclude_categories=()))  # lone surrogates too
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | anything,
     lambda inner: st.lists(inner) | st.dictionaries(anything, inner),
