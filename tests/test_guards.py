@@ -90,7 +90,7 @@ LEARNS = {
 @pytest.mark.parametrize(
     ("idle", "found"),
     [
-        ({"frac_reward_zero_std": 1.0, "reward": 0.0}, "all earned 0: the policy never"),
+        ({"frac_reward_zero_std": 1.0, "reward": 0.0}, "all earned 0: no completion"),
         ({"frac_reward_zero_std": 1.0, "reward": 2.0}, "a larger grpo.group_size"),
         ({"completions/clipped_ratio": 1.0}, "raise grpo.max_completion_length"),
         ({"completions/clipped_ratio": 1.0, "frac_reward_zero_std": 1.0}, "max_completion_length"),

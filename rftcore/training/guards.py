@@ -184,12 +184,12 @@ def _advice(steps: Sequence[Mapping[str, Any]]) -> str:
     rewards = {line["reward"] for line in steps if not _unknown(line.get("reward"))}
     if len(rewards) == 1 and max(rewards) <= 0:
         return (
-            f"all earned {rewards.pop():g}: the policy never does what is rewarded. More SFT, "
-            "easier samples or a reward for parts of an answer give it something to find"
+            f"all earned {rewards.pop():g}: no completion earns a reward. Try more SFT, easier "
+            "samples, or a reward for parts of an answer"
         )
     return (
-        "the policy may do what is rewarded always, or never. A larger grpo.group_size, a higher "
-        "grpo.temperature or other samples make the completions of a prompt differ"
+        "the policy may always earn a term, or never. Try a larger grpo.group_size, a higher "
+        "grpo.temperature, or other samples, so that the completions of a prompt differ"
     )
 
 
