@@ -172,7 +172,7 @@ def test_the_repairs_are_still_needed(folders, task):
     ],
 )
 @pytest.mark.parametrize("family", ["toy", "qwen2_vl"])
-def test_what_a_model_says_about_decoding_changes_no_evaluation_and_no_rollout(
+def test_decoding_settings_of_a_model_change_no_evaluation_and_no_rollout(
     family, said, folders, prompts, tmp_path
 ):
     from transformers import GenerationConfig

@@ -61,7 +61,7 @@ def test_any_missing_file_is_found(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["model.bin", "optimizer.bin", "adapter/adapter.safetensors"])
-def test_a_file_that_would_be_loaded_although_nobody_wrote_it_is_found(name, tmp_path):
+def test_a_file_that_would_be_loaded_but_was_not_written_is_found(name, tmp_path):
     path = checkpoint(tmp_path)
     (path / name).parent.mkdir(exist_ok=True)
     (path / name).write_bytes(b"stray")
@@ -166,7 +166,7 @@ def test_weights_are_loaded_in_place_and_whole(folder, tmp_path):
     assert kept is policy.model.get_input_embeddings().weight
 
 
-def test_weights_of_another_model_are_refused(folder, tmp_path):
+def test_weights_of_another_model_are_errors(folder, tmp_path):
     from rft_nano.model import build_untrained
 
     policy = load_model(folder, device="cpu")

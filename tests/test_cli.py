@@ -195,7 +195,7 @@ def test_a_task_beats_the_model_and_a_recipe_beats_the_task(training, stories):
     assert training.job.plan.recipe.evaluation.max_new_tokens == 99
 
 
-def test_a_wrong_number_in_a_tasks_defaults_is_told_with_task_and_plugin(training, stories):
+def test_a_wrong_number_in_a_tasks_defaults_is_reported_with_task_and_plugin(training, stories):
     stories(grpo={"group_size": 1})
     done = rft("train", "--task", "stories", "--set", "sft.micro_batch=3")
 
@@ -224,13 +224,13 @@ def stopped(training):
     return done
 
 
-def test_an_interrupt_says_how_to_go_on(stopped):
+def test_an_interrupt_prints_the_command_that_continues(stopped):
     assert stopped.exit_code == 130
     assert "rft train --resume out" in stopped.stderr
 
 
 @pytest.mark.parametrize("how", ["--resume", "--fork"])
-def test_a_run_whose_recipe_was_edited_is_refused_with_the_settings(how, stopped, training):
+def test_a_run_whose_recipe_was_edited_is_an_error_with_the_settings(how, stopped, training):
     file = Path("out/recipe.yaml")
     file.write_text(file.read_text() + "# a comment\n")
     assert "was edited" not in rft("train", how, "out", "--set", "grpo.beta=0.1").stderr
@@ -376,7 +376,7 @@ def test_an_unknown_command_gets_a_suggestion():
     assert "Did you mean 'train'" in done.stderr
 
 
-def test_a_plugin_adds_a_command_and_one_that_fails_hurts_nobody():
+def test_a_plugin_adds_a_command_and_a_failing_one_leaves_the_others():
     assert rft("hello").output == "hello\n"
     assert "Did you mean 'hello'" in rft("helo").stderr
     assert "ZeroDivisionError" in rft("plugins", "list").output
@@ -431,7 +431,7 @@ def test_tasks_list_has_each_task_with_its_summary_and_each_broken_plugin():
     assert broken.startswith("rft-counting-point  broken, its tasks are missing: rft-counting 1.0")
 
 
-def test_tasks_show_says_all_about_a_task():
+def test_tasks_show_prints_every_part_of_a_task():
     shown = rft("tasks", "show", "numbers").output
 
     for fact in (
@@ -490,7 +490,7 @@ def components(world, fakes):
         (["twice", "--kind", "task"], ["task twice: Say a number.", "An integer, in digits"]),
     ],
 )
-def test_info_says_what_a_component_is(arguments, facts, components):
+def test_info_describes_a_component(arguments, facts, components):
     shown = rft("plugins", "info", *arguments).output
 
     assert [fact for fact in facts if fact not in shown] == []
@@ -508,18 +508,18 @@ def test_info_says_what_a_component_is(arguments, facts, components):
         ("rft-counting:cubes", "no module named 'cubes'"),
     ],
 )
-def test_info_on_what_nobody_offers_says_what_was_meant(name, says, components):
+def test_info_on_an_unknown_name_suggests_the_closest(name, says, components):
     done = rft("plugins", "info", name)
 
     assert done.exit_code == 2
     assert says in done.stderr
 
 
-def test_info_and_show_say_the_same_of_a_task():
+def test_info_and_show_print_the_same_for_a_task():
     assert rft("plugins", "info", "numbers").output == rft("tasks", "show", "numbers").output
 
 
-def test_info_is_told_to_programs_as_json():
+def test_info_prints_json():
     facts = json.loads(rft("plugins", "info", "numbers", "--json").output)
 
     assert facts["options"][0] == {"name": "low", "type": "int", "default": "0"}
@@ -529,7 +529,7 @@ def test_info_is_told_to_programs_as_json():
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_preview_draws_a_picture(count):
+def test_preview_writes_an_image(count):
     done = rft("tasks", "preview", "numbers", "--count", count, "--out", "grid.png")
 
     assert done.exit_code == 0, done.stderr
@@ -595,7 +595,7 @@ def test_show_describes_the_task_with_what_is_set():
         ("high", "write key=value"),
     ],
 )
-def test_a_setting_that_a_task_does_not_have_is_refused(command, setting, says):
+def test_a_setting_that_a_task_does_not_have_is_an_error(command, setting, says):
     name, *options = command
     done = rft("tasks", name, "numbers", *options, "--set", setting)
 
@@ -624,7 +624,7 @@ def measured(monkeypatch):
     return seen
 
 
-def test_eval_measures_a_model_on_the_splits_asked_for(measured):
+def test_eval_measures_a_model_on_the_given_splits(measured):
     done = rft("eval", "nano", "--task", "numbers", "--split", "val", "--json", "val.json")
 
     assert done.exit_code == 0, done.stderr
@@ -635,7 +635,7 @@ def test_eval_measures_a_model_on_the_splits_asked_for(measured):
     assert json.loads(Path("val.json").read_text())["scores"][0]["accuracy"] == 0.5
 
 
-def test_eval_reads_as_in_training_unless_asked_to_forgive(measured):
+def test_eval_parses_as_in_training_unless_forgiving(measured):
     for given in ((), ("--parser", "forgiving")):
         assert rft("eval", "nano", "--task", "numbers", "--split", "val", *given).exit_code == 0
 
@@ -695,7 +695,7 @@ def test_eval_of_a_run_on_another_task_takes_the_runs_model_and_not_its_splits(
     assert (evaluation.samples, evaluation.max_new_tokens, evaluation.batch_size) == ({}, 512, 9)
 
 
-def test_eval_ends_with_the_failures_and_says_where_they_are(measured, monkeypatch):
+def test_eval_ends_with_the_failures_and_their_file(measured, monkeypatch):
     failure = {"reward": "r", "note": "KeyError: 'x'", "sample": "3", "origin": "", "split": "val"}
     found = Found(
         [(SplitScore("val", "reason", 0, None, None, None, 0.0, 0.0, 9.0), [])], [failure]
@@ -748,13 +748,13 @@ def test_an_evaluation_that_stops_reports_what_it_has_measured(error, code, monk
     assert [s["split"] for s in json.loads(Path("all.json").read_text())["scores"]] == ["val"]
 
 
-def test_eval_names_how_a_model_was_asked(measured):
+def test_eval_names_the_prompt_and_the_parser(measured):
     done = rft("eval", "nano", "--task", "numbers", "--split", "val", "--prompt", "direct")
 
     assert "nano (direct prompt)  50.0" in done.output
 
 
-def test_eval_without_a_split_to_measure_on_is_refused(training, measured):
+def test_eval_without_a_split_to_measure_on_is_an_error(training, measured):
     rft("train", "--task", "numbers", "--set", "evaluation.splits=[]", "--out", "out")
     done = rft("eval", "out")
 
@@ -823,7 +823,7 @@ def real(*args, **kwargs):
     return subprocess.run([RFT, *map(str, args)], capture_output=True, text=True, **kwargs)
 
 
-def test_a_misspelt_trl_setting_is_refused_before_a_model_loads(tmp_path):
+def test_a_misspelled_trl_setting_is_an_error_before_a_model_loads(tmp_path):
     done = real(
         "train", "--task", "counting", "--set", "sft.lerning_rate=1", "--out", tmp_path / "o"
     )

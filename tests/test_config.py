@@ -77,7 +77,7 @@ def test_later_layers_win_and_mappings_merge():
         ("seed=[1", "(--set seed line 1): not YAML"),
     ],
 )
-def test_a_wrong_setting_is_refused_with_the_next_step(setting, says):
+def test_a_wrong_setting_is_an_error_with_the_next_step(setting, says):
     message = refusal(setting)
 
     assert says in message
@@ -96,7 +96,7 @@ def test_all_faults_come_at_once_each_with_its_origin(tmp_path):
         assert place in message
 
 
-def test_a_recipe_without_task_says_how_to_give_one():
+def test_the_error_for_a_recipe_without_task_shows_how_to_give_one():
     with pytest.raises(RecipeError, match="task: not set; give --task"):
         load_recipe()
 
@@ -112,7 +112,7 @@ def test_a_recipe_without_task_says_how_to_give_one():
         ("task: !!python/name:os.system", "not YAML"),
     ],
 )
-def test_a_file_that_is_no_recipe_is_refused_with_file_and_line(text, says, tmp_path):
+def test_a_file_that_is_not_a_recipe_is_an_error_with_file_and_line(text, says, tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text(text)
 
@@ -192,7 +192,7 @@ def test_a_micro_batch_divides_its_batch_and_a_refusal_names_one_that_does(batch
         assert load(size, f"sft.micro_batch={hint}").sft.micro_batch == hint
 
 
-def test_a_recipe_knows_where_each_setting_came_from():
+def test_a_recipe_has_the_origin_of_each_setting():
     recipe = load_recipe(BASE, ("file", {"sft": {"samples": 3}}), overrides=["seed=2"])
 
     assert recipe.origin("sft", "samples") == "file"
@@ -222,7 +222,7 @@ def test_free_settings_are_checked_by_name_and_type():
         ([], ("sft", "val"), "needs split 'rl'"),
     ],
 )
-def test_a_split_that_does_not_exist_is_refused(overrides, splits, says):
+def test_a_split_that_does_not_exist_is_an_error(overrides, splits, says):
     with pytest.raises(RecipeError) as caught:
         check_splits(load(*overrides), splits)
     assert says in str(caught.value)
@@ -259,7 +259,7 @@ def test_no_value_of_a_setting_is_a_traceback(name, value):
     "setting",
     ["vision_check.min_shift=.inf", "scoring.timeout_s=.inf", "scoring.timeout_s=1e400"],
 )
-def test_a_number_that_is_not_finite_is_refused(setting):
+def test_a_number_that_is_not_finite_is_an_error(setting):
     assert f"(--set {setting.partition('=')[0]}): Input should be a finite number" in refusal(
         setting
     )

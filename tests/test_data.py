@@ -136,7 +136,7 @@ def test_phase_2_may_see_the_samples_of_phase_1_again():
     assert set(checked(sft=[sample("1")], rl=[sample("1")]).fingerprints) == {"sft", "rl"}
 
 
-def test_a_misspelt_split_gets_a_suggestion():
+def test_a_misspelled_split_gets_a_suggestion():
     with pytest.raises(DataError, match="Did you mean 'test'"):
         slices.take(task(test=[sample("1")]), "tset")
 

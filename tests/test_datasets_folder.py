@@ -315,7 +315,7 @@ def test_a_task_of_ones_own_has_what_the_papers_tasks_have(fakes, tmp_path):
         origin("charts")
 
 
-def test_files_can_be_named_where_their_names_do_not_say_what_they_are(folder):
+def test_files_can_be_named_if_their_names_do_not_show_their_role(folder):
     shutil.copy(folder / FILES["counting"]["test"], folder / "mine.json")
     made = dataset(folder, test="mine.json", ood={"mine": FILES["counting"]["ood-test"]})
 
@@ -692,7 +692,7 @@ def test_a_path_without_a_reader_is_an_error_with_the_next_step(fakes, setting, 
         of_recipe(fakes, setting)
 
 
-def test_a_misspelt_option_of_the_reader_gets_a_suggestion(fakes, paper):
+def test_a_misspelled_option_of_the_reader_gets_a_suggestion(fakes, paper):
     with pytest.raises(RecipeError, match="Did you mean 'sft_rows'"):
         of_recipe(fakes, f"dataset.path={paper}", "dataset.sft_row=3")
 

@@ -33,7 +33,7 @@ def test_the_shares_are_everything_once(size, world):
     assert sorted(shares) == list(range(size))
 
 
-def test_alone_there_is_nobody_to_wait_for_or_gather_from():
+def test_with_one_process_collectives_return_at_once():
     distributed.barrier()
 
     assert distributed.is_main()
@@ -90,7 +90,7 @@ time.sleep(60)
 @pytest.mark.parametrize(
     ("name", "text"), [("RANK", "x"), ("RANK", "-1"), ("WORLD_SIZE", "0"), ("WORLD_SIZE", "")]
 )
-def test_a_number_of_processes_that_is_none_is_refused_by_name(name, text, monkeypatch):
+def test_an_invalid_number_of_processes_is_an_error_with_the_variable(name, text, monkeypatch):
     monkeypatch.setenv(name, text)
     with pytest.raises(RunError, match=f"environment variable {name}={text!r}"):
         distributed.rank() if name == "RANK" else distributed.world_size()

@@ -95,7 +95,7 @@ def test_no_documented_command_or_option_is_gone() -> None:
 
 
 @pytest.mark.parametrize(("page", "line"), typed())
-def test_what_the_docs_say_to_type_is_understood(page: str, line: str) -> None:
+def test_commands_in_the_docs_are_valid(page: str, line: str) -> None:
     words, command = shlex.split(line, comments=True)[1:], main
     while isinstance(command, click.Group):
         command = command.get_command(click.Context(command), words.pop(0))

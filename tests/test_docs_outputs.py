@@ -180,7 +180,7 @@ def test_the_table_of_the_default_run_is_the_recorded_one(page: Path) -> None:
     assert table(page.read_text()) == recorded_table()
 
 
-def test_an_elision_stands_for_any_number_of_lines() -> None:
+def test_an_elision_matches_any_number_of_lines() -> None:
     old = Shown("rft x", ["a 1:00", "...", "c"])
 
     assert same(old, ["a 2:30", "c"])

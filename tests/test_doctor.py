@@ -103,7 +103,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> dict[str, doctor.Checkup
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_is_wrong_with_a_plugin_is_told_with_what_to_do(name, clinic):
+def test_what_is_wrong_with_a_plugin_is_reported_with_what_to_do(name, clinic):
     [finding] = clinic[name].findings
 
     assert FAULTS[name][2] in finding.text
@@ -131,7 +131,7 @@ def edit(info: Path, source: Path) -> None:
     (info / "direct_url.json").write_text(json.dumps(facts))
 
 
-def test_an_editable_installation_whose_folder_is_gone_is_told(top, tmp_path):
+def test_an_editable_installation_whose_folder_is_gone_is_reported(top, tmp_path):
     edit(install(top, "cubes", SOUND), tmp_path / "gone away")
 
     assert f"{tmp_path / 'gone away'}, which no longer exists" in told(examined(top)["cubes"])
@@ -144,7 +144,7 @@ def test_a_plugin_that_hangs_is_stopped_and_told(top):
 
 
 @pytest.mark.parametrize(("value", "stale"), [("rft_cubes", False), ("rft_balls", True)])
-def test_entry_points_that_changed_since_the_installation_are_told(value, stale, top, tmp_path):
+def test_entry_points_that_changed_since_the_installation_are_reported(value, stale, top, tmp_path):
     edit(install(top, "cubes", SOUND), tmp_path)
     text = f'[project]\nname = "cubes"\n[project.entry-points.rft]\ncubes = "{value}"\n'
     (tmp_path / "pyproject.toml").write_text(text)
@@ -153,14 +153,14 @@ def test_entry_points_that_changed_since_the_installation_are_told(value, stale,
 
 
 @pytest.mark.parametrize("text", ["", "[project", '[project]\ndynamic = ["entry-points"]\n'])
-def test_a_source_that_does_not_say_its_entry_points_is_no_fault(text, top, tmp_path):
+def test_a_source_without_listed_entry_points_is_not_a_fault(text, top, tmp_path):
     edit(install(top, "cubes", SOUND), tmp_path)
     (tmp_path / "pyproject.toml").write_text(text)
 
     assert examined(top)["cubes"].findings == ()
 
 
-def test_a_distribution_that_is_installed_twice_is_told(top):
+def test_a_distribution_that_is_installed_twice_is_reported(top):
     install(top, "cubes", SOUND)
     install(top, "cubes", None, version="2")
 
@@ -175,7 +175,7 @@ def test_a_plugin_that_is_left_out_by_rft_plugins_is_examined_too(top, monkeypat
 
 
 @pytest.mark.parametrize(("found", "code"), [((), 0), (("text", "next"), 1)])
-def test_the_exit_code_says_whether_something_is_wrong(found, code, monkeypatch):
+def test_the_exit_code_is_1_if_something_is_wrong(found, code, monkeypatch):
     findings = (doctor.Finding("cubes", *found),) if found else ()
     one = doctor.Checkup("cubes", "1", ">=0.1", 0.002, (), findings)
     monkeypatch.setattr(doctor, "examine", lambda: [one])

@@ -54,7 +54,7 @@ def test_wilson_agrees_with_published_values():
     assert [round(x, 4) for x in wilson(0, 20)] == [0.0, 0.1611]
 
 
-def test_no_samples_say_nothing():
+def test_without_samples_there_is_no_interval():
     assert wilson(0, 0) == (0.0, 1.0)
 
 
@@ -100,7 +100,7 @@ def test_the_interval_of_a_gain_agrees_with_published_values():
     assert paired(0, 0, 0) == (-1.0, 1.0)
 
 
-def test_the_table_says_what_each_stage_changed():
+def test_the_table_shows_the_gain_of_each_stage():
     scores = [SplitScore("val", "reason", 100, 0.5, 0.4, 0.6, 0.0, 0.0, 30.0)]
     gained = [
         gain("val", "sft", "grpo", [(False, True)] * 9 + [(True, False)] + [(True, True)] * 90)
@@ -132,7 +132,7 @@ class Shown:
         return Sample(f"val-{index}", "How many?", "5", (Image(str(index), read=lambda: b""),))
 
 
-def test_answers_travel_between_processes_without_the_pictures(monkeypatch):
+def test_answers_are_gathered_without_images(monkeypatch):
     travel = lambda mine: [pickle.loads(pickle.dumps(mine))]  # noqa: E731
     monkeypatch.setattr("rftcore.distributed.all_gather", travel)
     said = [Completion("<answer>5</answer>", 1, clipped=False)]
@@ -254,14 +254,14 @@ def test_a_run_without_evaluation_has_no_empty_table():
     ]
 
 
-def test_a_row_that_was_asked_in_another_way_is_named_so():
+def test_a_row_names_its_prompt_and_parser_if_they_differ():
     score = SplitScore("val", "direct", 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0, parser="forgiving")
     table = Summary("run", {"start": [score]}).table()
 
     assert "zero-shot (direct prompt, forgiving parser)" in table
 
 
-def test_a_rows_record_tells_a_failure_from_what_does_not_apply():
+def test_a_rows_record_distinguishes_failed_from_not_applicable():
     failed, blank = scored(["fails", None])
 
     assert failed.correct is blank.correct is None

@@ -201,7 +201,7 @@ def test_the_prompt_hash_does_not_depend_on_what_is_not_shown():
     assert prompt_hash(replace(ASKED[0], gold="7", cot="Seven.")) == prompt_hash(ASKED[0])
 
 
-def test_the_direct_prompt_is_part_of_the_prompt_hash_where_it_is_asked():
+def test_the_direct_prompt_is_part_of_the_prompt_hash_where_it_is_used():
     hashes = [
         prompt_hash(*ASKED, direct_prompt=prompts.direct(words), direct=splits)
         for words in ("One.", "Two.")

@@ -88,7 +88,7 @@ def test_a_dataset_travels_between_processes():
     assert pickle.loads(pickle.dumps(DATA)) == DATA
 
 
-def test_samples_say_which_they_are():
+def test_the_id_of_a_sample_names_split_and_index():
     sample = DATA.sample("ood-large", 2)
 
     assert (sample.id, sample.origin) == ("sums-ood-large-2", "sums/ood-large sample 2")

@@ -98,7 +98,7 @@ LEARNS = {
         ({"learning_rate": 0.0}, "the learning rate was zero at every step"),
     ],
 )
-def test_a_phase_in_which_nothing_was_learned_says_why_and_what_to_set(idle, found):
+def test_a_phase_that_learned_nothing_reports_why_and_what_to_set(idle, found):
     closing = {"train_loss": 0.1}
     (said,) = findings("grpo", [{**LEARNS, **idle}, {**LEARNS, **idle}, closing])
 

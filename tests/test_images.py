@@ -69,7 +69,7 @@ def test_workers_draw_what_this_process_draws(store, monkeypatch):
     assert [path.read_bytes() for path in paths] == [draw(thing) for thing in THINGS * 3]
 
 
-def test_what_only_this_process_knows_is_drawn_here(store, monkeypatch, tmp_path):
+def test_an_image_that_only_this_process_can_draw_is_drawn_here(store, monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "FEW", 0)
     script = tmp_path / "bare.py"
     script.write_text("import os\ndef draw(thing): return thing + b'%d' % os.getpid()")
@@ -245,7 +245,7 @@ def test_by_code_a_change_of_the_module_draws_anew_and_a_comment_does_not(tmp_pa
     assert (paths[0] == paths[1]) is same
 
 
-def test_code_counts_only_if_asked_and_where_there_is_a_file(store):
+def test_code_counts_only_as_an_option_and_where_there_is_a_file(store):
     assert replace(store, draw=_files).path(b"1") == store.path(b"1")
     assert replace(store, draw=len, by_code=True).path(b"1") == store.path(b"1")
     assert replace(store, draw=_files, by_code=True).path(b"1") != store.path(b"1")

@@ -89,7 +89,7 @@ def test_a_value_of_another_type_becomes_jsons_own(value, text):
 
 
 @pytest.mark.parametrize("text", ["NaN", "[-Infinity]", "1e999", "[" * 99_999, "", "{", '"\n"'])
-def test_what_is_not_json_is_refused(text, tmp_path):
+def test_what_is_not_json_is_an_error(text, tmp_path):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(RunError, match=r"a\.json is damaged"):
         RunFolder(tmp_path).read_json("a.json")

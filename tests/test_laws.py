@@ -125,7 +125,7 @@ def test_a_value_that_holds_nan_does_not_equal_itself():
 
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
-def test_a_law_says_all_it_should_and_needs_only_earlier_ones(law: Law):
+def test_a_law_has_all_its_texts_and_needs_only_earlier_ones(law: Law):
     before = list(LAWS)[: list(LAWS).index(law.id)]
 
     assert law.about in KINDS
@@ -140,7 +140,7 @@ def check(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["plugins", "check", *arguments])
 
 
-def test_the_command_says_what_is_wrong_and_how_to_see_it_again():
+def test_the_command_reports_what_is_wrong_and_how_to_see_it_again():
     name = bad_plugin(LAWS["index-error-outside-split"])
     done = check(name, "--law", "index-error-outside-split", "--law", "sizes-valid", "--seed", "3")
 
@@ -212,7 +212,7 @@ def test_a_law_that_needs_one_that_is_expected_to_break_is_not_checked_and_count
         (["counting", "--set", "task_options.sead=3"], "Did you mean 'seed'"),
     ],
 )
-def test_what_cannot_be_checked_is_refused(arguments: list[str], says: str):
+def test_what_cannot_be_checked_is_an_error(arguments: list[str], says: str):
     done = check(*arguments)
 
     assert done.exit_code == 2
@@ -228,7 +228,7 @@ def test_a_setting_changes_what_is_checked():
     assert "--set rewards.format.weight=10" in heavy.output
 
 
-def test_without_hypothesis_the_command_says_what_to_install():
+def test_without_hypothesis_the_error_names_what_to_install():
     code = "import sys; sys.modules['hypothesis'] = None; from rftcore.cli import main; main()"
     command = [sys.executable, "-c", code, "plugins", "check", "counting"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -286,7 +286,7 @@ def test_selected_cases_fail_for_a_broken_law_that_they_need(pytester: pytest.Py
     both.assert_outcomes(failed=1, skipped=2)
 
 
-def test_a_reason_for_no_law_is_refused_when_tests_are_collected():
+def test_a_reason_for_no_law_is_an_error_when_tests_are_collected():
     with pytest.raises(PluginError, match="Did you mean 'index-error-outside-split'"):
         parametrize_laws("counting", expected_failures={"bounds-kep": "not yet"})
 

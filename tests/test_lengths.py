@@ -43,7 +43,7 @@ TAGS = len(prompts.tags.write("", "3").split())
 
 
 @given(words=sizes, off=st.integers(-1, 1))
-def test_a_limit_is_told_exactly_if_a_target_is_longer(words, off):
+def test_a_limit_is_reported_exactly_if_a_target_is_longer(words, off):
     most = words[0] + TAGS + off  # where it bends
     longer = [count for count in words if count + TAGS > most]
     limits = found(words, grpo=most)
@@ -118,7 +118,7 @@ def test_one_target_that_does_not_fit_is_a_warning(job, logged):
     assert made.run.read_json("manifest.json")["sft_targets"]["longest_row"] == "sft row 4"
 
 
-def test_limits_that_fit_say_nothing(job, logged):
+def test_limits_that_fit_are_not_reported(job, logged):
     preflight(job())
 
     assert "WARNING" not in logged.text
@@ -132,7 +132,7 @@ def test_a_limit_that_nothing_fits_stops_the_run(job):
     preflight(job("evaluation.max_new_tokens=5", "sft.enabled=false", "seed=1"))
 
 
-def test_a_row_that_sft_cuts_is_told(job, logged):
+def test_a_row_that_sft_cuts_is_reported(job, logged):
     made = job("sft.max_length=45", "grpo.enabled=false")
     preflight(made)
 
@@ -145,7 +145,7 @@ def test_a_cut_that_reaches_into_a_prompt_stops_the_run_with_its_row(checked, jo
         preflight(job("sft.max_length=3", f"sft.check_lengths={checked}", "grpo.enabled=false"))
 
 
-def test_a_model_without_a_processor_is_refused_before_the_data(job, tmp_path):
+def test_a_model_without_a_processor_is_an_error_before_the_data(job, tmp_path):
     made = job()
     made.plan = replace(made.plan, model=tmp_path)
     with pytest.raises(ModelError, match=r"no config"):

@@ -144,7 +144,7 @@ def test_freezing_what_is_not_there_is_an_error(policy):
 
 
 @pytest.mark.parametrize("source", ["./no/such/folder", "/no/such/folder"])
-def test_a_folder_without_a_model_is_refused_by_name(source):
+def test_a_folder_without_a_model_is_an_error_by_name(source):
     with pytest.raises(ModelError, match="no config"):
         load_model(source)
 
@@ -265,7 +265,7 @@ def test_a_target_without_a_stop_token_is_a_fault(tmp_path):
     assert "teaches the policy never to stop" in fault
 
 
-def test_a_stop_token_that_only_generation_knows_is_one(tmp_path):
+def test_a_stop_token_of_the_generation_config_alone_is_one(tmp_path):
     folder = qwen(tmp_path, lambda text: text.replace("<|im_end|>", "<|endoftext|>"))
     assert faults(folder) == []
     (folder / "generation_config.json").unlink()
@@ -305,7 +305,7 @@ def test_a_tokenizer_that_adds_tokens_of_its_own_is_a_fault(tmp_path):
     assert ["not the same tokens" in fault for fault in faults(folder)] == [True]
 
 
-def test_an_adapter_is_refused_with_what_to_do_whether_or_not_a_model_is_beside_it(tmp_path):
+def test_an_adapter_is_an_error_with_what_to_do_whether_or_not_a_model_is_beside_it(tmp_path):
     (tmp_path / "adapter_config.json").write_text("{}")
     for name in ("adapter_model.safetensors", "config.json"):
         (tmp_path / name).write_text("{}")
@@ -320,7 +320,7 @@ def test_a_run_given_as_a_model_names_its_policies(tmp_path):
         check_source(tmp_path)
 
 
-def test_a_token_without_an_embedding_is_refused_before_it_is_looked_up(tmp_path):
+def test_a_token_without_an_embedding_is_an_error_before_it_is_looked_up(tmp_path):
     folder = tiny_qwen2_vl(tmp_path / "model")
     processor = load_processor(folder)
     processor.tokenizer.add_tokens(["beyond"])

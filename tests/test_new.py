@@ -134,7 +134,7 @@ def tasks(packages, fakes, monkeypatch, tmp_path) -> Iterator:
     return {f"{t}-{n}": (catalogue.task(f"new-{t}-{n}"), n) for t, n in TASKS}
 
 
-def test_a_task_has_sound_samples_with_as_many_images_as_asked(tasks):
+def test_a_task_has_valid_samples_with_the_requested_number_of_images(tasks):
     for task, images in tasks.values():
         parts = [slices.take(task, split, 12) for split in task.dataset.splits]
         checks.check(task, parts, progress=False)
@@ -188,7 +188,7 @@ def test_a_package_has_all_that_a_package_needs(template):
         ("c" * 31, "30 or fewer"),
     ],
 )
-def test_a_name_that_pip_or_python_would_refuse_is_refused(name, says):
+def test_a_name_that_pip_or_python_rejects_is_an_error(name, says):
     with pytest.raises(PluginError, match=says):
         check_name(name)
 
@@ -209,9 +209,7 @@ def test_a_name_may_be_a_keyword_since_a_module_has_a_prefix(name):
         ("task", "new-counting-1", "rft-new-counting-1 0.1.0 is installed"),
     ],
 )
-def test_a_name_that_somebody_has_is_refused(
-    kind, name, says, fakes, packages, monkeypatch, tmp_path
-):
+def test_a_name_that_is_taken_is_an_error(kind, name, says, fakes, packages, monkeypatch, tmp_path):
     (tmp_path / "rft_taken.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.syspath_prepend(packages["counting-1"] / "src")
@@ -293,7 +291,7 @@ def test_what_comes_next_can_be_copied(arguments, here):
         assert (here / shlex.split(lines[0])[1] / "pyproject.toml").is_file()
 
 
-def test_a_task_in_one_file_is_a_task_as_it_stands(here, monkeypatch):
+def test_a_task_in_one_file_works_unchanged(here, monkeypatch):
     monkeypatch.setenv("RFT_CACHE", str(here / "cache"))
     assert rft("new", "task", "red-cubes", "--single-file").exit_code == 0
     shown = rft("plugins", "info", "./red_cubes.py:task")
@@ -320,7 +318,7 @@ def test_one_file_is_offered_for_one_template(other, here):
         (("prompt=rft.prompts", "prompt=rft.promts"), "red_cubes.py line 7"),
     ],
 )
-def test_a_mistake_in_a_file_is_told_with_its_line(change, says, here):
+def test_a_mistake_in_a_file_is_reported_with_its_line(change, says, here):
     rft("new", "task", "red-cubes", "--single-file")
     file = here / "red_cubes.py"
     file.write_text(file.read_text().replace(*change))

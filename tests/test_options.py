@@ -40,11 +40,11 @@ def test_options_are_checked_and_handed_on():
 @pytest.mark.parametrize(
     ("wrong", "fault"), [({"cuont": 1}, "'count'"), ({"count": "x"}, "integer")]
 )
-def test_a_wrong_option_of_either_is_refused(wrong: dict, fault: str):
+def test_a_wrong_option_of_either_is_an_error(wrong: dict, fault: str):
     with pytest.raises(RecipeError, match=fault):
         checked_options(OFFER, wrong, lambda *path: ".".join(path), ("task_options",))
 
 
-def test_one_name_for_two_options_is_refused():
+def test_one_name_for_two_options_is_an_error():
     with pytest.raises(ValueError, match="duplicate parameter name: 'count'"):
         rft.with_options_of(cubes)(lambda count, **options: None)

@@ -96,7 +96,7 @@ def test_outer_white_space_changes_nothing(parser: Parser, text: str, before: st
 @given(
     words=st.lists(st.text(st.characters(codec="ascii", categories=["L"]), min_size=1)), gap=space
 )
-def test_a_text_is_its_words_whatever_stands_between_them(words: list[str], gap: str):
+def test_a_text_is_its_words_whatever_is_between_them(words: list[str], gap: str):
     parsed = parsers.Text(10**6).parse(f"<answer>{f' {gap}'.join(words)}</answer>")
 
     assert parsed.value == (" ".join(words) or None)
@@ -212,7 +212,7 @@ UNSEEN = ["\u200b", "\ufeff", "\u2060", "\xa0", "\u202f", "\u3000", "\u00ad"]
         (CALLS, "change_size(0, small)"),
     ],
 )
-def test_a_character_that_nobody_sees_makes_no_right_answer_wrong(parser, text, unseen):
+def test_an_invisible_character_makes_no_right_answer_wrong(parser, text, unseen):
     expected = parser.gold(text)
 
     assert parser.gold(f"{unseen}{text}{unseen}") == expected
@@ -459,7 +459,7 @@ def test_a_repeated_call_stays_in_the_answer():
         {"most": 0},
     ],
 )
-def test_calls_that_nobody_could_write_are_refused(options: dict):
+def test_impossible_calls_are_errors(options: dict):
     with pytest.raises(PluginError, match=next(iter(options))):
         parsers.Calls(**{"functions": {"f": ("a",)}, **options})
 
@@ -483,7 +483,7 @@ def test_time_grows_with_length_and_no_faster(parser: Parser, piece: str):
 @pytest.mark.parametrize(
     "make", [lambda: parsers.Integer(3, 2), lambda: parsers.Choice("AA"), lambda: parsers.Text(0)]
 )
-def test_options_that_make_no_sense_are_refused(make):
+def test_meaningless_options_are_errors(make):
     with pytest.raises(PluginError):
         make()
 

@@ -67,7 +67,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_plugin_is_listed_with_its_reason_and_hurts_nobody_else(name, fakes):
+def test_a_broken_plugin_is_listed_with_its_reason_and_leaves_the_others(name, fakes):
     broken, reason = BROKEN[name]
     catalogue = fakes.load({"bad": broken, "good": fakes.tasks(numbers=fakes.numbers)})
 
@@ -114,7 +114,7 @@ def test_an_interrupt_during_discovery_is_not_swallowed(fakes):
         fakes.load({"slow": KeyboardInterrupt()})
 
 
-def test_a_broken_first_party_plugin_does_not_give_its_name_to_a_stranger(fakes):
+def test_a_broken_first_party_plugin_does_not_give_its_name_to_another(fakes):
     stranger = fakes.tasks(counting=fakes.numbers)
     catalogue = fakes.load({"rft-counting": ImportError("gone"), "stranger": stranger})
 
@@ -122,7 +122,7 @@ def test_a_broken_first_party_plugin_does_not_give_its_name_to_a_stranger(fakes)
         catalogue.task("counting")
 
 
-def test_a_stranger_cannot_take_a_name_whose_owner_is_not_installed(fakes):
+def test_a_third_party_cannot_take_a_name_whose_owner_is_not_installed(fakes):
     catalogue = fakes.load({"stranger": fakes.tasks(counting=fakes.numbers)})
 
     with pytest.raises(UnknownNameError, match=r"pip install \./plugins/rft-counting"):
@@ -132,7 +132,7 @@ def test_a_stranger_cannot_take_a_name_whose_owner_is_not_installed(fakes):
 
 @pytest.mark.parametrize("name", ["exact", "tags", "integer"])
 @pytest.mark.parametrize("stranger_first", [True, False])
-def test_a_stranger_cannot_take_a_first_party_name(name, stranger_first, fakes):
+def test_a_third_party_cannot_take_a_first_party_name(name, stranger_first, fakes):
     kind = "parser" if name == "integer" else "reward"
     stranger = fakes.plugin(**{f"rft_{kind}s": {name: lambda: print}})
     catalogue = fakes.load({"stranger": stranger})
@@ -199,7 +199,7 @@ def test_rft_plugins_refuses_what_is_not_installed(fakes, monkeypatch):
         ("good:number", "Did you mean 'numbers'"),
     ],
 )
-def test_a_miss_says_what_was_meant_and_what_there_is(name, says, fakes):
+def test_an_unknown_name_gets_suggestions_and_the_offered_names(name, says, fakes):
     catalogue = fakes.load({"good": fakes.tasks(numbers=fakes.numbers)})
 
     with pytest.raises(UnknownNameError) as caught:
@@ -266,7 +266,7 @@ def test_a_factory_that_fails_names_the_component_and_its_distribution(factory, 
         ({"defaults": ["grpo"]}, "its defaults are ['grpo']: write a mapping"),
     ],
 )
-def test_a_task_with_a_wrong_part_says_which(change, says, fakes):
+def test_the_error_for_a_task_names_the_wrong_part(change, says, fakes):
     catalogue = fakes.load({"bad": fakes.tasks(cubes=lambda: replace(fakes.numbers(), **change))})
 
     with pytest.raises(PluginError) as caught:
@@ -275,7 +275,7 @@ def test_a_task_with_a_wrong_part_says_which(change, says, fakes):
     assert says in str(caught.value)
 
 
-def test_what_a_factory_says_to_the_user_passes_unchanged(fakes):
+def test_an_rft_error_of_a_factory_passes_unchanged(fakes):
     def cubes():
         raise DataError("cubes.jsonl: no such file")
 
@@ -321,7 +321,7 @@ def test_an_annotation_that_only_a_type_checker_can_read_is_no_obstacle(fakes):
     assert fakes.load({"good": fakes.tasks(cubes=cubes)}).task("cubes", {"colour": "blue"})
 
 
-def test_an_option_without_default_is_asked_for(fakes):
+def test_a_missing_option_without_default_is_an_error(fakes):
     def cubes(path: str) -> Task:
         return fakes.numbers()
 
@@ -371,7 +371,7 @@ def test_a_recipe_swaps_weighs_and_adds_rewards(fakes):
         ("dataset.size=3", "set where the data is"),
     ],
 )
-def test_a_recipe_that_does_not_fit_the_task_is_refused(setting, says, fakes):
+def test_a_recipe_that_does_not_fit_the_task_is_an_error(setting, says, fakes):
     with pytest.raises(RftError) as caught:
         resolved(fakes, setting)
     assert says in str(caught.value)

@@ -64,7 +64,7 @@ def test_a_prompt_is_counted_as_the_policy_reads_it(check, sizes, question):
 
 
 @pytest.mark.parametrize("field", ["question", "cot", "gold"])
-def test_every_special_token_is_refused_in_every_text_by_row(check, field):
+def test_every_special_token_is_an_error_in_every_text_by_row(check, field):
     specials = special_tokens(check.processor).values()
     assert len(specials) > 5
     for token in {*specials, *placeholders(check.processor)}:
@@ -81,7 +81,7 @@ def test_text_that_is_no_special_token_passes(check, text):
     assert check.see(row(question=text, cot=text), "sft") > 0
 
 
-def test_a_special_token_that_the_task_itself_writes_is_refused(folder, check):
+def test_a_special_token_that_the_task_itself_writes_is_an_error(folder, check):
     token = placeholders(check.processor)[0]
     other = ProcessorCheck(folder, lambda s: Prompt(f"{token}{s.question}", s.images))
 
@@ -110,7 +110,7 @@ def lengths(check, *words):
 
 
 @given(words=st.lists(st.integers(0, 40), min_size=1, max_size=5), off=st.integers(-1, 1))
-def test_a_prompt_longer_than_the_context_is_refused_with_its_row(check, words, off):
+def test_a_prompt_longer_than_the_context_is_an_error_with_its_row(check, words, off):
     seen, tokens = lengths(check, *words)
     seen.context = Context(1, max(tokens) + off)
     if off >= 0:
@@ -133,7 +133,7 @@ def test_a_warning_is_given_exactly_if_a_completion_may_not_fit(check, words, of
 
 
 @pytest.mark.parametrize("mixed", [[(9, 9)], [], [(9, 9), ()], [(), (9, 9)], [(), ()]])
-def test_a_split_with_and_without_images_is_refused_with_a_row_of_each(check, mixed):
+def test_a_split_with_and_without_images_is_an_error_with_a_row_of_each(check, mixed):
     seen, _ = lengths(check)
     for at, size in enumerate(mixed):
         seen.see(replace(row(*([size] if size else [])), origin=f"row {at}"), "rl")
@@ -144,7 +144,7 @@ def test_a_split_with_and_without_images_is_refused_with_a_row_of_each(check, mi
         seen.require_one_kind("rl")
 
 
-def test_a_tokenizer_that_would_drop_the_tags_is_refused(tmp_path):
+def test_a_tokenizer_that_would_drop_the_tags_is_an_error(tmp_path):
     folder = tiny_qwen2_vl(tmp_path / "model")
     processor = load_processor(folder)
     processor.tokenizer.add_special_tokens({"additional_special_tokens": ["</answer>"]})

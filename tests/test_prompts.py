@@ -76,6 +76,6 @@ def test_what_sft_teaches_is_well_formed_and_reads_as_the_gold(cot: str, gold: i
 @pytest.mark.parametrize(
     "changes", [{"cot": None}, {"cot": " "}, {"cot": "so </think>"}, {"gold": "<answer>5</answer>"}]
 )
-def test_a_sample_that_would_teach_broken_tags_is_refused_by_origin(changes: dict):
+def test_a_sample_that_would_teach_broken_tags_is_an_error_by_origin(changes: dict):
     with pytest.raises(SampleError, match="f row 3"):
         prompts.sft_target(sample(**changes))

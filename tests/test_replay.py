@@ -71,7 +71,7 @@ def rewrite(run, change):
     run.write_text("rollouts.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 
-def test_what_nobody_changed_scores_the_same(world):
+def test_an_unchanged_task_scores_the_same(world):
     code, output = replay(world.run)
 
     assert code == 0
@@ -109,7 +109,7 @@ def test_a_term_that_came_or_went_has_changed(world):
     )
 
 
-def test_a_changed_sample_is_told_apart_from_a_changed_reward(world):
+def test_a_changed_sample_is_distinguished_from_a_changed_reward(world):
     rewrite(world.run, lambda line: {**line, "gold": "4"} if line["index"] == 3 else line)
 
     assert json.loads(replay(world.run, "--json")[1])["changed"] == {"sample": 8}
@@ -130,14 +130,14 @@ def test_a_changed_sample_is_told_apart_from_a_changed_reward(world):
         (lambda line: [line], "line 1 is list, not an object"),
     ],
 )
-def test_a_run_that_cannot_be_scored_says_why(world, change, said):
+def test_the_error_for_a_run_that_cannot_be_scored_has_the_reason(world, change, said):
     rewrite(world.run, change)
     code, output = replay(world.run)
 
     assert (code, said in output) == (2, True)
 
 
-def test_a_run_without_rollouts_says_so(world, tmp_path):
+def test_a_run_without_rollouts_is_an_error(world, tmp_path):
     run = RunFolder.create(tmp_path / "young", {})
 
     assert replay(run)[0] == 2

@@ -365,7 +365,7 @@ def test_numbers_that_blow_up_end_the_run_with_the_step_and_the_last_good_checkp
     assert not (tmp_path / "run" / phase / "model").exists()
 
 
-def test_a_run_whose_phase_learns_nothing_says_so_in_its_summary(tmp_path, capsys):
+def test_a_phase_that_learns_nothing_is_in_the_summary(tmp_path, capsys):
     assert start("toy", tmp_path / "run", "grpo.max_completion_length=1") == 0
     notes = json.loads((tmp_path / "run" / "summary.json").read_text())["notes"]
 

@@ -95,7 +95,7 @@ def test_a_gold_that_is_no_number_is_bad_data(gold):
 
 
 @pytest.mark.parametrize("options", [(0.2, 0.2), (-0.1, 0.2), (0.0, math.nan), (0.0, math.inf)])
-def test_a_tolerance_that_does_not_fall_is_refused(options):
+def test_a_tolerance_that_does_not_fall_is_an_error(options):
     with pytest.raises(PluginError):
         rewards.tolerance(*options)
 
@@ -273,7 +273,7 @@ def test_length_grows_on_schedule_and_applies_within_a_group_in_training(step, o
     "make",
     [lambda: rewards.steps(0), lambda: rewards.length(-1), lambda: rewards.length(0, -1)],
 )
-def test_options_that_make_no_sense_are_refused(make):
+def test_meaningless_options_are_errors(make):
     with pytest.raises(PluginError, match="use"):
         make()
 
@@ -283,7 +283,7 @@ def test_a_reward_declares_what_it_uses():
     assert rewards.uses(rewards.exact) == rewards.uses(rewards.tolerance()) == frozenset()
 
 
-def test_a_misspelt_declaration_is_refused_with_a_suggestion():
+def test_a_misspelled_declaration_is_an_error_with_a_suggestion():
     with pytest.raises(PluginError, match="Did you mean 'completion'"):
         rewards.reward(uses=["completions"])
 

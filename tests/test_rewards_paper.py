@@ -179,7 +179,7 @@ def test_untagged_text_is_graded_by_algebra_and_tagged_text_is_not():
         (("accuracy_reward", True), "no enhance=True"),
     ],
 )
-def test_a_reward_the_paper_does_not_have_is_refused(arguments, message):
+def test_a_reward_the_paper_does_not_have_is_an_error(arguments, message):
     with pytest.raises(PluginError, match=message):
         paper.reward(*arguments)
 
@@ -198,7 +198,7 @@ def test_a_task_takes_the_papers_rewards_and_measures_its_score_beside_them():
     }
 
 
-def test_another_compat_is_refused_with_a_suggestion():
+def test_another_compat_is_an_error_with_a_suggestion():
     with pytest.raises(RecipeError, match="Did you mean 'paper'"):
         paper.terms("papers", REPAIRED, PAPERS)
 

@@ -67,7 +67,7 @@ def in_another_process(code, path, **kwargs):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_second_process_hears_who_has_the_folder(run):
+def test_a_second_process_gets_an_error_that_names_the_first(run):
     other = in_another_process("RunFolder.resume(path)", run.path)
 
     assert f"in use by process {os.getpid()}" in other.communicate()[1]
@@ -227,7 +227,7 @@ def test_two_runs_in_one_second_have_different_folders(tmp_path):
     assert len(paths) == 3
 
 
-def test_a_manifest_says_what_a_number_can_be_traced_to():
+def test_a_manifest_has_what_a_number_can_be_traced_to():
     facts = manifest({"seed": 7, "task": "x"}, plugins={"rft-counting": "0.1.0"}, model="nano")
 
     assert facts["seed"] == 7
@@ -284,7 +284,7 @@ def nested(error):
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ""),
     ],
 )
-def test_what_a_disk_does_to_a_writer_is_told_from_other_faults(error, reason, monkeypatch):
+def test_disk_errors_are_distinguished_from_other_faults(error, reason, monkeypatch):
     monkeypatch.setattr("rftcore.runs.faults._free_bytes", lambda folder: 10**12)
     found = storage_fault(error, Path("RUN"))
 

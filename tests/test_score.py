@@ -60,7 +60,7 @@ def test_every_part_of_every_row_is_shown(stdin):
     assert "row 2: no answer: " in done.output
 
 
-def test_a_failure_is_shown_with_its_traceback_and_the_exit_code_says_so():
+def test_a_failure_is_shown_with_its_traceback_and_sets_the_exit_code():
     done = score([RIGHT, {"completion": "4", "gold": "5"}])
 
     assert done.exit_code == 1
@@ -83,7 +83,7 @@ def test_a_row_may_name_a_sample_of_the_task_by_its_place_or_its_id():
     ]
 
 
-def test_a_reward_is_told_step_length_and_siblings():
+def test_a_reward_receives_step_length_and_siblings():
     rows = [{**RIGHT, "tokens": at, "group": at % 2, "completion": str(at)} for at in (1, 2, 3)]
     told = json.loads(score(rows, "--json", "--step", "7").output)["rows"]
 
@@ -184,7 +184,7 @@ def test_a_failed_accuracy_is_not_a_wrong_answer(monkeypatch, fakes):
     assert [(row["correct"], row["answer"]) for row in rows] == [(False, "5"), (None, "4")]
 
 
-def test_a_zero_shot_row_is_read_forgivingly_if_asked():
+def test_a_zero_shot_row_is_parsed_forgivingly_with_the_option():
     rows = [{"completion": "**5**", "gold": "5"}]
 
     assert "(unparsed)" in score(rows).output

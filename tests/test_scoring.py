@@ -310,7 +310,7 @@ def test_a_reward_may_know_its_length_and_whether_the_answer_is_right():
     assert seen == [(3, (9,), right), (4, (), False), (9, (3,), False), (None, None, right)]
 
 
-def test_nobody_knows_whether_an_answer_is_right_if_accuracy_fails():
+def test_correct_is_unknown_if_accuracy_fails():
     seen = []
 
     @rewards.reward(uses=("correct",))
@@ -334,7 +334,7 @@ def test_nobody_knows_whether_an_answer_is_right_if_accuracy_fails():
         task(extra=Term(rewards.exact, math.nan)),
     ],
 )
-def test_a_task_that_cannot_be_scored_is_refused_at_once(broken: Task):
+def test_a_task_that_cannot_be_scored_is_an_error_at_once(broken: Task):
     with pytest.raises(PluginError):
         Scorer(broken)
 

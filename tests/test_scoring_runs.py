@@ -80,7 +80,7 @@ def test_a_run_stops_within_its_budget_and_names_the_reward(wild, name):
     assert [one.reward for one in failures] == [name, name]
 
 
-def test_a_failure_is_kept_with_all_that_is_needed_to_mend_it(tmp_path):
+def test_a_failure_is_stored_with_all_that_is_needed_to_fix_it(tmp_path):
     def broken(x):
         raise KeyError("gone")
 

@@ -102,7 +102,7 @@ def test_calls_at_once_take_several_processes(wild, scorer):
     assert len(many._pool._workers) == 2
 
 
-def test_accuracy_may_be_slow_and_the_others_still_know_who_is_right(wild, scorer):
+def test_accuracy_may_be_slow_and_the_others_still_receive_correct(wild, scorer):
     seen = []
 
     @rewards.reward(uses=("correct",))
@@ -138,7 +138,7 @@ def test_outside_the_main_thread_a_call_still_ends(wild, scorer):
     assert scores[0].parts["accuracy"].value == 1
 
 
-def test_a_slow_reward_that_no_worker_can_make_is_refused_at_once(scorer):
+def test_a_slow_reward_that_no_worker_can_make_is_an_error_at_once(scorer):
     broken = rewards.reward(slow=True)(lambda x: 1.0)
     with pytest.raises(PluginError, match=r"'extra' must run in a worker.*cannot be pickled"):
         scorer(extra=broken)
@@ -189,7 +189,7 @@ def test_a_reward_sees_its_sample_wherever_it_runs(wild, scorer, tmp_path):
     assert part.note == "[3, 5, 1] 4"
 
 
-def test_a_picture_that_cannot_be_read_is_bad_data_if_the_reward_looks(wild, scorer):
+def test_an_unreadable_image_is_bad_data_if_the_reward_reads_it(wild, scorer):
     def missing():
         raise FileNotFoundError("gone")
 

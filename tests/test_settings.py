@@ -116,7 +116,7 @@ PACKAGES = [
 
 
 @pytest.mark.parametrize(("setting", "says"), REFUSED, ids=[setting for setting, _ in REFUSED])
-def test_a_value_that_cannot_train_is_refused_with_its_origin(setting, says, monkeypatch):
+def test_a_value_that_cannot_train_is_an_error_with_its_origin(setting, says, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     *others, last = setting.split(" & ")
     message = refusal(*others, last)
@@ -153,7 +153,7 @@ def test_faults_of_both_phases_and_of_all_kinds_come_at_once():
         ("sft.router_aux_loss_coef=0.0", True),
     ],
 )
-def test_a_setting_that_does_not_fit_the_model_is_refused(setting, fits, tmp_path):
+def test_a_setting_that_does_not_fit_the_model_is_an_error(setting, fits, tmp_path):
     from transformers import LlamaConfig
 
     LlamaConfig(tie_word_embeddings=True).save_pretrained(tmp_path)
@@ -167,7 +167,7 @@ def test_a_model_of_text_and_vision_parts_takes_the_settings_that_fit_it(tmp_pat
     settings_check.check_model_fits(recipe("sft.learning_rate=1e-5"), folder, ["sft", "grpo"])
 
 
-def test_lora_is_refused_in_one_sentence_and_no_other_setting_is_suggested():
+def test_lora_is_an_error_of_one_sentence_and_no_other_setting_is_suggested():
     message = refusal("sft.use_peft=true", "sft.lora_r=16", "grpo.peft_config={r: 8}")
 
     assert message.endswith(NO_ADAPTERS)
@@ -226,7 +226,7 @@ def cases(phase):
 
 
 @pytest.mark.parametrize("phase", ["sft", "grpo"])
-def test_every_field_with_an_absurd_value_takes_a_step_or_is_refused_with_its_origin(
+def test_every_field_with_an_absurd_value_takes_a_step_or_is_an_error_with_its_origin(
     phase, monkeypatch
 ):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -251,7 +251,7 @@ def test_the_rules_name_fields_that_trl_has():
     assert {name for words in CHOICES.values() for name in words} <= names
 
 
-def test_the_losses_of_grpo_are_all_that_the_installed_trl_knows():
+def test_the_losses_of_grpo_are_all_of_the_installed_trl():
     from trl.trainer.grpo_config import GRPOConfig
 
     told = inspect.getdoc(GRPOConfig).partition("loss_type (")[2].partition("- `False`")[0]
@@ -348,7 +348,7 @@ def test_steps_are_counted_as_the_trainer_counts_them(rows, drop, tmp_path):
         (["sft.dataloader_drop_last=true"], 5, "split sft has 5 samples"),
     ],
 )
-def test_a_phase_without_a_step_is_refused_with_the_setting_to_change(settings, rows, says):
+def test_a_phase_without_a_step_is_an_error_with_the_setting_to_change(settings, rows, says):
     phase = settings[0].partition(".")[0]
     with pytest.raises(RecipeError) as caught:
         settings_check.check_steps(recipe(*settings), {phase: rows})
@@ -358,7 +358,7 @@ def test_a_phase_without_a_step_is_refused_with_the_setting_to_change(settings, 
 
 
 @pytest.mark.parametrize(("every", "logged"), [(5, True), (6, False), (0.5, True), (100, False)])
-def test_a_phase_whose_steps_would_not_be_logged_is_refused(every, logged):
+def test_a_phase_whose_steps_would_not_be_logged_is_an_error(every, logged):
     made = recipe(f"sft.logging_steps={every}", "sft.max_steps=5")
     with nullcontext() if logged else pytest.raises(RecipeError, match="takes 5 steps"):
         settings_check.check_steps(made, {"sft": 40})

@@ -432,7 +432,7 @@ def window(both, inputs):
         (window, "do not attend to the whole text: full_attention, sliding_attention"),
     ],
 )
-def test_what_cannot_be_shared_is_refused_or_left_plain_and_said_once(spoil, said, logged):
+def test_what_cannot_be_shared_is_an_error_or_left_plain_with_one_warning(spoil, said, logged):
     both, inputs = pair("llava"), batch("llava", [*GROUP, GROUP[0]])
     spoil(both, inputs)
     with pytest.raises(ModelError, match=said):
@@ -476,7 +476,7 @@ def write(model):
         (write, ("prefill", "group_rows", lambda *_: [[*range(len(MIXED))]])),
     ],
 )
-def test_a_model_that_disagrees_goes_on_in_the_plain_form_and_says_so(
+def test_a_model_that_disagrees_continues_in_the_plain_form_with_a_warning(
     call, fault, monkeypatch, logged
 ):
     module, name, broken = fault

@@ -158,7 +158,7 @@ def test_a_run_with_failures_ends_with_their_number_file_and_first_cause(job, tm
 
 
 @pytest.mark.parametrize("change", [lambda rows: rows[1:], lambda rows: [rows[1], *rows[1:]]])
-def test_stages_that_asked_different_questions_are_not_compared(change, job, tmp_path):
+def test_stages_with_different_questions_are_not_compared(change, job, tmp_path):
     done = evaluated(job(tmp_path / "run"))
     file = "evaluation/start-test.jsonl"
     done.run.write_text(file, jsontext.lines(change(done.run.read_jsonl(file))))

@@ -59,7 +59,7 @@ def test_a_sample_is_swapped_if_it_can_be_and_its_words_stay(samples):
 
 
 @given(mixtures)
-def test_a_sample_gets_as_many_pictures_and_never_one_of_its_own(samples):
+def test_a_sample_gets_as_many_images_and_never_one_of_its_own(samples):
     before = [s for s in samples if partners(s, samples)]
     for own, other in zip(before, swapped(samples), strict=True):
         assert len(own.images) == len(other.images)
@@ -67,7 +67,7 @@ def test_a_sample_gets_as_many_pictures_and_never_one_of_its_own(samples):
 
 
 @given(mixtures)
-def test_the_pictures_come_from_a_sample_with_another_gold_if_there_is_one(samples):
+def test_the_images_come_from_a_sample_with_another_gold_if_there_is_one(samples):
     before = [s for s in samples if partners(s, samples)]
     for own, other in zip(before, swapped(samples), strict=True):
         golds = {s.gold for s in partners(own, samples)} - {own.gold}
@@ -76,7 +76,7 @@ def test_the_pictures_come_from_a_sample_with_another_gold_if_there_is_one(sampl
 
 
 @given(unlike)
-def test_every_picture_is_shown_once_unless_one_gold_is_that_of_most(samples):
+def test_every_image_is_shown_once_unless_most_samples_have_one_gold(samples):
     assume(samples and 2 * max(Counter(s.gold for s in samples).values()) <= len(samples))
 
     assert {s.images for s in swapped(samples)} == {s.images for s in samples}
@@ -108,7 +108,7 @@ def test_a_model_that_sees_is_right_until_it_is_shown_something_else(samples):
 
 
 @given(unlike)
-def test_a_model_that_does_not_look_does_as_well_without_its_pictures(samples):
+def test_a_blind_model_scores_the_same_with_other_images(samples):
     assume(len(samples) > 1)
     found = score(staring, *samples, batch_size=3)
 
@@ -125,7 +125,7 @@ def test_a_score_is_a_share_of_all_parts_within_its_interval(parts):
     assert 0 <= found.low <= found.value <= found.high <= 1
 
 
-def test_a_suite_asked_only_once_has_no_blind_column():
+def test_a_suite_without_swapped_images_has_no_blind_column():
     tiny = Suite("tiny", lambda: {"colour": Measure([shown(g, g) for g in "ab"])})
     with mock.patch("rftcore.evaluation.suites.generate", seeing):
         found, _ = evaluate_suite(None, tiny, measures_of(tiny), blind=False, progress=False)
@@ -133,7 +133,7 @@ def test_a_suite_asked_only_once_has_no_blind_column():
     assert (found.measures["colour"].value, found.blind) == (1, {})
 
 
-def test_what_was_said_travels_between_processes_without_the_pictures(monkeypatch):
+def test_completions_are_gathered_without_images(monkeypatch):
     travel = lambda mine: [pickle.loads(pickle.dumps(mine))]  # noqa: E731
     monkeypatch.setattr("rftcore.distributed.all_gather", travel)
     found = score(seeing, *(shown(colour, colour) for colour in "abc"))  # nobody can pickle these
@@ -151,7 +151,7 @@ def test_parts_of_an_answer_count_each():
     assert found.blind["colour"].value == 0
 
 
-def test_what_has_no_pictures_is_not_asked_blind():
+def test_a_measure_without_images_is_not_evaluated_blind():
     assert score(staring, shown("a"), shown("b")).blind == {}
     assert score(staring, shown("a"), shown("a", "x"), shown("a", "y")).blind["colour"].n == 2
 
@@ -225,7 +225,7 @@ def test_the_table_shows_answers_that_were_not_scored():
     assert "—, 4 not scored" in rows[3]
 
 
-def test_the_table_has_a_row_for_each_key_and_a_dash_for_what_has_no_pictures():
+def test_the_table_has_a_row_for_each_key_and_a_dash_for_measures_without_images():
     half = MeasureScore(0.5, 0.431, 0.569, 200)
     rows = suite_table(SuiteScore({"colour": half, "sum": half}, {"colour": half})).splitlines()
 
@@ -323,7 +323,7 @@ def test_eval_prints_a_suites_table_and_writes_its_report(toy, tmp_path):
     assert report["about"]["packages"]["torch"]
 
 
-def test_eval_writes_what_was_said_to_each_question_with_either_pictures(toy, tmp_path):
+def test_eval_writes_the_completions_with_own_and_with_swapped_images(toy, tmp_path):
     done = rft("eval", toy, "--suite", "tiny", "--json", "out.json", "--answers", "said.jsonl")
 
     assert done.exit_code == 0, done.output
@@ -396,7 +396,7 @@ def test_eval_refuses_what_does_not_fit_a_suite_before_a_model_loads(arguments, 
     assert says in done.stderr
 
 
-def test_a_question_of_a_suite_that_spells_a_special_token_is_refused(toy, monkeypatch):
+def test_a_question_of_a_suite_that_spells_a_special_token_is_an_error(toy, monkeypatch):
     monkeypatch.setattr(
         "rftcore.models.loading.load_model", lambda *_: pytest.fail("a model loaded")
     )

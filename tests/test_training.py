@@ -39,7 +39,7 @@ def recipe(**sections):
         ("grpo", {"max_steps": 1.5}, "grpo.max_steps"),
     ],
 )
-def test_a_wrong_trl_field_is_refused_by_name(section, setting, said):
+def test_a_wrong_trl_field_is_an_error_by_name(section, setting, said):
     with pytest.raises(RecipeError, match=said):
         check_settings(recipe(**{section: setting}))
 
@@ -68,7 +68,7 @@ def test_a_step_is_micro_batches_times_accumulation_times_processes(
 
 
 @pytest.mark.parametrize(("rows", "micro", "world"), [(64, 24, 1), (14, None, 4)])
-def test_a_step_that_does_not_divide_is_refused(monkeypatch, rows, micro, world):
+def test_a_step_that_does_not_divide_is_an_error(monkeypatch, rows, micro, world):
     monkeypatch.setenv("WORLD_SIZE", str(world))
     with pytest.raises(RecipeError, match="divide"):
         shapes(rows, micro, "grpo")
@@ -135,7 +135,7 @@ def test_a_batch_mean_leaves_failures_out():
     assert "accuracy" not in batch_metrics([score(None, accuracy=None)])
 
 
-def test_a_batch_says_how_often_each_reward_failed_and_how_long_it_took():
+def test_a_batch_reports_failures_and_seconds_of_each_reward():
     parts = [Outcome("ok", 1.0, seconds=0.5), Outcome("timeout", seconds=2.5), Outcome("error")]
     metrics = batch_metrics([Score(None, {"slow": part}, Parsed(3), False) for part in parts])
 
@@ -181,7 +181,7 @@ def test_a_completion_is_the_same_text_however_trl_wraps_it(completion):
     assert completion_text(completion) == "7"
 
 
-def test_a_trained_policy_asks_for_what_its_base_asked_for(tmp_path):
+def test_a_trained_policy_keeps_the_defaults_of_its_base(tmp_path):
     base, policy, bare = (tmp_path / name for name in ("base", "policy", "bare"))
     for folder in (base, policy, bare):
         folder.mkdir()
@@ -193,7 +193,7 @@ def test_a_trained_policy_asks_for_what_its_base_asked_for(tmp_path):
     assert model_defaults(bare) == []
 
 
-def test_trl_says_how_many_tokens_a_completion_has():
+def test_trl_reports_how_many_tokens_a_completion_has():
     # what `length` relies on; pinned to the installed TRL
     import inspect
 

@@ -51,7 +51,7 @@ def test_it_loads_in_float32_with_its_own_padding(loaded):
     assert model.num_parameters() < 4_000_000
 
 
-def test_the_picture_reaches_the_logits(loaded):
+def test_the_image_reaches_the_logits(loaded):
     model, processor = loaded
     with torch.no_grad():
         red, blue = (
@@ -61,7 +61,7 @@ def test_the_picture_reaches_the_logits(loaded):
     assert (red[0, -1] - blue[0, -1]).abs().max() > 1e-4
 
 
-def test_each_picture_takes_its_tokens_and_the_second_matters(loaded):
+def test_each_image_takes_its_tokens_and_the_second_matters(loaded):
     model, processor = loaded
     one, two = (inputs(processor, ("What changed?", ["red", c])) for c in ("green", "blue"))
     with torch.no_grad():

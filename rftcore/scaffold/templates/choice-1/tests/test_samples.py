@@ -35,6 +35,6 @@ def test_no_answer_is_a_safe_guess(split: str) -> None:
     assert max(golds.values()) < 0.4 * DATA.size(split)
 
 
-def test_an_option_out_of_range_is_refused() -> None:
+def test_an_option_out_of_range_is_an_error() -> None:
     with pytest.raises(rft.RftError, match="1 to 4"):
         task(lead=9)

@@ -39,6 +39,6 @@ def test_each_shape_keeps_to_its_cell(index: int) -> None:
         assert all(shape.radius <= at % CELL <= CELL - shape.radius for at in (shape.x, shape.y))
 
 
-def test_an_option_out_of_range_is_refused() -> None:
+def test_an_option_out_of_range_is_an_error() -> None:
     with pytest.raises(rft.RftError, match="1 to 6"):
         task(most=9)

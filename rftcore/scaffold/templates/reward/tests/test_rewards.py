@@ -28,6 +28,6 @@ def test_a_nearer_answer_never_earns_less(gold: int, answers: tuple[int, int]) -
     assert earned(nearer, gold) >= earned(farther, gold)
 
 
-def test_an_option_out_of_range_is_refused() -> None:
+def test_an_option_out_of_range_is_an_error() -> None:
     with pytest.raises(rft.RftError, match="1 or more"):
         near(zero_beyond=0)
