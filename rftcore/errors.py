@@ -134,7 +134,7 @@ class ModelError(RftError):
 
 
 class TrainerError(RftError):
-    """Training cannot start or go on: the installed TRL, or values that are not finite."""
+    """Training cannot start or continue: the installed TRL, or values that are not finite."""
 
 
 class VisionError(ModelError):

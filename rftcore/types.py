@@ -207,7 +207,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Suite:
-    """Fixed questions that measure a model, whatever the task, such as what it sees in images.
+    """Fixed questions that measure a model independent of a task, such as what it sees in images.
 
     `measures` makes them by key, in the order of the table. It is called when the suite is
     run, so it may be slow and render images. No key is one of `SUITE_RESERVED`.

@@ -37,7 +37,7 @@ class FakePoint:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A dataset without images: sample i asks for the number i."""
+    """A dataset without images: the answer of sample i is i."""
 
     splits: tuple[str, ...] = ("sft", "rl", "val", "test", "ood-big")
 
@@ -74,7 +74,7 @@ def _returning(value: Any) -> Callable[[], Any]:
 
 
 class Fakes:
-    """What a test of the loader says: `fakes.load({"dist": plugin, ...})`."""
+    """What a test of the loader expected: `fakes.load({"dist": plugin, ...})`."""
 
     numbers = staticmethod(numbers)
     plugin = staticmethod(plugin)

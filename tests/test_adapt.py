@@ -162,7 +162,7 @@ def test_the_repairs_are_still_needed(folders, task):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "decoding",
     [
         {"repetition_penalty": 1.9},
         {"no_repeat_ngram_size": 1},
@@ -173,7 +173,7 @@ def test_the_repairs_are_still_needed(folders, task):
 )
 @pytest.mark.parametrize("family", ["toy", "qwen2_vl"])
 def test_decoding_settings_of_a_model_change_no_evaluation_and_no_rollout(
-    family, said, folders, prompts, tmp_path
+    family, decoding, folders, prompts, tmp_path
 ):
     from transformers import GenerationConfig
 
@@ -184,6 +184,6 @@ def test_decoding_settings_of_a_model_change_no_evaluation_and_no_rollout(
         return generate(policy, prompts, 12), rollouts.tolist()
 
     plain, other = (load_model(folders[family], device="cpu") for _ in range(2))
-    other.model.generation_config.update(**said)
+    other.model.generation_config.update(**decoding)
     assert written(plain) == written(other)
-    assert other.model.generation_config.to_dict().items() >= said.items()
+    assert other.model.generation_config.to_dict().items() >= decoding.items()

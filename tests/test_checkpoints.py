@@ -166,7 +166,7 @@ def test_weights_are_loaded_in_place_and_whole(folder, tmp_path):
     assert kept is policy.model.get_input_embeddings().weight
 
 
-def test_weights_of_another_model_are_errors(folder, tmp_path):
+def test_weights_of_another_model_are_an_error(folder, tmp_path):
     from rft_nano.model import build_untrained
 
     policy = load_model(folder, device="cpu")

@@ -139,7 +139,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_a_user_can_fix_is_a_message_and_exit_code_2_before_training(name, training):
-    arguments, says = FAULTS[name]
+    arguments, expected = FAULTS[name]
     Path("misspelt.yaml").write_text("task: numbers\nsedd: 1\n")
     Path("broken.yaml").write_text("task: [")
     Path("list.yaml").write_text("- task")
@@ -148,7 +148,7 @@ def test_what_a_user_can_fix_is_a_message_and_exit_code_2_before_training(name, 
 
     assert done.exit_code == 2
     assert done.stderr.startswith("error: ")
-    assert says in done.stderr
+    assert expected in done.stderr
     assert done.stdout == ""
     assert training.job is None
     assert not Path("runs").exists()
@@ -250,7 +250,7 @@ def test_resume_goes_on_with_the_runs_own_recipe(stopped, training):
 
 
 @pytest.mark.parametrize("change", [["--seed", "2"], ["--set", "sft.x=1"], ["--model", "toy"]])
-def test_resume_refuses_a_changed_setting(change, stopped, training):
+def test_a_changed_setting_is_an_error_of_resume(change, stopped, training):
     done = rft("train", "--resume", "out", *change)
 
     assert done.exit_code == 2
@@ -497,7 +497,7 @@ def test_info_describes_a_component(arguments, facts, components):
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "expected"),
     [
         ("twice", "of a task and of a parser: choose one with --kind"),
         ("extra:nera", "Did you mean 'near'"),
@@ -508,11 +508,11 @@ def test_info_describes_a_component(arguments, facts, components):
         ("rft-counting:cubes", "no module named 'cubes'"),
     ],
 )
-def test_info_on_an_unknown_name_suggests_the_closest(name, says, components):
+def test_info_on_an_unknown_name_suggests_the_closest(name, expected, components):
     done = rft("plugins", "info", name)
 
     assert done.exit_code == 2
-    assert says in done.stderr
+    assert expected in done.stderr
 
 
 def test_info_and_show_print_the_same_for_a_task():
@@ -539,18 +539,18 @@ def test_preview_writes_an_image(count):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "expected"),
     [
         (["--out", "x.png", "--split", "tset"], "Did you mean 'test'"),
         (["--out", "x.jpeg"], "its name must end in .png"),
         (["--out", "nowhere/x.png"], "nowhere/x.png"),
     ],
 )
-def test_preview_refuses_what_it_cannot_draw(arguments, says):
+def test_an_error_names_what_preview_cannot_draw(arguments, expected):
     done = rft("tasks", "preview", "numbers", *arguments)
 
     assert done.exit_code == 2
-    assert says in done.stderr
+    assert expected in done.stderr
 
 
 def rows_of_a_file(*sizes):
@@ -587,7 +587,7 @@ def test_show_describes_the_task_with_what_is_set():
 
 @pytest.mark.parametrize("command", [("show",), ("preview", *OUT)])
 @pytest.mark.parametrize(
-    ("setting", "says"),
+    ("setting", "expected"),
     [
         ("task_options.hihg=3", "Did you mean 'high'"),
         ("dataset.path=nowhere.jsonl", "there is no such file or folder"),
@@ -595,12 +595,12 @@ def test_show_describes_the_task_with_what_is_set():
         ("high", "write key=value"),
     ],
 )
-def test_a_setting_that_a_task_does_not_have_is_an_error(command, setting, says):
+def test_a_setting_that_a_task_does_not_have_is_an_error(command, setting, expected):
     name, *options = command
     done = rft("tasks", name, "numbers", *options, "--set", setting)
 
     assert done.exit_code == 2
-    assert says in done.stderr
+    assert expected in done.stderr
 
 
 @pytest.fixture
@@ -629,7 +629,7 @@ def test_eval_measures_a_model_on_the_given_splits(measured):
 
     assert done.exit_code == 0, done.stderr
     row = next(line for line in done.output.splitlines() if "50.0 [20.0, 80.0]" in line)
-    assert row.split()[0] == "nano"  # as it was asked for; the report says where it lies
+    assert row.split()[0] == "nano"  # the given name; the report has its folder
     assert measured[0].splits == ("val",)
     assert json.loads(Path("val.json").read_text())["model"].endswith("nano-folder")
     assert json.loads(Path("val.json").read_text())["scores"][0]["accuracy"] == 0.5
@@ -645,14 +645,14 @@ def test_eval_parses_as_in_training_unless_forgiving(measured):
 
 def test_eval_writes_answers_that_score_reads(measured):
     splits = ("--split", "val", "--split", "test")
-    rft("eval", "nano", "--task", "numbers", *splits, "--answers", "said.jsonl")
-    rows = [json.loads(line) for line in Path("said.jsonl").read_text("utf-8").splitlines()]
+    rft("eval", "nano", "--task", "numbers", *splits, "--answers", "answers.jsonl")
+    rows = [json.loads(line) for line in Path("answers.jsonl").read_text("utf-8").splitlines()]
 
     assert [(row["split"], row["completion"]) for row in rows] == [
         ("val", "5, or fünf"),
         ("test", "5, or fünf"),
     ]
-    assert rft("score", "numbers", "said.jsonl").exit_code == 0
+    assert rft("score", "numbers", "answers.jsonl").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -774,7 +774,7 @@ def test_one_fault_is_one_line(splits, lines, training):
     ("target", "task", "tokens"),
     [("nano", "stories", 99), ("out", "stories", 99), ("out", "numbers", 55)],
 )
-def test_eval_lets_answers_be_as_long_as_the_task_says(
+def test_eval_lets_answers_be_as_long_as_the_task_allows(
     target, task, tokens, training, measured, stories
 ):
     stories(evaluation={"max_new_tokens": 99})
@@ -802,7 +802,7 @@ def test_eval_of_a_run_asks_as_the_run_did(training, measured, stories):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "expected"),
     [
         (["nano"], "give --task"),
         (["nana", "--task", "numbers"], "Did you mean 'nano'"),
@@ -811,11 +811,11 @@ def test_eval_of_a_run_asks_as_the_run_did(training, measured, stories):
         (["nano", "--task", "numbers", "--json", "x", "--answers", "x"], "name two files"),
     ],
 )
-def test_eval_refuses_before_a_model_loads(arguments, says, measured):
+def test_wrong_arguments_of_eval_are_errors_before_a_model_loads(arguments, expected, measured):
     done = rft("eval", *arguments)
 
     assert done.exit_code == 2
-    assert says in done.stderr
+    assert expected in done.stderr
     assert not measured
 
 

@@ -26,7 +26,7 @@ def load(*overrides):
     return load_recipe(BASE, overrides=overrides)
 
 
-def refusal(*overrides):
+def error_of(*overrides):
     with pytest.raises(RecipeError) as caught:
         load(*overrides)
     return str(caught.value)
@@ -52,7 +52,7 @@ def test_later_layers_win_and_mappings_merge():
 
 
 @pytest.mark.parametrize(
-    ("setting", "says"),
+    ("setting", "expected"),
     [
         ("sed=1", "Did you mean 'seed'"),
         ("group_size=8", "Did you mean 'grpo.group_size'"),
@@ -77,10 +77,10 @@ def test_later_layers_win_and_mappings_merge():
         ("seed=[1", "(--set seed line 1): not YAML"),
     ],
 )
-def test_a_wrong_setting_is_an_error_with_the_next_step(setting, says):
-    message = refusal(setting)
+def test_a_wrong_setting_is_an_error_with_the_next_step(setting, expected):
+    message = error_of(setting)
 
-    assert says in message
+    assert expected in message
     assert "\n" not in message
 
 
@@ -102,7 +102,7 @@ def test_the_error_for_a_recipe_without_task_shows_how_to_give_one():
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "expected"),
     [
         ("task: [", "line 1: not YAML"),
         ("task: a\n\tseed: 1", "line 2: not YAML"),
@@ -112,13 +112,13 @@ def test_the_error_for_a_recipe_without_task_shows_how_to_give_one():
         ("task: !!python/name:os.system", "not YAML"),
     ],
 )
-def test_a_file_that_is_not_a_recipe_is_an_error_with_file_and_line(text, says, tmp_path):
+def test_a_file_that_is_not_a_recipe_is_an_error_with_file_and_line(text, expected, tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text(text)
 
     with pytest.raises(RecipeError) as caught:
         read_recipe_file(file)
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
     assert str(file) in str(caught.value)
 
 
@@ -183,12 +183,12 @@ def test_a_resolved_recipe_reads_back_unchanged(free, tmp_path_factory):
 
 
 @given(batch=st.integers(1, 64), micro=st.integers(1, 64))
-def test_a_micro_batch_divides_its_batch_and_a_refusal_names_one_that_does(batch, micro):
+def test_a_micro_batch_divides_its_batch_and_a_error_of_names_one_that_does(batch, micro):
     size, part = f"sft.batch_size={batch}", f"sft.micro_batch={micro}"
     if batch % micro == 0:
         assert load(size, part).sft.micro_batch == micro
     else:
-        hint = int(refusal(size, part).rpartition("try ")[2])
+        hint = int(error_of(size, part).rpartition("try ")[2])
         assert load(size, f"sft.micro_batch={hint}").sft.micro_batch == hint
 
 
@@ -213,7 +213,7 @@ def test_free_settings_are_checked_by_name_and_type():
 
 
 @pytest.mark.parametrize(
-    ("overrides", "splits", "says"),
+    ("overrides", "splits", "expected"),
     [
         (["evaluation.splits=[val, val]"], SPLITS, "val is given twice"),
         (["evaluation.splits=[vall]"], SPLITS, "Did you mean 'val'"),
@@ -222,10 +222,10 @@ def test_free_settings_are_checked_by_name_and_type():
         ([], ("sft", "val"), "needs split 'rl'"),
     ],
 )
-def test_a_split_that_does_not_exist_is_an_error(overrides, splits, says):
+def test_a_split_that_does_not_exist_is_an_error(overrides, splits, expected):
     with pytest.raises(RecipeError) as caught:
         check_splits(load(*overrides), splits)
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_what_is_evaluated_by_default_is_never_trained_on():
@@ -260,7 +260,7 @@ def test_no_value_of_a_setting_is_a_traceback(name, value):
     ["vision_check.min_shift=.inf", "scoring.timeout_s=.inf", "scoring.timeout_s=1e400"],
 )
 def test_a_number_that_is_not_finite_is_an_error(setting):
-    assert f"(--set {setting.partition('=')[0]}): Input should be a finite number" in refusal(
+    assert f"(--set {setting.partition('=')[0]}): Input should be a finite number" in error_of(
         setting
     )
 

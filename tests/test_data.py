@@ -56,7 +56,7 @@ def checked(**splits):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         ({"gold": "three"}, "gold 'three'"),
         ({"cot": None}, "`cot` is empty"),
@@ -77,11 +77,11 @@ def checked(**splits):
         ({"images": ("a.png",)}, "not a tuple of rft.Image"),
     ],
 )
-def test_a_bad_sample_is_named_with_its_row(change, said):
+def test_a_bad_sample_is_named_with_its_row(change, expected):
     with pytest.raises(SampleError, match="row 7") as error:
         checked(sft=[sample("6"), sample("7", **change)])
 
-    assert said in str(error.value)
+    assert expected in str(error.value)
 
 
 def test_a_parser_that_fails_on_a_gold_is_named_with_the_row():
@@ -108,7 +108,7 @@ class Sized(Rows):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "said"),
+    ("dataset", "expected"),
     [
         (Sized(KeyError("x")), r"Sized\.size failed for split 'rl': KeyError: 'x'"),
         (Sized(None), r"Sized\.size\('rl'\) is None: return a whole number"),
@@ -121,9 +121,9 @@ class Sized(Rows):
         (Sized(1), "sample 0 of split 'rl': it returned None, which is not an rft.Sample"),
     ],
 )
-def test_a_dataset_that_is_none_is_one_error(dataset, said):
+def test_a_dataset_that_is_none_is_one_error(dataset, expected):
     made = replace(task(), dataset=dataset)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=expected):
         checks.check(made, [slices.take(made, "rl")], progress=False)
 
 
@@ -193,13 +193,13 @@ DOUBTFUL = {
 }
 
 
-@pytest.mark.parametrize("said", DOUBTFUL)
-def test_what_is_doubtful_about_a_sample_is_one_line_per_kind(said):
-    changed = DOUBTFUL[said]
+@pytest.mark.parametrize("expected", DOUBTFUL)
+def test_what_is_doubtful_about_a_sample_is_one_line_per_kind(expected):
+    changed = DOUBTFUL[expected]
     second = sample(changed.get("id", "2"), **changed)
     [line] = checked(rl=[sample("1"), second, second]).remarks
 
-    assert line.startswith(said)
+    assert line.startswith(expected)
     assert "2 such samples" in line
 
 

@@ -80,7 +80,7 @@ def picture(path: Path, shade: int) -> None:
 
 
 def meta(task: str, name: str, at: int) -> Row:
-    """A record as the listing describes it; two pictures for transformations."""
+    """A record as the listing describes it; two images for transformations."""
     folder = "train_images" if "train" in name else "test_images"
     stem = f"{folder}/{Path(name).stem}-{at}"
     two = task == "transformation"
@@ -128,7 +128,7 @@ def write(path: Path, rows: list[Any]) -> None:
 
 
 def make(folder: Path, tasks=("counting",), change: Callable[[Row], Row] = lambda row: row) -> Path:
-    """A miniature of the paper's folder, pictures and all; `change` is for training rows."""
+    """A miniature of the paper's folder, with images; `change` is for training rows."""
     shade = 0
     for task in tasks:
         for role, name in FILES[task].items():
@@ -400,7 +400,7 @@ def test_rows_that_an_evaluation_asks_too_can_be_left_out(folder):
 
 
 @pytest.mark.parametrize(
-    ("given_", "asked"),
+    ("given_", "kept"),
     [
         ("How many?", "How many?"),
         ("<image>How many?", "How many?"),
@@ -412,12 +412,12 @@ def test_rows_that_an_evaluation_asks_too_can_be_left_out(folder):
         (f"(0, cube, red)\n(1, ball, blue)\n{REQUEST} Go.", "(0, cube, red)\n(1, ball, blue) Go."),
     ],
 )
-def test_a_question_loses_requests_that_the_tasks_prompt_repeats(given_, asked):
+def test_a_question_loses_requests_that_the_tasks_prompt_repeats(given_, kept):
     images = ["a.png"] * max(1, given_.count("<image>"))
     told, faults = record({"problem": given_, "image": images, "answer": 1})
 
     assert not faults
-    assert told.question == asked
+    assert told.question == kept
 
 
 def test_instructions_can_be_kept(paper):
@@ -492,7 +492,7 @@ def linked_out(folder: Path) -> None:
 
 
 def leaked(folder: Path) -> None:
-    """A test question again, its picture under another name."""
+    """A test question again, its image under another name."""
     test = json.loads((folder / FILES["counting"]["test"]).read_text())[0]
     shutil.copy(folder / "images" / test["image"], folder / "images/again.png")
     broken(problem=test["problem"], answer=test["answer"], image="again.png")(folder)
@@ -545,15 +545,15 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "row", "kind", "says"), BROKEN)
-def test_a_fault_is_reported_by_file_and_row(folder, fault, row, kind, says):
+@pytest.mark.parametrize(("fault", "row", "kind", "expected"), BROKEN)
+def test_a_fault_is_reported_by_file_and_row(folder, fault, row, kind, expected):
     fault(folder)
     found = report(folder).findings
 
     assert [finding.kind for finding in found] == [kind]
     assert found[0].file in (FILES["counting"]["train"], FILES["counting"]["test"])
     assert row in (None, found[0].row)
-    assert says in found[0].text
+    assert expected in found[0].text
 
 
 def test_all_faults_of_a_row_come_at_once(folder):
@@ -563,7 +563,7 @@ def test_all_faults_of_a_row_come_at_once(folder):
     assert kinds == ["path", "missing field", "wrong field"]
 
 
-def test_training_refuses_the_first_broken_row_by_file_and_row(folder):
+def test_training_stops_at_the_first_broken_row_with_file_and_row(folder):
     broken(answer=None)(folder)
 
     with pytest.raises(SampleError, match=rf"35k-cot\.json row {ROW}: missing field: no 'answer'"):
@@ -617,7 +617,7 @@ def test_a_data_file_that_links_out_of_the_folder_is_an_error(folder):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected"),
     [
         ({"sft_rows": -1}, r"sft_rows = -1: use 0 or more"),
         ({"test": "nowhere.json"}, "no such file"),
@@ -625,8 +625,8 @@ def test_a_data_file_that_links_out_of_the_folder_is_an_error(folder):
         ({"train": "/etc/passwd"}, "without .."),
     ],
 )
-def test_a_wrong_option_is_an_error(paper, options, says):
-    with pytest.raises((RecipeError, DataError), match=says):
+def test_a_wrong_option_is_an_error(paper, options, expected):
+    with pytest.raises((RecipeError, DataError), match=expected):
         dataset(paper, **options)
 
 
@@ -641,7 +641,7 @@ def test_an_unknown_split_is_an_error_with_a_suggestion(paper):
 
 
 def counting(**options: Any) -> Task:
-    """A task like the counting task, without its pictures."""
+    """A task like the counting task, without its images."""
     return Task(
         name="counting",
         dataset="jsonl",
@@ -679,7 +679,7 @@ def test_options_of_the_reader_are_set_beside_the_path(fakes, paper):
 
 
 @pytest.mark.parametrize(
-    ("setting", "says"),
+    ("setting", "expected"),
     [
         ("dataset.path=nowhere", "there is no such file or folder"),
         ("dataset.path=3", "set where the data is"),
@@ -687,8 +687,8 @@ def test_options_of_the_reader_are_set_beside_the_path(fakes, paper):
         (f"dataset.path={__file__}", "a folder of JSON files with images, or a .jsonl"),
     ],
 )
-def test_a_path_without_a_reader_is_an_error_with_the_next_step(fakes, setting, says):
-    with pytest.raises(RecipeError, match=says):
+def test_a_path_without_a_reader_is_an_error_with_the_next_step(fakes, setting, expected):
+    with pytest.raises(RecipeError, match=expected):
         of_recipe(fakes, setting)
 
 
@@ -700,10 +700,10 @@ def test_a_misspelled_option_of_the_reader_gets_a_suggestion(fakes, paper):
 def test_every_phase_asks_the_same_question_in_the_tasks_words(fakes, tmp_path):
     make(tmp_path, change=lambda row: {**row, "problem": f"<image>{row['problem']} {REQUEST}"})
     made = of_recipe(fakes, f"dataset.path={tmp_path}", "dataset.sft_rows=16")
-    asked = {s: made.prompt(made.dataset.sample(s, 0)).text for s in ("sft", "rl", "test")}
+    shown = {s: made.prompt(made.dataset.sample(s, 0)).text for s in ("sft", "rl", "test")}
 
-    assert all(text.count("<think>") == 1 for text in asked.values())
-    assert all("<image>" not in text for text in asked.values())
+    assert all(text.count("<think>") == 1 for text in shown.values())
+    assert all("<image>" not in text for text in shown.values())
 
 
 @pytest.fixture
@@ -766,7 +766,7 @@ def test_check_has_an_option_for_the_largest_image(rft, paper):
     assert "6 x 4 is more than 23 pixels" in done.output
 
 
-def test_check_reads_on_after_a_row_that_training_would_refuse(rft, folder):
+def test_check_continues_after_a_row_at_which_training_would_stop(rft, folder):
     not_json(folder)
     (folder / FILES["counting"]["test"]).write_text("[]\n3")
     done = rft("check", folder, "--task", "counting")
@@ -795,7 +795,7 @@ WRONG_ROWS = {
 
 @pytest.fixture
 def one_file(tmp_path):
-    """Writes a file of rows beside a picture, its copy and a damaged one."""
+    """Writes a file of rows beside an image, its copy and a damaged one."""
     Pil.new("RGB", (6, 4), "red").save(tmp_path / "a.png")
     (tmp_path / "d.png").write_bytes((tmp_path / "a.png").read_bytes())
     (tmp_path / "c.png").write_bytes(b"not an image")
@@ -817,15 +817,17 @@ def trained_on(task: Task):
 
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
-@pytest.mark.parametrize("says", WRONG_ROWS)
-def test_check_of_one_file_names_the_row_that_training_refuses(rft, fakes, one_file, name, says):
-    wrong = {**GOOD, "question": "How many now?", **WRONG_ROWS[says]}
+@pytest.mark.parametrize("expected", WRONG_ROWS)
+def test_check_of_one_file_names_the_row_at_which_training_stops(
+    rft, fakes, one_file, name, expected
+):
+    wrong = {**GOOD, "question": "How many now?", **WRONG_ROWS[expected]}
     wrong = {key: value for key, value in wrong.items() if value is not None}
     path = one_file(name, {**GOOD, "id": "a"}, wrong)
     done = rft("check", path, "--task", "counting")
 
     assert done.exit_code == 1, done.output
-    assert f"{name} row 2: {says}" in done.output
+    assert f"{name} row 2: {expected}" in done.output
     assert f"{name} row 1: " not in done.output
     made = of_recipe(fakes, f"dataset.path={path}")
     with pytest.raises(DataError):

@@ -82,10 +82,10 @@ NAMES_OF_REASONING = ("reasoning", "reasoning_content", "rationale", "explanatio
 @pytest.mark.parametrize("name", NAMES_OF_REASONING)
 def test_reasoning_under_another_name_is_a_hint_and_no_wrong_suggestion(name, place):
     row = {**ROW, name: "one, two", "split": "sft"}
-    [(_, said)] = faults("file", place, row)
+    [(_, message)] = faults("file", place, row)
     [(_, other)] = faults("file", place, {name: "one, two", "answer": 5})
 
-    assert f"{name!r} is not read as the reasoning: rename it to 'cot'" in said
+    assert f"{name!r} is not read as the reasoning: rename it to 'cot'" in message
     assert "Did you mean" not in other
     assert faults("file", place, {**row, "split": "rl"}) == []
     assert faults("file", place, {**row, "cot": "one"}) == []
@@ -94,10 +94,10 @@ def test_reasoning_under_another_name_is_a_hint_and_no_wrong_suggestion(name, pl
 @reader
 @pytest.mark.parametrize("tag", ["<thinking>", "</ Reasoning>", "<thought>", "<|end_of_thought|>"])
 def test_a_tag_of_another_format_in_a_cot_is_a_fault(reader, tag, place):
-    [(kind, said)] = faults(reader, place, {**ROW, "cot": f"I see {tag} 5."})
+    [(kind, message)] = faults(reader, place, {**ROW, "cot": f"I see {tag} 5."})
 
     assert kind == "cot"
-    assert f"{tag!r} is a tag of another format" in said
+    assert f"{tag!r} is a tag of another format" in message
     assert faults(reader, place, {**ROW, "cot": "a < b, thinking > c"}) == []
 
 
@@ -111,14 +111,14 @@ def test_reasoning_in_a_field_of_a_turn_is_a_fault(place):
 
 
 @pytest.mark.parametrize(
-    ("make", "said"), [(lambda _: None, "return rft.Prompt"), (lambda _: Prompt("?"), "differ")]
+    ("make", "message"), [(lambda _: None, "return rft.Prompt"), (lambda _: Prompt("?"), "differ")]
 )
-def test_a_prompt_that_is_none_or_always_the_same_is_a_finding(make, said, place):
+def test_a_prompt_that_is_none_or_always_the_same_is_a_finding(make, message, place):
     rows = (ROW, {**ROW, "question": "How many red?"})
     found = audit(JsonlDataset(write(place, *rows) / "test.jsonl"), parsers.Integer(), make)
 
     assert {one.kind for one in found.findings} == {"prompt"}
-    assert said in found.findings[0].text
+    assert message in found.findings[0].text
 
 
 # --- nulls ------------------------------------------------------------------------------
@@ -520,10 +520,10 @@ IMAGES = {
 @reader
 @pytest.mark.parametrize("kind", IMAGES)
 def test_what_is_no_path_is_shortened_and_named(reader, kind, place):
-    value, says = IMAGES[kind]
+    value, expected = IMAGES[kind]
     [(_, text)] = faults(reader, place, {**ROW, "image": value})
 
-    assert says in text
+    assert expected in text
     assert len(text) < 250
 
 
@@ -535,17 +535,17 @@ def test_a_path_without_bytes_as_datasets_writes_it_is_a_path(reader, place):
 
 
 @pytest.mark.parametrize(
-    ("split", "says"), [("train", "use rl, or sft"), ("validation", "use val")]
+    ("split", "expected"), [("train", "use rl, or sft"), ("validation", "use val")]
 )
-def test_the_usual_names_of_splits_get_ours(split, says, place):
+def test_the_usual_names_of_splits_get_ours(split, expected, place):
     [(_, text)] = faults("file", place, {**ROW, "split": split})
 
-    assert f"For {split!r} {says}" in text
+    assert f"For {split!r} {expected}" in text
 
 
 @reader
 @pytest.mark.parametrize(
-    ("row", "says"),
+    ("row", "expected"),
     [
         ({"solution": "5"}, "no 'question'. The row has solution, image"),
         ({"qestion": "?", "answer": 5}, "no 'question'. Did you mean 'qestion'?"),
@@ -561,23 +561,25 @@ def test_the_usual_names_of_splits_get_ours(split, says, place):
         ({"question": ["a", "b"], "answer": 5}, "write one object per row, not a list per column"),
     ],
 )
-def test_a_fault_suggests_nothing_wrong(reader, row, says, place):
+def test_a_fault_suggests_nothing_wrong(reader, row, expected, place):
     row = row if "train" in row else {**row, "image": "a.png"}
     [(_, text)] = faults(reader, place, row)
 
-    assert says.replace("question", "problem" if reader == "folder" else "question") in text
+    assert expected.replace("question", "problem" if reader == "folder" else "question") in text
 
 
 @reader
 @pytest.mark.parametrize(
-    ("between", "says"),
+    ("between", "expected"),
     [("", "another object after the first"), (",\n", "a comma after"), ("\r", "in CR alone")],
 )
-def test_rows_that_are_not_apart_by_lines_are_named_for_what_they_are(reader, between, says, place):
+def test_rows_that_are_not_apart_by_lines_are_named_for_what_they_are(
+    reader, between, expected, place
+):
     [(kind, text)] = faults(reader, place, between.join([json.dumps(ROW)] * 3))
 
     assert kind == "not JSON"
-    assert says in text
+    assert expected in text
 
 
 @reader
@@ -586,9 +588,9 @@ def test_rows_that_are_not_apart_by_lines_are_named_for_what_they_are(reader, be
 def test_an_object_over_several_lines_is_one_fault(reader, indent, value, place):
     text = json.dumps(value, indent=indent)
     for whole in (text, f"{text}\n{text}"):
-        [(kind, said)] = faults(reader, place, whole)
+        [(kind, message)] = faults(reader, place, whole)
         assert kind == "not JSON"
-        assert "Write one array, or one object per line" in said
+        assert "Write one array, or one object per line" in message
 
 
 @reader

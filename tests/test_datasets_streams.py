@@ -76,7 +76,7 @@ def test_no_bytes_crash_it(data, chunk):
 
 
 @pytest.mark.parametrize(
-    ("data", "rows", "says"),
+    ("data", "rows", "message"),
     [
         (b'[{"a": 1}, {"a": ]', 1, "not JSON from byte 11"),
         (b'[{"a": 1} {"a": 2}]', 1, "expected ',' or ']' but found '{'"),
@@ -89,12 +89,12 @@ def test_no_bytes_crash_it(data, chunk):
         (b'{"a": 1}\n\xff\n{"a": 3}', 2, "not JSON"),
     ],
 )
-def test_a_broken_row_is_a_fault_and_json_lines_go_on(data, rows, says):
+def test_a_broken_row_is_a_fault_and_json_lines_go_on(data, rows, message):
     found = read(data)
     faults = [raw.fault for raw in found if raw.fault]
 
     assert len(found) - len(faults) == rows
-    assert says in faults[0]
+    assert message in faults[0]
 
 
 @pytest.mark.parametrize("start", [b'["', b'{"'])

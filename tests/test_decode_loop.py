@@ -48,17 +48,17 @@ def model_and_inputs(folders, request):
 
 def test_greedy_tokens_are_those_of_the_plain_loop(model_and_inputs, monkeypatch):
     model, inputs = model_and_inputs
-    asked = {**inputs, "max_new_tokens": NEW, "do_sample": False}
+    arguments = {**inputs, "max_new_tokens": NEW, "do_sample": False}
     monkeypatch.setattr(decode_loop, "ROOM", 3)  # so that it is outgrown
     monkeypatch.setattr(decode_loop, "STEP", 1)
     calls = []
     model.register_forward_pre_hook(
         lambda _, args, given: calls.append(len(given["input_ids"])), with_kwargs=True
     )
-    mine = decode_loop.generate(model, model.generate, asked)
+    mine = decode_loop.generate(model, model.generate, arguments)
 
     assert (calls[0], calls[-1] < 3) == (3, True)  # rows have left
-    assert torch.equal(mine, model.generate(**asked))
+    assert torch.equal(mine, model.generate(**arguments))
 
 
 @pytest.mark.parametrize("step", [1, 2])
@@ -68,11 +68,11 @@ def test_a_row_draws_the_same_tokens_whichever_rows_are_beside_it(
     model, inputs = model_and_inputs
     monkeypatch.setattr(decode_loop, "STEP", step)
     start, written = inputs["input_ids"].shape[1], []
-    asked = {**inputs, "max_new_tokens": NEW, "do_sample": True, "top_k": 0}
+    arguments = {**inputs, "max_new_tokens": NEW, "do_sample": True, "top_k": 0}
     model.generation_config.eos_token_id = None
     for _ in range(2):
         torch.manual_seed(1)
-        written.append(decode_loop.generate(model, model.generate, asked)[:, start:])
+        written.append(decode_loop.generate(model, model.generate, arguments)[:, start:])
         ends = [int(written[0][0, 1]), int(written[0][1, 4])]
         model.generation_config.eos_token_id = ends
     free, stopped = written
@@ -97,13 +97,16 @@ def test_a_row_draws_the_same_tokens_whichever_rows_are_beside_it(
 )
 def test_what_the_loop_does_not_know_is_left_to_the_plain_one(model_and_inputs, more):
     model, inputs = model_and_inputs
-    asked = {**inputs, "max_new_tokens": 3, "do_sample": False, **more}
-    mine, plain = decode_loop.generate(model, model.generate, asked), model.generate(**asked)
+    arguments = {**inputs, "max_new_tokens": 3, "do_sample": False, **more}
+    mine, plain = (
+        decode_loop.generate(model, model.generate, arguments),
+        model.generate(**arguments),
+    )
 
     assert torch.equal(*(getattr(each, "sequences", each) for each in (mine, plain)))
 
 
-def test_a_token_is_drawn_as_often_as_its_probability_says():
+def test_a_token_is_drawn_with_its_probability():
     scores = torch.tensor([0.5, float("-inf"), 2.0, -1.0, float("-inf")])
     drawn = choose(scores.repeat(100_000, 1), torch.rand(100_000, 1))
     expected = 100_000 * scores.softmax(0)

@@ -260,7 +260,7 @@ def animation(kind):
 
 
 @pytest.mark.parametrize(
-    ("data", "kind", "says"),
+    ("data", "kind", "message"),
     [
         (animation("GIF"), "several frames", "2 frames"),
         (animation("PNG"), "several frames", "2 frames"),
@@ -274,10 +274,10 @@ def animation(kind):
     ],
     ids=named,
 )
-def test_what_a_file_leaves_open_is_a_finding(data, kind, says):
+def test_what_a_file_leaves_open_is_a_finding(data, kind, message):
     (found,) = decoding.decode(data).remarks
 
-    assert (found[0], says in found[1]) == (kind, True)
+    assert (found[0], message in found[1]) == (kind, True)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_anything_but_bytes_is_an_error_when_the_image_is_made(data):
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "`git lfs pull`"),
         (b"\n<!DOCTYPE html><html>404</html>", "a web page, so its download failed"),
@@ -325,10 +325,10 @@ def test_anything_but_bytes_is_an_error_when_the_image_is_made(data):
     ],
     ids=named,
 )
-def test_a_file_that_is_no_image_is_named_for_what_it_seems_to_be(data, says):
+def test_a_file_that_is_no_image_is_named_for_what_it_seems_to_be(data, message):
     with pytest.raises(SampleError, match="not an image in any format that Pillow reads") as caught:
         Image.from_bytes(data).open()
-    assert says in str(caught.value)
+    assert message in str(caught.value)
     with pytest.raises(SampleError, match="not an image"):
         Image.from_bytes(data).size()
 

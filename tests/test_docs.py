@@ -114,7 +114,7 @@ def test_every_setting_is_documented_and_no_other() -> None:
     assert sorted(rows) == sorted(settings())
 
 
-def test_every_refused_trl_field_is_documented() -> None:
+def test_every_unsupported_trl_field_is_documented() -> None:
     text = section("recipes.md", "TRL's own fields")
 
     assert [name for name in (*DERIVED, *UNSUPPORTED) if f"`{name}`" not in text] == []
@@ -195,13 +195,13 @@ def test_the_papers_recipes_differ_where_the_paper_does() -> None:
 
 def test_what_the_readme_makes_is_in_the_makefile() -> None:
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
-    asked = {
+    used = {
         target
         for page in [README, *PAGES]
         for target in re.findall(r"^make (\w+)", page.read_text(), re.M)
     }
 
-    assert {"train", "test"} <= asked <= set(targets)
+    assert {"train", "test"} <= used <= set(targets)
 
 
 def test_the_links_of_the_readme_lead_somewhere() -> None:

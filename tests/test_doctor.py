@@ -90,7 +90,7 @@ def told(checkup: doctor.Checkup) -> str:
 
 @pytest.fixture(scope="module")
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> dict[str, doctor.Checkup]:
-    """One plugin for each fault, a sound one, and what the doctor says of all."""
+    """One plugin for each fault, a sound one, and the doctor's report on all."""
     top = tmp_path_factory.mktemp("clinic")
     for name, (module, lines, _) in FAULTS.items():
         install(top, name, module, lines)

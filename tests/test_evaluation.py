@@ -1,4 +1,4 @@
-"""Intervals that can be trusted, and a table that says what it shows."""
+"""Intervals that can be trusted, and a table that shows what was measured."""
 
 import pickle
 from math import comb, isclose
@@ -121,7 +121,7 @@ def test_the_table_gives_each_cell_in_percent_and_a_dash_for_what_was_not_measur
 
 
 class Shown:
-    """A split whose pictures no process can hand to another."""
+    """A split whose images cannot be sent to another process."""
 
     splits = ("val",)
 
@@ -135,9 +135,9 @@ class Shown:
 def test_answers_are_gathered_without_images(monkeypatch):
     travel = lambda mine: [pickle.loads(pickle.dumps(mine))]  # noqa: E731
     monkeypatch.setattr("rftcore.distributed.all_gather", travel)
-    said = [Completion("<answer>5</answer>", 1, clipped=False)]
+    written = [Completion("<answer>5</answer>", 1, clipped=False)]
     monkeypatch.setattr(
-        "rftcore.evaluation.splits.generate", lambda policy, prompts, most: said * len(prompts)
+        "rftcore.evaluation.splits.generate", lambda policy, prompts, most: written * len(prompts)
     )
     monkeypatch.setattr("rftcore.evaluation.splits.opening", lambda policy, prompt: "")
     terms = {"accuracy": Term(rewards.exact)}
@@ -150,8 +150,8 @@ def test_answers_are_gathered_without_images(monkeypatch):
 
 
 def test_a_think_tag_that_the_template_opens_is_scored_and_kept(monkeypatch):
-    said = [Completion("a</think><answer>5</answer>", 9, clipped=False)]
-    monkeypatch.setattr("rftcore.evaluation.splits.generate", lambda policy, prompts, n: said)
+    written = [Completion("a</think><answer>5</answer>", 9, clipped=False)]
+    monkeypatch.setattr("rftcore.evaluation.splits.generate", lambda policy, prompts, n: written)
     ask = lambda turns, **options: turns[0]["content"][-1]["text"] + "<|a|><think>\n"  # noqa: E731
     policy = SimpleNamespace(processor=SimpleNamespace(apply_chat_template=ask))
     terms = {"accuracy": Term(rewards.exact), "format": Term(rewards.tags)}
@@ -287,10 +287,10 @@ def noted(unparsed, clipped, **more):
     ],
 )
 def test_answers_that_hardly_count_are_explained(unparsed, clipped, cause):
-    said = noted(unparsed, clipped)
+    written = noted(unparsed, clipped)
 
-    assert cause in said
-    assert bool(cause) == bool(said)
+    assert cause in written
+    assert bool(cause) == bool(written)
 
 
 def test_an_accuracy_term_that_did_not_apply_is_noted():
@@ -310,7 +310,7 @@ FAILURE = {"reward": "partial", "note": "KeyError: 'entri' (my_task.py line 12)"
 )
 def test_failures_end_a_run_with_their_number_file_and_first_cause(more, all_kept, begins):
     failures = [{**FAILURE, "origin": "", "split": "val", "more": each} for each in more]
-    said = failure_note(failures, "run/failures.jsonl", all_kept=all_kept)
+    written = failure_note(failures, "run/failures.jsonl", all_kept=all_kept)
 
-    assert said.startswith(begins)
-    assert said.endswith("sample 2: KeyError: 'entri' (my_task.py line 12)")
+    assert written.startswith(begins)
+    assert written.endswith("sample 2: KeyError: 'entri' (my_task.py line 12)")

@@ -94,7 +94,7 @@ def test_an_evaluation_that_a_change_alters_is_made_again(setting, again, tmp_pa
         "vision_check.samples=3",
     ],
 )
-def test_a_setting_that_sft_depends_on_is_an_error_by_name(setting, tmp_path):
+def test_a_setting_that_sft_depends_on_is_an_error_that_names_it(setting, tmp_path):
     name = setting.partition("=")[0]
     with pytest.raises(RecipeError, match=f"cannot change .*{name.partition('.')[0]}"):
         fork(parent(tmp_path / "a"), setting, "grpo.beta=0.1")

@@ -100,9 +100,9 @@ LEARNS = {
 )
 def test_a_phase_that_learned_nothing_reports_why_and_what_to_set(idle, found):
     closing = {"train_loss": 0.1}
-    (said,) = findings("grpo", [{**LEARNS, **idle}, {**LEARNS, **idle}, closing])
+    (finding,) = findings("grpo", [{**LEARNS, **idle}, {**LEARNS, **idle}, closing])
 
-    assert found.lower() in said.lower()
+    assert found.lower() in finding.lower()
     assert findings("grpo", [{**LEARNS, **idle}, LEARNS, closing]) == []
 
 

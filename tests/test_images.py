@@ -19,7 +19,7 @@ from rftcore.images.files import PNG
 from rftcore.plugins.files import from_file
 
 THINGS = [b"one", b"two", b"three", b"four"]
-draw = partial(operator.concat, PNG)  # no picture, but it begins like one
+draw = partial(operator.concat, PNG)  # not an image, but it begins like one
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_bytes_that_are_not_a_png_are_an_error(store):
     assert _files(store.directory) == []
 
 
-# A draw function of its own: every tenth picture tells who draws it and takes for ever.
+# A draw function of its own: every tenth image writes its process id and takes for ever.
 SLOW = """
 import os, time
 from pathlib import Path

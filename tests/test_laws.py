@@ -203,7 +203,7 @@ def test_a_law_that_needs_one_that_is_expected_to_break_is_not_checked_and_count
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["countin"], "Did you mean 'counting'"),
         (["counting", "--law", "bounds-kep"], "Did you mean 'index-error-outside-split'"),
@@ -212,11 +212,11 @@ def test_a_law_that_needs_one_that_is_expected_to_break_is_not_checked_and_count
         (["counting", "--set", "task_options.sead=3"], "Did you mean 'seed'"),
     ],
 )
-def test_what_cannot_be_checked_is_an_error(arguments: list[str], says: str):
+def test_what_cannot_be_checked_is_an_error(arguments: list[str], message: str):
     done = check(*arguments)
 
     assert done.exit_code == 2
-    assert says in done.output
+    assert message in done.output
 
 
 def test_a_setting_changes_what_is_checked():

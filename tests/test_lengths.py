@@ -57,10 +57,10 @@ def test_a_limit_is_reported_exactly_if_a_target_is_longer(words, off):
 @given(words=sizes)
 def test_the_limit_that_is_advised_is_the_shortest_that_fits(words):
     needed = max(words) + TAGS
-    said = found(words, evaluation=needed - 1)["evaluation.max_new_tokens"][1]
+    message = found(words, evaluation=needed - 1)["evaluation.max_new_tokens"][1]
 
-    assert f"--set evaluation.max_new_tokens={needed} fits" in said
-    assert f"row with {max(words)}, takes {needed}" in said
+    assert f"--set evaluation.max_new_tokens={needed} fits" in message
+    assert f"row with {max(words)}, takes {needed}" in message
     assert not found(words, evaluation=needed)
 
 
@@ -110,11 +110,11 @@ def test_one_target_that_does_not_fit_is_a_warning(job, logged):
     made = job("evaluation.max_new_tokens=30")
     preflight(made)
 
-    [said] = logged.messages
-    assert said.startswith("evaluation.max_new_tokens = 30 (--set evaluation.max_new_tok")
-    assert "too short for 1 of 10 targets" in said
-    assert "sft row 4" in said
-    assert "\n" not in said
+    [message] = logged.messages
+    assert message.startswith("evaluation.max_new_tokens = 30 (--set evaluation.max_new_tok")
+    assert "too short for 1 of 10 targets" in message
+    assert "sft row 4" in message
+    assert "\n" not in message
     assert made.run.read_json("manifest.json")["sft_targets"]["longest_row"] == "sft row 4"
 
 
@@ -172,5 +172,5 @@ def test_a_context_too_short_for_prompt_and_completion_is_a_warning(job, logged,
     monkeypatch.setattr("rftcore.models.processor_check.read_context", lambda *_: Context(305, 305))
     preflight(job("evaluation.max_new_tokens=100"))
 
-    [said] = logged.messages
-    assert "prompts of split rl and grpo.max_completion_length = 300 are together longer" in said
+    [message] = logged.messages
+    assert "prompts of split rl and grpo.max_completion_length = 300 are together longer" in message

@@ -144,7 +144,7 @@ def test_freezing_what_is_not_there_is_an_error(policy):
 
 
 @pytest.mark.parametrize("source", ["./no/such/folder", "/no/such/folder"])
-def test_a_folder_without_a_model_is_an_error_by_name(source):
+def test_a_folder_without_a_model_is_an_error_that_names_it(source):
     with pytest.raises(ModelError, match="no config"):
         load_model(source)
 
@@ -176,7 +176,7 @@ def cut(name):
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "expected"),
     [
         (without_template, "has no chat template"),
         (without_pad_token, "has no pad token"),
@@ -191,11 +191,11 @@ def cut(name):
         (lambda folder: (folder / "config.json").write_text("{}"), "could not be loaded"),
     ],
 )
-def test_a_processor_that_cannot_be_used_is_one_error_without_weights(copy, damage, says):
+def test_a_processor_that_cannot_be_used_is_one_error_without_weights(copy, damage, expected):
     damage(copy)
     (copy / "model.safetensors").unlink()
 
-    with pytest.raises(ModelError, match=says) as caught:
+    with pytest.raises(ModelError, match=expected) as caught:
         ProcessorCheck(copy, prompts.direct())
     assert str(copy) in str(caught.value)
     assert "\n" not in str(caught.value)

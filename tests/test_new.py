@@ -174,7 +174,7 @@ def test_a_package_has_all_that_a_package_needs(template):
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "expected"),
     [
         ("My_Task", "Did you mean 'my-task'"),
         ("rft-cubes", "Did you mean 'cubes'"),
@@ -188,8 +188,8 @@ def test_a_package_has_all_that_a_package_needs(template):
         ("c" * 31, "30 or fewer"),
     ],
 )
-def test_a_name_that_pip_or_python_rejects_is_an_error(name, says):
-    with pytest.raises(PluginError, match=says):
+def test_a_name_that_pip_or_python_rejects_is_an_error(name, expected):
+    with pytest.raises(PluginError, match=expected):
         check_name(name)
 
 
@@ -199,7 +199,7 @@ def test_a_name_may_be_a_keyword_since_a_module_has_a_prefix(name):
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "says"),
+    ("kind", "name", "expected"),
     [
         ("task", "counting", "belongs to rft itself"),
         ("task", "scenes", "belongs to rft itself"),
@@ -209,13 +209,15 @@ def test_a_name_may_be_a_keyword_since_a_module_has_a_prefix(name):
         ("task", "new-counting-1", "rft-new-counting-1 0.1.0 is installed"),
     ],
 )
-def test_a_name_that_is_taken_is_an_error(kind, name, says, fakes, packages, monkeypatch, tmp_path):
+def test_a_name_that_is_taken_is_an_error(
+    kind, name, expected, fakes, packages, monkeypatch, tmp_path
+):
     (tmp_path / "rft_taken.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.syspath_prepend(packages["counting-1"] / "src")
     catalogue = fakes.load({"good": fakes.tasks(numbers=fakes.numbers)})
 
-    with pytest.raises(PluginError, match=says):
+    with pytest.raises(PluginError, match=expected):
         check_free(kind, name, catalogue)
     check_free("task", "integer", catalogue)  # a task may have a parser's name
 
@@ -310,7 +312,7 @@ def test_one_file_is_offered_for_one_template(other, here):
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "expected"),
     [
         (("SIZES = {", "SIZES = {{"), "red_cubes.py, line"),
         (("import io", "import oi"), "red_cubes.py line 9"),
@@ -318,11 +320,11 @@ def test_one_file_is_offered_for_one_template(other, here):
         (("prompt=rft.prompts", "prompt=rft.promts"), "red_cubes.py line 7"),
     ],
 )
-def test_a_mistake_in_a_file_is_reported_with_its_line(change, says, here):
+def test_a_mistake_in_a_file_is_reported_with_its_line(change, expected, here):
     rft("new", "task", "red-cubes", "--single-file")
     file = here / "red_cubes.py"
     file.write_text(file.read_text().replace(*change))
     done = rft("tasks", "preview", "./red_cubes.py:task", "--out", "grid.png")
 
     assert done.exit_code == 2
-    assert says in done.stderr
+    assert expected in done.stderr

@@ -78,7 +78,7 @@ def test_a_broken_plugin_is_listed_with_its_reason_and_leaves_the_others(name, f
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_whoever_asks_for_what_a_broken_plugin_offers_hears_why(name, fakes):
+def test_the_error_for_a_component_of_a_broken_plugin_has_the_reason(name, fakes):
     broken, reason = BROKEN[name]
     catalogue = fakes.load({"bad": broken})
 
@@ -183,7 +183,7 @@ def test_rft_plugins_loads_only_what_it_names(setting, offered, fakes, monkeypat
     assert catalogue.offers("parser")  # the core's own always load
 
 
-def test_rft_plugins_refuses_what_is_not_installed(fakes, monkeypatch):
+def test_rft_plugins_with_a_missing_distribution_is_an_error(fakes, monkeypatch):
     monkeypatch.setenv("RFT_PLUGINS", "red-cube")
 
     with pytest.raises(PluginError, match="Did you mean 'red-cubes'"):
@@ -191,7 +191,7 @@ def test_rft_plugins_refuses_what_is_not_installed(fakes, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "expected"),
     [
         ("number", "Did you mean 'numbers'"),
         ("structur", "pip install ./plugins/rft-structure"),
@@ -199,16 +199,16 @@ def test_rft_plugins_refuses_what_is_not_installed(fakes, monkeypatch):
         ("good:number", "Did you mean 'numbers'"),
     ],
 )
-def test_an_unknown_name_gets_suggestions_and_the_offered_names(name, says, fakes):
+def test_an_unknown_name_gets_suggestions_and_the_offered_names(name, expected, fakes):
     catalogue = fakes.load({"good": fakes.tasks(numbers=fakes.numbers)})
 
     with pytest.raises(UnknownNameError) as caught:
         catalogue.task(name)
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("offered", "says"),
+    ("offered", "expected"),
     [
         ([("cubes", print)], "not a mapping"),
         (None, "not a mapping"),
@@ -216,12 +216,12 @@ def test_an_unknown_name_gets_suggestions_and_the_offered_names(name, says, fake
         ({3: print}, "not a name"),
     ],
 )
-def test_a_hook_that_offers_no_mapping_of_names_is_broken(offered, says, fakes):
+def test_a_hook_that_offers_no_mapping_of_names_is_broken(offered, expected, fakes):
     catalogue = fakes.load({"bad": fakes.plugin(rft_tasks=offered)})
 
     [row] = [row for row in catalogue.rows() if row.distribution == "bad"]
     assert row.kind == "task"
-    assert says in row.reason
+    assert expected in row.reason
 
 
 def raising():
@@ -233,7 +233,7 @@ def leaving():
 
 
 @pytest.mark.parametrize(
-    ("factory", "says"),
+    ("factory", "expected"),
     [
         (raising, "ValueError: no cubes today"),
         (leaving, "SystemExit: 1"),
@@ -241,16 +241,16 @@ def leaving():
         ("text", "must be callable"),
     ],
 )
-def test_a_factory_that_fails_names_the_component_and_its_distribution(factory, says, fakes):
+def test_a_factory_that_fails_names_the_component_and_its_distribution(factory, expected, fakes):
     catalogue = fakes.load({"bad": fakes.tasks(cubes=factory)})
 
     with pytest.raises(PluginError, match=r"task 'cubes' of bad 1\.0") as caught:
         catalogue.task("cubes")
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "expected"),
     [
         ({"rewards": {"accuracy": print}}, "write rftcore.Term"),
         ({"rewards": {"accuracy": Term(3)}}, "its reward is 3"),
@@ -266,13 +266,13 @@ def test_a_factory_that_fails_names_the_component_and_its_distribution(factory, 
         ({"defaults": ["grpo"]}, "its defaults are ['grpo']: write a mapping"),
     ],
 )
-def test_the_error_for_a_task_names_the_wrong_part(change, says, fakes):
+def test_the_error_for_a_task_names_the_wrong_part(change, expected, fakes):
     catalogue = fakes.load({"bad": fakes.tasks(cubes=lambda: replace(fakes.numbers(), **change))})
 
     with pytest.raises(PluginError) as caught:
         catalogue.task("cubes")
     assert str(caught.value).startswith("task 'cubes' of bad 1.0: ")
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_an_rft_error_of_a_factory_passes_unchanged(fakes):
@@ -284,7 +284,7 @@ def test_an_rft_error_of_a_factory_passes_unchanged(fakes):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected"),
     [
         ({"lo": 3}, "Did you mean 'low'"),
         ({"low": "3"}, "valid integer"),
@@ -293,12 +293,12 @@ def test_an_rft_error_of_a_factory_passes_unchanged(fakes):
         ({"low": None}, "valid integer"),
     ],
 )
-def test_an_option_is_checked_against_the_factory(options, says, fakes):
+def test_an_option_is_checked_against_the_factory(options, expected, fakes):
     catalogue = fakes.load({"good": fakes.tasks(numbers=fakes.numbers)})
 
     with pytest.raises(RecipeError, match=r"task_options\.lo") as caught:
         catalogue.task("numbers", options)
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_options_arrive_as_the_types_that_the_factory_declares(fakes):
@@ -359,7 +359,7 @@ def test_a_recipe_swaps_weighs_and_adds_rewards(fakes):
 
 
 @pytest.mark.parametrize(
-    ("setting", "says"),
+    ("setting", "expected"),
     [
         ("rewards.acuracy.weight=1", "Did you mean 'accuracy'"),
         ("rewards.format.options.x=1", "no such setting; there are no options"),
@@ -371,10 +371,10 @@ def test_a_recipe_swaps_weighs_and_adds_rewards(fakes):
         ("dataset.size=3", "set where the data is"),
     ],
 )
-def test_a_recipe_that_does_not_fit_the_task_is_an_error(setting, says, fakes):
+def test_a_recipe_that_does_not_fit_the_task_is_an_error(setting, expected, fakes):
     with pytest.raises(RftError) as caught:
         resolved(fakes, setting)
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
     assert setting.partition("=")[0].removesuffix(".weight") in str(caught.value)
 
 

@@ -89,7 +89,7 @@ def test_a_special_token_that_the_task_itself_writes_is_an_error(folder, check):
         other.see(row((50, 50)), "rl")
 
 
-def test_sides_that_the_processor_refuses_are_named_with_its_rule(tmp_path):
+def test_sides_that_the_processor_rejects_are_named_with_its_rule(tmp_path):
     check = ProcessorCheck(tiny_qwen2_vl(tmp_path / "model"), prompts.direct())
 
     assert check.see(row((1, 200)), "rl")
@@ -126,10 +126,10 @@ def test_a_prompt_longer_than_the_context_is_an_error_with_its_row(check, words,
 def test_a_warning_is_given_exactly_if_a_completion_may_not_fit(check, words, off):
     seen, tokens = lengths(check, *words)
     seen.context = Context(max(tokens) + 8 + off, None)
-    said = list(seen.crowded("rl", "grpo.max_completion_length", 8))
+    warnings = list(seen.crowded("rl", "grpo.max_completion_length", 8))
 
-    assert len(said) == (off < 0)
-    assert all(f"row of {max(words)}, takes {max(tokens)}" in warning for warning in said)
+    assert len(warnings) == (off < 0)
+    assert all(f"row of {max(words)}, takes {max(tokens)}" in warning for warning in warnings)
 
 
 @pytest.mark.parametrize("mixed", [[(9, 9)], [], [(9, 9), ()], [(), (9, 9)], [(), ()]])
@@ -184,6 +184,6 @@ def test_rows_with_and_without_images_train_and_answer_as_each_does_alone(folder
         return float(loss) * int((batch["labels"][:, 1:] != -100).sum())
 
     assert summed(0, 1, 2) == pytest.approx(sum(map(summed, range(3))), rel=1e-4)
-    asked = [prompts.direct()(sample) for sample in samples]
-    alone = [generate(policy, [prompt], 4)[0] for prompt in asked]
-    assert generate(policy, asked, 4) == alone
+    shown = [prompts.direct()(sample) for sample in samples]
+    alone = [generate(policy, [prompt], 4)[0] for prompt in shown]
+    assert generate(policy, shown, 4) == alone

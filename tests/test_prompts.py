@@ -34,14 +34,14 @@ def test_images_are_handed_on_in_order():
 
 
 def test_asking_to_think_shows_the_tags_and_asking_directly_does_not():
-    asked = prompts.think_then_answer("One word.")(sample()).text
+    text = prompts.think_then_answer("One word.")(sample()).text
 
-    assert asked == f"How many? {tags.REQUEST} One word."
+    assert text == f"How many? {tags.REQUEST} One word."
     assert prompts.direct("One word.")(sample()).text == "How many? One word."
 
 
 @pytest.mark.parametrize(
-    ("question", "asked"),
+    ("question", "shown"),
     [
         ("How many?", "How many? One word."),
         ("How many?\n", "How many?\nOne word."),
@@ -50,8 +50,8 @@ def test_asking_to_think_shows_the_tags_and_asking_directly_does_not():
         ("", "One word."),
     ],
 )
-def test_the_request_begins_a_line_of_its_own_after_lines(question: str, asked: str):
-    assert prompts.direct("One word.")(sample(question=question)).text == asked
+def test_the_request_begins_a_line_of_its_own_after_lines(question: str, shown: str):
+    assert prompts.direct("One word.")(sample(question=question)).text == shown
 
 
 @given(question=plain)
@@ -76,6 +76,6 @@ def test_what_sft_teaches_is_well_formed_and_reads_as_the_gold(cot: str, gold: i
 @pytest.mark.parametrize(
     "changes", [{"cot": None}, {"cot": " "}, {"cot": "so </think>"}, {"gold": "<answer>5</answer>"}]
 )
-def test_a_sample_that_would_teach_broken_tags_is_an_error_by_origin(changes: dict):
+def test_a_sample_that_would_teach_broken_tags_is_an_error_that_names_its_origin(changes: dict):
     with pytest.raises(SampleError, match="f row 3"):
         prompts.sft_target(sample(**changes))

@@ -1,4 +1,4 @@
-"""A run's rollouts score the same again, or the report says what has changed and where."""
+"""A run's rollouts score the same again, or the report shows what has changed and where."""
 
 import json
 import types
@@ -116,7 +116,7 @@ def test_a_changed_sample_is_distinguished_from_a_changed_reward(world):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         (lambda line: {"schema": 1, "id": "a"}, "line 1 has no `split`, `index`, `step`"),
         (lambda line: {"step": 1}, "line 1 has schema=None"),
@@ -130,11 +130,11 @@ def test_a_changed_sample_is_distinguished_from_a_changed_reward(world):
         (lambda line: [line], "line 1 is list, not an object"),
     ],
 )
-def test_the_error_for_a_run_that_cannot_be_scored_has_the_reason(world, change, said):
+def test_the_error_for_a_run_that_cannot_be_scored_has_the_reason(world, change, expected):
     rewrite(world.run, change)
     code, output = replay(world.run)
 
-    assert (code, said in output) == (2, True)
+    assert (code, expected in output) == (2, True)
 
 
 def test_a_run_without_rollouts_is_an_error(world, tmp_path):

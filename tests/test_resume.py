@@ -128,7 +128,7 @@ def assert_same(run, other):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, qwen):
-    """An uninterrupted run of each model, made when first asked for."""
+    """An uninterrupted run of each model, made on first use."""
     made = {}
 
     def of(model, *more):
@@ -247,9 +247,9 @@ def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(
     capsys.readouterr()
     assert rft("train", "--resume", run) == 0
 
-    said = capsys.readouterr().err
-    assert f"warning: checkpoint not used, {newest}: " in said
-    assert "continuing from checkpoint-2" in said
+    output = capsys.readouterr().err
+    assert f"warning: checkpoint not used, {newest}: " in output
+    assert "continuing from checkpoint-2" in output
     assert_same(run, whole(model))
 
 
@@ -293,8 +293,8 @@ class Process:
 
     def end(self):
         """Its exit code and what it wrote to stderr."""
-        _, said = self._process.communicate()
-        return self._process.returncode, said
+        _, output = self._process.communicate()
+        return self._process.returncode, output
 
 
 def logged(run, phase):
@@ -308,14 +308,14 @@ def logged(run, phase):
 def test_sigterm_finishes_the_step_and_saves_in_both_phases(whole, tmp_path):
     run = tmp_path / "run"
     never = [f"{phase}.save_steps=100" for phase in ("sft", "grpo")]
-    code, said = Process(*arguments("toy", run, *never)).send(15, logged(run, "sft")).end()
-    assert (code, f"continue with: rft train --resume {run}" in said) == (143, True)
-    assert "Traceback" not in said
-    step = int(re.search(r"after sft step (\d+)", said)[1])
+    code, output = Process(*arguments("toy", run, *never)).send(15, logged(run, "sft")).end()
+    assert (code, f"continue with: rft train --resume {run}" in output) == (143, True)
+    assert "Traceback" not in output
+    step = int(re.search(r"after sft step (\d+)", output)[1])
     assert (run / "sft" / f"checkpoint-{step}" / SEAL).is_file()
 
-    code, said = Process("train", "--resume", run).send(15, logged(run, "grpo")).end()
-    assert (code, f"continue with: rft train --resume {run}" in said) == (143, True)
+    code, output = Process("train", "--resume", run).send(15, logged(run, "grpo")).end()
+    assert (code, f"continue with: rft train --resume {run}" in output) == (143, True)
     assert Process("train", "--resume", run).end()[0] == 0
     assert_same(run, whole("toy"))
 
@@ -336,8 +336,8 @@ def test_two_processes_interrupted_and_killed_equal_two_that_were_not(tmp_path):
     run, other = tmp_path / "run", tmp_path / "other"
     assert Process(*arguments("toy", other), processes=2).end()[0] == 0
     process = Process(*arguments("toy", run), processes=2).send(15, logged(run, "sft"))
-    said = process.end()[1]
-    assert said.count("continue with: torchrun --nproc-per-node=2") == 1
+    output = process.end()[1]
+    assert output.count("continue with: torchrun --nproc-per-node=2") == 1
 
     saved = run / "grpo" / "checkpoint-2" / SEAL
     Process("train", "--resume", run, processes=2).send(9, saved.is_file).end()
@@ -359,9 +359,9 @@ def test_numbers_that_blow_up_end_the_run_with_the_step_and_the_last_good_checkp
     steady = [f"{phase}.warmup_steps=0", f"{phase}.max_grad_norm=0", f"{phase}.save_steps=1"]
     assert start("toy", tmp_path / "run", setting, *steady) == 2
 
-    said = capsys.readouterr().err
-    assert found in said
-    assert f"{phase}/checkpoint-1. " in said
+    output = capsys.readouterr().err
+    assert found in output
+    assert f"{phase}/checkpoint-1. " in output
     assert not (tmp_path / "run" / phase / "model").exists()
 
 
@@ -369,9 +369,9 @@ def test_a_phase_that_learns_nothing_is_in_the_summary(tmp_path, capsys):
     assert start("toy", tmp_path / "run", "grpo.max_completion_length=1") == 0
     notes = json.loads((tmp_path / "run" / "summary.json").read_text())["notes"]
 
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert any(note.startswith("grpo: every completion was cut off") for note in notes)
-    assert all(f"note: {note}" in said for note in notes)
+    assert all(f"note: {note}" in output for note in notes)
 
 
 def test_a_run_continues_only_with_the_model_it_began_with(interrupt, tmp_path, capsys):
@@ -406,7 +406,7 @@ def test_other_versions_than_the_run_began_with_are_a_warning(halfway, tmp_path,
 
 
 def test_a_disk_that_takes_no_more_is_one_message_with_the_command_that_continues(whole, tmp_path):
-    def limit():  # a file system that refuses larger files, as a full or a quota'd one does
+    def limit():  # a file system without room for larger files, full or with a quota
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, resource.RLIM_INFINITY))
 
     run = tmp_path / "run"

@@ -170,11 +170,11 @@ LINES = ["First, look.", "1. look", "- Look!", "Next, a", "Step 2: a b", "plain"
 lines = st.lists(st.sampled_from(LINES) | st.text())
 
 
-@given(said=lines, again=st.lists(st.integers(0, 9)))
-def test_repeating_what_was_said_adds_no_step(said, again):
-    repeated = said + [said[at % len(said)] for at in again if said]
+@given(written=lines, again=st.lists(st.integers(0, 9)))
+def test_a_repeated_line_adds_no_step(written, again):
+    repeated = written + [written[at % len(written)] for at in again if written]
 
-    assert rewards.count_steps("\n".join(repeated)) == rewards.count_steps("\n".join(said))
+    assert rewards.count_steps("\n".join(repeated)) == rewards.count_steps("\n".join(written))
 
 
 @given(words=st.lists(st.sampled_from("abc"), min_size=1), times=st.integers(1, 9))
@@ -184,9 +184,9 @@ def test_repeating_a_marker_or_a_word_makes_no_new_step(words, times):
     assert rewards.count_steps(f"First, {once}\n{'Next, ' * times}{often}") == 1
 
 
-@given(said=lines, line=st.sampled_from(LINES))
-def test_one_more_line_takes_no_step_away(said, line):
-    few, many = "\n".join(said), "\n".join([*said, line])
+@given(written=lines, line=st.sampled_from(LINES))
+def test_one_more_line_takes_no_step_away(written, line):
+    few, many = "\n".join(written), "\n".join([*written, line])
 
     assert rewards.count_steps(few) <= rewards.count_steps(many) <= rewards.count_steps(few) + 1
 
@@ -211,9 +211,9 @@ def test_what_counts_as_a_step(text, count):
 
 
 def test_steps_pay_their_share_up_to_enough():
-    said = RewardInput(None, None, "1. a\n2. b")
+    written = RewardInput(None, None, "1. a\n2. b")
 
-    assert [rewards.steps(enough)(said) for enough in (1, 2, 4)] == [1, 1, 0.5]
+    assert [rewards.steps(enough)(written) for enough in (1, 2, 4)] == [1, 1, 0.5]
 
 
 sizes = st.integers(0, 50)

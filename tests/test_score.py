@@ -99,7 +99,7 @@ def test_settings_change_the_task():
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "expected"),
     [
         ("{nonsense\n", "row 2 is not JSON"),
         ("[1]\n", "row 2 is list: write a JSON object"),
@@ -124,18 +124,20 @@ def test_settings_change_the_task():
         ({"completion": "5", "split": "test"}, "row 2 names a split but no sample"),
     ],
 )
-def test_a_bad_row_is_one_clear_line(row, said):
+def test_a_bad_row_is_one_clear_line(row, expected):
     done = score([RIGHT, row])
 
     assert done.exit_code == 2
-    assert re.search(f"error: (rows.jsonl )?{said}", done.output)
+    assert re.search(f"error: (rows.jsonl )?{expected}", done.output)
 
 
-@pytest.mark.parametrize(("file", "said"), [("none.jsonl", "No such file"), ("/dev/null", "rows")])
-def test_without_rows_there_is_nothing_to_score(file, said):
+@pytest.mark.parametrize(
+    ("file", "expected"), [("none.jsonl", "No such file"), ("/dev/null", "rows")]
+)
+def test_without_rows_there_is_nothing_to_score(file, expected):
     done = CliRunner().invoke(cli.main, ["score", "numbers", file])
 
-    assert (done.exit_code, said in done.output) == (2, True)
+    assert (done.exit_code, expected in done.output) == (2, True)
 
 
 def test_the_answers_that_an_evaluation_wrote_can_be_scored_as_they_are():

@@ -1,4 +1,4 @@
-"""What TRL, transformers or accelerate would refuse later is refused before a model loads."""
+"""Settings that TRL, transformers or accelerate reject later are errors before a model loads."""
 
 import dataclasses
 import importlib.util
@@ -28,7 +28,7 @@ def recipe(*settings, **phases):
     return load_recipe(("test", {"task": "t", **off, **phases}), overrides=settings)
 
 
-def refusal(*settings, **phases):
+def error_of(*settings, **phases):
     with pytest.raises(RecipeError) as caught:
         settings_check.check_settings(recipe(*settings, **phases))
     return str(caught.value)
@@ -115,29 +115,29 @@ PACKAGES = [
 ]
 
 
-@pytest.mark.parametrize(("setting", "says"), REFUSED, ids=[setting for setting, _ in REFUSED])
-def test_a_value_that_cannot_train_is_an_error_with_its_origin(setting, says, monkeypatch):
+@pytest.mark.parametrize(("setting", "wording"), REFUSED, ids=[setting for setting, _ in REFUSED])
+def test_a_value_that_cannot_train_is_an_error_with_its_origin(setting, wording, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     *others, last = setting.split(" & ")
-    message = refusal(*others, last)
+    message = error_of(*others, last)
 
     assert f"(--set {last.partition('=')[0]})" in message
-    assert says in message
+    assert wording in message
     assert "\n" not in message
 
 
-@pytest.mark.parametrize(("setting", "package", "says"), PACKAGES)
-def test_a_package_that_is_not_installed_is_named(setting, package, says):
+@pytest.mark.parametrize(("setting", "package", "wording"), PACKAGES)
+def test_a_package_that_is_not_installed_is_named(setting, package, wording):
     if importlib.util.find_spec(package):
         pytest.skip(f"{package} is installed")
 
-    message = refusal(setting)
+    message = error_of(setting)
     assert f"(--set {setting.partition('=')[0]})" in message
-    assert says in message
+    assert wording in message
 
 
 def test_faults_of_both_phases_and_of_all_kinds_come_at_once():
-    message = refusal("sft.optim=adamw_bnb_8bit", "sft.tf32=true", "grpo.cache_implementation=x")
+    message = error_of("sft.optim=adamw_bnb_8bit", "sft.tf32=true", "grpo.cache_implementation=x")
 
     assert message.startswith("2 faults")
     for setting in ("sft.tf32", "grpo.cache_implementation"):
@@ -168,7 +168,7 @@ def test_a_model_of_text_and_vision_parts_takes_the_settings_that_fit_it(tmp_pat
 
 
 def test_lora_is_an_error_of_one_sentence_and_no_other_setting_is_suggested():
-    message = refusal("sft.use_peft=true", "sft.lora_r=16", "grpo.peft_config={r: 8}")
+    message = error_of("sft.use_peft=true", "sft.lora_r=16", "grpo.peft_config={r: 8}")
 
     assert message.endswith(NO_ADAPTERS)
     assert message.startswith("sft.use_peft (--set sft.use_peft): ")
@@ -188,7 +188,7 @@ SOUND = [
 
 
 @pytest.mark.parametrize("settings", SOUND, ids=lambda settings: ",".join(settings))
-def test_settings_that_train_are_not_refused(settings):
+def test_settings_that_train_are_accepted(settings):
     settings_check.check_settings(recipe(grpo=settings))
 
 
@@ -340,7 +340,7 @@ def test_steps_are_counted_as_the_trainer_counts_them(rows, drop, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "rows", "says"),
+    ("settings", "rows", "wording"),
     [
         (["grpo.prompts_per_step=8"], 5, "set prompts_per_step to 5 or less"),
         (["grpo.prompts_per_step=8", "grpo.samples=5"], 5, "(grpo.samples = 5, --set grpo"),
@@ -348,12 +348,12 @@ def test_steps_are_counted_as_the_trainer_counts_them(rows, drop, tmp_path):
         (["sft.dataloader_drop_last=true"], 5, "split sft has 5 samples"),
     ],
 )
-def test_a_phase_without_a_step_is_an_error_with_the_setting_to_change(settings, rows, says):
+def test_a_phase_without_a_step_is_an_error_with_the_setting_to_change(settings, rows, wording):
     phase = settings[0].partition(".")[0]
     with pytest.raises(RecipeError) as caught:
         settings_check.check_steps(recipe(*settings), {phase: rows})
 
-    assert says in str(caught.value)
+    assert wording in str(caught.value)
     assert "would take no step" in str(caught.value)
 
 

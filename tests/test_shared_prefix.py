@@ -304,8 +304,8 @@ def test_the_same_seed_writes_the_same_completions(family, do_sample, cache_impl
         torch.manual_seed(3)
         options = {"max_new_tokens": 12, "do_sample": do_sample, "disable_compile": True}
         if cache_implementation == "our loop":
-            asked = {**prompts, **options}
-            written.append(decode_loop.generate(model, model.generate, asked))
+            arguments = {**prompts, **options}
+            written.append(decode_loop.generate(model, model.generate, arguments))
         else:
             options["cache_implementation"] = cache_implementation
             written.append(model.generate(**prompts, **options))
@@ -419,7 +419,7 @@ def window(both, inputs):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "expected"),
     [
         (changed(token_type_ids=torch.zeros(3, 8)), "called with token_type_ids"),
         (changed(output_router_logits=True), "called with output_router_logits"),
@@ -432,16 +432,16 @@ def window(both, inputs):
         (window, "do not attend to the whole text: full_attention, sliding_attention"),
     ],
 )
-def test_what_cannot_be_shared_is_an_error_or_left_plain_with_one_warning(spoil, said, logged):
+def test_what_cannot_be_shared_is_an_error_or_left_plain_with_one_warning(spoil, expected, logged):
     both, inputs = pair("llava"), batch("llava", [*GROUP, GROUP[0]])
     spoil(both, inputs)
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=expected):
         both.shared(**inputs)
 
     both.sharing._required = False
     both.sharing._plain = lambda **given: given
     assert both.shared(**inputs) == both.shared(**inputs) == inputs
-    assert logged.text.count(said) == 1
+    assert logged.text.count(expected) == 1
 
 
 def test_a_call_for_logits_passes_as_it_is():
@@ -567,7 +567,7 @@ def test_accelerate_prepares_a_model_that_shares(half):
 
 @dataclass(frozen=True)
 class Squares:
-    """Two pictures and a question, each time with another number."""
+    """Two images and a question, each time with another number."""
 
     splits: tuple[str, ...] = ("rl",)
 

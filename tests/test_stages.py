@@ -35,10 +35,10 @@ def job(monkeypatch, fakes):
         rewards={**task.rewards, "format": Term(fails_on_2, required=False)},
     )
     recipe = load_recipe(("test", {"task": "numbers", "scoring": {"error_budget": 99}}))
-    said = lambda text: Completion(text if text.isdigit() else "2", 1, clipped=False)  # noqa: E731
+    completion = lambda text: Completion(text if text.isdigit() else "2", 1, clipped=False)  # noqa: E731
     monkeypatch.setattr(
         "rftcore.evaluation.splits.generate",
-        lambda policy, prompts, most: [said(p.text) for p in prompts],
+        lambda policy, prompts, most: [completion(p.text) for p in prompts],
     )
     monkeypatch.setattr("rftcore.evaluation.splits.opening", lambda policy, prompt: "")
     monkeypatch.setattr(Policies, "read", lambda policies, source: None)

@@ -1,4 +1,4 @@
-"""A suite measures a model: with its pictures, and with those of another sample."""
+"""A suite measures a model: with its images, and with those of another sample."""
 
 import json
 import pickle
@@ -41,12 +41,12 @@ few = st.sampled_from("abc")
 mixtures = st.lists(
     st.builds(lambda gold, keys: shown(gold, *keys), few, st.lists(few, max_size=2))
 )
-colours = st.lists(few.map(lambda colour: shown(colour, colour)), min_size=2)
+colors = st.lists(few.map(lambda color: shown(color, color)), min_size=2)
 unlike = st.lists(few).map(lambda golds: [shown(gold, str(i)) for i, gold in enumerate(golds)])
 
 
 def partners(sample, samples):
-    """Those whose pictures a sample may get."""
+    """The samples whose images a sample may get."""
     same = [s for s in samples if len(s.images) == len(sample.images) > 0]
     return [s for s in same if not {*s.images} & {*sample.images}]
 
@@ -83,7 +83,7 @@ def test_every_image_is_shown_once_unless_most_samples_have_one_gold(samples):
 
 
 def seeing(policy, prompts, max_new_tokens):
-    """A model that says what its pictures are."""
+    """A model that writes what its images are."""
     return [Completion(" ".join(i.key for i in p.images), 1, clipped=False) for p in prompts]
 
 
@@ -94,17 +94,17 @@ def staring(policy, prompts, max_new_tokens):
 
 def score(model, *samples, of=None, **suite):
     measure = Measure(samples, of) if of else Measure(samples)
-    tiny = Suite("tiny", lambda: {"colour": measure}, **suite)
+    tiny = Suite("tiny", lambda: {"color": measure}, **suite)
     with mock.patch("rftcore.evaluation.suites.generate", model):
         return evaluate_suite(None, tiny, measures_of(tiny), progress=False)[0]
 
 
-@given(colours)
+@given(colors)
 def test_a_model_that_sees_is_right_until_it_is_shown_something_else(samples):
     found = score(seeing, *samples, batch_size=3)
 
-    assert found.measures["colour"] == measure_score([(1, 1)] * len(samples))
-    assert "colour" not in found.blind or found.blind["colour"].value == 0
+    assert found.measures["color"] == measure_score([(1, 1)] * len(samples))
+    assert "color" not in found.blind or found.blind["color"].value == 0
 
 
 @given(unlike)
@@ -126,19 +126,19 @@ def test_a_score_is_a_share_of_all_parts_within_its_interval(parts):
 
 
 def test_a_suite_without_swapped_images_has_no_blind_column():
-    tiny = Suite("tiny", lambda: {"colour": Measure([shown(g, g) for g in "ab"])})
+    tiny = Suite("tiny", lambda: {"color": Measure([shown(g, g) for g in "ab"])})
     with mock.patch("rftcore.evaluation.suites.generate", seeing):
         found, _ = evaluate_suite(None, tiny, measures_of(tiny), blind=False, progress=False)
 
-    assert (found.measures["colour"].value, found.blind) == (1, {})
+    assert (found.measures["color"].value, found.blind) == (1, {})
 
 
 def test_completions_are_gathered_without_images(monkeypatch):
     travel = lambda mine: [pickle.loads(pickle.dumps(mine))]  # noqa: E731
     monkeypatch.setattr("rftcore.distributed.all_gather", travel)
-    found = score(seeing, *(shown(colour, colour) for colour in "abc"))  # nobody can pickle these
+    found = score(seeing, *(shown(color, color) for color in "abc"))  # these cannot be pickled
 
-    assert found.measures["colour"].value == 1
+    assert found.measures["color"].value == 1
 
 
 def test_parts_of_an_answer_count_each():
@@ -147,13 +147,13 @@ def test_parts_of_an_answer_count_each():
 
     found = score(seeing, shown("red cube", "red"), shown("blue ball", "blue ball"), of=words)
 
-    assert (found.measures["colour"].value, found.measures["colour"].n) == (3 / 4, 4)
-    assert found.blind["colour"].value == 0
+    assert (found.measures["color"].value, found.measures["color"].n) == (3 / 4, 4)
+    assert found.blind["color"].value == 0
 
 
 def test_a_measure_without_images_is_not_evaluated_blind():
     assert score(staring, shown("a"), shown("b")).blind == {}
-    assert score(staring, shown("a"), shown("a", "x"), shown("a", "y")).blind["colour"].n == 2
+    assert score(staring, shown("a"), shown("a", "x"), shown("a", "y")).blind["color"].n == 2
 
 
 def test_a_limit_takes_the_first_samples_of_each_measure():
@@ -169,30 +169,30 @@ def test_a_limit_takes_the_first_samples_of_each_measure():
 def test_a_fingerprint_changes_with_a_question_and_not_with_its_name():
     one, two = (Sample(name, "Which?", "a") for name in ("one", "two"))
     other = Sample("one", "What?", "a")
-    prints = [fingerprints({"colour": Measure([s])})["colour"] for s in (one, two, other)]
+    prints = [fingerprints({"color": Measure([s])})["color"] for s in (one, two, other)]
 
     assert prints[0] == prints[1] != prints[2]
 
 
 def raising():
-    raise ZeroDivisionError("no pictures")
+    raise ZeroDivisionError("no images")
 
 
 @pytest.mark.parametrize(
-    ("measures", "says"),
+    ("measures", "expected"),
     [
-        (raising, "making its measures failed: ZeroDivisionError: no pictures"),
+        (raising, "making its measures failed: ZeroDivisionError: no images"),
         (dict, "has no measures"),
         (lambda: None, "making its measures failed: TypeError"),
-        (lambda: {"colour": Measure([])}, "measure 'colour' has no samples"),
+        (lambda: {"color": Measure([])}, "measure 'color' has no samples"),
         (lambda: {"blind": Measure([shown("a")])}, "'blind', but its report uses that key for"),
         (lambda: {"about": Measure([shown("a")])}, "'about', but its report uses that key for"),
     ],
 )
-def test_a_suite_that_measures_nothing_is_an_error_that_names_it(measures, says):
+def test_a_suite_that_measures_nothing_is_an_error_that_names_it(measures, expected):
     with pytest.raises(PluginError, match="suite 'tiny'") as caught:
         measures_of(Suite("tiny", measures))
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
 
 
 BAD_COUNTS = [(2, 1), (-1, 1), (0, 0), (0.5, 1), 1, None]
@@ -210,7 +210,7 @@ def test_an_answer_whose_score_failed_is_neither_right_nor_wrong(ends):
     def of(completion, gold):
         return {"right": (1, 1), "wrong": (0, 1)}[gold]
 
-    found = score(staring, *map(shown, ends), of=of).measures["colour"]
+    found = score(staring, *map(shown, ends), of=of).measures["color"]
     known = [end == "right" for end in ends if end != "fails"]
 
     assert (found.n, found.failed) == (len(known), ends.count("fails"))
@@ -219,7 +219,7 @@ def test_an_answer_whose_score_failed_is_neither_right_nor_wrong(ends):
 
 def test_the_table_shows_answers_that_were_not_scored():
     some, none = MeasureScore(0.5, 0.431, 0.569, 200, 3), MeasureScore(None, None, None, 0, 4)
-    rows = suite_table(SuiteScore({"colour": some, "sum": none}, {})).splitlines()
+    rows = suite_table(SuiteScore({"color": some, "sum": none}, {})).splitlines()
 
     assert rows[2].endswith("50.0 [43.1, 56.9], n=200, 3 not scored  -")
     assert "—, 4 not scored" in rows[3]
@@ -227,7 +227,7 @@ def test_the_table_shows_answers_that_were_not_scored():
 
 def test_the_table_has_a_row_for_each_key_and_a_dash_for_measures_without_images():
     half = MeasureScore(0.5, 0.431, 0.569, 200)
-    rows = suite_table(SuiteScore({"colour": half, "sum": half}, {"colour": half})).splitlines()
+    rows = suite_table(SuiteScore({"color": half, "sum": half}, {"color": half})).splitlines()
 
     assert rows[0].split() == ["%", "right", "images", "swapped"]
     assert rows[2].split("  ")[-2:] == ["50.0 [43.1, 56.9], n=200"] * 2
@@ -237,15 +237,15 @@ def test_the_table_has_a_row_for_each_key_and_a_dash_for_measures_without_images
 # --- the command -------------------------------------------------------------
 
 
-def tiny(colour: str = "red") -> Suite:
-    """Four pictures and a riddle."""
-    names = (colour, "blue", "lime", "gray")
+def tiny(color: str = "red") -> Suite:
+    """Four images and a riddle."""
+    names = (color, "blue", "lime", "gray")
 
     def measures():
-        seen = [Sample(name, "Which colour?", name, (painted(name),)) for name in names]
-        return {"colour": Measure(seen), "sum": Measure([Sample("sum", "1 + 1?", "2")])}
+        seen = [Sample(name, "Which color?", name, (painted(name),)) for name in names]
+        return {"color": Measure(seen), "sum": Measure([Sample("sum", "1 + 1?", "2")])}
 
-    return Suite("tiny", measures, summary="which colours a model sees", max_new_tokens=4)
+    return Suite("tiny", measures, summary="which colors a model sees", max_new_tokens=4)
 
 
 def marked() -> Suite:
@@ -253,13 +253,13 @@ def marked() -> Suite:
     return Suite("marked", lambda: {"one": Measure([Sample("1", "<image> Which?", "a")])})
 
 
-def painted(colour):
+def painted(color):
     import io
 
     from PIL import Image as pil
 
     buffer = io.BytesIO()
-    pil.new("RGB", (32, 32), colour).save(buffer, "PNG")
+    pil.new("RGB", (32, 32), color).save(buffer, "PNG")
     return Image.from_bytes(buffer.getvalue())
 
 
@@ -275,18 +275,20 @@ def unsure() -> Suite:
     def of(completion, gold):
         return {"blue": (0, 1)}[gold]
 
-    seen = [Sample(name, "Which colour?", name, (painted(name),)) for name in ("red", "blue")]
-    return Suite("unsure", lambda: {"colour": Measure(seen, of)}, max_new_tokens=4)
+    seen = [Sample(name, "Which color?", name, (painted(name),)) for name in ("red", "blue")]
+    return Suite("unsure", lambda: {"color": Measure(seen, of)}, max_new_tokens=4)
 
 
 def test_eval_of_a_suite_ends_with_the_scores_that_failed(toy, tmp_path):
-    done = rft("eval", toy, "--suite", "unsure", "--answers", "said.jsonl")
-    said = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
+    done = rft("eval", toy, "--suite", "unsure", "--answers", "answers.jsonl")
+    written = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
 
-    note = "note: 2 answers could not be scored: said.jsonl; first: suite 'unsure': the score of "
+    note = (
+        "note: 2 answers could not be scored: answers.jsonl; first: suite 'unsure': the score of "
+    )
     assert done.output.splitlines()[-1].startswith(f"{note}sample 'red' failed: KeyError: 'red' (")
     assert "n=1, 1 not scored" in done.output
-    assert (said[0]["right"], said[0]["failure"] != "") == (None, True)
+    assert (written[0]["right"], written[0]["failure"] != "") == (None, True)
 
 
 SUITES = {"unsure": unsure, "tiny": tiny, "wrong": dict, "clash": tiny, "marked": marked}
@@ -314,37 +316,37 @@ def test_eval_prints_a_suites_table_and_writes_its_report(toy, tmp_path):
     done = rft("eval", toy, "--suite", "tiny", "--json", "out.json")
 
     assert done.exit_code == 0, done.output
-    assert done.stdout.splitlines()[0] == f"{toy}: which colours a model sees"
+    assert done.stdout.splitlines()[0] == f"{toy}: which colors a model sees"
     report = json.loads((tmp_path / "out.json").read_text())
-    assert list(report) == ["colour", "sum", "blind", "about"]
-    assert list(report["blind"]) == ["colour"]
-    assert list(report["colour"]) == ["value", "low", "high", "n", "failed"]
+    assert list(report) == ["color", "sum", "blind", "about"]
+    assert list(report["blind"]) == ["color"]
+    assert list(report["color"]) == ["value", "low", "high", "n", "failed"]
     assert report["about"]["suite"] == "good:tiny"
     assert report["about"]["packages"]["torch"]
 
 
 def test_eval_writes_the_completions_with_own_and_with_swapped_images(toy, tmp_path):
-    done = rft("eval", toy, "--suite", "tiny", "--json", "out.json", "--answers", "said.jsonl")
+    done = rft("eval", toy, "--suite", "tiny", "--json", "out.json", "--answers", "answers.jsonl")
 
     assert done.exit_code == 0, done.output
     report = json.loads((tmp_path / "out.json").read_text())
-    said = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
-    asked = Counter((each["measure"], each["images"]) for each in said)
-    assert asked == {("colour", "own"): 4, ("colour", "swapped"): 4, ("sum", "own"): 1}
-    assert [each["gold"] for each in said[:4]] == ["red", "blue", "lime", "gray"]
-    right = [each["right"] for each in said if each["images"] == "own"][:4]
-    assert sum(right) == report["colour"]["value"] * report["colour"]["n"]
+    written = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    counts = Counter((each["measure"], each["images"]) for each in written)
+    assert counts == {("color", "own"): 4, ("color", "swapped"): 4, ("sum", "own"): 1}
+    assert [each["gold"] for each in written[:4]] == ["red", "blue", "lime", "gray"]
+    right = [each["right"] for each in written if each["images"] == "own"][:4]
+    assert sum(right) == report["color"]["value"] * report["color"]["n"]
 
 
 def test_eval_hands_a_suite_its_limit_and_options(toy, tmp_path):
-    arguments = ("--limit", 2, "--set", "suite_options.colour=teal", "--json", "out.json")
+    arguments = ("--limit", 2, "--set", "suite_options.color=teal", "--json", "out.json")
     done = rft("eval", toy, "--suite", "tiny", *arguments)
 
     assert done.exit_code == 0, done.output
     report = json.loads((tmp_path / "out.json").read_text())
-    assert (report["colour"]["n"], report["sum"]["n"], report["blind"]["colour"]["n"]) == (2, 1, 2)
+    assert (report["color"]["n"], report["sum"]["n"], report["blind"]["color"]["n"]) == (2, 1, 2)
     assert report["about"]["limit"] == 2
-    assert report["about"]["suite_options"] == {"colour": "teal"}
+    assert report["about"]["suite_options"] == {"color": "teal"}
 
 
 @pytest.mark.parametrize("done", [[], ["sft"]])
@@ -360,7 +362,7 @@ def test_eval_of_a_run_asks_a_suite_of_its_newest_policy(done, toy, tmp_path):
     assert shown.startswith(f"{run}/sft/model: " if done else f"{toy}: ")
 
 
-def test_of_several_processes_only_the_main_one_speaks(toy, monkeypatch, tmp_path):
+def test_only_rank_0_prints(toy, monkeypatch, tmp_path):
     monkeypatch.setattr("rftcore.distributed.is_main", lambda: False)
     monkeypatch.setattr("rftcore.distributed.barrier", lambda: None)
     done = rft("eval", toy, "--suite", "tiny", "--limit", 1, "--json", "out.json")
@@ -370,7 +372,7 @@ def test_of_several_processes_only_the_main_one_speaks(toy, monkeypatch, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "expected"),
     [
         (["--suite", "tinny"], "no suite named 'tinny'. Did you mean 'tiny'"),
         (["--suite", "clash"], "Use one of: good:clash, other:clash"),
@@ -379,21 +381,23 @@ def test_of_several_processes_only_the_main_one_speaks(toy, monkeypatch, tmp_pat
         (["--suite", "tiny", "--prompt", "reason"], "leave out --prompt"),
         (["--suite", "tiny", "--set", "evaluation.batch_size=2"], "--set suite_options.NAME=VALUE"),
         (["--suite", "tiny", "--set", "suite_options=2"], "--set suite_options.NAME=VALUE"),
-        (["--suite", "tiny", "--set", "suite_options.color=a"], "Did you mean 'colour'"),
+        (["--suite", "tiny", "--set", "suite_options.colr=a"], "Did you mean 'color'"),
         (["--suite", "tiny", "--limit", "0"], "x>=1"),
         (["--task", "t", "--limit", "2"], "--limit 2 is for --suite"),
         (["--suite", "tiny", "--json", "no/out.json"], "--json no/out.json: there is no folder no"),
         (["--suite", "tiny", "--answers", "."], "--answers .: this is a folder"),
     ],
 )
-def test_eval_refuses_what_does_not_fit_a_suite_before_a_model_loads(arguments, says, monkeypatch):
+def test_settings_that_do_not_fit_a_suite_are_errors_before_a_model_loads(
+    arguments, expected, monkeypatch
+):
     monkeypatch.setattr(
         "rftcore.models.loading.load_model", lambda *_: pytest.fail("a model loaded")
     )
     done = rft("eval", "empty", *arguments)
 
     assert done.exit_code == 2
-    assert says in done.stderr
+    assert expected in done.stderr
 
 
 def test_a_question_of_a_suite_that_spells_a_special_token_is_an_error(toy, monkeypatch):
@@ -418,6 +422,6 @@ def test_a_fingerprint_covers_the_pixels_and_no_path(tmp_path):
     def of(name, color):
         Pil.new("RGB", (2, 2), color).save(tmp_path / name)
         sample = Sample("a", "Which?", "a", (Image.from_path(tmp_path / name),))
-        return fingerprints({"colour": Measure([sample])})
+        return fingerprints({"color": Measure([sample])})
 
     assert of("a.png", "red") == of("b.png", "red") != of("a.png", "blue")

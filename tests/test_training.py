@@ -1,4 +1,4 @@
-"""What the loop hands to TRL, and what it refuses before a model loads."""
+"""What the loop passes to TRL, and its errors before a model loads."""
 
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ def recipe(**sections):
 
 
 @pytest.mark.parametrize(
-    ("section", "setting", "said"),
+    ("section", "setting", "message"),
     [
         ("grpo", {"lerning_rate": 1e-5}, "Did you mean 'learning_rate'"),
         ("sft", {"num_train_epoch": 2}, "Did you mean 'num_train_epochs'"),
@@ -39,8 +39,8 @@ def recipe(**sections):
         ("grpo", {"max_steps": 1.5}, "grpo.max_steps"),
     ],
 )
-def test_a_wrong_trl_field_is_an_error_by_name(section, setting, said):
-    with pytest.raises(RecipeError, match=said):
+def test_a_wrong_trl_field_is_an_error_that_names_it(section, setting, message):
+    with pytest.raises(RecipeError, match=message):
         check_settings(recipe(**{section: setting}))
 
 
@@ -88,16 +88,16 @@ def score(total, **parts):
 
 
 class FixedScorer:
-    """Returns what it is told, and remembers how it was asked."""
+    """Returns fixed scores and records the arguments of its call."""
 
     def __init__(self, *scores):
-        self.scores, self.asked = list(scores), None
+        self.scores, self.called_with = list(scores), None
 
     def collective(self):
         return nullcontext()
 
     def score(self, completions, samples, *, step, groups, tokens):
-        self.asked = (list(completions), [s.id for s in samples], step, list(groups), tokens)
+        self.called_with = (list(completions), [s.id for s in samples], step, list(groups), tokens)
         return self.scores
 
 
@@ -112,7 +112,7 @@ def test_a_failed_reward_reaches_trl_as_none_and_never_as_zero():
     totals = reward(completions=["3", "x"], row=[1, 1], completion_ids=ids, trainer_state=state)
 
     assert totals == [2.0, None]
-    assert scorer.asked == (["3", "x"], ["b", "b"], 8, [1, 1], [2, 1])
+    assert scorer.called_with == (["3", "x"], ["b", "b"], 8, [1, 1], [2, 1])
     assert [r.failures for r in seen] == [{}, {"accuracy": "error"}]
 
 
@@ -124,8 +124,8 @@ def test_a_think_tag_that_the_template_opens_is_scored_and_kept():
 
     reward(completions=["a</think>3", "<think>b</think>3"], row=[0, 1])
 
-    assert scorer.asked[0] == ["<think>\na</think>3", "<think>b</think>3"]
-    assert [row.completion for row in kept] == scorer.asked[0]
+    assert scorer.called_with[0] == ["<think>\na</think>3", "<think>b</think>3"]
+    assert [row.completion for row in kept] == scorer.called_with[0]
 
 
 def test_a_batch_mean_leaves_failures_out():

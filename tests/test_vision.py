@@ -37,13 +37,13 @@ def striped():
     return Image.from_bytes(buffer.getvalue())
 
 
-def asked(*images):
+def prompt(*images):
     return Prompt("How many?", images)
 
 
-SAME_SIZE = [asked(picture(color)) for color in COLORS]
-SIZED = [asked(picture(*each)) for each in zip(COLORS, SIZES, strict=True)]
-RAGGED = [asked(*(picture(c) for c in COLORS[:n])) for n in (1, 3, 2, 1)]
+SAME_SIZE = [prompt(picture(color)) for color in COLORS]
+SIZED = [prompt(picture(*each)) for each in zip(COLORS, SIZES, strict=True)]
+RAGGED = [prompt(*(picture(c) for c in COLORS[:n])) for n in (1, 3, 2, 1)]
 PROMPTS = pytest.mark.parametrize("prompts", [SAME_SIZE, SIZED, RAGGED], ids=["same", "sized", "n"])
 
 
@@ -97,16 +97,18 @@ class Zeroed:
 
 @PROMPTS
 @pytest.mark.parametrize(
-    ("blind", "says"),
+    ("blind", "expected"),
     [
         (without_projector, "they are lost in the model"),
         (without_pixels, "the processor makes the same pixels"),
     ],
 )
-def test_a_blind_model_is_stopped_and_the_part_that_is_blind_is_named(policy, prompts, blind, says):
+def test_a_blind_model_is_stopped_and_the_part_that_is_blind_is_named(
+    policy, prompts, blind, expected
+):
     blind(policy)
 
-    with pytest.raises(VisionError, match=rf"does not see.*moved by 0 nats.*{says}") as caught:
+    with pytest.raises(VisionError, match=rf"does not see.*moved by 0 nats.*{expected}") as caught:
         check(policy, prompts)
     assert "enabled=false" not in str(caught.value)
 
@@ -139,7 +141,7 @@ def test_a_template_that_leaves_out_a_second_image_is_named(tmp_path):
     written = "{{- '" + mark + "' -}}"
     folder = tiny_qwen2_vl(tmp_path, chat_template=families.CHATML.replace(written, once))
     seen = ProcessorCheck(folder, prompts.direct())
-    one, two = (Sample("s", "?", "1", asked(*map(picture, COLORS[:n])).images) for n in (1, 2))
+    one, two = (Sample("s", "?", "1", prompt(*map(picture, COLORS[:n])).images) for n in (1, 2))
 
     assert seen.see(one, "rl") > 0
     with pytest.raises(VisionError, match="does not fit its processor for 2 images"):
@@ -147,22 +149,22 @@ def test_a_template_that_leaves_out_a_second_image_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("prompts", "says"),
+    ("prompts", "expected"),
     [
         ([SAME_SIZE[0]] * 2, "blank, of one color"),
-        ([asked(striped()), asked(striped())], "the same pixels"),
-        ([asked(picture("red")), asked(picture("red", (112, 56)))], "blank, of one color"),
+        ([prompt(striped()), prompt(striped())], "the same pixels"),
+        ([prompt(picture("red")), prompt(picture("red", (112, 56)))], "blank, of one color"),
     ],
 )
-def test_images_that_are_alike_are_the_datas_fault(policy, prompts, says):
-    with pytest.raises(VisionError, match=rf"the images do not differ.*{says}") as caught:
+def test_images_that_are_alike_are_the_datas_fault(policy, prompts, expected):
+    with pytest.raises(VisionError, match=rf"the images do not differ.*{expected}") as caught:
         check(policy, prompts)
     assert "vision_check.samples" not in str(caught.value)
 
 
 def test_a_prompt_that_drops_the_images_is_the_tasks_fault(policy):
     with pytest.raises(VisionError, match=r"return rft\.Prompt\(text, sample\.images\)"):
-        check(policy, [asked(), asked()])
+        check(policy, [prompt(), prompt()])
 
 
 def test_weights_that_are_not_finite_are_named(policy):

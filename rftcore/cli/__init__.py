@@ -175,7 +175,7 @@ def _full() -> list[str]:
     from rftcore.cache import VARIABLE, cache_folder
 
     found = []
-    with suppress(OSError):  # the working folder may be gone
+    with suppress(OSError):  # the working folder may have been deleted
         places = {
             "the working folder": Path.cwd(),
             f"the cache folder ({VARIABLE})": cache_folder(),

@@ -76,7 +76,7 @@ def info(name: str, kind: str | None, as_json: bool) -> None:
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Find faults of the installed plugins, and what to do about each.
 
-    Checks metadata and versions, names that clash, misspelt hooks and missing
+    Checks metadata and versions, names that clash, misspelled hooks and missing
     sources; imports each plugin in its own process and makes every component once.
     Exits with 1 if something is wrong.
 

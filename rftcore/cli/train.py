@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "--fork",
     type=click.Path(path_type=Path),
-    help="Start GRPO anew from this run's SFT policy, with other settings.",
+    help="Start GRPO again from this run's SFT policy, with other settings.",
 )
 @click.option("--smoke", is_flag=True, help="Prove the task end to end with a random toy model.")
 def train(
@@ -73,7 +73,7 @@ def train(
 
 
 def _work(job: "Job") -> "Summary":
-    """Work on the run until it ends, is stopped or fails; print how to go on."""
+    """Work on the run until it ends, is stopped or fails; print how to continue."""
     from rftcore.pipeline.start import work
     from rftcore.signals import EXIT_CODE, Terminated, on_sigterm
     from rftcore.training.callbacks import quiet_libraries
@@ -92,7 +92,7 @@ def _work(job: "Job") -> "Summary":
 
 
 def _after_sft(job: "Job") -> str:
-    """How to go on from a finished SFT if GRPO has failed, or ""."""
+    """How to continue from a finished SFT if GRPO has failed, or ""."""
     from rftcore.distributed import launcher
 
     run = job.run

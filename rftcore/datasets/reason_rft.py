@@ -27,9 +27,9 @@ class ReasonRftDataset:
     roles: the roles that its data should have; those without a file are reported.
     train, sft, rl, val, test, ood: files whose role is not clear from their names; ood by
         the name of the split, e.g. {left: FILE}.
-    sft_rows: `sft` has the first so many rows with a cot of the training file.
+    sft_rows: `sft` has this many rows of the training file, the first with a cot.
     rl_rows: "rest": `rl` has all other rows; "all": the whole file, for tasks with few rows.
-    val_rows: `val` has at most so many rows, and at most a tenth of those outside `sft`;
+    val_rows: `val` has at most this many rows, and at most a tenth of those outside `sft`;
         they are in no other split. It is made of whole groups of rows that share images,
         those with the lowest hash, those without rows of `sft` first. 0: no val.
     instructions: "strip" removes from a question what only requests think and answer tags,

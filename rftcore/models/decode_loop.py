@@ -3,8 +3,8 @@
 `generate(custom_generate=decode)` prepares prompts, cache, logits processors and stopping criteria
 as usual, then calls `decode` in place of its own loop. Differences from that loop:
 
-- Rows leave the batch where they end; the others go on without them.
-- Keys and values are written into room for many tokens, not copied anew for each token.
+- Rows leave the batch where they end; the others continue without them.
+- Keys and values are written into buffers for many tokens, not copied for each token.
 - A token is drawn by one uniform number u per row: the first token whose cumulative probability
   exceeds u. torch.multinomial draws a number for each word of the vocabulary. The distribution is
   the same; with one seed the draws differ from those of the plain loop.
@@ -32,7 +32,7 @@ STEP = 8  # rows leave in such numbers, so that few of them move
 ROOM = 64  # tokens that keys and values get room for at a time
 NOT_A_PROBABILITY = "probability tensor contains either `inf`, `nan` or element < 0"
 DYNAMIC = (None, "dynamic")  # kinds of cache that grow
-# Processors that treat each row by itself, whichever rows are beside it
+# Processors that treat each row independently of the others
 BY_ROW = tuple(
     getattr(logits_process, name)
     for name in (
@@ -314,7 +314,7 @@ class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         self._show(room, len(indices), length)
 
     def _with_room(self, length: int) -> tuple[Tensor, Tensor] | None:
-        """The room, if it holds the keys and values of now and is for so many tokens."""
+        """The buffer, if it has the current keys and values and room for this many tokens."""
         holds = self.keys is self._shown[0] and self.values is self._shown[1]
         enough = self._room is not None and length <= self._room[0].shape[-2]
         return self._room if holds and enough else None

@@ -94,7 +94,7 @@ def with_reply(processor: Any, prompt: Prompt, reply: str) -> str:
 def _templated(processor: Any, turns: Sequence[Mapping[str, Any]], **options: Any) -> str:
     try:
         text: str = processor.apply_chat_template(list(turns), tokenize=False, **options)
-    except Exception as error:  # a template is a program that somebody wrote
+    except Exception as error:  # a template is a program and may raise anything
         raise ModelError(
             f"the chat template of {type(processor).__name__} failed: {sentence(error)}. rft "
             "writes one user turn (images, then text) and one assistant turn."

@@ -45,8 +45,8 @@ def train(
     `["grpo.group_size=8"]` or `{"grpo.group_size": 8}`. The rest is as in `rft train`.
 
     Returns: the finished run.
-    Raises: `RftError` for whatever a user can fix. If a run had begun, its note has the call that
-    goes on, as has that of a KeyboardInterrupt.
+    Raises: `RftError` for whatever a user can fix. If a run had begun, a note has the call that
+    continues it; a KeyboardInterrupt has that note too.
     """
     catalogue = Catalogue.load()
     job = prepare(
@@ -98,7 +98,7 @@ def evaluate(
     target = str(run_or_model.path if isinstance(run_or_model, Run) else run_or_model)
     if suite is not None:
         if task is not None or splits or prompt != "reason" or parser != "strict":
-            raise RecipeError("a suite is no task: leave out task, splits, prompt and parser")
+            raise RecipeError("a suite is not a task: leave out task, splits, prompt and parser")
         if limit is not None and limit < 1:
             raise RecipeError(f"limit={limit}: use 1 or more")
         options = measure_suite.suite_options(set)

@@ -4,7 +4,7 @@
 
 What a setting may change decides what is taken over: a policy of SFT and the
 vision check only if nothing that they depend on has changed, an evaluation
-only if it would be made in the same way. The data is checked anew, and must
+only if it would be made in the same way. The data is checked again, and must
 be what it was. GRPO always starts over.
 """
 

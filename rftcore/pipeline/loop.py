@@ -1,7 +1,7 @@
 """The loop: data, vision check, SFT, evaluation, GRPO, evaluation, summary.
 
 Each phase starts from what the phase before wrote into the run folder and
-marks itself done there, so a run that was killed goes on where it stopped:
+marks itself done there, so a run that was killed continues where it stopped:
 a finished phase is read back, a half-finished one continues from its last
 complete checkpoint.
 """
@@ -140,7 +140,7 @@ def train_grpo(job: Job) -> Fitted:
 def kept(rollouts: Sequence[ScoredCompletion]) -> list[ScoredCompletion]:
     """Whole groups, at least one, and no more than `ROLLOUTS_KEPT` if one is not larger.
 
-    Whole, because a reward may look at the others of the group when it is scored again.
+    Whole, because a reward may read the others of the group when it is scored again.
     """
     groups: dict[int | None, list[ScoredCompletion]] = {}
     for rollout in rollouts:

@@ -62,7 +62,7 @@ class Policies:
         return policy
 
     def _require_as_written(self, source: Path) -> None:
-        """Raise `RunError` if a finished phase's policy is gone or has changed."""
+        """Raise `RunError` if a finished phase's policy is missing or has changed."""
         phase = next((p for p in PHASES if source == self._run.model_folder(p)), None)
         if phase is None or not self._run.done(phase):
             return

@@ -1,7 +1,7 @@
-"""Before a model loads: what is wrong with the settings, the model's files and the data.
+"""Check settings, the model's files and the data before a model loads.
 
-The data check reads every sample once, and records what the data is. A run that goes on reads
-the data again, and requires it to be what it was.
+The data check reads every sample once and records fingerprints. A resumed run reads the data
+again and requires the same fingerprints.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def preflight(job: Job) -> None:
 
 
 def _same_model(job: Job) -> None:
-    """Record what the base model is; a run continues with the same one only.
+    """Record the hash of the base model; a run continues only with the same model.
 
     Raises: `RunError` if its files have changed since the run began.
     """
@@ -65,7 +65,7 @@ def _same_model(job: Job) -> None:
 
 
 def _check_data(job: Job) -> None:
-    """Read every sample once; record what the run's data is."""
+    """Read every sample once; record the fingerprints of the run's data."""
     plan = job.plan
     check = ProcessorCheck(plan.model, plan.task.prompt)
     targets = _targets(job, check)
@@ -102,7 +102,7 @@ def _targets(job: Job, check: ProcessorCheck) -> Targets | None:
 
 
 def _check_rows(job: Job, check: ProcessorCheck, targets: Targets | None) -> None:
-    """What is wrong with rows as the policy reads and writes them, once all have been seen.
+    """Check the rows as the policy reads and writes them, after all have been read.
 
     Raises: DataError for rows that a phase cannot take; RecipeError for limits too short.
     """
@@ -129,7 +129,7 @@ def _checked(job: Job, also: Callable[[Sample, str], None] | None = None) -> che
 
 
 def _same_data(job: Job) -> None:
-    """Read every sample again before a run goes on.
+    """Read every sample again before a run continues.
 
     Raises: RunError if samples, images or prompts are not those that the run began with.
     """
@@ -144,8 +144,8 @@ def _same_data(job: Job) -> None:
         return
     what = f"the data of split {', '.join(changed)}" if changed else "the task's prompt"
     raise RunError(
-        f"{what} has changed since {job.run.path} began, so the run cannot go on as it would "
-        "have: restore what it was, or start a new run"
+        f"{what} has changed since {job.run.path} began, so the run cannot continue as it "
+        "began: restore the old one, or start a new run"
     )
 
 
@@ -175,7 +175,7 @@ def _as_forked(job: Job, now: checks.Checked) -> None:
     if changed:
         raise RunError(
             f"the data of split {', '.join(changed)} has changed since {parent['run']} began, and "
-            "a fork takes its policy: restore what it was, or start a new run"
+            "a fork takes its policy: restore the old data, or start a new run"
         )
 
 

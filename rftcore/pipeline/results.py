@@ -53,7 +53,7 @@ class Run:
     def policy(self) -> Path | None:
         """The folder of the newest policy; None if no phase has ended.
 
-        Raises: RunError if it is gone.
+        Raises: RunError if it is missing.
         """
         return self._folder.newest_policy()
 

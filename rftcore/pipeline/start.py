@@ -1,4 +1,4 @@
-"""Begin a run: a new one, a fork of another, or one that goes on. And work on it to its end."""
+"""Start a run: a new one, a fork or a resumed one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def prepare(
     resume: str | Path | None = None,
     fork: str | Path | None = None,
 ) -> Job:
-    """A run that can begin, or go on: its plan is checked and its folder exists, locked.
+    """A run that is ready to start or continue: its plan is checked and its folder exists, locked.
 
     Raises: RecipeError for settings, UnknownNameError for names, RunError for a folder; then no
     folder was made.
@@ -44,7 +44,7 @@ def prepare(
     options = [(f"--{name}", {name: value}) for name, value in given.items() if value is not None]
     if resume is not None and (recipe or out or smoke or fork):
         raise RecipeError(
-            "--resume goes on as the run began: leave out --recipe, --out, --smoke, --fork"
+            "--resume keeps the run's settings: leave out --recipe, --out, --smoke, --fork"
         )
     if fork is not None and smoke:
         raise RecipeError("--fork keeps the settings of its run: leave out --smoke")

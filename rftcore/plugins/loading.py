@@ -154,7 +154,7 @@ def _selected(
 
 
 def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
-    """Check what pluggy accepts silently: a misspelt hook, a hook without its marker."""
+    """Check what pluggy accepts silently: a misspelled hook, a hook without its marker."""
     hooks = _hooks()
     for name in dir(module):
         mark = manager.parse_hookimpl_opts(module, name)

@@ -1,4 +1,4 @@
-"""Plugins and what they offer, as values; who owns which names."""
+"""Plugins and what they offer, as values, and the owners of names."""
 
 import inspect
 from collections.abc import Callable, Mapping

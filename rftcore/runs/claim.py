@@ -83,7 +83,7 @@ class Claimed(Files):
 
     @classmethod
     def resume(cls, path: str | Path) -> Self:
-        """An existing run, locked, to go on with. Raises `RunError` if it is none or in use."""
+        """An existing run, locked, to continue. Raises `RunError` if it is not a run or is in use."""
         if not is_main():
             return cls.follow(path)
         run = cls.open(path)
@@ -194,7 +194,7 @@ class Claimed(Files):
 
 def _occupied(path: Path) -> str:
     if (path / MANIFEST).exists():
-        next_step = f"go on with it by --resume {path}, or choose another with --out"
+        next_step = f"continue it with --resume {path}, or choose another with --out"
     else:
         next_step = "choose another with --out"
         if held := sorted(child.name for child in path.iterdir() if is_run(child)):

@@ -67,4 +67,4 @@ def _free_bytes(folder: Path) -> int:
     try:
         return shutil.disk_usage(folder).free
     except OSError:
-        return 0  # the folder is gone
+        return 0  # the folder was deleted

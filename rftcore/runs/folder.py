@@ -53,7 +53,7 @@ class RunFolder(Claimed):
         return self.path / phase / MODEL
 
     def policy(self, phase: str) -> Path:
-        """The policy of a finished phase. Raises: RunError if it is gone."""
+        """The policy of a finished phase. Raises: RunError if it is missing."""
         folder = self.model_folder(phase)
         if not (folder / "config.json").is_file():
             raise RunError(
@@ -65,7 +65,7 @@ class RunFolder(Claimed):
     def newest_policy(self) -> Path | None:
         """The policy after GRPO, else after SFT; None if no phase is finished.
 
-        Raises: RunError if it is gone.
+        Raises: RunError if it is missing.
         """
         return next((self.policy(p) for p in reversed(PHASES) if self.done(p)), None)
 

@@ -260,7 +260,7 @@ class Scorer:
         """The answer as `parser.show` writes it.
 
         If `show` fails, the answer as `repr` writes it, with one warning: a display of an
-        answer is no reason to end a run of hours.
+        answer is not a reason to end a run of hours.
         """
         value = row.parsed.value
         if not row.parsed.ok or value is None:

@@ -94,7 +94,7 @@ class Subject:
         self._slow = 0
 
     def remade_task(self) -> Task:
-        """The same task, made anew."""
+        """The same task, made again."""
         return self.catalogue.task_of(self.recipe)
 
     def rng(self, purpose: str) -> Random:

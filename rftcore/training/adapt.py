@@ -108,7 +108,7 @@ def _adapt_generate(model: Any, bf16: bool) -> None:
 
 
 def _casting_cache(model: Any, length: int) -> StaticCache:
-    """An empty static cache for so many tokens."""
+    """An empty static cache for a number of tokens."""
     cache = StaticCache(config=model.config.get_text_config(decoder=True), max_cache_len=length)
     cache.layers = [
         CastingStaticLayer(layer.max_cache_len) if type(layer) is StaticLayer else layer

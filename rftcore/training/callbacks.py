@@ -66,7 +66,7 @@ class Progress(TrainerCallback):
         if not numbers or not state.is_world_process_zero:
             return
         if "train_loss" in numbers and state.global_step < state.max_steps:
-            return  # the line that closes a phase, but this one was stopped and will go on
+            return  # the line that closes a phase, but this one was stopped and will continue
         numbers = self._loss.whole(self._tokens.whole(numbers), state.global_step)
         self.last.update(numbers)
         self._sink({"phase": self.phase, "step": state.global_step, **numbers})

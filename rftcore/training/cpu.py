@@ -34,7 +34,7 @@ def fast_cpu() -> Iterator[None]:
 
 @contextmanager
 def plain_products() -> Iterator[None]:
-    """Products as torch computes them by itself, where they are small or of ever new shapes.
+    """Products by torch's default library, for products that are small or of ever new shapes.
 
     oneDNN plans each product whose shape is new. In torch's attention kernel, which multiplies
     block by block, that makes a decoded token ten times as slow.

@@ -91,7 +91,7 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
 class Stopping(TrainerCallback):
     """Ends training after the current step if a stop was requested, with a checkpoint.
 
-    every: a checkpoint can only be continued exactly after a multiple of so many steps
+    every: a checkpoint can only be continued exactly after a multiple of this number of steps
     (GRPO's `num_iterations`: rollouts that are used again are not saved).
     """
 

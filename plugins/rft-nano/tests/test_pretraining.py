@@ -59,9 +59,9 @@ def test_a_small_training_learns_colors_resumes_and_exports(tmp_path):
     unseen = corpus(1, 64)
     pixels = torch.stack([torch.from_numpy(to_model(p)) for p in unseen.pixels])
     with torch.no_grad():
-        said = build.heads(perception.features(build.model, pixels))
+        logits = build.heads(perception.features(build.model, pixels))
     wanted = perception.targets([shown.seen for shown in unseen.facts], [[]] * 64)
-    colors = perception.accuracy(said, wanted)["color"]
+    colors = perception.accuracy(logits, wanted)["color"]
     build.read(PATIENCE_MIN, lambda: None, written=2, steps=2)
     build.speak(exhibits, 0.001, lambda: None, pictured=2, written=1)
     build.export()

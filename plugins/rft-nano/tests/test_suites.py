@@ -26,17 +26,17 @@ def test_a_right_list_is_right_in_every_entry(true):
 
 
 @given(names, names)
-def test_right_entries_are_at_most_the_shorter_list_of_the_longer(said, true):
-    right, of = suites.in_order(", ".join(said), ", ".join(true))
+def test_right_entries_are_at_most_the_shorter_list_of_the_longer(rows, true):
+    right, of = suites.in_order(", ".join(rows), ", ".join(true))
 
-    assert right <= min(len(said), len(true)) <= of == max(len(said), len(true))
+    assert right <= min(len(rows), len(true)) <= of == max(len(rows), len(true))
 
 
 @pytest.mark.parametrize(
-    ("said", "right"), [("E F G", 3), ("E G", 2), ("G F E", 1), ("EFG", 0), ("E F G H", 3)]
+    ("rows", "right"), [("E F G", 3), ("E G", 2), ("G F E", 1), ("EFG", 0), ("E F G H", 3)]
 )
-def test_letters_count_in_their_order(said, right):
-    assert suites.letter_by_letter(said, "E F G")[0] == right
+def test_letters_count_in_their_order(rows, right):
+    assert suites.letter_by_letter(rows, "E F G")[0] == right
 
 
 @pytest.mark.parametrize("file", SHA256)

@@ -51,20 +51,20 @@ def examine(
     `timeout_s` limits the import of one entry point; `progress` is called after each
     distribution.
     """
-    everyone = installed(dists)
-    found = {one.name: list(findings(one)) for one in everyone}
+    distributions = installed(dists)
+    found = {one.name: list(findings(one)) for one in distributions}
     probed: dict[str, dict[Plugin, Probed]] = {}
-    for one in everyone:
+    for one in distributions:
         probed[one.name] = dict(_probed(one, timeout_s))
         progress()
     together = Catalogue(
         Recorded({plugin: facts for each in probed.values() for plugin, facts in each.items()})
     )
-    for one in everyone:
+    for one in distributions:
         for plugin, facts in probed[one.name].items():
             found[one.name] += _alone(plugin, facts)
             found[one.name] += _among_others(plugin, facts, together)
-    return [_checkup(one, probed[one.name].values(), found[one.name]) for one in everyone]
+    return [_checkup(one, probed[one.name].values(), found[one.name]) for one in distributions]
 
 
 def _probed(one: Installed, timeout_s: float) -> Iterator[tuple[Plugin, Probed]]:

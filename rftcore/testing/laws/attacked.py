@@ -51,7 +51,7 @@ def no_answer_lists(subject: Subject) -> None:
     needs=(*HOLDS, *READS),
 )
 def no_tag_tricks(subject: Subject) -> None:
-    """Several, nested, unclosed, misspelt blocks, and one hidden in the reasoning."""
+    """Several, nested, unclosed, misspelled blocks, and one hidden in the reasoning."""
     _resisted(subject, ["tags"])
 
 
@@ -137,8 +137,8 @@ def _is_about_form(subject: Subject, name: str) -> bool:
     for sample in subject.scorable[:MOST]:
         texts = [subject.target(sample), *subject.wrong_targets(sample)]
         formed = {_value(score, name) for _, score in subject.scored_of(texts, sample)}
-        silent = [_value(score, name) for _, score in subject.scored_of([""], sample)]
-        if formed != {1.0} or any(silent):
+        unanswered = [_value(score, name) for _, score in subject.scored_of([""], sample)]
+        if formed != {1.0} or any(unanswered):
             return False
     return True
 

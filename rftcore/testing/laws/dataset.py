@@ -192,7 +192,7 @@ def samples_picklable(subject: Subject) -> None:
     needs=WHOLE,
 )
 def samples_lazy(subject: Subject) -> None:
-    """The median of a task made anew, by computing time; three attempts."""
+    """The median of a task made again, by computing time; three attempts."""
     times = [_seconds_of_samples(subject) for _ in range(3)]
     if min(times) > SLOW_S:
         seen = f"a sample takes {min(times):.2f} s of computing; allowed are {SLOW_S:g} s"
@@ -355,7 +355,7 @@ def images_open(subject: Subject) -> None:
     needs=("images-open", "factory-pure"),
 )
 def images_stable(subject: Subject) -> None:
-    """Read twice, made anew, and compared with others of the same key."""
+    """Read twice, made again, and compared with others of the same key."""
     again = dataset_of(subject.remade_task())
     opened = {id(sample) for sample in _opened(subject)}
     for split, index, sample in _rows(subject):

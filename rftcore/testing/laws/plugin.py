@@ -95,7 +95,7 @@ def options_typed(subject: Subject) -> None:
             )
     if offer.takes_any_option:
         raise BrokenError(
-            "the factory takes **options of any name: a misspelt one goes unnoticed",
+            "the factory takes **options of any name: a misspelled one goes unnoticed",
             cause="**options without rft.with_options_of",
             fix="name the options, or put @rft.with_options_of(dataset_factory) above the factory",
         )

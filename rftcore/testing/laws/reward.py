@@ -248,7 +248,7 @@ def rewards_in_range(subject: Subject) -> None:
     needs=COMPARED,
 )
 def rewards_stateless(subject: Subject) -> None:
-    """Two samples' answers in one order and then in the other, in tasks made anew."""
+    """Two samples' answers in one order and then in the other, in tasks made again."""
     subject.require_other_golds()
     one = subject.scorable[0]
     two = next((s for s in subject.scorable if subject.value(s) != subject.value(one)), None)
@@ -478,7 +478,7 @@ def _in_training(subject: Subject, sample: Sample, group: list[str], step: int) 
 
 
 def _in_order(subject: Subject, gold: str, samples: list[Sample], salt: str) -> list[Any]:
-    """In a task made anew and with reasoning of its own, so that no cache has it."""
+    """In a task made again and with reasoning of its own, so that no cache has it."""
     unique = "".join(random.sample("abcdefghijklmnopqrstuvwxyz", 12))
     text = tags.write(f"I looked, {salt} {unique}.", gold)
     scorer = scorer_of(subject.remade_task())

@@ -1,7 +1,7 @@
 """Attention over shared prompts on a CPU: only between tokens that see one another.
 
 torch's attention kernel for a CPU computes masked pairs of tokens like any other, and reads the
-keys of a prompt anew for each completion. Two calls are therefore computed in parts, each with
+keys of a prompt again for each completion. Two calls are therefore computed in parts, each with
 the result of the plain call up to rounding:
 
 - scoring: prompts among themselves, then each completion over its prompt and itself;

@@ -186,7 +186,7 @@ class Sharing:
                 f"it differs from the plain form by {difference:.1e} nats per token, more than "
                 f"the {limit:.0e} that rounding explains; please report it with the model's name"
             )
-        # `generate` goes on with the cache of the output; for training, gradients are needed
+        # `generate` continues with the cache of the output; for training, gradients are needed
         return plain if cache is not None else self._plain(**inputs)
 
     def _dropout_is_on(self) -> bool:
