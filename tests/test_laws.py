@@ -206,9 +206,12 @@ def test_a_law_that_needs_one_that_is_expected_to_break_is_not_checked_and_count
     ("arguments", "message"),
     [
         (["countin"], "Did you mean 'counting'"),
-        (["counting", "--law", "bounds-kep"], "Did you mean 'index-error-outside-split'"),
+        (
+            ["counting", "--law", "index-error-outside-splt"],
+            "Did you mean 'index-error-outside-split'",
+        ),
         (["counting", "--expect", "index-error-outside-split"], "write LAW=REASON"),
-        (["counting", "--expect", "index-error-outside-split="], "say why it is broken"),
+        (["counting", "--expect", "index-error-outside-split="], "give a reason"),
         (["counting", "--set", "task_options.sead=3"], "Did you mean 'seed'"),
     ],
 )
@@ -288,7 +291,7 @@ def test_selected_cases_fail_for_a_broken_law_that_they_need(pytester: pytest.Py
 
 def test_a_reason_for_no_law_is_an_error_when_tests_are_collected():
     with pytest.raises(PluginError, match="Did you mean 'index-error-outside-split'"):
-        parametrize_laws("counting", expected_failures={"bounds-kep": "not yet"})
+        parametrize_laws("counting", expected_failures={"index-error-outside-splt": "not yet"})
 
 
 @pytest.mark.parametrize("value", [3, "a", {"b": {2, 1}}, (1, [2]), None])

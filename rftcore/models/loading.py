@@ -1,4 +1,4 @@
-"""Load a model and its processor, whole or not at all, and without the weights what can be.
+"""Load a model and its processor completely, or raise; read without weights what can be.
 
 transformers fills in weights that are missing and drops those that are left over. Here either is
 a `ModelError`, as is a processor that rft cannot show images and questions to.

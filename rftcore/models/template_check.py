@@ -1,4 +1,4 @@
-"""Faults of a chat template that let a run train on other tokens than it evaluates."""
+"""Faults of a chat template by which a run trains on other tokens than it evaluates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""rft from Python: train, evaluate, and read what a run has found.
+"""rft from Python: train, evaluate, and read the results of a run.
 
 The command line calls the same functions. As a library, rft prints bars and nothing else, logs
 to the logger `rftcore`, installs no signal handler and never exits: what a user can fix is an

@@ -1,4 +1,4 @@
-"""A new run that takes over what another has finished, up to SFT, with other settings after it.
+"""Forks: new runs that reuse another run up to SFT, with other settings after it.
 
     rft train --fork RUN --set grpo.loss_type=dr_grpo
 

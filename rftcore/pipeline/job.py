@@ -1,4 +1,4 @@
-"""A run at work: its plan, its folder, and what its phases share."""
+"""A run in progress: its plan, its folder, and the objects that its phases share."""
 
 from __future__ import annotations
 

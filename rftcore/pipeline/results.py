@@ -1,4 +1,4 @@
-"""A run, to read: scores, answers, rollouts and metrics as plain data."""
+"""Read a run: scores, answers, rollouts and metrics as plain data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a full or lost disk makes of a writer, as one message."""
+"""Turn errors of a full or missing disk into one message."""
 
 import errno
 import os

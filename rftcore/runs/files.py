@@ -1,4 +1,4 @@
-"""Files that are either the old one or the new one, and lines that a kill cannot tear.
+"""Atomic writes of files, and appended lines that a kill cannot split.
 
 A JSON line that a kill has torn is dropped when the next one is written or the file is read.
 """

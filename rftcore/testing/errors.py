@@ -2,7 +2,7 @@
 
 
 class BrokenError(AssertionError):
-    """A law does not hold; the message says what was observed.
+    """A law does not hold; the message is what was observed.
 
     `cause` and `fix` replace the law's own if the observation has another usual cause.
     """

@@ -1,4 +1,4 @@
-"""What a user watches: one live bar per phase, and the metrics file behind it."""
+"""Progress of training: one live bar per phase, and the lines of the metrics file."""
 
 from __future__ import annotations
 

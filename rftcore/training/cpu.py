@@ -1,4 +1,4 @@
-"""What makes a phase faster on a CPU without changing what it computes beyond rounding.
+"""Make a phase faster on a CPU, with equal results up to rounding.
 
 - torch multiplies float32 matrices with MKL, whose kernels for AMD's processors do not use
   AVX-512. oneDNN's do: twice as fast, same precision. torch takes oneDNN where float32 products

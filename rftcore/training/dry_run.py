@@ -1,4 +1,4 @@
-"""One optimizer step on a toy, before a model loads: does TRL accept these settings?
+"""One optimizer step on a toy, before a model loads, to test whether TRL accepts the settings.
 
 TRL, transformers, accelerate and torch check values where they use them: some
 when a trainer is built, many at the first step. A run would reach those places

@@ -1,4 +1,4 @@
-"""Leave out messages of transformers and TRL that rft replaces by better ones.
+"""Filter messages of transformers and TRL that rft replaces by its own.
 
 A message is recognized by a part of its text. If a library changes the text, the message is
 shown; nothing else depends on it.

@@ -1,4 +1,4 @@
-"""What kind of model this is, and whether a shared prompt leaves its results as they are.
+"""The kind of a model, and whether sharing prompts leaves its results unchanged.
 
 Sharing needs three things: attention takes a mask of ours, a token's result
 depends on the tokens it attends to and on its position number alone, and the
