@@ -25,7 +25,7 @@ class Lines(logging.Handler):
 
 @contextmanager
 def shown() -> Iterator[None]:
-    """Show notes and warnings while a command runs; then leave the logger as it was."""
+    """Show notes and warnings while a command runs; then restore the logger."""
     logger = logging.getLogger("rftcore")
     if any(isinstance(handler, Lines) for handler in logger.handlers):  # a command within one
         yield

@@ -75,7 +75,7 @@ class Claimed(Files):
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """An existing run, to read. Raises `RunError` if it is none."""
+        """An existing run, to read. Raises `RunError` if the folder is not a run."""
         run = cls(path, writes=is_main())
         if not (run.path / MANIFEST).is_file():
             raise RunError(f"{path} is not a run folder: it has no {MANIFEST}.{_others(run.path)}")

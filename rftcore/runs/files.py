@@ -26,7 +26,7 @@ class Files:
     def write_text(self, name: str, text: str) -> Path:
         """Write a file, atomically; `name` may have folders in it.
 
-        Raises `RunError` if it cannot be written: then the old file is as it was.
+        Raises `RunError` if it cannot be written; the old file is unchanged then.
         """
         target = self.path / name
         if not self.writes:

@@ -23,7 +23,7 @@ Sink = Callable[[dict[str, Any]], None]
 
 
 class Progress(TrainerCallback):
-    """Draws the bar and hands every log line to `sink`.
+    """Draws the bar and passes every log line to `sink`.
 
     before: the lines of the phase up to the checkpoint that it continues from. TRL's count of
     tokens and transformers' mean loss do not include them, so they are added here.
@@ -147,7 +147,7 @@ def quiet(trainer: Any) -> Any:
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Leave out what the libraries below rft show within the block; then all is as it was.
+    """Leave out what the libraries below rft show within the block; restore it afterwards.
 
     Bars over a hundred tensors of a few kilobytes, and deprecations of names that TRL itself
     passes to transformers. The command line uses this; `rft.train` leaves both alone.

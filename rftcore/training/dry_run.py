@@ -104,7 +104,7 @@ def take_step(phase: str, settings: Mapping[str, Any], base: Mapping[str, Any]) 
 
 @contextmanager
 def _unnoticed() -> Iterator[None]:
-    """Print nothing, and leave every random state as it was."""
+    """Print nothing, and restore every random state."""
     import numpy
     import torch
 

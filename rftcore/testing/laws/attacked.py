@@ -146,10 +146,10 @@ def _is_about_form(subject: Subject, name: str) -> bool:
 def _resisted(subject: Subject, kinds: Sequence[str]) -> None:
     for sample in subject.scorable[:MOST]:
         truth = subject.scored_of([subject.target(sample)], sample)
-        lies = [score for _, score in subject.scored_of(subject.wrong_targets(sample), sample)]
+        wrong = [score for _, score in subject.scored_of(subject.wrong_targets(sample), sample)]
         named = {text: name for name, text in subject.attacks(sample, kinds)}
         for text, score in subject.scored_of([*named], sample) if truth else ():
-            if won := _won(subject, truth[0][1], lies, score, _alone(subject, sample, score)):
+            if won := _won(subject, truth[0][1], wrong, score, _alone(subject, sample, score)):
                 cause, fix = _cause(subject, sample, score, kinds)
                 raise BrokenError(
                     f"{sample.where}, attack {named[text]}: {won} for {shown(text)}",
@@ -173,14 +173,14 @@ def _alone(subject: Subject, sample: Sample, attack: Score) -> Score | None:
 
 
 def _won(
-    subject: Subject, truth: Score, lies: Sequence[Score], attack: Score, alone: Score | None
+    subject: Subject, truth: Score, wrong: Sequence[Score], attack: Score, alone: Score | None
 ) -> str:
     """What an attack gets that it should not, or ""."""
     if attack.correct:
         return "" if alone and alone.correct else "it is correct"
-    columns = {"the total": [score.total for score in (truth, attack, alone or attack, *lies)]}
+    columns = {"the total": [score.total for score in (truth, attack, alone or attack, *wrong)]}
     for name in subject.terms:
-        columns[name] = [_value(score, name) for score in (truth, attack, alone or attack, *lies)]
+        columns[name] = [_value(score, name) for score in (truth, attack, alone or attack, *wrong)]
     for name, (most, got, plainly, *least) in columns.items():
         plain = [value for value in least if value is not None]
         if most is None or got is None or not plain:

@@ -88,7 +88,7 @@ class SharedPrefill:
         return self.inputs["input_ids"].numel(), len(self.prompt_of) * self.length
 
     def parts(self, model: Any) -> Witness:
-        """Attention is computed as ever; whether it would be in parts is noted."""
+        """Compute attention as before, and record whether it could be computed in parts."""
         return self.witness
 
     def restore(self, output: Any) -> ModelOutput:
