@@ -16,9 +16,7 @@ from rftcore.types import Sample
 HALF = 0.5  # of the way from a wrong answer to the truth: unreachable without solving
 _NOISE = 1e-9
 MOST = 6  # samples that are attacked
-_ABOUT_THE_ANSWER = (
-    0.5  # a reward that differs by this much between gold and wrong answer scores the answer
-)
+_ABOUT_THE_ANSWER = 0.5  # least difference, gold to wrong, of a reward for the answer
 HOLDS = ("truth-is-correct", "wrong-is-not-correct")
 READS = ("parser-one-answer", "parser-ignores-reasoning")
 _MALFORMED = (
