@@ -199,7 +199,7 @@ def test_a_law_that_needs_one_that_is_expected_to_break_is_not_checked_and_count
 
     assert done.exit_code == 0
     assert "1 expected, 1 not checked" in done.output
-    assert "not checked     rewards-total  it needs samples-valid, repair first" in done.output
+    assert "not checked     rewards-total  it needs samples-valid: fix that first" in done.output
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ def test_a_recipe_names_one_of_the_papers_rewards(fakes):
     task = catalogue.task_of(recipe(*options))
 
     assert task.rewards["paper"].reward(RewardInput(5, 5, tagged("5"))) == 1
-    with pytest.raises(RecipeError, match=r"needs the option rewards\.paper\.options\.function"):
+    with pytest.raises(RecipeError, match=r"rewards\.paper\.options\.function: not set"):
         catalogue.task_of(recipe(options[0]))
 
 

@@ -44,11 +44,18 @@ class Job:
 
     @cached_property
     def configs(self) -> Mapping[str, Any]:
-        """TRL's configuration of each phase that is switched on."""
+        """TRL's configuration of each phase that is switched on, to be read."""
+        return {phase: self.new_config(phase) for phase in PHASE_SPLITS if self.plan.enabled(phase)}
+
+    def new_config(self, phase: str) -> Any:
+        """TRL's configuration of a phase, for its trainer.
+
+        transformers resets accelerate's global state when a configuration is made. A trainer
+        needs that if an earlier one in this process had another precision.
+        """
         from rftcore.training.configs import make_config
 
-        recipe, folder = self.plan.recipe, self.run.phase_folder
-        return {p: make_config(recipe, p, folder(p)) for p in PHASE_SPLITS if self.plan.enabled(p)}
+        return make_config(self.plan.recipe, phase, self.run.phase_folder(phase))
 
     def to_come(self, phase: str) -> bool:
         """Whether a phase is switched on and not done."""

@@ -102,7 +102,7 @@ def train_sft(job: Job) -> Fitted:
     policy = job.policies.take(plan.model, plan.recipe.policy.dtype)
 
     def trainer(callbacks: list[Any]) -> Any:
-        part, config = plan.part(phase), job.configs[phase]
+        part, config = plan.part(phase), job.new_config(phase)
         return sft_trainer(policy, plan.task, plan.recipe, part, config, callbacks=callbacks)
 
     return fit(job, phase, policy, trainer)
@@ -128,7 +128,7 @@ def train_grpo(job: Job) -> Fitted:
                 plan.task,
                 plan.recipe,
                 plan.part(phase),
-                job.configs[phase],
+                job.new_config(phase),
                 scorer=scorer,
                 observe=observe,
                 callbacks=callbacks,
