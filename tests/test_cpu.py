@@ -42,3 +42,9 @@ def test_a_product_is_as_precise_in_a_phase_as_before_it(on_a_cpu):
         error = (left @ right - (left.double() @ right.double())).abs().max()
 
     assert error < 1e-4
+
+
+def test_a_trl_without_the_size_of_its_tiles_trains_all_the_same(on_a_cpu, monkeypatch):
+    monkeypatch.delattr(chunked_logprob, "TOKEN_CHUNK_SIZE")
+    with cpu.fast_cpu():
+        assert not hasattr(chunked_logprob, "TOKEN_CHUNK_SIZE")

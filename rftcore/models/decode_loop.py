@@ -32,9 +32,9 @@ STEP = 8  # rows leave in such numbers, so that few of them move
 ROOM = 64  # tokens that keys and values get room for at a time
 NOT_A_PROBABILITY = "probability tensor contains either `inf`, `nan` or element < 0"
 DYNAMIC = (None, "dynamic")  # kinds of cache that grow
-# Processors that treat each row independently of the others
+# Processors that treat each row independently of the others, as far as this transformers has them
 BY_ROW = tuple(
-    getattr(logits_process, name)
+    found
     for name in (
         *("TemperatureLogitsWarper", "TopKLogitsWarper", "TopPLogitsWarper", "MinPLogitsWarper"),
         *("TypicalLogitsWarper", "EpsilonLogitsWarper", "EtaLogitsWarper"),
@@ -43,6 +43,7 @@ BY_ROW = tuple(
         *("MinNewTokensLengthLogitsProcessor", "NoBadWordsLogitsProcessor"),
         *("InfNanRemoveLogitsProcessor", "LogitNormalization", "ForcedEOSTokenLogitsProcessor"),
     )
+    if (found := getattr(logits_process, name, None)) is not None
 )
 # What a model is called with at every token; of the rest, what it is called with at the first only
 LASTING = ("attention_mask", "position_ids", "past_key_values", "use_cache", "logits_to_keep")

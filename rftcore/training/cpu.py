@@ -89,9 +89,14 @@ def _products(precision: str | None) -> Iterator[None]:
 
 @contextmanager
 def _tiles() -> Iterator[None]:
-    from trl.kernels import chunked_logprob
+    """Smaller tiles, where this TRL has a size to set; another TRL trains as it does by itself."""
+    try:
+        from trl.kernels import chunked_logprob
 
-    before = chunked_logprob.TOKEN_CHUNK_SIZE
+        before = chunked_logprob.TOKEN_CHUNK_SIZE
+    except (ImportError, AttributeError):
+        yield
+        return
     chunked_logprob.TOKEN_CHUNK_SIZE = min(before, TILE)
     try:
         yield
