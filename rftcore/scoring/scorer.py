@@ -6,6 +6,7 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -33,15 +34,17 @@ COMPLETION_KEPT = 2000  # characters, in the record of a failure
 class Scorer:
     """A task's parser and rewards, with deadlines and an error budget.
 
-    `timeout_s` bounds one reward call in seconds: by a timer in the main thread; in
-    `workers` processes, which are killed if need be, for rewards declared
-    slow, for all of them if `isolate_all`, and wherever there is no such timer.
-    With `workers=0` every call is made here. `error_budget` is how many calls may fail
-    before the next one stops the run. A worker makes the task again from `recipe`;
-    without it, only rewards that can be imported can go there. `record` is given every
-    failure, of all ranks, when a block `collective` ends; `kept_in` names where it keeps
-    them, for messages. `forgiving` reads answers as `rftcore.parsers.forgiving` does: for a
-    model that was not trained on the task.
+    timeout_s: deadline of one reward call in seconds, kept by a timer in the main thread. For
+        rewards that declare themselves slow, for all rewards if `isolate_all`, and where there is
+        no such timer, the call runs in a worker process, which is killed if need be.
+    workers: worker processes at most; with 0 every call is made in this process.
+    error_budget: how many calls may fail before the next failure stops the run.
+    recipe: from which a worker makes the task again; without it, a worker can run only rewards
+        that can be imported.
+    record: called with every failure of every rank at the end of a block `collective`; `kept_in`
+        names where it stores them, for messages.
+    forgiving: read answers as `rftcore.parsers.forgiving` does, for a model that was not trained
+        on the task.
 
     Raises: PluginError for a task that cannot be scored, and for a reward that must run in a
     worker but cannot be made there.
@@ -77,7 +80,6 @@ class Scorer:
         self._isolate = isolate_all
         self._recipe = recipe
         self._budget = ErrorBudget(error_budget, record, kept_in)
-        self.collective = self._budget.collective
         self._show_failed = self._too_high = False
         if isolated := [name for name in self._terms if self._runs_in_worker(name)]:
             self._pool.check(isolated)
@@ -117,6 +119,13 @@ class Scorer:
         """End its workers, if it has any."""
         if "_pool" in vars(self):
             self._pool.close()
+
+    def collective(self) -> AbstractContextManager[None]:
+        """A block around scoring that runs on every rank: if it raises on one, raise on all.
+
+        See `rftcore.scoring.collective`.
+        """
+        return self._budget.collective()
 
     def score(
         self,
