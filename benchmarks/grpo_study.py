@@ -65,26 +65,34 @@ def shape(prompts: int, group: int) -> dict[str, str]:
 QUEUE = [
     Entry("base"),
     Entry("base", seed=1),
-    Entry("base-1000", {"max_steps": "1000"}),
+    Entry("lr-2e-4-linear", {"learning_rate": "2e-4", "lr_scheduler_type": "linear"}),
+    Entry("shape-16x4", shape(16, 4)),
     Entry("accuracy-alone", {"rewards.process.weight": "0", "rewards.format.weight": "0"}),
     Entry("scale-none", {"scale_rewards": "none"}),
-    Entry("shape-16x8", shape(16, 8)),
-    Entry("shape-4x16", shape(4, 16)),
-    Entry("shape-16x4", shape(16, 4)),
+    Entry("lr-2e-4-16x8", {"learning_rate": "2e-4", **shape(16, 8)}),
     Entry("temperature-0.7", {"temperature": "0.7"}),
+    Entry("shape-4x16", shape(4, 16)),
     Entry("lr-5e-5", {"learning_rate": "5e-5"}),
-    Entry("lr-2e-4", {"learning_rate": "2e-4"}),
+    Entry("min-p-0.02", {"min_p": "0.02"}),
+    Entry("min-p-0.3", {"min_p": "0.3"}),
     Entry("base", chains=40),
     Entry("base", chains=80),
     Entry("base", chains=320),
-    Entry("min-p-0.02", {"min_p": "0.02"}),
-    Entry("min-p-0.3", {"min_p": "0.3"}),
-    Entry("scale-batch", {"scale_rewards": "batch"}),
     Entry("beta2-0.95", {"adam_beta2": "0.95"}),
     Entry("epsilon-1e-8", {"adam_epsilon": "1e-8"}),
-    Entry("base-1000", {"max_steps": "1000"}, seed=1),
-    Entry("lr-3e-4", {"learning_rate": "3e-4"}),
-    Entry("base", seed=2),
+    Entry("scale-batch", {"scale_rewards": "batch"}),
+    Entry("kl-0.02", {"beta": "0.02"}),
+    Entry("freeze-vision", {"freeze": "[vision]"}),
+    Entry("sgd", {"optim": "sgd", "learning_rate": "0.03"}),
+    Entry("shape-16x4", shape(16, 4), seed=1),
+    Entry("shape-32x2", shape(32, 2)),
+    Entry("shape-32x4", {**shape(32, 4), "max_steps": "150"}),
+    Entry("16x4-scale-none", {"scale_rewards": "none", **shape(16, 4)}),
+    Entry(
+        "16x4-accuracy-alone",
+        {"rewards.process.weight": "0", "rewards.format.weight": "0", **shape(16, 4)},
+    ),
+    Entry("16x4-1000", {"max_steps": "1000", "lr_scheduler_type": "cosine", **shape(16, 4)}),
 ]
 
 
@@ -132,12 +140,12 @@ def run(entry: Entry, runs: Path) -> dict[str, Any]:
             "sft.num_train_epochs": str(STEPS_OF_SFT * 8 // entry.chains),
             "task_options.rl": "1440",
             "task_options.val": "900",
-            "grpo.enabled": "false",
+            "paradigm": "cot-sft",
             "evaluation.zero_shot": "false",
             "evaluation.splits": f"[{', '.join(SPLITS)}]",
         },
     )
-    train(out, ["--fork", str(parent)], {"grpo.enabled": "true", **entry.grpo()})
+    train(out, ["--fork", str(parent)], {"paradigm": "reason-rft", **entry.grpo()})
     return record(entry, out)
 
 
@@ -187,6 +195,7 @@ def record(entry: Entry, out: Path) -> dict[str, Any]:
         "settings": dict(entry.settings),
         "steps": len(steps),
         "rollouts": len(steps) * size(entry),
+        "agreement": agreement(steps),
         "curve": list(curve(steps)),
     }
     if not (out / "summary.json").exists():
@@ -212,6 +221,13 @@ def size(entry: Entry) -> int:
     return int(settings["prompts_per_step"]) * int(settings["group_size"])
 
 
+def agreement(steps: Sequence[Mapping[str, float]]) -> float | None:
+    """Mean cosine between the gradients of any two of the first 16 steps."""
+    pairs = [(s["gradient/agreement"], s["gradient/pairs"]) for s in steps if "gradient/pairs" in s]
+    total = sum(count for _, count in pairs)
+    return round(sum(mean * count for mean, count in pairs) / total, 5) if total else None
+
+
 def curve(steps: Sequence[Mapping[str, float]], every: int = 50) -> Iterator[dict[str, float]]:
     """Means of the rollouts' metrics over every 50 steps."""
     names = ("accuracy", "reward/process", "reward/format", "entropy", "completions/mean_length")
@@ -226,13 +242,13 @@ def table(lines: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         f"| {line['key']} | {line['rollouts']:,} | {line.get('seconds', 0) / 60:.0f} | "
         + " | ".join(cell(line, split) for split in SPLITS)
-        + " | "
+        + f" | {line.get('agreement') or ''} | "
         + ", ".join(f"{100 * part['accuracy']:.0f}" for part in line["curve"])
         + " |"
         for line in lines
     ]
-    head = "| run | rollouts | minutes | val | vehicles | sampled accuracy by 50 steps |"
-    return "\n".join([head, "|---|---|---|---|---|---|", *rows])
+    head = "| run | rollouts | minutes | val | vehicles | agreement | sampled, by 50 steps |"
+    return "\n".join([head, "|---|---|---|---|---|---|---|", *rows])
 
 
 def cell(line: Mapping[str, Any], split: str) -> str:

@@ -10,7 +10,13 @@ from rftcore.types import DatasetFactory, ParserFactory, RewardFactory
 def rft_datasets() -> Mapping[str, DatasetFactory]:
     from rftcore import datasets
 
-    return {"jsonl": datasets.JsonlDataset, "reason-rft": datasets.ReasonRftDataset}
+    return {
+        "csv": datasets.CsvDataset,
+        "hf": datasets.HfDataset,
+        "jsonl": datasets.JsonlDataset,
+        "parquet": datasets.ParquetDataset,
+        "reason-rft": datasets.ReasonRftDataset,
+    }
 
 
 @hookimpl

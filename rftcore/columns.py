@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 
-def printable(text: str) -> str:
-    """Text of a model or of data, with characters that move a terminal's cursor as escapes."""
+def printable(text: str, *, lines: bool = True) -> str:
+    """Text of a model or of data, with characters that move a terminal's cursor as escapes.
+
+    lines: whether line breaks stay; without them it is one line, such as a file name in a message.
+    """
+    kept = " \n" if lines else " "
     return "".join(
-        c if c.isprintable() or c in " \n" else c.encode("unicode_escape").decode() for c in text
+        c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text
     )
 
 

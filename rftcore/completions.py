@@ -12,7 +12,24 @@ from typing import Any, Self
 
 from rftcore.errors import RunError
 
-SCHEMA = 1  # of the JSON form; a change that older code cannot read raises it
+SCHEMA = 2  # of the JSON form; a change that older code cannot read raises it
+
+Size = tuple[int, int]  # width and height in pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownImage:
+    """An image of a prompt, so that a reader can show it again.
+
+    key: of the `Image`, which identifies its pixels. path: the absolute path of the file that has
+    it, or None for an image in memory; a cached file may have been deleted since. size: of the
+    decoded image. seen: of the image after the policy's image processor, or None if unknown.
+    """
+
+    key: str
+    path: str | None = None
+    size: Size | None = None
+    seen: Size | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +40,9 @@ class ScoredCompletion:
         with a gold of its own.
     step: the optimizer step of a rollout, from 1, else None. Rollouts of one step and index are
         one group.
+    meta: the sample's `meta` as plain JSON, without `meta_omitted` of its values, which no JSON
+        can hold or which are too long (`rftcore.meta.stored`).
+    images: what the prompt showed, in order.
     completion: the whole text, `tokens` long. `clipped`: whether generation ended at the token
         limit. None if unknown.
     answer: the parsed answer as the parser's `show` writes it, or None and the reason in
@@ -40,6 +60,9 @@ class ScoredCompletion:
     step: int | None = None
     question: str
     gold: str
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    meta_omitted: int = 0
+    images: tuple[ShownImage, ...] = ()
     completion: str
     tokens: int | None = None
     clipped: bool | None = None
@@ -73,7 +96,8 @@ class ScoredCompletion:
                 raise ValueError(
                     f"has {each.name}={value[each.name]!r:.60}, but it must be {expected}"
                 )
-        return cls(**{each.name: value[each.name] for each in fields(cls)})
+        facts = {each.name: value[each.name] for each in fields(cls)}
+        return cls(**{**facts, "images": tuple(map(_image, facts["images"]))})
 
 
 def read_completions(values: Iterable[object], file: str) -> list[ScoredCompletion]:
@@ -93,6 +117,11 @@ def read_completions(values: Iterable[object], file: str) -> list[ScoredCompleti
 def _check_schema(schema: object) -> None:
     if type(schema) is not int or schema < 1:
         raise ValueError(f"has schema={schema!r:.60}, but rft writes a whole number from 1")
+    if schema < SCHEMA:
+        raise ValueError(
+            f"has schema={schema}: an older version of rft wrote it, without what this one needs "
+            f"(it reads {SCHEMA}). Read it with that version, or run again with this one"
+        )
     if schema > SCHEMA:
         raise ValueError(
             f"has schema={schema}: a newer version of rft wrote it, and this one reads {SCHEMA}. "
@@ -112,6 +141,31 @@ def _is_number(value: object) -> bool:
     return type(value) in (int, float)
 
 
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_text, value))
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_count, value))
+
+
+def _are_images(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_image, value))
+
+
+def _is_image(value: object) -> bool:
+    if not isinstance(value, Mapping) or {*value} != {each.name for each in fields(ShownImage)}:
+        return False
+    paths = value["path"] is None or _is_text(value["path"])
+    sizes = all(value[name] is None or _is_size(value[name]) for name in ("size", "seen"))
+    return _is_text(value["key"]) and paths and sizes
+
+
+def _image(value: Mapping[str, Any]) -> ShownImage:
+    sizes = {name: value[name] and tuple(value[name]) for name in ("size", "seen")}
+    return ShownImage(key=value["key"], path=value["path"], **sizes)
+
+
 def _or_null(fits: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: value is None or fits(value)
 
@@ -125,6 +179,9 @@ def _by_term(fits: Callable[[object], bool]) -> Callable[[object], bool]:
 _KINDS: Mapping[str, tuple[str, Callable[[object], bool]]] = {
     "str": ("text", _is_text),
     "str | None": ("text or null", _or_null(_is_text)),
+    "int": ("a whole number from 0", _is_count),
+    "Mapping[str, Any]": ("an object", _is_mapping),
+    "tuple[ShownImage, ...]": ("a list of images: key, path, size and seen", _are_images),
     "int | None": ("a whole number from 0, or null", _or_null(_is_count)),
     "bool | None": ("true, false or null", _or_null(lambda value: isinstance(value, bool))),
     "float | None": ("a number or null", _or_null(_is_number)),

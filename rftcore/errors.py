@@ -145,6 +145,10 @@ class CacheError(RftError):
     """The cache folder, or an image file in it, cannot be read or written."""
 
 
+class HubError(RftError):
+    """The hub cannot be reached, or does not take what is uploaded."""
+
+
 class RunError(RftError):
     """A run folder is in use, missing, or does not fit the request."""
 
@@ -168,13 +172,21 @@ def closest(name: str, offered: Iterable[str]) -> str:
 
 def one_line(error: BaseException, most: int = 400) -> str:
     """An exception's message without line breaks, cut off at `most`; its type if it is empty."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(text_of(error).split()) or type(error).__name__
     return text if len(text) <= most else f"{text[:most].rstrip()} ..."
+
+
+def text_of(error: BaseException) -> str:
+    """The message of an exception, "" if the class of a plugin cannot give it."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def describe(error: BaseException) -> str:
     """An exception on one line: its type, message and the line of the plugin that raised it."""
-    text = textwrap.shorten(str(error), 300)
+    text = textwrap.shorten(text_of(error), 300)
     if isinstance(error, RftError):
         return text
     at = place(error)

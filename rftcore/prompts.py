@@ -6,12 +6,12 @@ prompt of a run during the data check, and its result goes into the manifest.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rftcore import tags
 from rftcore.errors import RftError, SampleError, describe
 from rftcore.images.decoding import pixel_hash
-from rftcore.types import Prompt, PromptMaker, Sample
+from rftcore.types import Prompt, PromptMaker, Sample, TargetMaker, Task
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,62 @@ def direct(instruction: str = "") -> PromptMaker:
     return _Ask(instruction)
 
 
+def direct_of(task: Task) -> PromptMaker:
+    """The prompt that requests the answer alone: the task's, or else the question as it is."""
+    return task.direct_prompt or direct()
+
+
+def answer_target(sample: Sample) -> str:
+    """The target of ANS-SFT: the gold alone.
+
+    Raises: SampleError if it contains tags, with which no parser could read the target.
+    """
+    if tags.has_tags(sample.gold):
+        raise SampleError(f"{sample.where}: gold contains think or answer tags: remove them")
+    return sample.gold
+
+
+def has_reasoning(sample: Sample) -> bool:
+    """Whether the sample has a chain of thought that SFT can teach."""
+    return bool(sample.cot and sample.cot.strip())
+
+
+@dataclass(frozen=True)
+class _PromptByReasoning:
+    """The task's prompt for samples with reasoning, else the one that requests the answer alone."""
+
+    prompt: PromptMaker
+    direct: PromptMaker
+
+    def __call__(self, sample: Sample) -> Prompt:
+        return (self.prompt if has_reasoning(sample) else self.direct)(sample)
+
+
+@dataclass(frozen=True)
+class _TargetByReasoning:
+    """The task's target for samples with reasoning, else the bare answer."""
+
+    target: TargetMaker
+
+    def __call__(self, sample: Sample) -> str:
+        return (self.target if has_reasoning(sample) else answer_target)(sample)
+
+
+def with_bare_answers(task: Task) -> Task:
+    """The task for SFT on data of which only a part has reasoning.
+
+    A sample without reasoning has the prompt and the target of ANS-SFT. So no target has an
+    empty think block, and no prompt requests reasoning that its target lacks.
+    """
+    prompt = _PromptByReasoning(task.prompt, direct_of(task))
+    return replace(task, prompt=prompt, target=_TargetByReasoning(target_of(task)))
+
+
+def target_of(task: Task) -> TargetMaker:
+    """What SFT teaches for a sample of the task."""
+    return task.target or sft_target
+
+
 def sft_target(sample: Sample) -> str:
     """The target of SFT: the sample's chain of thought and gold in tags.
 
@@ -51,7 +107,7 @@ def sft_target(sample: Sample) -> str:
     which no parser could read the target.
     """
     where = sample.where
-    if not (sample.cot and sample.cot.strip()):
+    if sample.cot is None or not has_reasoning(sample):
         raise SampleError(f"{where}: no reasoning (cot) to learn from; SFT needs it")
     for name, text in (("cot", sample.cot), ("gold", sample.gold)):
         if tags.has_tags(text):

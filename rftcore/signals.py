@@ -1,6 +1,7 @@
-"""SIGTERM, as batch systems send it before they kill: finish the step, save, stop.
+"""Requests to stop: finish the step, save, stop.
 
-Only the command line installs the handler; a library leaves signals alone.
+Batch systems send SIGTERM before they kill, a terminal that is closed sends SIGHUP. Only the
+command line installs the handler; a library leaves signals alone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-EXIT_CODE = 128 + signal.SIGTERM  # what a shell reports for a process that SIGTERM ended
+REQUESTS = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
 class Terminated(BaseException):
@@ -20,10 +21,13 @@ class Terminated(BaseException):
 
 
 class StopRequest:
-    """Whether a stop was requested. Within `deferred()` it only sets `received`."""
+    """Whether a stop was requested. Within `deferred()` it only sets `received`.
+
+    signum: the signal of the last request.
+    """
 
     def __init__(self) -> None:
-        self.received = False
+        self.received, self.signum = False, signal.SIGTERM
         self._process = os.getpid()
         self._deferred = False
 
@@ -35,6 +39,16 @@ class StopRequest:
             yield
         finally:
             self._deferred = False
+
+    @property
+    def name(self) -> str:
+        """The signal's name."""
+        return signal.Signals(self.signum).name
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell reports for a process that the signal has ended."""
+        return 128 + self.signum
 
     def check(self) -> None:
         """Raise `Terminated` if a stop was requested."""
@@ -50,19 +64,39 @@ class StopRequest:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
             return
+        _leave_terminal()
+        self.signum = signal.Signals(signum)
         again, self.received = self.received, True
         if again or not self._deferred:
             raise Terminated
 
 
 @contextmanager
-def on_sigterm(request: StopRequest) -> Iterator[None]:
-    """Let SIGTERM reach `request` within the block; only a main thread can."""
+def on_stop(request: StopRequest) -> Iterator[None]:
+    """Let `REQUESTS` reach `request` within the block; only a main thread can.
+
+    A signal that is ignored stays so: nohup keeps a run from ending with its terminal.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, request.handle)
+    before = {each: signal.getsignal(each) for each in REQUESTS}
+    heard = [each for each, handler in before.items() if handler != signal.SIG_IGN]
+    for each in heard:
+        signal.signal(each, request.handle)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each in heard:
+            signal.signal(each, before[each])
+
+
+def _leave_terminal() -> None:
+    """Give up standard output and error if their terminal is closed: writing to it is an error."""
+    for stream in (1, 2):
+        try:
+            os.write(stream, b"")
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream)
+            os.close(nowhere)

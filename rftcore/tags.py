@@ -134,6 +134,14 @@ def after_prompt(opening: str, completion: str) -> str:
     return completion if first and not first["close"] else opening + completion
 
 
+def without_opening(opening: str, completion: str) -> str:
+    """A completion without the tag that its prompt has `opened`: the rest is what follows it."""
+    for start in (opening, opening.strip()):
+        if start and completion.startswith(start):
+            return completion[len(start) :]
+    return completion
+
+
 def reasoning(text: str) -> str:
     """The reasoning in a chain of thought that may or may not have been written with tags.
 

@@ -161,6 +161,7 @@ class PreparedDataset(Dataset, Protocol):
 
 
 PromptMaker = Callable[[Sample], Prompt]
+TargetMaker = Callable[[Sample], str]
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,10 @@ class Task:
 
     `prompt` is what training and evaluation show. `direct_prompt`, if given,
     requests the answer alone: a fair prompt for a model that was not trained to
-    reason, used for the zero-shot row only. `defaults` is like a
+    reason, used for the zero-shot row and for ANS-SFT. `target` is what SFT teaches for a
+    sample, by default its reasoning and gold in tags. `groups` are keys of `Sample.meta` by whose
+    values accuracy is also reported (a list counts by its length), `metrics` names of rewards whose
+    mean is reported with its interval. `defaults` is like a
     recipe with the sections of `TASK_SECTIONS` alone, such as
     `{"grpo": {"max_completion_length": 128}}`: what the task's answers need,
     whatever the model. A recipe can change it. `files` are options of the dataset
@@ -183,6 +187,9 @@ class Task:
     rewards: Mapping[str, Term]
     summary: str = ""
     direct_prompt: PromptMaker | None = None
+    target: TargetMaker | None = None
+    groups: Sequence[str] = ()
+    metrics: Sequence[str] = ()
     accuracy: str = "accuracy"
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     files: Mapping[str, Any] = field(default_factory=dict)

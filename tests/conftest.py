@@ -4,8 +4,10 @@ import logging
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from rftcore import rewards
@@ -13,6 +15,9 @@ from rftcore.hookspecs import hookimpl
 from rftcore.parsers import Integer
 from rftcore.plugins import Catalogue
 from rftcore.types import Prompt, Sample, Task, Term
+
+# `make coverage`: which lines run is known after a few examples
+hypothesis.settings.register_profile("coverage", max_examples=10, deadline=None)
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,21 @@ class Fakes:
 @pytest.fixture
 def fakes() -> Fakes:
     return Fakes()
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny model, by its family, made once: `tiny("gemma3")`."""
+    from rftcore.testing.families import FAMILIES
+
+    root, made = tmp_path_factory.mktemp("tiny"), {}
+
+    def folder(family: str) -> Path:
+        if family not in made:
+            made[family] = FAMILIES[family](root / family)
+        return made[family]
+
+    return folder
 
 
 @pytest.fixture

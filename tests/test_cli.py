@@ -2,7 +2,6 @@
 
 import json
 import logging
-import subprocess
 import sys
 import types
 from dataclasses import replace
@@ -20,8 +19,7 @@ from rftcore.evaluation.scores import SplitScore
 from rftcore.hookspecs import hookimpl
 from rftcore.pipeline.measure import Found
 from rftcore.types import Prompt
-
-RFT = Path(sys.executable).with_name("rft")
+from tests.forked import Command
 
 
 class Training:
@@ -34,6 +32,7 @@ class Training:
 
     def train(self, job):
         self.job = job
+        job.announce()
         for phase in self.after:
             job.run.mark_done(phase)
         if self.fails_with:
@@ -121,7 +120,7 @@ FAULTS = {
     "misspelt --set": (["--set", "grpo.group_sise=4", "--set", "sed=1"], "Did you mean 'seed'"),
     "misspelt option": (["--set", "task_options.lwo=4"], "Did you mean 'low'"),
     "misspelt in file": (["--recipe", "misspelt.yaml"], "misspelt.yaml line 2"),
-    "wrong type": (["--set", "grpo.group_size=eight"], "valid integer"),
+    "wrong type": (["--set", "grpo.group_size=eight"], "must be a whole number"),
     "negative seed": (["--seed", "-1"], "(--seed)"),
     "does not divide": (["--set", "grpo.micro_batch=3"], "must divide"),
     "group of one": (["--set", "grpo.group_size=1"], "use 2 or more"),
@@ -276,6 +275,17 @@ def test_a_fault_in_a_tasks_options_is_found_before_a_model_is_made(world, fakes
     assert made == []
 
 
+def test_a_start_makes_its_task_and_its_model_once(world, fakes, training):
+    made = []
+    once = lambda value: lambda: made.append(value) or value  # noqa: E731
+    task = fakes.numbers()
+    world("maker", fakes.plugin(rft_models={"own": once(".")}, rft_tasks={"made": once(task)}))
+    rft("train", "--task", "made", "--model", "own")
+
+    assert training.job is not None
+    assert made == [task, "."]
+
+
 LOCATED = """
 import rftcore as rft
 from pathlib import Path
@@ -348,13 +358,30 @@ def test_a_traceback_after_sft_ends_with_that_command(training):
     assert "rft train --fork out" in done.exception.__notes__[0]
 
 
-def test_a_fork_starts_a_run_with_the_parents_recipe_changed(training):
+def trained(training, *options):
+    """A run in `out` that has finished, as far as a fork needs it."""
     training.after = ["data", "sft", "grpo"]
-    rft("train", "--task", "numbers", "--seed", "3", "--out", "out")
+    rft("train", "--task", "numbers", *options, "--out", "out")
     Path("out/sft/model").mkdir(parents=True)
     for name in ("out/sft.json", "out/sft/model/config.json"):
         Path(name).write_text("{}")
     training.after = []
+
+
+@pytest.mark.parametrize(("options", "start"), [(["--smoke"], "smoke-numbers-"), ([], "numbers-")])
+def test_a_fork_of_a_smoke_run_is_a_smoke_run_by_its_name(options, start, training):
+    trained(training, *options)
+    for change in ("0.1", "0.2"):
+        done = rft("train", "--fork", training.job.run.path, f"--set=grpo.beta={change}")
+
+        assert done.exit_code == 0, done.stderr
+        assert training.job.run.path.name.startswith(start)
+        for name in ("sft.json", "sft/model/config.json"):
+            assert (training.job.run.path / name).is_file()
+
+
+def test_a_fork_starts_a_run_with_the_parents_recipe_changed(training):
+    trained(training, "--seed", "3")
     done = rft("train", "--fork", "out", "--set", "grpo.beta=0.1", "--out", "fork")
 
     assert done.exit_code == 0, done.stderr
@@ -608,7 +635,7 @@ def measured(monkeypatch):
     """Stands in for the measurement; remembers what was measured."""
     seen = []
 
-    def measure(plan, prompt, parser, progress):
+    def measure(plan, prompt, parser, *_, **__):
         seen.append(
             types.SimpleNamespace(
                 source=plan.model, recipe=plan.recipe, splits=plan.splits, parser=parser
@@ -739,7 +766,7 @@ def test_an_evaluation_that_stops_reports_what_it_has_measured(error, code, monk
         return SplitScore(split, "reason", 4, 0.5, 0.2, 0.8, 0.0, 0.0, 9.0), []
 
     monkeypatch.setattr("rftcore.evaluation.splits.evaluate_split", evaluate_split)
-    monkeypatch.setattr("rftcore.models.loading.load_model", lambda source: None)
+    monkeypatch.setattr("rftcore.models.loading.load_model", lambda *_, **__: None)
     done = rft("eval", "nano", "--task", "numbers", "--json", "all.json")
 
     assert done.exit_code == code
@@ -819,18 +846,14 @@ def test_wrong_arguments_of_eval_are_errors_before_a_model_loads(arguments, expe
     assert not measured
 
 
-def real(*args, **kwargs):
-    return subprocess.run([RFT, *map(str, args)], capture_output=True, text=True, **kwargs)
-
-
 def test_a_misspelled_trl_setting_is_an_error_before_a_model_loads(tmp_path):
-    done = real(
-        "train", "--task", "counting", "--set", "sft.lerning_rate=1", "--out", tmp_path / "o"
-    )
+    out = tmp_path / "o"
+    words = ("train", "--task", "counting", "--set", "sft.lerning_rate=1", "--out", out)
+    code, _, errors = Command(*words).end()
 
-    assert done.returncode == 2
-    assert "Did you mean 'learning_rate'" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert code == 2
+    assert "Did you mean 'learning_rate'" in errors
+    assert "Traceback" not in errors
     assert not (tmp_path / "o").exists()
 
 
@@ -853,3 +876,22 @@ def test_score_prints_any_text(more, world, fakes):
 
     assert done.exit_code == 0
     assert r"\ud83d" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["--task=nubmers"], "no task named 'nubmers' (--task)"),
+        (["--set=task=nubmers"], "no task named 'nubmers' (--set task)"),
+        (["--recipe=r.yaml"], "no task named 'nubmers' (r.yaml line 2)"),
+        (["--task=./no.py:make"], "task './no.py:make' (--task): there is no file"),
+        (["--task=numbers", "--model=nanu"], "no model named 'nanu' (--model)"),
+        (["--task=numbers", "--set=model=./no"], "model './no' (--set model): there is no"),
+    ],
+)
+def test_an_unknown_name_is_reported_with_where_it_was_given(words, found):
+    Path("r.yaml").write_text("seed: 1\ntask: nubmers\n")
+    result = rft("train", *words)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {found}")

@@ -5,13 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rftcore import jsontext
-from rftcore.completions import SCHEMA, ScoredCompletion, read_completions
+from rftcore.completions import SCHEMA, ScoredCompletion, ShownImage, read_completions
 from rftcore.errors import RunError
 
 anything = st.text(st.characters(exclude_categories=()))  # lone surrogates too
 # JSON reads two halves side by side as the one character that they are
 text = anything.map(lambda t: t.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass"))
 count, number = st.integers(0), st.floats(allow_nan=False, allow_infinity=False)
+values = st.recursive(
+    st.none() | st.booleans() | text | st.integers() | number,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=5,
+)
+sizes = st.none() | st.tuples(count, count)
+images = st.builds(ShownImage, key=text, path=st.none() | text, size=sizes, seen=sizes)
 completions = st.builds(
     ScoredCompletion,
     id=text,
@@ -20,6 +27,9 @@ completions = st.builds(
     step=st.none() | count,
     question=text,
     gold=text,
+    meta=st.dictionaries(text, values, max_size=3),
+    meta_omitted=count,
+    images=st.lists(images, max_size=2).map(tuple),
     completion=text,
     tokens=st.none() | count,
     clipped=st.none() | st.booleans(),
@@ -49,6 +59,9 @@ ROW = ScoredCompletion(id="a", question="?", gold="5", completion="5").to_json()
     [
         ([ROW], "is list, not an object"),
         ({**ROW, "schema": SCHEMA + 1}, f"has schema={SCHEMA + 1}: a newer version of rft wrote"),
+        ({**ROW, "schema": 1}, "has schema=1: an older version of rft wrote it"),
+        ({**ROW, "images": [{"key": "a"}]}, "has images=[{'key': 'a'}], but it must be a list of"),
+        ({**ROW, "meta": []}, "has meta=[], but it must be an object"),
         ({**ROW, "schema": True}, "has schema=True, but rft writes a whole number"),
         ({k: v for k, v in ROW.items() if k != "gold"}, "has no `gold`"),
         ({**ROW, "gold": 5}, "has gold=5, but it must be text"),

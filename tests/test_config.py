@@ -1,10 +1,19 @@
 """All faults of a recipe are reported at once, each with its setting, value and origin."""
 
+import enum
+import math
 import pickle
+import re
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import Field
+from pydantic_core.core_schema import ErrorType
 
 from rftcore.config import (
     check_settings,
@@ -16,6 +25,8 @@ from rftcore.config import (
     parse_override,
     read_recipe_file,
 )
+from rftcore.config.faults import typed
+from rftcore.config.rules import RULES
 from rftcore.errors import Fault, RecipeError, SampleError, UnknownNameError
 
 BASE = ("base", {"task": "counting"})
@@ -59,12 +70,12 @@ def test_later_layers_win_and_mappings_merge():
         ("learning_rate=1", "under sft: or grpo:"),
         ("evaluation.batchsize=8", "Did you mean 'evaluation.batch_size'"),
         ("rewards.accuracy.wieght=1", "Did you mean 'rewards.accuracy.weight'"),
-        ("seed=x", "seed = 'x' (--set seed): Input should be a valid integer"),
-        ("seed='1'", "valid integer"),
-        ("seed=true", "valid integer"),
-        ("seed=1.5", "valid integer"),
-        ("seed=-1", "greater than or equal to 0"),
-        ("seed.x=1", "valid integer"),
+        ("seed=x", "seed = 'x' (--set seed): must be a whole number"),
+        ("seed='1'", "must be a whole number"),
+        ("seed=true", "must be a whole number"),
+        ("seed=1.5", "must be a whole number"),
+        ("seed=-1", "must be 0 or more"),
+        ("seed.x=1", "must be a whole number"),
         ("sft.freeze=[eyes]", "'vision' or 'projector'"),
         ("sft.micro_batch=3", "must divide batch_size=16; try 2"),
         ("grpo.group_size=1", "use 2 or more"),
@@ -82,6 +93,18 @@ def test_a_wrong_setting_is_an_error_with_the_next_step(setting, expected):
 
     assert expected in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(("before", "after"), [(4, {"a": 1}), ({"a": 1}, "x")])
+def test_a_mapping_and_a_number_that_replace_each_other_leave_no_origin(before, after):
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(
+            BASE,
+            ("file", {"grpo": {"group_size": before}}),
+            ("later", {"grpo": {"group_size": after}}),
+        )
+
+    assert f"grpo.group_size = {after!r} (later): must be a whole number" in str(caught.value)
 
 
 def test_all_faults_come_at_once_each_with_its_origin(tmp_path):
@@ -218,7 +241,7 @@ def test_free_settings_are_checked_by_name_and_type():
         (["evaluation.splits=[val, val]"], SPLITS, "val is given twice"),
         (["evaluation.splits=[vall]"], SPLITS, "Did you mean 'val'"),
         (["evaluation.samples.ood-c=3"], SPLITS, "Did you mean 'ood-"),
-        ([], ("rl", "val"), "sft.enabled=false"),
+        ([], ("rl", "val"), "--paradigm reason-rft-zero"),
         ([], ("sft", "val"), "needs split 'rl'"),
     ],
 )
@@ -260,9 +283,7 @@ def test_no_value_of_a_setting_is_a_traceback(name, value):
     ["vision_check.min_shift=.inf", "scoring.timeout_s=.inf", "scoring.timeout_s=1e400"],
 )
 def test_a_number_that_is_not_finite_is_an_error(setting):
-    assert f"(--set {setting.partition('=')[0]}): Input should be a finite number" in error_of(
-        setting
-    )
+    assert f"(--set {setting.partition('=')[0]}): must be a finite number" in error_of(setting)
 
 
 def test_a_split_that_does_not_exist_is_an_error_with_the_splits_of_the_task():
@@ -320,3 +341,61 @@ def test_a_layer_is_not_changed_by_those_above_it():
     load_recipe(layer, overrides=["rewards.format.weight=2"])
 
     assert layer[1]["rewards"] == {}
+
+
+class Size(enum.Enum):
+    SMALL, LARGE = "small", "large"
+
+
+Short = Annotated[list[int], Field(min_length=2, max_length=3)]
+Word = Annotated[str, Field(min_length=2, max_length=3, pattern="^a")]
+Even = Annotated[int, Field(gt=1, lt=9, multiple_of=2)]
+Part = Annotated[float, Field(ge=0, le=1)]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "rule"),
+    [
+        (int, "x", "must be a whole number"),
+        (int, 1.5, "must be a whole number"),
+        (float, "x", "must be a number"),
+        (float, math.inf, "must be a finite number"),
+        (bool, 1, "must be true or false"),
+        (str, 5, "must be text"),
+        (Path, 5, "must be text"),
+        (list[int], 5, "must be a list"),
+        (tuple[int, ...], {"a": 1}, "must be a list"),
+        (set[int], 5, "must be a list"),
+        (list[int], [1, "x"], "must be a whole number"),
+        (dict[str, int], [], "must be a mapping"),
+        (None, 5, "must be null"),
+        (Literal["a", "b"], "c", "must be 'a' or 'b'"),
+        (Size, "tiny", "must be 'small' or 'large'"),
+        (Even, 0, "must be greater than 1"),
+        (Even, 10, "must be less than 9"),
+        (Even, 3, "must be a multiple of 2"),
+        (Part, -1, "must be 0 or more"),
+        (Part, 2, "must be 1 or less"),
+        (Short, [1], "must have 2 or more items, and has 1"),
+        (Short, [1, 2, 3, 4], "must have 3 or fewer items, and has 4"),
+        (Word, "a", "must have 2 or more characters"),
+        (Word, "aaaa", "must have 3 or fewer characters"),
+        (Word, "ba", "must match ^a"),
+        (int | None, "x", "must be a whole number"),
+        (int | str, [], "must be a whole number or text"),
+        (int | Literal["all"], "some", "must be a whole number or 'all'"),
+        (Callable[[], int], "x", "must be a function, which a recipe cannot contain"),
+    ],
+)
+def test_each_kind_of_wrong_value_has_a_rule_in_our_words(annotation, value, rule):
+    with pytest.raises(ValueError, match=f"^{re.escape(rule)}$"):
+        typed(value, annotation)
+
+
+def test_the_rules_are_for_types_of_errors_that_pydantic_has():
+    assert RULES.keys() <= {*get_args(ErrorType)}
+
+
+def test_an_error_without_a_rule_of_ours_keeps_its_message():
+    with pytest.raises(ValueError, match=r"^must be a valid UUID"):
+        typed("x", uuid.UUID)

@@ -9,6 +9,7 @@ from rftcore import parsers, prompts, rewards
 from rftcore.datasets import checks, content, slices
 from rftcore.errors import DataError, SampleError
 from rftcore.images import Image
+from rftcore.testing.rows import Rows
 from rftcore.training import rows
 from rftcore.types import Prompt, Sample, Task, Term
 
@@ -16,23 +17,6 @@ PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
     "0000000c49444154789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
 )
-
-
-class Rows:
-    """A dataset over a dictionary of lists."""
-
-    def __init__(self, **splits):
-        self._splits = splits
-
-    @property
-    def splits(self):
-        return tuple(self._splits)
-
-    def size(self, split):
-        return len(self._splits[split])
-
-    def sample(self, split, index):
-        return self._splits[split][index]
 
 
 def sample(name, **changes):
@@ -158,7 +142,7 @@ def test_an_error_of_a_dataset_names_the_sample():
 
 def test_rows_open_their_images_only_when_they_are_read():
     made = task(sft=[sample("0"), sample("1", images=(Image.from_path("nowhere.png"),))])
-    shown = rows.Rows(slices.take(made, "sft"), made.prompt, prompts.sft_target)
+    shown = rows.Rows(slices.take(made, "sft"), made.prompt)
 
     assert shown[0]["images"][0].size == (1, 1)
     with pytest.raises(SampleError):
@@ -243,3 +227,26 @@ def test_a_splits_fingerprint_is_that_of_the_check():
         content.fingerprint(slices.take(made, "val"))
         == checked(val=[sample("1"), sample("2", meta={"a": 1})]).fingerprints["val"]
     )
+
+
+class Heavy:
+    """Texts that refer to a model."""
+
+    copies = 0
+
+    def __call__(self, sample, prompt):
+        return prompt.text, sample.gold
+
+    def __reduce__(self):
+        Heavy.copies += 1
+        return Heavy, ()
+
+
+def test_a_dataset_for_a_trainer_makes_rows_on_access_and_copies_no_model():
+    part = slices.take(task(sft=[sample("a"), sample("b", gold="4")]), "sft")
+    made = rows.as_dataset(rows.Rows(part, prompts.direct(), Heavy()))
+
+    assert len(made) == 2
+    assert [row["completion"] for row in made] == ["3", "4"]
+    assert made[1]["images"][0].size == (1, 1)
+    assert Heavy.copies == 0

@@ -5,8 +5,6 @@ import json
 import pickle
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -763,7 +761,7 @@ def test_check_has_an_option_for_the_largest_image(rft, paper):
     done = rft("check", paper, "--task", "counting", "--max-pixels", 23)
 
     assert done.exit_code == 1
-    assert "6 x 4 is more than 23 pixels" in done.output
+    assert "more than 23 pixels" in done.output
 
 
 def test_check_continues_after_a_row_at_which_training_would_stop(rft, folder):
@@ -890,15 +888,11 @@ def test_a_whole_smoke_run_trains_on_a_folder(tmp_path):
     pytest.importorskip("rft_nano")
     pytest.importorskip("rft_counting")
     folder, out = make(tmp_path / "data"), tmp_path / "run"
-    rft = [sys.executable, "-m", "rftcore.cli", "train", "--smoke", "--task", "counting"]
-    settings = ["--set", f"dataset.path={folder}", "--set", "dataset.sft_rows=16"]
-    done = subprocess.run(
-        [*rft, *settings, "--set", "vision_check.min_shift=1e-9", "--out", str(out)],
-        capture_output=True,
-        text=True,
-    )
+    options = ("dataset.sft_rows=16", "vision_check.min_shift=1e-9", f"dataset.path={folder}")
+    words = ["train", "--smoke", "--task", "counting", *(f"--set={each}" for each in options)]
+    done = CliRunner().invoke(cli.main, [*words, "--out", str(out)])
 
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     assert "ood-test (n=5)" in done.stdout
     assert (
         "How many in A3-Visual-Counting"

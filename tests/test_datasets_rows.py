@@ -1,7 +1,9 @@
 """Both readers read a row in the same way, and report the same faults."""
 
 import json
+import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,39 @@ def faults(reader: str, folder: Path, *rows: object) -> list[tuple[str, str]]:
 
 def content(sample: Sample) -> tuple:
     return sample.question, sample.gold, [image.key for image in sample.images], sample.cot
+
+
+# --- files that are none --------------------------------------------------------------
+
+
+@reader
+def test_an_image_that_is_a_pipe_is_a_fault_and_is_not_read(reader, place):
+    with suppress(FileExistsError):
+        os.mkfifo(place / "pipe.png")
+
+    [(kind, message)] = faults(reader, place, {**ROW, "image": "pipe.png"})
+    assert (kind, "image 'pipe.png' is a pipe, not a file" in message) == ("path", True)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_a_file_of_rows_that_is_a_pipe_is_an_error_and_is_not_read(name, tmp_path):
+    os.mkfifo(tmp_path / name)
+    done = CliRunner().invoke(
+        cli.main, ["data", "check", str(tmp_path / name), "--task", "counting"]
+    )
+
+    assert done.stderr == f"error: cannot read {tmp_path / name}: it is a pipe, not a file\n"
+
+
+def test_a_line_break_in_the_name_of_an_image_breaks_no_message(place):
+    row = {**ROW, "image": "a\n\u202eb.png"}
+    [(_, message)] = faults("file", place, row)
+    with pytest.raises(RftError) as caught:
+        read("file", place, row).images[0].open()
+
+    assert len(message.splitlines()) == len(str(caught.value).splitlines()) == 1
+    assert r"a\n\u202eb.png" in message
+    assert r"a\n\u202eb.png" in str(caught.value)
 
 
 # --- doubtful rows ----------------------------------------------------------------------

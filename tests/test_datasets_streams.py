@@ -118,3 +118,16 @@ def test_a_window_and_not_the_file_is_in_memory():
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match=r"nowhere\.json: No such file"):
         list(streams.rows(tmp_path / "nowhere.json"))
+
+
+def test_a_long_row_of_an_array_is_a_fault_even_if_one_read_contains_it(monkeypatch):
+    monkeypatch.setattr(streams, "LONGEST", 100)
+    data = json.dumps([{"a": 1}, {"a": "x" * 200}]).encode()
+    last = list(streams.read(io.BytesIO(data)))[-1]
+
+    assert last.number == 2
+    assert "longer than" in last.fault
+
+
+def test_what_follows_a_row_of_an_array_is_reported_with_that_row():
+    assert [raw.number for raw in streams.read(io.BytesIO(b'[{"a": 1}, {"a": 2} x]'))] == [1, 2, 2]

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from rftcore.scoring.deadlines import DeadlineExceeded, deadline
+from rftcore.deadlines import DeadlineExceeded, deadline
 
 
 class Outer(BaseException):
@@ -39,3 +39,17 @@ def test_waiting_is_not_computing():
         time.sleep(0.3)
     with pytest.raises(DeadlineExceeded), deadline(0.1, computing=True):
         spin()
+
+
+def stubborn():
+    for _ in range(3):
+        with suppress(BaseException):
+            time.sleep(30)
+
+
+def test_code_that_catches_every_exception_and_waits_again_is_interrupted_again():
+    start = time.monotonic()
+    with pytest.raises(DeadlineExceeded), deadline(0.05):
+        stubborn()
+
+    assert time.monotonic() - start < 30

@@ -1,5 +1,6 @@
 """Our decode loop gives the tokens of transformers' loop; rows leave the batch where they end."""
 
+import inspect
 import io
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image as pil
 from transformers.cache_utils import DynamicLayer
 
 from rftcore.models import decode_loop
+from rftcore.models.cache_name import CACHE, cache_of
 from rftcore.models.decode_loop import GrowingLayer, choose, compact
 from rftcore.models.encoding import encode
 from rftcore.models.loading import load_model
@@ -152,3 +154,13 @@ def test_a_growing_layer_holds_what_a_dynamic_one_holds(steps, random):
             layer.batch_select_indices(compact(ended, rows))
         assert torch.equal(mine.keys, plain.keys)
         assert torch.equal(mine.values, plain.values)
+
+
+def test_models_and_their_outputs_know_the_cache_by_one_name(tmp_path):
+    model = load_model(tiny_qwen2_vl(tmp_path / "tiny")).model
+    ids = torch.tensor([[1, 2]])
+    output = model(input_ids=ids)
+    again = model(input_ids=ids[:, :1], **{CACHE: cache_of(output)})
+
+    assert CACHE in inspect.signature(model.forward).parameters
+    assert cache_of(again).get_seq_length() == 3

@@ -12,6 +12,7 @@ from PIL import Image as Pil
 from PIL.PngImagePlugin import PngInfo
 
 from rftcore import Image
+from rftcore.cli import logs
 from rftcore.errors import SampleError
 from rftcore.images import decoding
 
@@ -300,9 +301,14 @@ def test_an_ordinary_image_has_no_findings(data):
 
 @pytest.mark.parametrize("side", [11_000, 20_000])
 def test_an_image_too_large_to_decode_is_one_error(side, recwarn):
-    with pytest.raises(SampleError, match="more than 89478485 pixels; make it smaller"):
-        Image.from_bytes(encoded(Pil.new("1", (side, side)))).open()
+    image = Image.from_bytes(encoded(Pil.new("1", (side, side))))
+    with logs.shown(), pytest.raises(SampleError, match="more than 89478485 pixels; make it sm"):
+        image.open()
     assert not recwarn.list
+
+    with pytest.raises(SampleError, match="more than 89478485 pixels"):
+        image.open()
+    assert {each.category for each in recwarn.list} <= {Pil.DecompressionBombWarning}
 
 
 @pytest.mark.parametrize("data", [None, "a.png", 3])

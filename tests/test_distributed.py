@@ -1,5 +1,6 @@
 """Several processes share one run: each does its part once, and one of them writes."""
 
+import os
 import subprocess
 import sys
 
@@ -66,7 +67,7 @@ def test_only_the_main_process_draws(be, capsys):
         with Bar(1, f"rank {rank}") as bar:
             bar.update()
 
-    assert capsys.readouterr().err == "rank 0: 1/1 it\n"
+    assert capsys.readouterr().err == "rank 0: 1/1 item\n"
 
 
 def test_a_worker_ends_when_its_parent_is_killed():
@@ -94,3 +95,57 @@ def test_an_invalid_number_of_processes_is_an_error_with_the_variable(name, text
     monkeypatch.setenv(name, text)
     with pytest.raises(RunError, match=f"environment variable {name}={text!r}"):
         distributed.rank() if name == "RANK" else distributed.world_size()
+
+
+RANKS = """
+import os
+from rftcore import distributed
+from rftcore.errors import DataError, RftError
+def say(text):  # a line is one write: the ranks share a pipe
+    os.write(1, f"rank {distributed.rank()}: {text}\\n".encode())
+for block in (distributed.main_first, distributed.together):
+    try:
+        with block():
+            if distributed.rank() == FAILS:
+                raise ERROR
+            say("ran")
+    except Exception as error:
+        say(f"{type(error).__name__}: {error}")
+    distributed.barrier()
+"""
+TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fails", "error", "ran", "others"),
+    [
+        (0, 'DataError("no data")', 1, "DataError: rank 0 of 2 stopped: no data"),
+        (1, 'ValueError("odd")', 2, "RunError: rank 1 of 2 stopped: ValueError: odd"),
+    ],
+)
+def test_no_rank_waits_for_one_that_failed(fails, error, ran, others, tmp_path):
+    script = tmp_path / "ranks.py"
+    script.write_text(RANKS.replace("FAILS", str(fails)).replace("ERROR", error))
+    done = subprocess.run(
+        [sys.executable, *TORCHRUN, str(script)], capture_output=True, text=True, timeout=300
+    )
+
+    assert done.returncode == 0, done.stderr
+    found = done.stdout.splitlines()
+    assert found.count(f"rank {1 - fails}: ran") == ran
+    assert sum(line.startswith(f"rank {1 - fails}: {others}") for line in found) == 2
+    assert found.count(f"rank {fails}: " + error.replace('("', ": ").rstrip('")')) == 2
+
+
+@pytest.mark.parametrize(("content", "code"), [(distributed.FAILED, 1), ("", 0)])
+def test_a_process_ends_when_another_one_of_the_launcher_has_failed(content, code, tmp_path):
+    (tmp_path / "reported").write_text(content)
+    script = (
+        "import time; from rftcore import distributed as d; d.PATIENCE_S = 0; "
+        f"d.leave_with_launcher(); time.sleep({60 if code else 3})"
+    )
+    variables = {"TORCHELASTIC_RUN_ID": "1", distributed.REPORTED: str(tmp_path / "reported")}
+    done = subprocess.run([sys.executable, "-c", script], env={**os.environ, **variables})
+
+    assert done.returncode == code

@@ -15,6 +15,7 @@ import rftcore
 from rftcore import errors, hookspecs
 from rftcore.cli import main
 from rftcore.config import (
+    LoraRecipe,
     Recipe,
     RewardOverride,
     differences,
@@ -50,6 +51,7 @@ def settings() -> set[str]:
         for section in SECTIONS
         for name in Recipe.model_fields[section].annotation.model_fields
     }
+    below |= {f"policy.lora.{name}" for name in LoraRecipe.model_fields}
     return {*Recipe.model_fields} - {*SECTIONS} | rewards | below
 
 
@@ -127,7 +129,17 @@ def test_documented_defaults_are_the_defaults() -> None:
 
     real = {name: recipe[name] for name in recipe if name not in SECTIONS and name != "task"}
     real |= {f"{part}.{name}": value for part in SECTIONS for name, value in recipe[part].items()}
+    real |= {f"policy.lora.{name}": value for name, value in LoraRecipe().model_dump().items()}
     assert told == real
+
+
+def test_every_extra_is_in_the_quickstart() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (ROOT / "docs" / "quickstart.md").read_text()
+    table = page.partition("| Extra |")[2].partition("\n\n")[0]
+
+    named = set(re.findall("`(.*?)`", table))
+    assert {*project["optional-dependencies"]} - named == {"dev", "docs"}
 
 
 def test_every_environment_variable_is_documented() -> None:

@@ -1,33 +1,20 @@
 """The real command, from names to the table; and a run that is killed wherever it hurts."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from rftcore import runs
+from tests.forked import Command, two_ranks
 
 ROOT = Path(__file__).parents[1]
-RFT = Path(sys.executable).with_name("rft")
-TORCHRUN = [
-    *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"),
-    *("-m", "rftcore.cli"),
-]
 RED_CUBES = ROOT / "examples/rft-red-cubes/rft_red_cubes.py"
-PATIENCE_S = 600
+FIND_SHAPES = ROOT / "examples/rft-find-shapes/rft_find_shapes.py"
 
 pytest.importorskip("rft_nano")
 pytestmark = pytest.mark.slow
-
-
-def command(*arguments):
-    return [str(RFT), "train", *map(str, arguments)]
 
 
 def finished(folder):
@@ -53,43 +40,46 @@ def assert_listed(folder):
 
     assert [f for f in files if not any(re.fullmatch(p, f) for p in patterns.values())] == []
     unseen = {n for n, p in patterns.items() if not any(re.fullmatch(p, f) for f in files)}
-    assert unseen <= {"failures.jsonl"}
-    assert len(listed) == 14
+    asked = {"prompts.jsonl", "tracking.json", "evaluation/sampled/STAGE-SPLIT.jsonl"}
+    assert unseen <= {"failures.jsonl", *asked}
+    assert len(listed) == 20
 
 
 def untimed(run):
     """Without what measures the machine, and a check that every session makes anew."""
-    no = ("time", "per_second", "shared_prefix/difference")
+    no = ("time", "per_second", "shared_prefix/difference", "rollout_check")
     metrics = [{k: v for k, v in m.items() if not any(n in k for n in no)} for m in run["metrics"]]
     summary = {name: value for name, value in run["summary"].items() if name != "seconds"}
+    machine = ("seconds", "peak_memory")
+    summary["usage"] = {
+        part: {name: value for name, value in used.items() if name not in machine}
+        for part, used in summary["usage"].items()
+    }
     return {**run, "metrics": metrics, "summary": summary}
 
 
-@pytest.mark.parametrize("task", ["counting", f"{RED_CUBES}:count_red_cubes"])
+@pytest.mark.parametrize(
+    "task", ["counting", f"{RED_CUBES}:count_red_cubes", f"{FIND_SHAPES}:find_shapes"]
+)
 def test_a_task_trains_and_reports_from_end_to_end(task, tmp_path):
     out = tmp_path / "run"
-    done = subprocess.run(
-        command("--task", task, "--smoke", "--out", out), capture_output=True, text=True
-    )
+    code, printed, errors = Command("train", "--task", task, "--smoke", "--out", out).end()
 
-    assert done.returncode == 0, done.stderr
-    assert "after GRPO" in done.stdout
-    assert "SFT to GRPO" in done.stdout
-    assert str(out) in done.stdout
+    assert code == 0, errors
+    assert "after GRPO" in printed
+    assert "SFT to GRPO" in printed
+    assert str(out) in printed
     assert list(finished(out)["summary"]["scores"]) == ["start", "sft", "grpo"]
     assert_listed(out)
 
 
 def test_two_processes_share_one_run_and_one_evaluation(tmp_path):
     out = tmp_path / "run"
-    done = subprocess.run(
-        [*TORCHRUN, *command("--task", "counting", "--smoke", "--out", out)[1:]],
-        capture_output=True,
-        text=True,
-    )
+    words = ("train", "--task", "counting", "--smoke", "--set=evaluation.splits=[val]")
+    code, printed, errors = two_ranks(*words, "--out", out)
 
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("SFT to GRPO") == 1
+    assert code == 0, errors
+    assert printed.count("SFT to GRPO") == 1
     answered = [json.loads(s) for s in (out / "evaluation/grpo-val.jsonl").read_text().splitlines()]
     assert len({answer["id"] for answer in answered}) == len(answered) == 8
 
@@ -118,66 +108,43 @@ def rft_suites():
 """
 
 
-def test_two_processes_share_a_suite_that_a_plugin_brings(tmp_path):
+def test_two_processes_share_a_suite_that_a_plugin_brings(tmp_path, monkeypatch):
     info = tmp_path / "squares-1.0.dist-info"  # what pip leaves behind
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: squares\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[rft]\nsquares = squares\n")
     (tmp_path / "squares.py").write_text(SUITE)
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.syspath_prepend(tmp_path)
     out = tmp_path / "out.json"
-    done = subprocess.run(
-        [*TORCHRUN, "eval", "toy", "--suite", "squares", "--json", str(out)],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
+    code, printed, errors = two_ranks("eval", "toy", "--suite", "squares", "--json", out)
 
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("images swapped") == 1
+    assert code == 0, errors
+    assert printed.count("images swapped") == 1
     report = json.loads(out.read_text())
     assert (report["colour"]["n"], report["one"]["n"], list(report["blind"])) == (3, 1, ["colour"])
-
-
-def kill_when(there, arguments, cache):
-    """Start the command and kill -9 it as soon as `there()` is true."""
-    process = subprocess.Popen(
-        arguments,
-        env={**os.environ, "RFT_CACHE": str(cache)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    start = time.monotonic()
-    while not there():
-        assert process.poll() is None, f"{arguments} ended by itself: {process.returncode}"
-        assert time.monotonic() - start < PATIENCE_S
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
 
 
 def test_a_run_killed_while_rendering_in_sft_and_in_grpo_equals_one_that_was_not(tmp_path):
     out, other, cache = tmp_path / "run", tmp_path / "other", tmp_path / "cache"
     saves = [f"--set={p}.{s}" for p in ("sft", "grpo") for s in ("max_steps=4", "save_steps=2")]
-    resume = command("--resume", out)
 
-    def pictures():
-        return list(cache.glob("scenes/??/*.png"))
+    def train(*arguments):
+        return Command("train", *arguments, RFT_CACHE=str(cache))
+
+    def rendered():
+        return len(list(cache.glob("scenes/??/*.png"))) > 3
 
     def saved(phase):
-        return (out / phase / "checkpoint-2" / "trainer_state.json").exists()
+        return (out / phase / "checkpoint-2" / "trainer_state.json").exists
 
-    start = command("--task", "counting", "--smoke", "--out", out, *saves)
-    kill_when(lambda: len(pictures()) > 3, start, cache)
-    kill_when(lambda: saved("sft"), resume, cache)
-    kill_when(lambda: saved("grpo"), resume, cache)
-    done = subprocess.run(
-        resume, env={**os.environ, "RFT_CACHE": str(cache)}, capture_output=True, text=True
-    )
+    start = ("--task", "counting", "--smoke", *saves)
+    train(*start, "--out", out).kill_when(rendered)
+    train("--resume", out).kill_when(saved("sft"))
+    train("--resume", out).kill_when(saved("grpo"))
+    code, _, errors = train("--resume", out).end()
 
-    assert done.returncode == 0, done.stderr
-    whole = command("--task", "counting", "--smoke", "--out", other, *saves)
-    subprocess.run(whole, capture_output=True, check=True)
+    assert code == 0, errors
+    assert train(*start, "--out", other).end()[0] == 0  # rollouts have the paths of its images
     run, its = untimed(finished(out)), untimed(finished(other))
     assert run["state"][-1] == "evaluate:grpo"
     assert run == its

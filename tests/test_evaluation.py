@@ -1,5 +1,6 @@
 """Intervals that can be trusted, and a table that shows what was measured."""
 
+import base64
 import pickle
 from math import comb, isclose
 from types import SimpleNamespace
@@ -9,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rftcore import parsers, rewards
-from rftcore.evaluation.intervals import paired, wilson
 from rftcore.evaluation.notes import failure_note, score_notes
 from rftcore.evaluation.scores import SplitScore
 from rftcore.evaluation.splits import evaluate_split, split_score
 from rftcore.evaluation.tables import Summary, gain, score_table
 from rftcore.images import Image
+from rftcore.intervals import paired, wilson
 from rftcore.models.completions import Completion
 from rftcore.scoring import Scorer
 from rftcore.types import Prompt, Sample, Task, Term
@@ -129,7 +130,12 @@ class Shown:
         return 3
 
     def sample(self, split, index):
-        return Sample(f"val-{index}", "How many?", "5", (Image(str(index), read=lambda: b""),))
+        return Sample(f"val-{index}", "How many?", "5", (Image(str(index), read=lambda: DOT),))
+
+
+DOT = base64.b64decode(  # a PNG of one pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC"
+)
 
 
 def test_answers_are_gathered_without_images(monkeypatch):
@@ -143,17 +149,28 @@ def test_answers_are_gathered_without_images(monkeypatch):
     terms = {"accuracy": Term(rewards.exact)}
     task = Task("t", Shown(), lambda s: Prompt(s.question, s.images), parsers.Integer(), terms)
     with Scorer(task) as scorer:
-        score, answered = evaluate_split(None, task, "val", scorer=scorer, progress=False)
+        policy = SimpleNamespace(seen_size=lambda size: None)
+        score, answered = evaluate_split(policy, task, "val", scorer=scorer, progress=False)
 
     assert score.accuracy == 1.0
     assert [each.id for each in answered] == ["val-0", "val-1", "val-2"]
+
+
+class AddsNothing:
+    """A tokenizer without a start token."""
+
+    bos_token_id = bos_token = None
+
+    def __call__(self, text):
+        return {"input_ids": []}
 
 
 def test_a_think_tag_that_the_template_opens_is_scored_and_kept(monkeypatch):
     written = [Completion("a</think><answer>5</answer>", 9, clipped=False)]
     monkeypatch.setattr("rftcore.evaluation.splits.generate", lambda policy, prompts, n: written)
     ask = lambda turns, **options: turns[0]["content"][-1]["text"] + "<|a|><think>\n"  # noqa: E731
-    policy = SimpleNamespace(processor=SimpleNamespace(apply_chat_template=ask))
+    processor = SimpleNamespace(apply_chat_template=ask, tokenizer=AddsNothing())
+    policy = SimpleNamespace(processor=processor, seen_size=lambda size: None)
     terms = {"accuracy": Term(rewards.exact), "format": Term(rewards.tags)}
     task = Task("t", Shown(), lambda s: Prompt(s.question), parsers.Integer(), terms)
     with Scorer(task) as scorer:

@@ -1,12 +1,10 @@
 """A fork takes over what its parent has finished, and nothing that the changes would alter."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from rftcore import cli
 from rftcore.config import load_recipe
 from rftcore.errors import RecipeError, RunError
 from rftcore.pipeline.forks import Fork
@@ -17,6 +15,7 @@ DONE = ["data", "vision_check", "evaluate:start", "sft", "evaluate:sft", "grpo"]
 FILES = {
     "sft/model/config.json": "{}",
     "sft/model/model.safetensors": "weights",
+    "sft/adapter/adapter_model.safetensors": "its adapter",
     "sft/checkpoint-2/model.safetensors": "older weights",
     "sft.json": "{}",
     "grpo.json": "{}",
@@ -29,6 +28,7 @@ FILES = {
 }
 TAKEN = {
     *("sft/model/config.json", "sft/model/model.safetensors", "sft.json"),
+    "sft/adapter/adapter_model.safetensors",
     *("evaluation/start.json", "evaluation/start-val.jsonl", "evaluation/start-direct-val.jsonl"),
     *("evaluation/sft.json", "evaluation/sft-val.jsonl", "metrics.jsonl"),
 }
@@ -89,7 +89,7 @@ def test_an_evaluation_that_a_change_alters_is_made_again(setting, again, tmp_pa
 @pytest.mark.parametrize(
     "setting",
     [
-        *("seed=1", "sft.learning_rate=1", "sft.enabled=false", "task_options.a=1"),
+        *("seed=1", "sft.learning_rate=1", "paradigm=reason-rft-zero", "task_options.a=1"),
         *("dataset.path=x", "policy.dtype=bfloat16", "model=toy", "task=other"),
         "vision_check.samples=3",
     ],
@@ -161,10 +161,7 @@ TIMES = ("time", "runtime", "per_second", "shared_prefix/difference")
 
 
 def train(*arguments):
-    rft = str(Path(sys.executable).with_name("rft"))
-    done = subprocess.run([rft, "train", *map(str, arguments)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done
+    cli.main(["train", *map(str, arguments)], standalone_mode=False)
 
 
 def metrics(folder):
@@ -189,3 +186,10 @@ def test_grpo_of_a_fork_equals_that_of_a_run_with_its_settings_from_the_start(tm
     for name in ("rollouts.jsonl", "evaluation/grpo.json", "evaluation/start.json"):
         assert (forked / name).read_text() == (whole / name).read_text()
     assert (forked / "sft/model/model.safetensors").samefile(parent / "sft/model/model.safetensors")
+
+
+def test_an_evaluation_that_becomes_the_last_is_made_again(tmp_path):
+    made = fork(parent(tmp_path / "a"), "paradigm=cot-sft")
+
+    assert made.phases == ["vision_check", "evaluate:start", "sft"]
+    assert made.measured_again == ["evaluate:sft"]

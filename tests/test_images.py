@@ -226,7 +226,7 @@ def test_progress_is_the_bar_of_the_core(store, capsys):
     store.draw_all(THINGS, "drawing things")
 
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last == "drawing things: 4/4 image"
+    assert last == "drawing things: 4/4 images"
 
 
 @pytest.mark.parametrize(

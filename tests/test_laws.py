@@ -21,6 +21,7 @@ from rftcore.testing.trial import Result as Checked
 from rftcore.testing.tripwire import TrippedError, Tripwire
 
 pytest_plugins = ("pytester",)
+pytestmark = pytest.mark.xdist_group("test_laws")  # for `trial_of`
 
 BAD = Path(__file__).parent / "bad_plugins"
 QUICK = Settings(examples=10, samples=24, seconds=2.0)

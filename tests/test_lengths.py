@@ -76,6 +76,13 @@ def test_a_phase_that_is_left_out_has_no_limit(job, logged):
     assert "WARNING" not in logged.text
 
 
+def test_a_number_of_samples_of_a_split_that_is_not_evaluated_is_a_warning(job, logged):
+    preflight(job("evaluation.samples={val: 4, sft: 4}", "evaluation.splits=[val]"))
+
+    [message] = logged.messages
+    assert message.startswith("evaluation.samples.sft (--set evaluation.samples) has no effect")
+
+
 STEPS = ("sft.batch_size=2", "grpo.prompts_per_step=2")  # ten rows are enough for a step
 
 

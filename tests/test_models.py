@@ -14,14 +14,23 @@ from rftcore import prompts
 from rftcore.errors import ModelError
 from rftcore.images import Image
 from rftcore.models.completions import generate
-from rftcore.models.encoding import encode, opens_think, render, reply_tokens
+from rftcore.models.encoding import (
+    encode,
+    end_of_turn,
+    opens_think,
+    render,
+    reply_tokens,
+    stop_ids,
+)
 from rftcore.models.loading import MODEL_PACKAGES, check_source, load_model, load_processor
 from rftcore.models.logprobs import CHUNK, answer_logprobs
 from rftcore.models.policy import Policy, freeze
 from rftcore.models.processor_check import ProcessorCheck
-from rftcore.models.template_check import template_faults
+from rftcore.models.rollout_prompts import require_equal_prompts, rollout_template_kwargs
+from rftcore.models.template_check import replaced_end
 from rftcore.testing import families
 from rftcore.testing.families import tiny_qwen2_vl
+from rftcore.training.rows import written
 from rftcore.types import Prompt, Sample
 
 pytest.importorskip("rft_nano")
@@ -100,20 +109,104 @@ def test_greedy_decoding_repeats_and_ignores_its_neighbours(policy):
     assert together[0].clipped == (together[0].tokens == 8)
 
 
-def test_the_trainer_shows_the_policy_the_tokens_that_evaluation_shows(policy):
+def begins_with(folder):
+    """The tokenizer puts a start token before every text, as Llama's and Gemma's do."""
+    from tokenizers.processors import TemplateProcessing
+
+    processor = load_processor(folder)
+    tokenizer = processor.tokenizer
+    tokenizer.bos_token = "<|endoftext|>"
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", tokenizer.bos_token_id)]
+    )
+    processor.save_pretrained(folder)
+    return folder
+
+
+ENDLESS = families.CHATML.replace("<|im_end|>", "")
+OPENED = families.CHATML.replace("<|im_start|>assistant\n'", "<|im_start|>assistant\n<think>\n'")
+TEMPLATES = {
+    "sound": families.CHATML,
+    "no end of turn": ENDLESS,
+    "another end of turn": families.CHATML.replace("<|im_end|>", "<\\\\s>"),
+    "the turn begins in two ways": families.CHATML.replace("assistant\n", "assistant "),
+    "drops the reasoning": families.CHATML.replace(
+        "part['text']", "part['text'].split('</think>')[-1]"
+    ),
+    "opens the reasoning": OPENED,
+    "writes a start token": "{{ bos_token or '' }}" + families.CHATML,
+}
+
+
+@pytest.fixture(params=TEMPLATES)
+def templated(request, tmp_path):
+    return tiny_qwen2_vl(tmp_path / "model", chat_template=TEMPLATES[request.param])
+
+
+def shown_in_sft(policy, sample, prompt):
+    """Prompt and completion as SFT's model receives them: token ids, and the pixels."""
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
     collate = DataCollatorForVisionLanguageModeling(policy.processor, completion_only_loss=True)
-    target = prompts.tags.write("one, two", "2")
-    row = {
-        "prompt": [{"role": "user", "content": PROMPTS[0].text}],
-        "completion": [{"role": "assistant", "content": target}],
-        "images": [image.open() for image in PROMPTS[0].images],
-    }
-    trained, shown = collate([row]), encode(policy, PROMPTS[:1], [target])
+    row = dict(zip(("prompt", "completion"), written(policy)(sample, prompt), strict=True))
+    made = collate([row | {"images": [image.open() for image in prompt.images]}])
+    (ids,), (labels,) = made["input_ids"].tolist(), made["labels"].tolist()
+    start = sum(label == -100 for label in labels)
+    return ids[:start], ids[start:], made["pixel_values"]
 
-    assert trained["input_ids"].tolist() == shown["input_ids"].tolist()
-    assert trained["pixel_values"].equal(shown["pixel_values"])
+
+def shown_in_rollouts(policy, prompt):
+    """The tokens of a prompt as TRL makes them for `generate`, and for the fields beside them."""
+    from trl.data_utils import apply_chat_template
+
+    processor, opened = policy.processor, [image.open() for image in prompt.images]
+    images = [{"type": "image", "image": image} for image in opened]
+    turns = [{"role": "user", "content": [*images, {"type": "text", "text": prompt.text}]}]
+    chosen = rollout_template_kwargs(processor)
+    options = {"tokenize": True, "add_generation_prompt": True, "return_dict": True}
+    (ids,) = processor.apply_chat_template(conversation=[turns], **options, **chosen)["input_ids"]
+    text = apply_chat_template({"prompt": turns}, processor, **chosen)["prompt"]
+    beside = processor(images=[opened], text=[text], return_tensors="pt")
+    return ids, beside["input_ids"][0].tolist()
+
+
+SAMPLE = Sample("s", "How many?", "2", PROMPTS[0].images, cot="one, two")
+
+
+@pytest.mark.parametrize("start", [False, True], ids=["", "start token"])
+def test_a_prompt_is_the_same_tokens_in_sft_rollouts_and_evaluation(templated, start):
+    policy = load_model(begins_with(templated) if start else templated, device="cpu")
+    evaluated = encode(policy, PROMPTS[:1])
+    taught, _, pixels = shown_in_sft(policy, SAMPLE, PROMPTS[0])
+    shown, beside = shown_in_rollouts(policy, PROMPTS[0])
+
+    assert evaluated["input_ids"][0].tolist() == taught == shown == beside
+    assert shown.count(policy.tokenizer.convert_tokens_to_ids("<|endoftext|>")) == start
+    assert pixels.equal(evaluated["pixel_values"])
+
+
+def test_a_target_is_the_answer_and_a_token_that_ends_generation(templated):
+    policy = load_model(templated, device="cpu")
+    prompt, target, _ = shown_in_sft(policy, SAMPLE, PROMPTS[0])
+    texts = [policy.tokenizer.decode(ids, skip_special_tokens=True) for ids in (prompt, target)]
+    whole = encode(policy, PROMPTS[:1], [prompts.sft_target(SAMPLE)])["input_ids"][0].tolist()
+
+    assert whole == prompt + target
+    opened = "<think>\n" if texts[0].endswith("<think>\n") else ""
+    assert opened + texts[1].rstrip("\n") == prompts.sft_target(SAMPLE)
+    assert stop_ids(policy) & {*target[-2:]}
+
+
+def test_the_trainer_shows_nano_what_trl_would_show_it(policy):
+    from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
+
+    collate = DataCollatorForVisionLanguageModeling(policy.processor, completion_only_loss=True)
+    target = {"role": "assistant", "content": prompts.sft_target(SAMPLE)}
+    row = {"prompt": [{"role": "user", "content": PROMPTS[0].text}], "completion": [target]}
+    made = collate([row | {"images": [image.open() for image in PROMPTS[0].images]}])
+    prompt, completion, _ = shown_in_sft(policy, SAMPLE, PROMPTS[0])
+
+    assert made["input_ids"].tolist() == [prompt + completion]
 
 
 @pytest.mark.parametrize("text", ["2", "one, two\n\nthree", prompts.tags.write("one", "3")])
@@ -135,6 +228,47 @@ def test_freezing_the_vision_tower_leaves_the_rest_trainable(policy):
     assert 0 < rest < whole
     tower = [p for n, p in policy.model.named_parameters() if "vision_tower" in n]
     assert not any(p.requires_grad for p in tower)
+
+
+# Family: the parameters (up to the third name) of its image tower, and of what joins it to the text
+TOWER = ("vision_tower.embeddings", "vision_tower.encoder", "vision_tower.post_layernorm")
+QWEN = ("visual.patch_embed", "visual.blocks"), ("visual.merger",)
+DEEP = ("visual.patch_embed", "visual.pos_embed", "visual.blocks"), ("visual.merger",)
+LLAVA = (*TOWER, "vision_tower.pre_layrnorm"), ("multi_modal_projector",)
+SMOL = ("vision_model.embeddings", "vision_model.encoder", "vision_model.post_layernorm")
+PARTS = {
+    "qwen2_vl": QWEN,
+    "qwen2_5_vl": QWEN,
+    "qwen3_vl": (DEEP[0], ("visual.merger", "visual.deepstack_merger_list")),
+    "qwen3_5": DEEP,
+    "llava": LLAVA,
+    "llava_next": (LLAVA[0], ("multi_modal_projector", "image_newline")),
+    "llava_onevision": (TOWER, ("multi_modal_projector", "image_newline")),
+    "smolvlm": (SMOL, ("connector",)),
+    "idefics3": (SMOL, ("connector",)),
+    "internvl": (TOWER[:2], ("multi_modal_projector",)),
+    "gemma3": ((*TOWER, "vision_tower.head"), ("multi_modal_projector",)),
+    "paligemma": (TOWER, ("multi_modal_projector",)),
+}
+
+
+@pytest.mark.parametrize("family", PARTS)
+def test_freezing_means_the_same_parts_in_every_family(family):
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    config = AutoConfig.for_model(family)
+    text = config.get_text_config()
+    text.num_hidden_layers, text.layer_types = 1, ["full_attention"]
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(config)
+    tower, projector = PARTS[family]
+    for part, expected in (("vision", tower), ("projector", projector)):
+        model.requires_grad_(True)
+        freeze(Policy(model, None, family), [part])
+        named = model.named_parameters()
+        frozen = {n.removeprefix("model.") for n, p in named if not p.requires_grad}
+        assert all(name.startswith(expected) for name in frozen)
+        assert all(any(name.startswith(each) for name in frozen) for each in expected)
 
 
 def test_freezing_what_is_not_there_is_an_error(policy):
@@ -246,71 +380,67 @@ def test_a_template_that_opens_the_reasoning_is_recognized(copy, end, opens):
     assert opens_think(processor, PROMPTS[0]) == opens
 
 
-def qwen(folder, change=str):
-    """A tiny Qwen2-VL whose chat template is changed."""
-    return tiny_qwen2_vl(folder, chat_template=change(families.CHATML))
+def without_end(folder):
+    return tiny_qwen2_vl(folder, chat_template=ENDLESS)
 
 
-def faults(folder):
-    return list(template_faults(folder, load_processor(folder)))
+def test_a_replaced_end_of_turn_is_a_line_that_shows_both(folder, tmp_path):
+    assert replaced_end(folder, load_processor(folder)) == ""
+    line = replaced_end(endless := without_end(tmp_path), load_processor(endless))
 
-
-def test_sound_templates_have_no_faults(folder, tmp_path):
-    assert faults(folder) == faults(qwen(tmp_path / "qwen")) == []
-
-
-def test_a_target_without_a_stop_token_is_a_fault(tmp_path):
-    (fault,) = faults(qwen(tmp_path, lambda text: text.replace("<|im_end|>", "")))
-
-    assert "teaches the policy never to stop" in fault
+    assert "ends an answer with '\\n', which does not end generation" in line
+    assert "end with '<|im_end|>' instead" in line
 
 
 def test_a_stop_token_of_the_generation_config_alone_is_one(tmp_path):
-    folder = qwen(tmp_path, lambda text: text.replace("<|im_end|>", "<|endoftext|>"))
-    assert faults(folder) == []
+    template = families.CHATML.replace("<|im_end|>", "<|endoftext|>")
+    folder = tiny_qwen2_vl(tmp_path, chat_template=template)
+    assert replaced_end(folder, load_processor(folder)) == ""
     (folder / "generation_config.json").unlink()
     change(folder / "config.json", eos_token_id=None)
 
-    assert len(faults(folder)) == 1
+    assert "<|im_end|>" in replaced_end(folder, load_processor(folder))
 
 
-def test_a_turn_that_begins_in_two_ways_is_a_fault(tmp_path):
-    (fault,) = faults(qwen(tmp_path, lambda text: text.replace("assistant\n", "assistant ")))
-
-    assert "teaches another prompt than GRPO and evaluation show" in fault
-
-
-def test_a_template_that_drops_the_reasoning_is_a_fault(tmp_path):
-    bare = "part['text'].split('</think>')[-1]"
-    (fault,) = faults(qwen(tmp_path, lambda text: text.replace("part['text']", bare)))
-
-    assert "changes an answer: SFT would teach" in fault
+def test_a_model_that_nothing_stops_is_an_error(tmp_path):
+    processor = load_processor(without_end(tmp_path))
+    with pytest.raises(ModelError, match=r"no token ends a completion .*generation_config.json"):
+        end_of_turn(processor, set())
 
 
-def test_a_template_that_opens_the_reasoning_has_no_fault(tmp_path):
-    assert faults(qwen(tmp_path, lambda t: t.replace("assistant\n", "assistant\n<think>\n"))) == []
-
-
-def test_a_tokenizer_that_adds_tokens_of_its_own_is_a_fault(tmp_path):
+def test_a_tokenizer_that_adds_more_than_a_start_token_is_an_error(tmp_path):
     from tokenizers.processors import TemplateProcessing
 
-    folder = qwen(tmp_path)
-    processor = load_processor(folder)
-    start = processor.tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    processor = load_processor(folder := tiny_qwen2_vl(tmp_path))
+    end = processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
     processor.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", start)]
+        single="$A <|im_end|>", special_tokens=[("<|im_end|>", end)]
     )
-    processor.save_pretrained(folder)
+    with pytest.raises(ModelError, match="a prompt is not the same tokens everywhere"):
+        require_equal_prompts(folder, processor)
 
-    assert ["not the same tokens" in fault for fault in faults(folder)] == [True]
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("{}", "names no base_model_name_or_path"),
+        ("[", "names no base_model_name_or_path"),
+        ('{"base_model_name_or_path": null}', "belongs to base model None"),
+        ('{"base_model_name_or_path": "/no/model"}', "base model '/no/model', which is not there"),
+    ],
+)
+def test_an_adapter_without_its_base_is_an_error_that_names_it(config, message, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "adapter_config.json").write_text(config)
+    with pytest.raises(ModelError, match=message):
+        check_source(tmp_path)
 
 
-def test_an_adapter_is_an_error_with_what_to_do_whether_or_not_a_model_is_beside_it(tmp_path):
-    (tmp_path / "adapter_config.json").write_text("{}")
-    for name in ("adapter_model.safetensors", "config.json"):
-        (tmp_path / name).write_text("{}")
-        with pytest.raises(ModelError, match=r"is an adapter\. .* merge_and_unload"):
-            check_source(tmp_path)
+def test_an_adapter_without_peft_is_an_error_that_names_the_extra(tmp_path, monkeypatch):
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "org/base"}')
+    monkeypatch.setattr("rftcore.models.loading.has_peft", lambda: False)
+    with pytest.raises(ModelError, match=r"an adapter, which .*pip install 'rftcore\[lora\]'"):
+        check_source(tmp_path)
 
 
 def test_a_run_given_as_a_model_names_its_policies(tmp_path):

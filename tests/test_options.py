@@ -38,7 +38,7 @@ def test_options_are_checked_and_handed_on():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "fault"), [({"cuont": 1}, "'count'"), ({"count": "x"}, "integer")]
+    ("wrong", "fault"), [({"cuont": 1}, "'count'"), ({"count": "x"}, "whole number")]
 )
 def test_a_wrong_option_of_either_is_an_error(wrong: dict, fault: str):
     with pytest.raises(RecipeError, match=fault):

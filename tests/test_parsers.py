@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rftcore import parsers, tags
+from rftcore.boxes import Box
 from rftcore.errors import PluginError
 from rftcore.types import Parser
 
@@ -15,7 +16,7 @@ FUNCTIONS = {"change_size": ("small", "large"), "change_position": ("left", "fro
 CALLS = parsers.Calls(FUNCTIONS, low=0, high=12, most=5)
 PARSERS = [
     *(parsers.Integer(), parsers.Integer(low=-5, high=99), parsers.Number(), parsers.Choice()),
-    *(CALLS, parsers.Text()),
+    *(CALLS, parsers.Boxes(), parsers.Boxes(most=3), parsers.Quantity(), parsers.Text()),
 ]
 FORGIVING = [parsers.forgiving(parser) for parser in PARSERS]
 a_call = st.sampled_from(sorted(FUNCTIONS)).flatmap(
@@ -23,6 +24,8 @@ a_call = st.sampled_from(sorted(FUNCTIONS)).flatmap(
         parsers.Call, st.just(name), st.integers(0, 12), st.sampled_from(FUNCTIONS[name])
     )
 )
+side = st.lists(st.integers(0, 1000), min_size=2, max_size=2, unique=True).map(sorted)
+a_box = st.builds(lambda x, y: Box(x[0], y[0], x[1], y[1]), side, side)
 some_calls = st.lists(a_call, min_size=1, max_size=5).map(tuple)
 GOLDS = {
     PARSERS[0]: st.integers(-(10**30), 10**30),
@@ -30,6 +33,9 @@ GOLDS = {
     PARSERS[2]: st.floats(allow_nan=False, allow_infinity=False),
     PARSERS[3]: st.sampled_from("ABCD"),
     CALLS: some_calls,
+    PARSERS[5]: a_box.map(lambda box: (box,)),
+    PARSERS[6]: st.lists(a_box, max_size=3).map(lambda found: tuple(sorted(found))),
+    PARSERS[7]: st.integers(-(10**9), 10**9).map(lambda n: PARSERS[7].gold(f"{n} mm").value),
 }
 EXPRESSIONS = ["\\frac{1}{2}", "1 / 2", "x^2 + 1", "a < b", "5 cm", "<", "answer>"]
 

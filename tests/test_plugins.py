@@ -55,7 +55,13 @@ class Panic(BaseException):
     """What a crash in an extension module looks like."""
 
 
+class UnshowableError(Exception):
+    def __str__(self):
+        raise KeyError
+
+
 BROKEN = {
+    "unshowable": (UnshowableError(), "UnshowableError"),
     "import": (ImportError("no module named 'cubes'"), "ImportError: no module named 'cubes'"),
     "exit": (SystemExit(3), "SystemExit: 3"),
     "panic": (Panic("core"), "Panic: core"),
@@ -85,6 +91,21 @@ def test_the_error_for_a_component_of_a_broken_plugin_has_the_reason(name, fakes
     with pytest.raises(PluginError, match=r"bad 1\.0") as caught:
         catalogue.task("bad:cubes")
     assert reason in str(caught.value)
+
+
+def test_a_command_that_is_none_is_a_failure_of_its_plugin(fakes):
+    catalogue = fakes.load({"bad": fakes.plugin(rft_commands=[5])})
+
+    assert catalogue.commands() == {}
+    assert "returned 5, which is not a click.Command" in catalogue.failures[0].reason
+
+
+def test_a_part_that_a_task_names_and_nobody_offers_is_reported_with_the_task(fakes):
+    named = replace(fakes.numbers(), parser="no-such")
+    catalogue = fakes.load({"bad": fakes.tasks(numbers=lambda: named)})
+
+    with pytest.raises(UnknownNameError, match=r"no-such' \(of task 'numbers' of bad 1\.0\)"):
+        catalogue.task("numbers")
 
 
 def test_a_plugin_with_one_bad_hook_offers_nothing(fakes):
@@ -287,10 +308,10 @@ def test_an_rft_error_of_a_factory_passes_unchanged(fakes):
     ("options", "expected"),
     [
         ({"lo": 3}, "Did you mean 'low'"),
-        ({"low": "3"}, "valid integer"),
-        ({"low": True}, "valid integer"),
-        ({"low": 1.5}, "valid integer"),
-        ({"low": None}, "valid integer"),
+        ({"low": "3"}, "must be a whole number"),
+        ({"low": True}, "must be a whole number"),
+        ({"low": 1.5}, "must be a whole number"),
+        ({"low": None}, "must be a whole number"),
     ],
 )
 def test_an_option_is_checked_against_the_factory(options, expected, fakes):
@@ -423,7 +444,7 @@ def test_a_task_in_a_file_needs_no_plugin(tmp_path, fakes):
     file.write_text("from rftcore import Task\ndef cubes(): raise ValueError('reached')\n")
     catalogue = fakes.load({})
 
-    with pytest.raises(PluginError, match="reached"):
+    with pytest.raises(PluginError, match=r"task 'cubes' of \S+mine\.py failed: Value.* reached"):
         catalogue.task(f"{file}:cubes")
     with pytest.raises(UnknownNameError, match="Did you mean 'cubes'"):
         catalogue.task(f"{file}:cube")

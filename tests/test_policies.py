@@ -9,6 +9,7 @@ import torch
 from PIL import Image as Pil
 from transformers import AutoModelForImageTextToText
 
+from rftcore.config import PolicyRecipe
 from rftcore.images import Image
 from rftcore.models.completions import generate
 from rftcore.models.vision import check_vision
@@ -53,13 +54,15 @@ def test_a_run_loads_the_weights_of_each_source_once(loads, tmp_path):
 
 
 def test_a_policy_is_kept_until_another_is_needed_or_a_trainer_takes_it(loads, qwen, tmp_path):
-    policies = Policies(RunFolder(tmp_path / "run"), seed=0)
+    run = RunFolder(tmp_path / "run")
+    policies = Policies(run, seed=0)
+    in_half = Policies(run, 0, PolicyRecipe(dtype="bfloat16"))
 
     first = policies.read(qwen)
-    assert policies.read(qwen) is policies.take(qwen, "float32") is first
-    assert policies.take(qwen, "float32") is not first
+    assert policies.read(qwen) is policies.take(qwen) is first
+    assert policies.take(qwen) is not first
     assert policies.read(qwen).model.dtype == torch.float32
-    assert policies.take(qwen, "bfloat16").model.dtype == torch.bfloat16
+    assert in_half.take(qwen).model.dtype == torch.bfloat16
     assert sum(loads.values()) == 4
 
 
@@ -102,7 +105,7 @@ def test_what_reads_a_policy_leaves_it_as_it_was(qwen, tmp_path):
 def test_every_use_begins_with_the_same_random_numbers(qwen, tmp_path):
     policies = Policies(RunFolder(tmp_path / "run"), seed=3)
     drawn = []
-    for use in (policies.read, policies.read, lambda source: policies.take(source, "float32")):
+    for use in (policies.read, policies.read, policies.take):
         use(qwen)
         drawn.append(torch.rand(4).tolist())
 

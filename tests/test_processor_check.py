@@ -18,7 +18,7 @@ from rftcore.models.encoding import apply_processor, placeholders, render, speci
 from rftcore.models.loading import Context, load_model, load_processor
 from rftcore.models.processor_check import ProcessorCheck
 from rftcore.testing.families import tiny_qwen2_vl
-from rftcore.training.rows import Rows
+from rftcore.training.rows import Rows, written
 from rftcore.types import Prompt, Sample
 
 ROW = "rows.jsonl row 7"
@@ -173,9 +173,10 @@ def test_rows_with_and_without_images_train_and_answer_as_each_does_alone(folder
 
     policy = load_model(folder, device="cpu")
     collate = DataCollatorForVisionLanguageModeling(policy.processor, completion_only_loss=True)
-    samples = [row((56, 56)), row(), row((28, 56), (84, 28), (56, 56))]
+    several = ((28, 56), (84, 28), (56, 56))
+    samples = [row(*sizes, cot="one") for sizes in (((56, 56),), (), several)]
     part = Slice(SimpleNamespace(sample=lambda _, at: samples[at]), "sft", len(samples))
-    rows = Rows(part, prompts.direct(), lambda sample: sample.gold)
+    rows = Rows(part, prompts.direct(), written(policy))
 
     def summed(*indices):
         batch = collate([rows[at] for at in indices])

@@ -1,20 +1,27 @@
 """rft as a library: what the command line does, without its effects on the process."""
 
+import dataclasses
 import logging
 import os
+import runpy
 import signal
-import subprocess
 import sys
 import warnings
 from pathlib import Path
 
 import pytest
+from huggingface_hub.utils import (
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+)
 from transformers.utils import logging as transformers_logging
 
 import rftcore as rft
-from rftcore.errors import RecipeError, RunError, UnknownNameError
+from rftcore.errors import RecipeError, RunError, SampleError, UnknownNameError
 from rftcore.pipeline.plan import setting_layers
 from rftcore.runs import RunFolder
+from rftcore.training.library_logs import without_bars
 
 ROOT = Path(__file__).parents[1]
 LIBRARIES = ("ACCELERATE_", "FSDP_", "KMP_", "TORCH", "PYTEST_")  # set variables of their own
@@ -51,13 +58,15 @@ def process_state():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_a_task_of_this_program_trains_and_its_run_is_plain_data(tmp_path):
+def test_a_task_of_this_program_trains_and_its_run_is_plain_data(tmp_path, capfd):
     pytest.importorskip("rft_nano")
     before = process_state()
-    made = rft.train(letters, smoke=True, out=tmp_path / "run", set=["task_options.high=50"])
+    settings = {"task_options.high": 50}
+    made = rft.train(letters, smoke=True, out=tmp_path / "run", set=settings, progress=False)
     run = rft.load_run(made.path)
 
     assert process_state() == before
+    assert capfd.readouterr() == ("", "")
     assert (run.recipe.task, run.recipe.task_options) == ("python:letters", {"high": 50})
     assert [(s["stage"], s["split"], s["n"]) for s in run.scores] == [
         (stage, "val", 8) for stage in ("start", "sft", "grpo")
@@ -78,16 +87,58 @@ def test_a_task_of_this_program_trains_and_its_run_is_plain_data(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_notebook_runs(tmp_path):
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_the_notebook_runs(tmp_path, monkeypatch, capsys):
     pytest.importorskip("rft_nano")
-    script = ROOT / "examples/notebook_red_cubes.py"
-    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(ROOT / "examples/notebook_red_cubes.py"))
+    printed = capsys.readouterr().out
 
-    assert done.returncode == 0, done.stderr
-    assert "after GRPO" in done.stdout
-    assert "val-0: gold " in done.stdout
-    assert "step 1, rl-" in done.stdout
-    assert list((tmp_path / "runs").glob("smoke-count_red_cubes-toy-s0-*/summary.txt"))
+    assert "after GRPO" in printed
+    assert "val-0: gold " in printed
+    assert "step 1, rl-" in printed
+    name = "smoke-rft_red_cubes-count_red_cubes-toy-s0-*"
+    assert list((tmp_path / "runs").glob(f"{name}/summary.txt"))
+
+
+class Broken(Letters):
+    splits = ("val", "test", "ood-far")
+
+    def sample(self, split, index):
+        if split == "test":
+            raise SampleError("a bad row")
+        return super().sample(split, index)
+
+
+def test_an_evaluation_that_an_error_ends_keeps_its_finished_splits(capfd):
+    pytest.importorskip("rft_nano")
+    broken = dataclasses.replace(letters(), dataset=Broken())
+    few = {"evaluation.samples": {"val": 2, "test": 2}, "evaluation.max_new_tokens": 4}
+    with pytest.raises(SampleError, match="a bad row") as raised:
+        rft.evaluate("toy", task=broken, set=few, progress=False)
+    found = raised.value.evaluation
+
+    assert [(s["split"], s["n"]) for s in found.scores] == [("val", 2)]
+    assert [row.id for row in found.answers] == ["val-0", "val-1"]
+    assert found.notes()[-1] == "not measured, because the evaluation stopped: test, ood-far"
+    assert "measured before it: val; the attribute `evaluation`" in raised.value.__notes__[0]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("hub", [True, False])
+def test_the_bars_of_libraries_are_as_before_afterwards(own, hub):
+    shown = transformers_logging.is_progress_bar_enabled
+    with without_bars():  # restores this process
+        (
+            transformers_logging.enable_progress_bar
+            if own
+            else transformers_logging.disable_progress_bar
+        )()
+        (enable_progress_bars if hub else disable_progress_bars)()
+        with without_bars():
+            assert (shown(), are_progress_bars_disabled()) == (False, True)
+        assert (shown(), are_progress_bars_disabled()) == (own, not hub)
 
 
 def test_settings_are_texts_or_a_mapping():

@@ -118,7 +118,7 @@ def test_a_changed_sample_is_distinguished_from_a_changed_reward(world):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda line: {"schema": 1, "id": "a"}, "line 1 has no `split`, `index`, `step`"),
+        (lambda line: {"schema": 2, "id": "a"}, "line 1 has no `split`, `index`, `step`"),
         (lambda line: {"step": 1}, "line 1 has schema=None"),
         (lambda line: {**line, "schema": 9}, "line 1 has schema=9: a newer version of rft wrote"),
         (lambda line: {**line, "index": 99}, "row 99 of split 'rl', which has 5"),

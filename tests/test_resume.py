@@ -1,16 +1,10 @@
 """How a run ends: interrupted and continued, it equals one that was not, to the last weight."""
 
 import json
-import os
 import re
-import resource
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from contextlib import suppress
 from pathlib import Path
+from signal import SIGKILL, SIGTERM
 
 import pytest
 import torch
@@ -21,6 +15,7 @@ from rftcore.runs import RunFolder
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.training.callbacks import Progress
 from rftcore.training.checkpoints import SEAL
+from tests.forked import Command, two_ranks
 
 pytest.importorskip("rft_nano")
 pytestmark = pytest.mark.slow
@@ -34,8 +29,17 @@ SETTINGS = (
     *("grpo.learning_rate=1e-3", "sft.learning_rate=1e-3", "vision_check.enabled=false"),
     *("evaluation.splits=[val]", "evaluation.samples.val=2", "evaluation.zero_shot=false"),
 )
-# What measures the machine, and a check that every session makes anew on its first batch.
-NOT_COMPARED = ("time", "runtime", "per_second", "shared_prefix/difference")
+SFT = ("sft.", "policy.lora={rank: 4, dropout")  # settings that are tried in SFT
+# What measures the machine, a check that every session makes anew on its first batch, and what
+# only the first session measures.
+NOT_COMPARED = (
+    "time",
+    "runtime",
+    "per_second",
+    "shared_prefix/difference",
+    "rollout_check",
+    "gradient/",
+)
 
 
 def rft(*arguments):
@@ -58,6 +62,7 @@ def start(model, out, *more):
 
 @pytest.fixture(scope="module")
 def qwen(tmp_path_factory):
+    """The smallest model, and so that of most tests."""
     return tiny_qwen2_vl(tmp_path_factory.mktemp("tiny") / "qwen2_vl")
 
 
@@ -109,7 +114,8 @@ def recorded(run):
         }
         for line in lines(run / "metrics.jsonl")
     ]
-    evaluations = {path.name: path.read_text() for path in (run / "evaluation").iterdir()}
+    files = [path for path in (run / "evaluation").rglob("*") if path.is_file()]
+    evaluations = {path.relative_to(run): path.read_text() for path in files}
     return metrics, lines(run / "rollouts.jsonl"), evaluations
 
 
@@ -131,11 +137,11 @@ def whole(tmp_path_factory, qwen):
     """An uninterrupted run of each model, made on first use."""
     made = {}
 
-    def of(model, *more):
+    def of(*more, model=qwen):
         key = (model, more)
         if key not in made:
             made[key] = tmp_path_factory.mktemp("whole") / "run"
-            assert start(qwen if model == "qwen2_vl" else model, made[key], *more) == 0
+            assert start(model, made[key], *more) == 0
         return made[key]
 
     return of
@@ -145,30 +151,30 @@ def whole(tmp_path_factory, qwen):
 def test_a_run_interrupted_in_both_phases_equals_an_uninterrupted_one(
     model, qwen, whole, interrupt, tmp_path
 ):
-    run = tmp_path / "run"
+    run, model = tmp_path / "run", qwen if model == "qwen2_vl" else model
     interrupt.at_step("sft", 3)
-    assert start(qwen if model == "qwen2_vl" else model, run) == 130
+    assert start(model, run) == 130
     interrupt.at_step("grpo", 3)
     assert rft("train", "--resume", run) == 130
     assert rft("train", "--resume", run) == 0
 
-    assert_same(run, whole(model))
+    assert_same(run, whole(model=model))
 
 
 @pytest.mark.parametrize("closed", [True, False])
 @pytest.mark.parametrize("phase", ["sft", "grpo"])
 def test_a_phase_interrupted_after_its_last_step_takes_no_step_more(
-    phase, closed, whole, interrupt, tmp_path
+    phase, closed, qwen, whole, interrupt, tmp_path
 ):
     run = tmp_path / "run"
     interrupt.before_done(phase)
-    assert start("toy", run) == 130
+    assert start(qwen, run) == 130
     if not closed:  # the process died between the last checkpoint and the closing line
         *before, _closing = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
         (run / "metrics.jsonl").write_text("".join(before))
     assert rft("train", "--resume", run) == 0
 
-    assert_same(run, whole("toy"))
+    assert_same(run, whole())
 
 
 @pytest.mark.parametrize(
@@ -176,15 +182,17 @@ def test_a_phase_interrupted_after_its_last_step_takes_no_step_more(
     [
         *("grpo.num_iterations=2", "grpo.micro_batch=2", "sft.micro_batch=2"),
         *("grpo.shared_prefix=off", "policy.dtype=bfloat16", "grpo.bf16=true"),
+        "policy.lora={rank: 4, dropout: 0.1}",
+        "policy.lora={rank: 4, between: continue}",
     ],
 )
-def test_it_equals_whatever_the_shape_of_a_step(setting, whole, interrupt, tmp_path):
+def test_it_equals_whatever_the_shape_of_a_step(setting, qwen, whole, interrupt, tmp_path):
     run = tmp_path / "run"
-    interrupt.at_step("sft" if setting.startswith("sft.") else "grpo", 3)
-    assert start("toy", run, setting) == 130
+    interrupt.at_step("sft" if setting.startswith(SFT) else "grpo", 3)
+    assert start(qwen, run, setting) == 130
     assert rft("train", "--resume", run) == 0
 
-    assert_same(run, whole("toy", setting))
+    assert_same(run, whole(setting))
 
 
 def truncate(file):
@@ -216,14 +224,12 @@ def halfway(tmp_path_factory, qwen):
     """A run of each model, interrupted in GRPO after two checkpoints; made when first needed."""
     made = {}
 
-    def of(model):
+    def of(model=qwen):
         if model not in made:
             made[model] = tmp_path_factory.mktemp("halfway") / "run"
             with pytest.MonkeyPatch.context() as patch:
                 Interrupt(patch).at_step("grpo", 5)
-                keep_two = "grpo.save_total_limit=2"
-                source = qwen if model == "qwen2_vl" else model
-                assert start(source, made[model], keep_two) == 130
+                assert start(model, made[model], "grpo.save_total_limit=2") == 130
         return made[model]
 
     return of
@@ -232,15 +238,14 @@ def halfway(tmp_path_factory, qwen):
 @pytest.mark.parametrize(
     ("model", "damage"),
     [
-        *(("toy", name) for name in DAMAGES),
-        ("nano", "weights cut off"),
-        ("qwen2_vl", "weights cut off"),
+        *(("qwen2_vl", name) for name in DAMAGES),
+        ("toy", "weights cut off"),
     ],
 )
 def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(
-    model, damage, halfway, whole, tmp_path, capsys
+    model, damage, qwen, halfway, whole, tmp_path, capsys
 ):
-    run = tmp_path / "moved" / "run"
+    run, model = tmp_path / "moved" / "run", qwen if model == "qwen2_vl" else model
     shutil.copytree(halfway(model), run)
     newest = run / "grpo" / "checkpoint-4"
     DAMAGES[damage](newest)
@@ -250,98 +255,44 @@ def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(
     output = capsys.readouterr().err
     assert f"warning: checkpoint not used, {newest}: " in output
     assert "continuing from checkpoint-2" in output
-    assert_same(run, whole(model))
+    assert_same(run, whole(model=model))
 
 
-TORCHRUN = [
-    *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"),
-    *("-m", "rftcore.cli"),
-]
-
-
-def children(pid):
-    """All processes below `pid`."""
-    psutil = pytest.importorskip("psutil")
-    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-
-
-class Process:
-    """The command in a process of its own, or in two."""
-
-    def __init__(self, *arguments, processes=1):
-        begin = TORCHRUN if processes == 2 else [sys.executable, "-m", "rftcore.cli"]
-        self._process = subprocess.Popen(
-            [*begin, *map(str, arguments)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def send(self, number, when, *, all_of_it=False):
-        """Send a signal, to its children too if `all_of_it`, once `when()` is true."""
-        while not when():
-            assert self._process.poll() is None, self._process.communicate()[1]
-            time.sleep(0.01)
-        if number == signal.SIGKILL:
-            os.killpg(self._process.pid, number)
-        else:
-            for process in (self._process.pid, *(children(self._process.pid) if all_of_it else ())):
-                with suppress(ProcessLookupError):
-                    os.kill(process, number)
-        return self
-
-    def end(self):
-        """Its exit code and what it wrote to stderr."""
-        _, output = self._process.communicate()
-        return self._process.returncode, output
-
-
-def logged(run, phase):
-    def seen():
-        file = run / "metrics.jsonl"
-        return file.exists() and f'"phase": "{phase}"' in file.read_text()
-
-    return seen
-
-
-def test_sigterm_finishes_the_step_and_saves_in_both_phases(whole, tmp_path):
+def test_sigterm_finishes_the_step_and_saves_in_both_phases(qwen, whole, tmp_path):
     run = tmp_path / "run"
     never = [f"{phase}.save_steps=100" for phase in ("sft", "grpo")]
-    code, output = Process(*arguments("toy", run, *never)).send(15, logged(run, "sft")).end()
+    code, _, output = Command(*arguments(qwen, run, *never), stop=(SIGTERM, "sft", 3)).end()
     assert (code, f"continue with: rft train --resume {run}" in output) == (143, True)
     assert "Traceback" not in output
     step = int(re.search(r"after sft step (\d+)", output)[1])
     assert (run / "sft" / f"checkpoint-{step}" / SEAL).is_file()
 
-    code, output = Process("train", "--resume", run).send(15, logged(run, "grpo")).end()
+    code, _, output = Command("train", "--resume", run, stop=(SIGTERM, "grpo", 1)).end()
     assert (code, f"continue with: rft train --resume {run}" in output) == (143, True)
-    assert Process("train", "--resume", run).end()[0] == 0
-    assert_same(run, whole("toy"))
+    assert rft("train", "--resume", run) == 0
+    assert_same(run, whole())
 
 
-def test_sigterm_to_every_process_of_a_run_fails_no_reward(tmp_path):
+def test_sigterm_to_every_process_of_a_run_fails_no_reward(qwen, tmp_path):
     run, other = tmp_path / "run", tmp_path / "other"
     workers = ("scoring.isolate_all=true", "scoring.workers=1", "sft.max_steps=1")
-    assert start("toy", other, *workers) == 0
-    process = Process(*arguments("toy", run, *workers))
-    assert process.send(15, logged(run, "grpo"), all_of_it=True).end()[0] == 143
+    assert start(qwen, other, *workers) == 0
+    assert Command(*arguments(qwen, run, *workers), stop=(SIGTERM, "grpo", 1)).end()[0] == 143
     assert rft("train", "--resume", run) == 0
 
     assert not (run / "failures.jsonl").exists() or not (run / "failures.jsonl").read_text()
     assert_same(run, other)
 
 
-def test_two_processes_interrupted_and_killed_equal_two_that_were_not(tmp_path):
+def test_two_processes_interrupted_and_killed_equal_two_that_were_not(qwen, tmp_path):
     run, other = tmp_path / "run", tmp_path / "other"
-    assert Process(*arguments("toy", other), processes=2).end()[0] == 0
-    process = Process(*arguments("toy", run), processes=2).send(15, logged(run, "sft"))
-    output = process.end()[1]
+    assert two_ranks(*arguments(qwen, other))[0] == 0
+    output = two_ranks(*arguments(qwen, run), stop=(SIGTERM, "sft", 2))[2]
     assert output.count("continue with: torchrun --nproc-per-node=2") == 1
 
-    saved = run / "grpo" / "checkpoint-2" / SEAL
-    Process("train", "--resume", run, processes=2).send(9, saved.is_file).end()
-    assert Process("train", "--resume", run, processes=2).end()[0] == 0
+    two_ranks("train", "--resume", run, stop=(SIGKILL, "grpo", 3))
+    assert (run / "grpo" / "checkpoint-2" / SEAL).is_file()
+    assert two_ranks("train", "--resume", run)[0] == 0
     assert_same(run, other)
 
 
@@ -353,11 +304,11 @@ def test_two_processes_interrupted_and_killed_equal_two_that_were_not(tmp_path):
     ],
 )
 def test_numbers_that_blow_up_end_the_run_with_the_step_and_the_last_good_checkpoint(
-    setting, found, tmp_path, capsys
+    qwen, setting, found, tmp_path, capsys
 ):
     phase = setting.partition(".")[0]
     steady = [f"{phase}.warmup_steps=0", f"{phase}.max_grad_norm=0", f"{phase}.save_steps=1"]
-    assert start("toy", tmp_path / "run", setting, *steady) == 2
+    assert start(qwen, tmp_path / "run", setting, *steady) == 2
 
     output = capsys.readouterr().err
     assert found in output
@@ -387,7 +338,7 @@ def test_a_run_continues_only_with_the_model_it_began_with(interrupt, tmp_path, 
 
 
 def test_a_policy_that_is_not_what_sft_wrote_trains_no_further(halfway, tmp_path, capsys):
-    run = shutil.copytree(halfway("toy"), tmp_path / "run")
+    run = shutil.copytree(halfway(), tmp_path / "run")
     flip(run / "sft" / "model" / "model.safetensors")
     assert rft("train", "--resume", run) == 2
 
@@ -395,7 +346,7 @@ def test_a_policy_that_is_not_what_sft_wrote_trains_no_further(halfway, tmp_path
 
 
 def test_other_versions_than_the_run_began_with_are_a_warning(halfway, tmp_path, capsys):
-    run = shutil.copytree(halfway("toy"), tmp_path / "run")
+    run = shutil.copytree(halfway(), tmp_path / "run")
     manifest = json.loads((run / "manifest.json").read_text())
     manifest["packages"]["torch"] = "1.0"
     (run / "manifest.json").write_text(json.dumps(manifest))
@@ -406,18 +357,15 @@ def test_other_versions_than_the_run_began_with_are_a_warning(halfway, tmp_path,
 
 
 def test_a_disk_that_takes_no_more_is_one_message_with_the_command_that_continues(whole, tmp_path):
-    def limit():  # a file system without room for larger files, full or with a quota
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, resource.RLIM_INFINITY))
-
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "rftcore.cli", *map(str, arguments("toy", run))]
-    done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True)
-    assert done.returncode == 2, done.stderr
-    assert "File too large. Complete checkpoints are kept" in done.stderr
-    assert "Traceback" not in done.stderr
+    # as a file system without room for larger files, full or with a quota
+    code, _, output = Command(*arguments("toy", run), file_limit=2**20).end()
+    assert code == 2, output
+    assert "File too large. Complete checkpoints are kept" in output
+    assert "Traceback" not in output
     assert rft("train", "--resume", run) == 0
 
-    assert_same(run, whole("toy"))
+    assert_same(run, whole(model="toy"))
 
 
 def test_a_checkpoint_is_a_model_to_train_from_with_the_defaults_of_its_base(halfway, tmp_path):
@@ -425,3 +373,19 @@ def test_a_checkpoint_is_a_model_to_train_from_with_the_defaults_of_its_base(hal
     assert start(folder, tmp_path / "run", "sft.enabled=false") == 0
 
     assert "adam_epsilon: 0.0001" in (tmp_path / "run" / "recipe.yaml").read_text()
+
+
+@pytest.mark.parametrize("skip", [(), ("grpo.skip=[failed, flat]", "grpo.skip_after=1")])
+def test_grpo_continues_with_the_prompts_of_its_epoch(qwen, skip, interrupt, tmp_path):
+    run, other = tmp_path / "run", tmp_path / "other"
+    short = ("grpo.samples=4", "grpo.max_steps=6", "evaluation.after_each_phase=false", *skip)
+    assert start(qwen, other, *short) == 0
+    interrupt.at_step("grpo", 5)
+    assert start(qwen, run, *short) == 130
+    assert rft("train", "--resume", run) == 0
+
+    assert_same(run, other)
+    if skip:
+        prompts = lines(run / "prompts.jsonl")
+        assert prompts == lines(other / "prompts.jsonl")
+        assert sum(line["passed_over"] for line in prompts) > 0

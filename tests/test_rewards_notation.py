@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rftcore.errors import SampleError
 from rftcore.rewards import maths, notation
-from rftcore.rewards.units import unit_of
+from rftcore.units import unit_of
 
 PAGE = Path(__file__).parent.parent / "docs" / "scoring.md"
 ROW = re.compile(r"^\|[^|\n]*\| `(.+?)` \| `(.+?)` \| ([01]) \|$", re.MULTILINE)

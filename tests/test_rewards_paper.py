@@ -124,10 +124,10 @@ def test_calls_are_those_that_a_plain_pattern_finds(pieces):
 @pytest.mark.parametrize("name", ["format_reward", "caption_format_reward", "func_accuracy_reward"])
 @pytest.mark.parametrize("piece", ["</think><answer>", "</summary>", "a", " "])
 def test_a_long_completion_takes_no_longer_than_it_should(name, piece):
-    start = time.perf_counter()
+    start = time.process_time()
     paper.FUNCTIONS[name](f"<summary><think>{piece * 20_000}", "f(0, x)")
 
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_the_hash_seed_of_python_changes_nothing():

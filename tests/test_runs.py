@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rftcore.errors import RunError
-from rftcore.runs import RunFolder, default_run_dir, manifest, storage_fault
+from rftcore.runs import RunFolder, changed_versions, default_run_dir, manifest, storage_fault
+from rftcore.runs.provenance import PACKAGES
 
 
 @pytest.fixture
@@ -35,6 +37,28 @@ def test_a_folder_with_something_in_it_is_in_use_and_stays_as_it_was(tmp_path):
     with pytest.raises(RunError, match="in use: choose another with --out"):
         RunFolder.create(tmp_path, {})
     assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("names", "free"),
+    [
+        (["state.json"], True),
+        (["state.json", "recipe.yaml"], True),
+        (["recipe.yaml"], False),  # the user's own
+        (["state.json", "recipe.yaml", "notes.txt"], False),
+        (["state.json", "recipe.yaml", "manifest.json"], False),
+    ],
+)
+def test_a_folder_that_a_kill_left_half_made_is_free_and_no_other(names, free, tmp_path):
+    for name in names:
+        (tmp_path / name).write_text("{}")
+    try:
+        with RunFolder.create(tmp_path, {}, "task: x\n"):
+            made = True
+    except RunError:
+        made = False
+
+    assert made == free
 
 
 def test_a_run_is_not_overwritten_and_the_next_step_is_named(run):
@@ -207,7 +231,9 @@ def test_lines_can_be_dropped_and_no_file_is_no_lines(tmp_path):
     [
         ("counting", "nano", "counting-nano-s3-"),
         ("rft-counting:counting", "Qwen/Qwen2-VL-2B", "counting-Qwen2-VL-2B-s3-"),
-        ("./my task.py:cubes", "/tmp/model/", "cubes-model-s3-"),
+        ("./my task.py:cubes", "/tmp/model/", "my-task-cubes-model-s3-"),
+        ("/home/me/my_task.py:task", "nano", "my_task-nano-s3-"),
+        ("./cubes.py:cubes", "nano", "cubes-nano-s3-"),
         ("counting", ".", "counting-run-s3-"),
     ],
 )
@@ -237,6 +263,24 @@ def test_a_manifest_has_what_a_number_can_be_traced_to():
     json.dumps(facts)
 
 
+REQUIRED = {  # by distribution, as in its metadata
+    "rft-cubes": ["rftcore>=0.1", "Rft_Shapes", "pytest; extra == 'testing'", "numpy"],
+    "rft-shapes": ["rftcore", "mitsuba>=3; python_version > '3'"],
+    "mitsuba": ["drjit"],
+    "broken": ["no requirement !"],
+}
+
+
+def test_packages_are_those_of_the_core_and_what_the_plugins_build_on(monkeypatch):
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: REQUIRED[name])
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "1")
+    packages = manifest({}, plugins={"rft-cubes": "1", "broken": "1"})["packages"]
+
+    assert packages.keys() == {*PACKAGES, "rft-shapes", "mitsuba"}
+    changed = changed_versions({"packages": packages | {"mitsuba": "0"}}, {"rft-cubes": "1"})
+    assert changed == ["mitsuba 0, now 1", "rft-cubes not installed, now 1"]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize("write", ["write_json", "append_jsonl"])
 def test_a_full_disk_is_an_error_of_one_line_and_the_old_file_stays(write, run, monkeypatch):
@@ -250,6 +294,18 @@ def test_a_full_disk_is_an_error_of_one_line_and_the_old_file_stays(write, run, 
         getattr(run, write)("a.json", {"new": 1})
     monkeypatch.undo()
     assert (run.path / "a.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "write", [lambda run: run.log({"phase": "sft", "step": 1}), lambda run: run.record(a=1)]
+)
+def test_a_run_folder_that_is_deleted_under_a_run_is_not_made_again(write, run):
+    shutil.rmtree(run.path)
+
+    with pytest.raises(RunError, match=r"was deleted while the run was writing to it"):
+        write(run)
+    run.discard_unstarted()
+    assert not run.path.exists()
 
 
 def test_a_folder_in_the_way_of_a_file_is_an_error_of_one_line(run):

@@ -27,7 +27,7 @@ from rftcore.training.callbacks import Progress, quiet, quiet_libraries
 from rftcore.training.configs import grpo_config
 from rftcore.training.grpo import grpo_trainer
 from rftcore.training.shared_prefix import Sharing, share_prefix
-from rftcore.training.shared_prefix.images import equal_images
+from rftcore.training.shared_prefix.images import encode_once, equal_images
 from rftcore.training.shared_prefix.packing import fill, lay_out
 from rftcore.training.shared_prefix.sharing import TOLERANCES
 from rftcore.types import Parsed, Prompt, Sample, Task
@@ -267,7 +267,7 @@ def equal_numbers(examples):
 
 
 test_shared_and_plain_give_the_same_numbers = equal_numbers(10)
-test_shared_and_plain_give_the_same_numbers_in_200_batches = pytest.mark.slow(equal_numbers(200))
+test_shared_and_plain_give_the_same_numbers_in_200_batches = pytest.mark.long(equal_numbers(200))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -341,12 +341,75 @@ def encoded_images(both, call):
     return seen
 
 
-def test_the_tower_sees_each_distinct_image_once():
+def test_the_tower_sees_each_distinct_image_once_after_a_check_of_the_first_batch():
     both, inputs = pair("llava"), batch("llava", MIXED)
     prompts = batch("llava", MIXED, complete=False)
 
+    assert encoded_images(both, lambda model: model.generate(**prompts, max_new_tokens=2))[1] == 10
     assert encoded_images(both, lambda model: model(**inputs)) == [8, 2]
     assert encoded_images(both, lambda model: model.generate(**prompts, max_new_tokens=2)) == [8, 2]
+
+
+class Other(dict):
+    """What an encoder returns, by attribute."""
+
+    __getattr__ = dict.__getitem__
+
+
+POOLED = {"pooler_output": None, "last_hidden_state": None, "hidden_states": None}
+FIELDS = {**POOLED, "attentions": None, "reshaped_hidden_states": None, "deepstack_features": None}
+
+
+def encoder(features, **fields):
+    """An encoder (images, C, H, W) that counts its images. features: its output of some pixels."""
+
+    def encode(pixel_values, pixel_attention_mask=None, return_dict=True, **kwargs):
+        seen.append(len(pixel_values))
+        return Other(FIELDS | {"pooler_output": features(pixel_values)} | fields)
+
+    seen = []
+    return encode, seen
+
+
+IMAGES = torch.randn(2, 3, 4, 4)[[0, 0, 1, 0]]
+
+
+def rows(pixels):
+    return pixels.flatten(1)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("features", "arguments", "seen"),
+    [
+        (rows, {}, [2, 4, 2]),
+        (lambda pixels: list(rows(pixels)), {}, [2, 4, 2]),
+        (rows, {"pixel_attention_mask": torch.ones(4)}, [4, 4]),
+        (lambda pixels: rows(pixels - pixels.mean()), {}, [2, 4, 4, 4]),
+        (lambda pixels: rows(pixels)[:1], {}, [2, 4, 4]),
+    ],
+    ids=["tensor", "list", "another argument", "depends on the batch", "other shape"],
+)
+def test_an_encoder_is_used_once_per_image_only_if_that_changes_nothing(features, arguments, seen):
+    encode, counted = encoder(features)
+    once = encode_once(encode, lambda: False, pytest.fail, lambda: 1e-4)
+    for _ in range(2):
+        made, plain = once(IMAGES, **arguments), features(IMAGES)
+        assert type(made.pooler_output) is type(plain)
+        assert all(torch.equal(*pair) for pair in zip(made.pooler_output, plain, strict=True))
+
+    assert counted == seen
+
+
+def test_features_of_deeper_layers_are_taken_apart_by_image():
+    encode, _ = encoder(lambda pixels: list(rows(pixels)))
+
+    def deep(pixel_values, return_dict=True):
+        layers = [rows(pixel_values)[:, 0], 2 * rows(pixel_values)[:, 0]]
+        return Other(encode(pixel_values) | {"deepstack_features": layers})
+
+    made = encode_once(deep, lambda: False, pytest.fail, lambda: 1e-4)(IMAGES)
+    for ours, plain in zip(made.deepstack_features, deep(IMAGES).deepstack_features, strict=True):
+        assert torch.equal(ours, plain)
 
 
 def test_a_whole_group_reads_its_prompt_once():
@@ -457,7 +520,7 @@ def test_rows_that_share_nothing_pass_as_they_are():
     both, inputs = pair("llava"), batch("llava", [GROUP[0], *OTHERS])
     assert torch.equal(both.shared(**inputs).log_probs, both.plain(**inputs).log_probs)
 
-    assert both.sharing.unshared == 0
+    assert both.sharing.unshared == both.sharing.read == inputs["input_ids"].numel()
 
 
 def score(model):
@@ -548,10 +611,11 @@ def test_a_model_that_shares_is_saved_as_it_was(tmp_path):
 
 @pytest.fixture
 def half():
-    """Accelerate in bfloat16; its state is one per process, so it goes afterwards."""
+    """Accelerate in bfloat16; its state is one per process, so it goes before and afterwards."""
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
+    AcceleratorState._reset_state(reset_partial_state=True)
     yield Accelerator(cpu=True, mixed_precision="bf16")
     AcceleratorState._reset_state(reset_partial_state=True)
 
@@ -593,12 +657,17 @@ class ByLength:
         return [Score(total, {}, Parsed(1), correct=False) for total in totals]
 
 
-def trained(folder, setting):
-    """20 steps of GRPO with a reference model: what was logged, what was written."""
+def trained(folder, setting, steps):
+    """Steps of GRPO with a reference model: what was logged, what was written."""
     nano = pytest.importorskip("rft_nano")
     transformers.set_seed(0)
-    shape = {"prompts_per_step": 2, "group_size": 4, "max_steps": 20, "max_completion_length": 12}
-    options = {"learning_rate": 1e-4, "beta": 0.04, "activation_checkpointing": False}
+    shape = {"prompts_per_step": 2, "group_size": 4, "max_completion_length": 12}
+    options = {
+        "max_steps": steps,
+        "learning_rate": 1e-4,
+        "beta": 0.04,
+        "activation_checkpointing": False,
+    }
     recipe = {"task": "t", "grpo": {"shared_prefix": setting, **shape, **options}}
     task = Task(
         name="squares",
@@ -624,11 +693,11 @@ def trained(folder, setting):
     return [line for line in logged if "loss" in line], written
 
 
-@pytest.mark.slow
-def test_a_run_of_20_steps_is_the_same_shared_and_plain(tmp_path):
+@pytest.mark.parametrize("steps", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_a_run_is_the_same_shared_and_plain(steps, tmp_path):
     with quiet_libraries():
-        plain, its_rollouts = trained(tmp_path / "off", "off")
-        shared, my_rollouts = trained(tmp_path / "on", "on")
+        plain, its_rollouts = trained(tmp_path / "off", "off", steps)
+        shared, my_rollouts = trained(tmp_path / "on", "on", steps)
 
     assert my_rollouts == its_rollouts
     for mine, its in zip(shared, plain, strict=True):

@@ -18,6 +18,8 @@ from rftcore.pipeline.summary import finish
 from rftcore.runs import RunFolder
 from rftcore.types import Prompt, Term
 
+SEES = types.SimpleNamespace(seen_size=lambda size: None)  # all that is used of a policy
+
 
 def fails_on_2(x):
     if x.answer == 2:
@@ -41,7 +43,7 @@ def job(monkeypatch, fakes):
         lambda policy, prompts, most: [completion(p.text) for p in prompts],
     )
     monkeypatch.setattr("rftcore.evaluation.splits.opening", lambda policy, prompt: "")
-    monkeypatch.setattr(Policies, "read", lambda policies, source: None)
+    monkeypatch.setattr(Policies, "read", lambda policies, source: SEES)
     hooks = types.SimpleNamespace(
         rft_phase_start=lambda **_: None, rft_phase_end=lambda **_: None, rft_run_end=lambda **_: 0
     )
@@ -62,7 +64,9 @@ def evaluated(job):
 
 
 def files(job):
-    return {str(p.relative_to(job.run.path)): p.read_text() for p in job.run.path.rglob("*.json*")}
+    """All files but what was used, which has seconds."""
+    found = {str(p.relative_to(job.run.path)): p for p in job.run.path.rglob("*.json*")}
+    return {name: path.read_text() for name, path in found.items() if name != "usage.json"}
 
 
 class Killed(BaseException):

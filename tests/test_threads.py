@@ -4,6 +4,8 @@ import io
 import json
 import os
 import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,24 +20,8 @@ from rftcore.datasets.audit import audit
 from rftcore.errors import RftError
 from rftcore.images import Image, decoding, pixels
 from rftcore.images.threads import AHEAD, Threads
+from rftcore.testing.rows import Rows
 from rftcore.types import Sample, Task, Term
-
-
-class Rows:
-    """A dataset over a dictionary of lists."""
-
-    def __init__(self, **splits):
-        self._splits = splits
-
-    @property
-    def splits(self):
-        return tuple(self._splits)
-
-    def size(self, split):
-        return len(self._splits[split])
-
-    def sample(self, split, index):
-        return self._splits[split][index]
 
 
 def task(**splits):
@@ -268,6 +254,26 @@ def test_the_limit_on_pixels_holds_for_known_bytes(kept, monkeypatch):
 
     with pytest.raises(decoding.TooLargeError):
         hashes(kept[0], png(1))
+
+
+def test_threads_that_decode_add_one_narrow_filter_of_warnings():
+    exif = b"Exif\0\0II*\0\xff\xff\xff\xff"  # damaged
+    buffer = io.BytesIO()
+    Pil.new("RGB", (8, 4)).save(buffer, "JPEG", exif=exif)
+    before = [each for each in warnings.filters if each != decoding.DAMAGED_METADATA]
+    with ThreadPoolExecutor(8) as threads:
+        decoded = list(threads.map(decoding.decode, [buffer.getvalue()] * 200))
+
+    assert {each.image.size for each in decoded} == {(8, 4)}
+    assert list(warnings.filters) == [decoding.DAMAGED_METADATA, *before]
+
+
+def test_a_program_is_still_warned_of_its_own_images(monkeypatch):
+    decoding.decode(png(1))
+    monkeypatch.setattr(Pil, "MAX_IMAGE_PIXELS", 10)
+
+    with pytest.raises(Pil.DecompressionBombWarning):
+        Pil.open(io.BytesIO(png(1)))
 
 
 def test_another_decoder_has_hashes_of_its_own(monkeypatch):

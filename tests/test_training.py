@@ -208,3 +208,26 @@ def test_a_policy_that_is_gone_is_named_with_its_run_and_phase(tmp_path):
     run.mark_done("sft")
     with pytest.raises(RunError, match=r"run .*run: phase sft is finished, but its policy is not"):
         run.newest_policy()
+
+
+def test_a_model_has_settings_of_its_own_for_a_task(tmp_path):
+    (tmp_path / "rft.yaml").write_text(
+        "grpo: {beta: 0.1, epsilon: 0.3}\ntasks:\n  cubes:\n    grpo:\n      beta: 0.2\n"
+    )
+    found = {
+        task: load_recipe(("test", {"task": task}), *model_defaults(tmp_path, task))
+        for task in ("cubes", "my-cubes:cubes", "balls")
+    }
+    betas = {task: recipe.grpo.model_extra["beta"] for task, recipe in found.items()}
+
+    assert betas == {"cubes": 0.2, "my-cubes:cubes": 0.2, "balls": 0.1}
+    assert found["cubes"].grpo.model_extra["epsilon"] == 0.3
+    assert found["cubes"].origin("grpo", "beta") == f"{tmp_path / 'rft.yaml'} line 5"
+
+
+@pytest.mark.parametrize("text", ["tasks: [cubes]\n", "tasks: {cubes: 4}\n"])
+def test_settings_for_tasks_that_are_no_settings_are_an_error_with_the_line(text, tmp_path):
+    (tmp_path / "rft.yaml").write_text(text)
+
+    with pytest.raises(RecipeError, match=r"rft.yaml line 1\): must map names of tasks"):
+        model_defaults(tmp_path, "cubes")

@@ -17,14 +17,26 @@ from typing import Any
 
 import click
 
+from rftcore.distributed import (
+    first_to_report,
+    is_main,
+    leave_with_launcher,
+    rank,
+    world_size,
+)
 from rftcore.errors import RftError, closest
 
 COMMANDS = {
+    "compare": "rftcore.cli.compare:compare",
     "data": "rftcore.cli.data:data",
+    "doctor": "rftcore.cli.doctor:doctor",
     "eval": "rftcore.cli.evaluate:evaluate",
     "new": "rftcore.cli.new:new",
+    "plan": "rftcore.cli.plan:plan",
     "plugins": "rftcore.cli.plugins:plugins",
+    "push": "rftcore.cli.push:push",
     "replay": "rftcore.cli.replay:replay",
+    "report": "rftcore.cli.report:report",
     "score": "rftcore.cli.score:score",
     "tasks": "rftcore.cli.tasks:tasks",
     "train": "rftcore.cli.train:train",
@@ -78,15 +90,21 @@ class Commands(click.Group):
             sys.exit(2)
         except Exception as error:
             message = _message(error)
+            if not first_to_report(
+                failed=True
+            ):  # another process has, and this error is the same or follows
+                sys.exit(2 if message else 1)
             if not message or os.environ.get("RFT_DEBUG"):
                 raise
-            click.echo("\n".join((f"error: {message}", *getattr(error, "__notes__", ()))), err=True)
+            lines = (f"error{_on_rank()}: {message}", *getattr(error, "__notes__", ()))
+            click.echo("\n".join(lines), err=True)
             sys.exit(2)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and show what it logs; Ctrl-C ends with the shell's own exit code."""
         from rftcore.cli import logs  # not for --help
 
+        leave_with_launcher()
         try:
             try:
                 with logs.shown():
@@ -94,7 +112,8 @@ class Commands(click.Group):
             finally:
                 _flush()
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
+            if first_to_report():
+                click.echo("interrupted", err=True)
             sys.exit(INTERRUPTED)
 
 
@@ -110,6 +129,14 @@ def _open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def _on_rank() -> str:
+    """ " on rank 3 of 8" in a process that is not rank 0."""
+    try:
+        return "" if is_main() else f" on rank {rank()} of {world_size()}"
+    except RftError:  # the variables themselves are the fault
+        return ""
 
 
 def _message(error: Exception) -> str:

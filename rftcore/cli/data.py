@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rftcore import jsontext
-from rftcore.columns import table
+from rftcore.columns import printable, table
 from rftcore.errors import DataError
-from rftcore.splits import RL
+from rftcore.splits import RL, SFT
 
 if TYPE_CHECKING:
+    from rftcore.config import Recipe
     from rftcore.datasets.audit import Finding, Report
     from rftcore.datasets.slices import Slice
     from rftcore.types import Task
@@ -71,7 +72,7 @@ def check(
 
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
-    made = _task(task, {"path": str(path)}, settings)
+    recipe, made = _named(task, {"path": str(path)}, settings)
     if not isinstance(made.dataset, ReasonRftDataset | JsonlDataset):
         raise DataError(f"{type(made.dataset).__name__} is neither a folder nor a file of rows")
     report = audit(
@@ -80,10 +81,15 @@ def check(
         made.prompt,
         unusable=partial(unusable, made),
         max_pixels=max_pixels,
+        without_cot=recipe.sft.without_cot if _teaches_reasoning(recipe) else "skip",
     )
     if not report.splits and not report.findings:
         raise DataError(f"{path} has no rows")
-    click.echo(_as_json(report) if as_json else "\n".join(_as_text(report)))
+    reasoning = _reasoning(report, recipe)
+    if as_json:
+        click.echo(_as_json(report, reasoning))
+    else:
+        click.echo("\n".join(_as_text(report, reasoning)))
     if report.findings:
         ctx.exit(FAULTY)
 
@@ -116,29 +122,108 @@ def time_(task: str, split: str, count: int, settings: tuple[str, ...]) -> None:
             )
 
 
+@data.command(short_help="Show a sample by its id.")
+@click.option("--task", required=True, help="The task whose samples to read; see `rft tasks list`.")
+@click.option("--id", "ids", required=True, multiple=True, metavar="ID", help="May be repeated.")
+@click.option("--split", help="Search this split only.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object per sample.")
+def show(
+    task: str, ids: tuple[str, ...], split: str | None, settings: tuple[str, ...], as_json: bool
+) -> None:
+    """Show samples by their ids: where they come from, question, gold, reasoning, images.
+
+    \b
+    Example:
+      rft data show --task counting --id counting-val-17
+    """
+    from rftcore.datasets.finding import find
+    from rftcore.datasets.slices import parser_of
+
+    made = _task(task, {}, settings)
+    for name, sample in find(made, ids, split):
+        parsed = parser_of(made).gold(sample.gold)
+        facts: dict[str, Any] = {
+            "id": sample.id,
+            "split": name,
+            "origin": sample.origin,
+            "question": sample.question,
+            "gold": sample.gold,
+            "parsed": repr(parsed.value) if parsed.ok else f"parse error: {parsed.error}",
+            "cot": sample.cot,
+            "meta": {**sample.meta},
+            "images": [{"key": image.key, "size": image.size()} for image in sample.images],
+        }
+        click.echo(jsontext.dumps(facts) if as_json else _sample_text(facts))
+
+
+def _sample_text(facts: dict[str, Any]) -> str:
+    """A sample as lines; those of a text after its first are indented."""
+    images = [("image", f"{i['key']} ({i['size'][0]} x {i['size'][1]})") for i in facts["images"]]
+    rows = [(name, str(facts[name])) for name in facts if name != "images" and facts[name]]
+    width = max(len(name) for name, _ in rows) + 2
+    lines = (f"{name:<{width}}{printable(text)}" for name, text in (*rows, *images))
+    return "".join(line.replace("\n", "\n" + " " * width) + "\n" for line in lines)
+
+
 def _task(task: str, dataset: dict[str, Any], settings: Sequence[str]) -> "Task":
+    return _named(task, dataset, settings)[1]
+
+
+def _named(task: str, dataset: dict[str, Any], settings: Sequence[str]) -> "tuple[Recipe, Task]":
     from rftcore.config import load_recipe
     from rftcore.plugins import Catalogue
 
     layers: list[tuple[str, dict[str, Any]]] = [("--task", {"task": task})]
     if dataset:
         layers.append(("PATH", {"dataset": dataset}))
-    return Catalogue.load().task_of(load_recipe(*layers, overrides=settings))
+    recipe = load_recipe(*layers, overrides=settings)
+    return recipe, Catalogue.load().task_of(recipe)
 
 
 # --- check --------------------------------------------------------------------
 
 
-def _as_json(report: "Report") -> str:
-    return jsontext.dumps({**asdict(report), "kinds": report.kinds}, indent=2)
+def _teaches_reasoning(recipe: "Recipe") -> bool:
+    from rftcore.config import ANSWERS
+
+    return recipe.sft.enabled and recipe.paradigm != ANSWERS
 
 
-def _as_text(report: "Report") -> Iterator[str]:
+def _reasoning(report: "Report", recipe: "Recipe") -> str:
+    """What training with the recipe does with rows without a `cot`; "" if there is no choice."""
+    from rftcore.datasets.reasoning import SftRows, note
+
+    splits = {split.split: split for split in report.splits}
+    part = splits.get(SFT)
+    if part is None and RL in splits and _teaches_reasoning(recipe):
+        return (
+            "no training row has a cot, so there is no split sft: train with --paradigm ans-sft "
+            "(answers alone) or reason-rft-zero"
+        )
+    part = part or splits.get(RL)
+    if part is None or not recipe.sft.enabled:
+        return ""
+    bare, skips = part.rows - part.reasoned, recipe.sft.without_cot == "skip"
+    if _teaches_reasoning(recipe) and recipe.sft.without_cot == "error":
+        return ""  # each such row is a fault
+    facts = SftRows(part.split, bare if skips else 0, part.reasoned, 0 if skips else bare)
+    return note(asdict(facts), bare=not _teaches_reasoning(recipe))
+
+
+def _as_json(report: "Report", reasoning: str) -> str:
+    facts = {**asdict(report), "kinds": report.kinds, "reasoning": reasoning}
+    return jsontext.dumps(facts, indent=2)
+
+
+def _as_text(report: "Report", reasoning: str) -> Iterator[str]:
     yield from _first_of_each(report.findings)
     if report.findings:
         yield ""
-    rows = [(s.split, s.file, str(s.rows), str(s.faulty)) for s in report.splits]
-    yield table([("split", "file", "rows", "faulty"), *rows])
+    rows = [(s.split, s.file, *map(str, (s.rows, s.reasoned, s.faulty))) for s in report.splits]
+    yield table([("split", "file", "rows", "with cot", "faulty"), *rows])
+    if reasoning:
+        yield reasoning
     yield f"images: {report.images}"
     if report.missing:
         yield f"not found: {', '.join(report.missing)}"

@@ -1,9 +1,10 @@
 """`rft eval`: options to an evaluation, its table and its files."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,9 +14,12 @@ from rftcore.errors import RecipeError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from rftcore.models.endpoint import Settings
+    from rftcore.models.vllm import EngineSettings
     from rftcore.pipeline.measure import Evaluation
 
-OF_TASKS = ("task", "splits", "prompt", "parser")  # options that mean nothing to a suite
+# options that mean nothing to a suite
+OF_TASKS = ("task", "splits", "prompt", "parser", "drawn", "backend", "engine", "responses")
 
 
 @click.command("eval", short_help="Evaluate a run or a model on a task or a suite.")
@@ -26,9 +30,7 @@ OF_TASKS = ("task", "splits", "prompt", "parser")  # options that mean nothing t
 @click.option(
     "--prompt",
     type=click.Choice(["reason", "direct"]),
-    default="reason",
-    show_default=True,
-    help="Prompt for reasoning, as in training, or for the bare answer.",
+    help="Prompt for reasoning, or for the bare answer.  [default: as the run was trained]",
 )
 @click.option(
     "--parser",
@@ -36,6 +38,31 @@ OF_TASKS = ("task", "splits", "prompt", "parser")  # options that mean nothing t
     default="strict",
     show_default=True,
     help="Parse answers as in training, or as in the zero-shot row of a run.",
+)
+@click.option(
+    "--samples-per-question",
+    "drawn",
+    type=click.IntRange(1),
+    help="Also draw this many completions per question: mean accuracy, pass@k, majority vote.",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["transformers", "vllm", "openai"]),
+    default="transformers",
+    show_default=True,
+    help="Load the model here, in vLLM here, or ask an OpenAI-compatible endpoint for it.",
+)
+@click.option(
+    "--engine", multiple=True, metavar="KEY=VALUE", help="An argument of vllm.LLM, for vllm."
+)
+@click.option("--url", envvar="OPENAI_BASE_URL", help="The endpoint, up to /v1.")
+@click.option(
+    "--concurrency", type=click.IntRange(1), default=8, show_default=True, help="Requests at once."
+)
+@click.option(
+    "--responses",
+    type=click.Path(path_type=Path),
+    help="Keep each response of the endpoint here; a repeated call asks only for the others.",
 )
 @click.option("--suite", help="Measure on an offered suite instead of a task.")
 @click.option("--limit", type=click.IntRange(1), help="Samples per measure of the suite.")
@@ -48,8 +75,14 @@ def evaluate(
     task: str | None,
     splits: tuple[str, ...],
     settings: tuple[str, ...],
-    prompt: str,
+    prompt: str | None,
     parser: str,
+    drawn: int | None,
+    backend: str,
+    engine: tuple[str, ...],
+    url: str | None,
+    concurrency: int,
+    responses: Path | None,
     suite: str | None,
     limit: int | None,
     file: Path | None,
@@ -61,6 +94,8 @@ def evaluate(
     Example:
       rft eval runs/counting-nano-s0-20260131-235959 --split ood-vehicles
       rft eval nano --task counting --split val --json val.json
+      rft eval gpt-4o --backend openai --task counting --split test --responses r.jsonl
+      rft eval RUN --backend vllm --engine max_model_len=8192 --split test
       rft eval nano --suite perception --limit 100 --answers answers.jsonl
     """
     from rftcore.pipeline import measure, measure_suite
@@ -76,6 +111,8 @@ def evaluate(
         )
         _show(seen, paths)
         return
+    if drawn is not None:
+        settings = (*settings, f"evaluation.sampled={drawn}")
     found = measure.evaluate_splits(
         Catalogue.load(),
         run_or_model,
@@ -84,11 +121,52 @@ def evaluate(
         settings=settings,
         prompt=prompt,
         parser=parser,
+        endpoint=_endpoint(backend, url, concurrency, responses),
+        engine=_engine(backend, engine),
         within=_quiet,
     )
     _show(found, paths)
-    if found.found.stopped is not None:
-        raise found.found.stopped
+    if found.error is not None:
+        raise found.error
+
+
+def _endpoint(
+    backend: str, url: str | None, concurrency: int, responses: Path | None
+) -> "Settings | None":
+    """How the endpoint is asked; None if the model is loaded here."""
+    if backend != "openai":
+        if responses is not None:
+            raise RecipeError(f"--responses {responses} is for --backend openai: leave it out")
+        return None
+    from rftcore.models.endpoint import Settings
+
+    if not url:
+        raise RecipeError(
+            "--backend openai needs --url, the endpoint up to /v1, such as "
+            "http://localhost:8000/v1, or OPENAI_BASE_URL in the environment"
+        )
+    if responses is not None and not responses.parent.is_dir():
+        raise RecipeError(
+            f"--responses {responses}: there is no folder {responses.parent}; make it first"
+        )
+    return Settings(url, concurrency=concurrency, responses=responses)
+
+
+def _engine(backend: str, arguments: Sequence[str]) -> "EngineSettings | None":
+    """How vLLM is started; None for another backend."""
+    if backend != "vllm":
+        if arguments:
+            raise RecipeError(f"--engine {arguments[0]} is for --backend vllm: leave it out")
+        return None
+    from rftcore.config import parse_override
+    from rftcore.models.vllm import EngineSettings
+
+    found: dict[str, Any] = {}
+    for text in arguments:
+        if "=" not in text:
+            raise RecipeError(f"--engine {text!r}: write key=value, e.g. max_model_len=8192")
+        found |= parse_override(text)[1]
+    return EngineSettings(found)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ unless the program configures the logger `rftcore`.
 """
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import click
 
+TOO_LARGE = r"Image size .* exceeds limit"  # Pillow warns of an image that is an error of rft
 LABELS = {logging.INFO: "note", logging.WARNING: "warning"}
 
 
@@ -25,7 +27,10 @@ class Lines(logging.Handler):
 
 @contextmanager
 def shown() -> Iterator[None]:
-    """Show notes and warnings while a command runs; then restore the logger."""
+    """Show notes and warnings while a command runs; then restore the logger.
+
+    An image that is too large is an error, so Pillow's warning of it is left out.
+    """
     logger = logging.getLogger("rftcore")
     if any(isinstance(handler, Lines) for handler in logger.handlers):  # a command within one
         yield
@@ -34,7 +39,9 @@ def shown() -> Iterator[None]:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", TOO_LARGE, RuntimeWarning)
+            yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)

@@ -1,24 +1,31 @@
 """Draw samples as one image: a person should be able to answer the questions from it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from rftcore.datasets.overlays import Overlay
 from rftcore.types import Sample
 
 WIDTH, MARGIN, COLUMNS = 460, 18, 3  # of a cell, in pixels
 TALLEST, MOST = 900, 6  # of an image, in pixels; images of a sample that are drawn
 INK, FAINT, RIGHT = "#1b1b1f", "#5c5f66", "#0b6e4f"
 PAPER, LINE = "#ffffff", "#d8d9de"
+GOLD, DECLARED = "#00a36c", "#e8590c"  # boxes
 TITLE, QUESTION, SMALL = 22, 19, 15  # font sizes, in pixels
 Text = tuple[str, int, str]  # a line, its size and its color
 
 
-def grid(samples: Sequence[Sample], *, title: str = "") -> Image.Image:
-    """Draw samples side by side: images, question, answer, reasoning."""
+def grid(
+    samples: Sequence[Sample],
+    *,
+    title: str = "",
+    boxes: Callable[[Sample], Sequence[Overlay]] = lambda sample: (),
+) -> Image.Image:
+    """Draw samples side by side: images with their boxes, question, answer, reasoning."""
     columns = max(1, min(COLUMNS, math.ceil(math.sqrt(len(samples)))))
-    cells = [_cell(sample) for sample in samples]
+    cells = [_cell(sample, boxes(sample)) for sample in samples]
     rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
     heights = [max(cell.height for cell in row) for row in rows]
     top = 2 * MARGIN + TITLE
@@ -39,8 +46,11 @@ def _frame(left: int, top: int, height: int) -> tuple[int, int, int, int]:
     return left + gap, top, left + WIDTH - gap, top + height - gap
 
 
-def _cell(sample: Sample) -> Image.Image:
+def _cell(sample: Sample, boxes: Sequence[Overlay]) -> Image.Image:
     images = _images(sample)
+    for overlay in boxes:
+        if overlay.image < len(images):
+            _outline(images[overlay.image], overlay)
     lines = _lines(sample)
     tallest = max((image.height for image in images), default=0)
     height = tallest + sum(_height(size) for _, size, _ in lines) + 3 * MARGIN
@@ -53,6 +63,19 @@ def _cell(sample: Sample) -> Image.Image:
         left += image.width + MARGIN // 2
     _write(draw, lines, top=tallest + 2 * MARGIN)
     return cell
+
+
+def _outline(image: Image.Image, overlay: Overlay) -> None:
+    """Draw a box and its label in an image."""
+    draw, color = ImageDraw.Draw(image), GOLD if overlay.gold else DECLARED
+    left, right = (round(share * (image.width - 1)) for share in overlay.box[::2])
+    top, bottom = (round(share * (image.height - 1)) for share in overlay.box[1::2])
+    if left <= right and top <= bottom:
+        draw.rectangle((left, top, right, bottom), outline=color, width=3 if overlay.gold else 2)
+        at, font = (left + 4, top + 2), _font(SMALL)
+        if overlay.label:
+            draw.rectangle(draw.textbbox(at, overlay.label, font=font), fill=PAPER)
+        draw.text(at, overlay.label, fill=color, font=font)
 
 
 def _write(draw: ImageDraw.ImageDraw, lines: Sequence[Text], top: int) -> None:

@@ -1,6 +1,7 @@
 """`rft tasks`: list, describe and preview tasks."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,31 +77,50 @@ def show(task: str, settings: tuple[str, ...]) -> None:
 
 @tasks.command()
 @click.argument("task")
-@click.option("--split", default=SFT, show_default=True, help="Which split to draw from.")
+@click.option("--split", help=f"Which split to draw from; {SFT} by default, with --id all.")
 @click.option("--count", default=6, show_default=True, type=click.IntRange(1, 100))
+@click.option("--id", "ids", multiple=True, metavar="ID", help="Draw this sample; may be repeated.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The PNG to write.")
 @set_option
-def preview(task: str, split: str, count: int, out: Path, settings: tuple[str, ...]) -> None:
+def preview(
+    task: str,
+    split: str | None,
+    count: int,
+    ids: tuple[str, ...],
+    out: Path,
+    settings: tuple[str, ...],
+) -> None:
     """Draw samples, with question and answer, as one image.
 
     \b
     Example:
       rft tasks preview counting --split ood-vehicles --out grid.png
+      rft tasks preview counting --id counting-val-17 --out sample.png
       rft tasks preview counting --set dataset.path=FOLDER --out grid.png
     """
     from rftcore.cli.preview import grid
-    from rftcore.datasets.slices import take
+    from rftcore.datasets.finding import find
+    from rftcore.datasets.overlays import overlays
+    from rftcore.datasets.slices import parser_of, take
 
-    part = take(_made(_catalogue(), task, settings), split, count)
+    made = _made(_catalogue(), task, settings)
     if out.suffix.lower() != ".png":
         raise DataError(f"--out {out}: the image is a PNG, so its name must end in .png")
-    part.prepare()
-    samples = list(part)
+    if ids:
+        found = find(made, ids, split)
+        samples = [sample for _, sample in found]
+        name = ", ".join(dict.fromkeys(split for split, _ in found))
+    else:
+        name = split or SFT
+        part = take(made, name, count)
+        part.prepare()
+        samples = list(part)
+    drawn = partial(overlays, parser=parser_of(made))
     try:
-        grid(samples, title=f"{task}, split {split}").save(out)
+        grid(samples, title=f"{task}, split {name}", boxes=drawn).save(out)
     except OSError as error:
         raise DataError(f"--out {out}: {error.strerror or error}") from error
-    click.echo(f"{out}: {len(samples)} samples of {split}")
+    click.echo(f"{out}: {len(samples)} samples of {name}")
 
 
 def _made(catalogue: "Catalogue", task: str, settings: Sequence[str]) -> "Task":

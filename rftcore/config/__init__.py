@@ -15,6 +15,8 @@ from rftcore.config.loading import (
     parse_override,
     read_recipe_file,
 )
+from rftcore.config.paradigms import ANSWERS, DEFAULT, Paradigm, of_phases
+from rftcore.config.policy import LoraRecipe, PixelsRecipe, PolicyRecipe
 from rftcore.config.recipe import (
     GrpoRecipe,
     Layer,
@@ -26,9 +28,15 @@ from rftcore.config.recipe import (
 )
 
 __all__ = [
+    "ANSWERS",
+    "DEFAULT",
     "MODEL_RECIPE",
     "GrpoRecipe",
     "Layer",
+    "LoraRecipe",
+    "Paradigm",
+    "PixelsRecipe",
+    "PolicyRecipe",
     "Recipe",
     "RewardOverride",
     "SftRecipe",
@@ -41,6 +49,7 @@ __all__ = [
     "fault",
     "load_recipe",
     "model_defaults",
+    "of_phases",
     "parse_override",
     "read_recipe_file",
     "settings_faults",

@@ -2,6 +2,7 @@
 
 import json
 import math
+import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,9 +15,11 @@ from pydantic import (
     ValidationError,
 )
 
-from rftcore.config.recipe import SECTIONS, Path_, Recipe, RewardOverride, origin_of
+from rftcore.config.paradigms import ANSWERS, of_phases
+from rftcore.config.recipe import Path_, Recipe, RewardOverride, origin_of
+from rftcore.config.rules import FINITE, rule_of, rules_of
 from rftcore.errors import Fault, RecipeError, similar
-from rftcore.splits import PHASE_SPLITS
+from rftcore.splits import PHASE_SPLITS, RL
 
 
 def check_settings(
@@ -60,8 +63,8 @@ def checked(
     return good
 
 
-def check_splits(recipe: Recipe, splits: Sequence[str]) -> None:
-    """Check that the splits a recipe needs exist.
+def check_splits(recipe: Recipe, splits: Sequence[str], *, trains: bool = True) -> None:
+    """Check that the splits a recipe needs exist. trains: whether its phases are to run.
 
     Raises: RecipeError with every fault.
     """
@@ -80,11 +83,16 @@ def check_splits(recipe: Recipe, splits: Sequence[str]) -> None:
         at = ("evaluation", "splits")
         faults.append(fault(at, given, recipe.origin(*at), f"{', '.join(twice)} is given twice"))
     for phase, split in PHASE_SPLITS.items():
-        if getattr(recipe, phase).enabled and split not in splits:
+        if phase == "sft" and recipe.paradigm == ANSWERS and RL in splits:
+            continue  # without a split sft, answers are taught on split rl
+        if trains and getattr(recipe, phase).enabled and split not in splits:
+            other = {"sft": recipe.sft.enabled, "grpo": recipe.grpo.enabled, phase: False}
             rule = (
                 f"needs split {split!r}, and {there}; to leave the phase out, "
-                f"--set {phase}.enabled=false"
+                f"--paradigm {of_phases(**other)}"
             )
+            if phase == "sft" and RL in splits:
+                rule += f"; to teach answers without reasoning, --paradigm {ANSWERS}"
             faults.append(fault((phase, "enabled"), True, recipe.origin(phase, "enabled"), rule))
     if faults:
         raise RecipeError(*faults)
@@ -96,7 +104,7 @@ def typed(value: Any, annotation: Any) -> Any:
     Raises: ValueError with the rule if it does not fit, or is not finite.
     """
     if not _finite(value):
-        raise ValueError("must be a finite number")
+        raise ValueError(FINITE)
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError):
@@ -104,8 +112,7 @@ def typed(value: Any, annotation: Any) -> Any:
     try:
         return adapter.validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
-        rules = dict.fromkeys(_rule(each["msg"]) for each in error.errors())
-        raise ValueError("; ".join(rules)) from error
+        raise ValueError(rules_of(error.errors())) from error
 
 
 def fault(
@@ -124,7 +131,7 @@ def faults_of(error: ValidationError, origins: Mapping[Path_, str]) -> list[Faul
             rule = f"not set; give --{path[0]}, or set it in the recipe"
             faults.append(Fault(".".join(path), rule))
             continue
-        rule, suggestions = _rule(each["msg"]), tuple[str, ...]()
+        rule, suggestions = rule_of(each), tuple[str, ...]()
         if each["type"] == "extra_forbidden":
             rule, suggestions = _no_such_setting(path)
         faults.append(fault(path, each["input"], origin_of(origins, path), rule, suggestions))
@@ -162,10 +169,6 @@ def _finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def _rule(message: str) -> str:
-    return message.removeprefix("Value error, ")
-
-
 def _no_such_setting(path: Path_) -> tuple[str, tuple[str, ...]]:
     """The rule for a setting that does not exist, and the settings that were probably meant."""
     names = list(_names(Recipe))
@@ -179,7 +182,11 @@ def _no_such_setting(path: Path_) -> tuple[str, tuple[str, ...]]:
 
 
 def _names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every setting of a model, and those below it."""
     for name, field in model.model_fields.items():
         yield prefix + name
-        if name in SECTIONS and not prefix:
-            yield from _names(field.annotation, f"{name}.")  # type: ignore[arg-type]
+        if typing.get_origin(field.annotation) is dict:  # of names that a user chooses
+            continue
+        for below in (field.annotation, *typing.get_args(field.annotation)):
+            if isinstance(below, type) and issubclass(below, BaseModel):
+                yield from _names(below, f"{prefix}{name}.")

@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rftcore.config import yaml12
+from rftcore.config import paradigms, yaml12
 from rftcore.config.faults import faults_of
 from rftcore.config.recipe import SECTIONS, Layer, Path_, Recipe, leaves
-from rftcore.errors import RecipeError
+from rftcore.errors import Fault, RecipeError
 
 MODEL_RECIPE = "rft.yaml"  # in a model's folder: settings that belong to that model
 
@@ -46,10 +46,27 @@ def read_recipe_file(path: str | Path) -> RecipeFile:
     return recipe
 
 
-def model_defaults(model: str | Path) -> list[Layer]:
-    """The recipe defaults in the model's folder, if there are any."""
+def model_defaults(model: str | Path, task: str = "") -> list[Layer]:
+    """The recipe defaults in the model's folder, then those that it has for a task.
+
+    Raises: RecipeError if `tasks` in the file maps no names to settings.
+    """
     file = Path(model) / MODEL_RECIPE
-    return [(str(file), read_recipe_file(file))] if file.is_file() else []
+    if not file.is_file():
+        return []
+    recipe = read_recipe_file(file)
+    tasks, name = recipe.pop("tasks", None) or {}, task.rpartition(":")[2]
+    if not isinstance(tasks, dict) or not all(isinstance(one, dict) for one in tasks.values()):
+        line = recipe.lines[("tasks",)]
+        rule = "must map names of tasks to settings, as {counting: {grpo: {beta: 0.04}}}"
+        raise RecipeError(Fault("tasks", rule, tasks, f"{file} line {line}"))
+    layers: list[Layer] = [(str(file), recipe)]
+    if own := tasks.get(name):
+        of_task = RecipeFile(own)
+        start = ("tasks", name)
+        of_task.lines = {at[2:]: line for at, line in recipe.lines.items() if at[:2] == start}
+        layers.append((str(file), of_task))
+    return layers
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -68,14 +85,19 @@ def load_recipe(
     merged: dict[str, Any] = {}
     origins: dict[Path_, str] = {}
     for origin, layer in (*layers, *map(parse_override, overrides)):
+        if "paradigm" in layer:
+            paradigms.give_way(merged, origins)
         _merge(merged, layer, origin, (), origins)
     merged = {name: value for name, value in merged.items() if name not in without}
+    faults = paradigms.settle(merged, origins)
     try:
         # As JSON, because strict JSON accepts exactly what a recipe file can contain:
         # "3" and true are not integers, a list can be a tuple.
         recipe = Recipe.model_validate_json(json.dumps(merged, default=str), strict=True)
     except ValidationError as error:
-        raise RecipeError(*faults_of(error, origins)) from error
+        raise RecipeError(*faults, *faults_of(error, origins)) from error
+    if faults:
+        raise RecipeError(*faults)
     recipe._origins.update(origins)
     return recipe
 
@@ -107,8 +129,8 @@ def _merge(
         if value is None and at[-1] in SECTIONS and len(at) == 1:
             continue  # `sft:` with nothing under it: the defaults
         _put(into, at, value)
-        for old in [old for old in origins if old[: len(at)] == at]:
-            del origins[old]
+        for old in [old for old in origins if old[: len(at)] == at or at[: len(old)] == old]:
+            del origins[old]  # a value, or a mapping, in the place of the other
         origins[at] = f"{origin} line {lines[at]}" if at in lines else origin
 
 

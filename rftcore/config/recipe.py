@@ -5,14 +5,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 
+from rftcore.config.paradigms import DEFAULT, Paradigm
+from rftcore.config.policy import FORBID, PolicyRecipe
 from rftcore.splits import evaluated
 
 Path_ = tuple[str, ...]
 Layer = tuple[str, Mapping[str, Any]]
 Frozen = Literal["vision", "projector"]
+WithoutCot = Literal["error", "answer", "skip"]
+Settled = Literal["solved", "failed", "flat"]
+Tracked = Literal["tensorboard", "trackio", "wandb", "mlflow"]
 Count = Annotated[int, Field(ge=1)]
 
-FORBID = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants")
 ALLOW = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants")
 
 
@@ -33,6 +37,9 @@ class SftRecipe(BaseModel):
 
     enabled: bool = True
     samples: Count | None = Field(None, description="how many of split sft; null: all")
+    without_cot: WithoutCot = Field(
+        "error", description="samples of split sft without reasoning: teach the answer, or skip"
+    )
     batch_size: int = Field(16, ge=1, description="samples per optimizer step")
     micro_batch: Count | None = Field(None, description="samples per forward; null: batch_size")
     freeze: list[Frozen] = Field(["vision"], description="parts that are not trained")
@@ -64,6 +71,9 @@ class GrpoRecipe(BaseModel):
         "auto",
         description="compute a group's prompt once; on: fail if the model does not support it",
     )
+    skip: list[Settled] = Field([], description="groups after which a prompt is passed over")
+    skip_after: int = Field(2, ge=1, description="how many such groups in a row")
+    skip_for: int = Field(2, ge=1, description="passes over the split until it is drawn again")
 
     @field_validator("group_size")
     @classmethod
@@ -91,18 +101,8 @@ class GrpoRecipe(BaseModel):
         return size
 
 
-class PolicyRecipe(BaseModel):
-    """The weights in training. On a GPU, computation is in bfloat16 either way (autocast)."""
-
-    model_config = FORBID
-
-    dtype: Literal["float32", "bfloat16"] = Field(
-        "float32", description="dtype of the trained weights; bfloat16 loses small updates"
-    )
-
-
 class EvaluationRecipe(BaseModel):
-    """Evaluation: splits, samples and limits. Decoding is greedy."""
+    """Evaluation: splits, samples and limits. Scores are of greedy completions."""
 
     model_config = FORBID
 
@@ -110,6 +110,11 @@ class EvaluationRecipe(BaseModel):
     samples: dict[str, Count] = Field({}, description="most samples, per split")
     batch_size: int = Field(64, ge=1)
     max_new_tokens: int = Field(512, ge=1)
+    blind: int = Field(
+        200, ge=0, description="samples per split asked again with other images, at the last stage"
+    )
+    sampled: int = Field(0, ge=0, description="completions drawn per question; 0: none")
+    temperature: float = Field(1.0, gt=0, description="of drawn completions")
     zero_shot: bool = Field(True, description="also measure the model before training")
     after_each_phase: bool = Field(True, description="false: only at the end")
 
@@ -149,6 +154,17 @@ class ScoringRecipe(BaseModel):
         return isolate_all
 
 
+class TrackingRecipe(BaseModel):
+    """The trackers that receive the numbers of a run, besides its folder."""
+
+    model_config = FORBID
+
+    to: list[Tracked] = Field([], description="trackers, each with one run for both phases")
+    project: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="the project that the trackers list the run in; null: the task's name"
+    )
+
+
 class Recipe(BaseModel):
     """The settings of one run. Defaults are the paper's; a model folder can have its own."""
 
@@ -156,6 +172,7 @@ class Recipe(BaseModel):
 
     task: str
     model: str = "nano"
+    paradigm: Paradigm = Field(DEFAULT, description="which phases run, and what SFT teaches")
     seed: int = Field(0, ge=0, lt=2**32)
     task_options: dict[str, Any] = Field({}, description="options of the task's factory")
     dataset: dict[str, Any] = Field(
@@ -168,6 +185,8 @@ class Recipe(BaseModel):
     evaluation: EvaluationRecipe = EvaluationRecipe()
     vision_check: VisionRecipe = VisionRecipe()
     scoring: ScoringRecipe = ScoringRecipe()
+    tracking: TrackingRecipe = TrackingRecipe()
+    report: bool = Field(True, description="write the run as an HTML page when it ends")
 
     _origins: dict[Path_, str] = PrivateAttr(default_factory=dict)
 

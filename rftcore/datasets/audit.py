@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from rftcore import tags
+from rftcore.columns import printable
+from rftcore.config.recipe import WithoutCot
 from rftcore.datasets.cross_checks import CrossChecks, same_answer
 from rftcore.datasets.files import Row, RowFile
 from rftcore.datasets.grouping import Leaks, assign, copies, grouped, groups
@@ -23,6 +25,7 @@ from rftcore.datasets.image_paths import similar_name
 from rftcore.datasets.jsonl import JsonlDataset
 from rftcore.datasets.layout import TRAIN, Layout
 from rftcore.datasets.reason_rft import SOURCES, ReasonRftDataset
+from rftcore.datasets.reasoning import CHOICES
 from rftcore.datasets.records import reasoning_hint
 from rftcore.errors import DataError, RftError
 from rftcore.images.decoding import TooLargeError, what_else
@@ -52,11 +55,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class SplitReport:
-    """A split, its file, the number of its rows and of those with a fault."""
+    """A split, its file, and its rows: all, those with a `cot`, those with a fault."""
 
     split: str
     file: str
     rows: int
+    reasoned: int
     faulty: int
 
 
@@ -101,29 +105,36 @@ def audit(
     unusable: Callable[[Any], Iterable[str]] = lambda gold: (),
     max_pixels: int = MAX_PIXELS,
     progress: bool = True,
+    without_cot: WithoutCot = "error",
     threads: int | None = None,
 ) -> Report:
     """Check every row of every file in use, and every image once.
 
-    `unusable` takes a parsed gold and returns why rewards cannot use it. Images are read in
-    `threads`, by default one per core; the report does not depend on their number.
+    `unusable` takes a parsed gold and returns why rewards cannot use it. `without_cot` is the
+    setting of SFT: only "error" makes a fault of a row of split sft without a cot. Images are
+    read in `threads`, by default one per core; the report does not depend on their number.
     Raises: DataError only if a file cannot be opened.
     """
     from PIL import Image as pil
 
     files = {"": dataset.file} if isinstance(dataset, JsonlDataset) else dict(dataset.files)
     sizes = {role: file.path.stat().st_size for role, file in files.items()}
-    bar = Bar(sum(sizes.values()) >> 10, "checking data", "kB", show=progress)
+    bar = Bar(_kilobytes(sum(sizes.values())), "checking data", "kB", many="kB", show=progress)
     across, pool = CrossChecks(same_answer(parser)), _Threads(threads)
     with warnings.catch_warnings(), PixelCache() as known, bar, pool:
         warnings.simplefilter("ignore", pil.DecompressionBombWarning)  # max_pixels decides
         images = _Images(max_pixels, known)
-        checks = _Checks(dataset, parser, prompt, unusable, images, pool, across)
+        checks = _Checks(dataset, parser, prompt, unusable, images, pool, across, without_cot)
         for role, file in files.items():
             checks.file(role, file, bar)
-            bar.update((sum(sizes[r] for r in checks.files) >> 10) - bar.n)
+            bar.update(_kilobytes(sum(sizes[r] for r in checks.files)) - bar.n)
     checks.splits()
     return checks.report()
+
+
+def _kilobytes(size: int) -> int:
+    """Bytes in kB, rounded up, so that a small file is not 0."""
+    return -(-size >> 10)
 
 
 class _Images:
@@ -192,13 +203,14 @@ class _Checks:
     images: _Images
     threads: _Threads
     across: CrossChecks
+    without_cot: WithoutCot
     files: dict[str, _File] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     sizes: list[tuple[str, _File, Sequence[int]]] = field(default_factory=list)
 
     def file(self, role: str, source: RowFile, bar: Bar) -> None:
         """Check each row on its own."""
-        name = source.path.relative_to(source.folder).as_posix()
+        name = source.name
         kept = self.files[role] = _File(source, name)
         before = bar.n
         for row, shown in self.threads.ahead(source.rows(), self.images.jobs):
@@ -233,15 +245,18 @@ class _Checks:
     def _positions(self) -> Iterator[tuple[str, _File, Sequence[int]]]:
         """The rows of each split, and their file."""
         if isinstance(self.dataset, JsonlDataset):
-            return self._of_file(self.files[""])
+            return self._of_file(self.dataset, self.files[""])
         return self._of_folder(self.dataset)
 
-    def _of_file(self, kept: _File) -> Iterator[tuple[str, _File, Sequence[int]]]:
+    def _of_file(
+        self, dataset: JsonlDataset, kept: _File
+    ) -> Iterator[tuple[str, _File, Sequence[int]]]:
         """The splits of a single file: those that rows name or are assigned to."""
         together = groups(kept.links, copies(kept.files) if "" in kept.splits else ())
         splits = kept.splits
+        teachable = dataset.teachable(kept.reasoned)
         try:
-            splits = assign(kept.source.path, splits, together, kept.reasoned)
+            splits = assign(Path(dataset.path), splits, together, teachable, dataset.held_out)
         except DataError as error:
             self.findings.append(Finding("splits", kept.name, kept.rows[0], error.reason))
         for split in in_order(set(splits) - {""}):
@@ -288,7 +303,8 @@ class _Checks:
     def _size(self, split: str, kept: _File, positions: Sequence[int]) -> SplitReport:
         wrong = {finding.row for finding in self.findings if finding.file == kept.name}
         faulty = sum(kept.rows[at] in wrong for at in positions)
-        return SplitReport(split, kept.name, len(positions), faulty)
+        reasoned = sum(kept.reasoned[at] for at in positions)
+        return SplitReport(split, kept.name, len(positions), reasoned, faulty)
 
     def _row(self, kept: _File, row: Row, shown: Sequence[Job[tuple[Path, Shown]]]) -> None:
         def find(kind: str, text: str) -> None:
@@ -340,7 +356,7 @@ class _Checks:
         """The hashes of the row's images, None if one is faulty."""
         for path, (_, fault) in zip(row.images, shown, strict=True):
             if fault:
-                name = path.relative_to(folder).as_posix()
+                name = printable(path.relative_to(folder).as_posix(), lines=False)
                 find(fault[0], f"{name}: {fault[1]}{_elsewhere(folder, path, fault[0])}")
         pixels = tuple(digest for digest, _ in shown)
         return pixels if all(pixels) else None
@@ -384,11 +400,8 @@ class _Checks:
             def find(kind: str, text: str, row: int = row) -> None:
                 self.findings.append(Finding(kind, kept.name, row, text))
 
-            hint = kept.hints.get(row, "")
-            if split == SFT and pixels is not None and not kept.reasoned[at]:
-                find("missing field", f"{_NO_COT}{f'. {hint}' if hint else ''}")
-            elif hint and is_training(split) and not kept.splits[at]:
-                find("missing field", f"no 'cot': {hint}, so that the row can go to split sft")
+            if lacking := self._no_cot(split, kept, at):
+                find("missing field", lacking)
             if pixels is None:
                 continue
             other = seen.setdefault((kept.texts[at], pixels), (split, kept, row))
@@ -406,12 +419,20 @@ class _Checks:
                     f"in split {split}: shows an image that training also shows: {_at(shown)}",
                 )
 
+    def _no_cot(self, split: str, kept: _File, at: int) -> str:
+        """What is wrong with a training row without `cot`, or ""."""
+        hint = kept.hints.get(kept.rows[at], "")
+        if split == SFT and kept.pixels[at] is not None and not kept.reasoned[at]:
+            if self.without_cot == "error":
+                return f"{_NO_COT}{f'. {hint}' if hint else ''}"
+            return f"no 'cot': {hint}" if hint else ""
+        if hint and is_training(split) and not kept.splits[at]:
+            return f"no 'cot': {hint}, so that the row can go to split sft"
+        return ""
+
 
 _Seen = dict[object, tuple[str, _File, int]]  # a split, its file and a row of it
-_NO_COT = (
-    "no 'cot', but split sft needs one: add it, give the row another split, or train "
-    "with --set sft.enabled=false"
-)
+_NO_COT = f"no 'cot', but split sft needs one: add it, {CHOICES}"
 
 
 def _at(place: tuple[str, _File, int]) -> str:

@@ -14,16 +14,17 @@ from typing import Any
 
 from rftcore.datasets.content import content, digest
 from rftcore.datasets.cross_checks import CrossChecks, same_answer
+from rftcore.datasets.reasoning import CHOICES
 from rftcore.datasets.records import reasoning_hint
 from rftcore.datasets.slices import Slice, parser_of
 from rftcore.errors import DataError, SampleError, describe
 from rftcore.images.pixels import PixelCache, Pixels
 from rftcore.images.threads import Job, Threads
 from rftcore.progress import Bar
-from rftcore.prompts import PromptHash, sft_target
+from rftcore.prompts import PromptHash, has_reasoning, sft_target
 from rftcore.rewards.declare import gold_fault
 from rftcore.splits import SFT, is_training
-from rftcore.types import Parsed, Prompt, Sample, Task
+from rftcore.types import Parsed, Prompt, Sample, TargetMaker, Task
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def check(
     *,
     progress: bool = True,
     direct: Collection[str] = (),
+    taught: Task | None = None,
     also: Callable[[Sample, str], None] | None = None,
     threads: int | None = None,
 ) -> Checked:
@@ -73,7 +75,8 @@ def check(
     Makes generated images first, then checks each sample: the task's parser reads its gold and
     the rewards can use it, its images open, its prompt can be made, SFT samples have a chain of
     thought, and no sample of a training split is in an evaluation split. Warnings are in
-    `remarks`. `direct` has the splits for which the task's direct prompt is used as well.
+    `remarks`. `direct` has the splits for which the task's direct prompt is used as well;
+    `taught` is the task as SFT teaches it, if that differs.
     `also` is called with each valid sample and its split.
 
     Samples, prompts and generated images are made in this thread, in order; image files are
@@ -88,13 +91,15 @@ def check(
     warnings = _Warnings(task)
     fingerprints = {part.split: hashlib.sha256() for part in slices}
     total = sum(len(part) for part in slices)
+    lessons = {part.split: part for part in slices if part.split == SFT}
     samples = ((sample, part.split) for part in slices for sample in part)
     bar, pool = Bar(total, "checking data", "sample", show=progress), _Threads(threads)
     with PixelCache() as known, bar, pool:
         for (sample, split), images in pool.ahead(samples, partial(_jobs, known)):
-            pixels = check_sample(sample, task, images, remarks.add, needs_cot=split == SFT)
+            shown = (taught or task) if split == SFT else task
+            pixels = check_sample(sample, shown, images, remarks.add, sft=lessons.get(split))
             leaks.add(sample, split, pixels)
-            prompt = prompt_hash.add(task.prompt, sample)
+            prompt = prompt_hash.add(shown.prompt, sample)
             if task.direct_prompt is not None and split in direct:
                 prompt_hash.add(task.direct_prompt, sample)
             hashed = content(sample, pixels)
@@ -122,12 +127,13 @@ def check_sample(
     images: Iterable[Job[Pixels]],
     remark: Callable[[str, str], None],
     *,
-    needs_cot: bool,
+    sft: Slice | None,
 ) -> list[str]:
     """The hashes of its images' pixels. Raises `SampleError` if the sample cannot be used.
 
     `images` has a function per image that returns its pixel hash and remarks, or raises.
-    `remark` is called with the kind and text of each remark.
+    `remark` is called with the kind and text of each remark. `sft` is the split of the sample if
+    SFT trains on it.
     """
     where = sample.where
     name = f"{type(parser_of(task)).__name__}.gold"
@@ -143,8 +149,8 @@ def check_sample(
         )
     for fault in unusable(task, gold.value):
         raise SampleError(f"gold {sample.gold!r}: {fault}", origin=where)
-    if needs_cot:
-        _check_cot(sample, where)
+    if sft is not None:
+        _check_target(sample, task.target, where, sft)
     pixels = []
     for image in images:
         try:
@@ -159,14 +165,17 @@ def check_sample(
     return pixels
 
 
-def _check_cot(sample: Sample, where: str) -> None:
-    """Raise `SampleError` unless SFT can learn from the sample's chain of thought."""
-    if not (sample.cot and sample.cot.strip()):
+def _check_target(sample: Sample, target: TargetMaker | None, where: str, part: Slice) -> None:
+    """Raise `SampleError` unless SFT can learn from the sample: by default its chain of thought."""
+    if target is not None:
+        target(sample)
+        return
+    if not has_reasoning(sample):
         hint = reasoning_hint(sample.meta)
+        lacking = sum(not has_reasoning(other) for other in part)
         raise SampleError(
-            "SFT needs a chain of thought, but `cot` is empty: "
-            + (f"{hint}, or " if hint else "write one, ")
-            + "give the row another split, or train with --set sft.enabled=false",
+            f"SFT needs a chain of thought, but `cot` is empty ({lacking} of {len(part)} samples "
+            f"of split {SFT} have none): " + (f"{hint}, or " if hint else "write one, ") + CHOICES,
             origin=where,
         )
     sft_target(sample)

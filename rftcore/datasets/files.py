@@ -66,6 +66,11 @@ class RowFile:
     strip: bool = True
     form: Form = FOLDER
 
+    @property
+    def name(self) -> str:
+        """Its path in the folder."""
+        return self.path.relative_to(self.folder).as_posix()
+
     def rows(self) -> Iterator[Row]:
         """Every row in order, broken ones too. Raises: DataError if the file cannot be read."""
         for raw in streams.rows(self.path):
@@ -142,14 +147,11 @@ class RowFile:
         found, faults = records.record(raw.value, form=self.form, strip=self.strip)
         images = tuple(map(self._locate, found.images)) if found else ()
         for path in images:
+            name = self._name(path)
             if links_out(path, self.folder):
-                name = path.relative_to(self.folder).as_posix()
-                faults.append(
-                    Fault(
-                        "path",
-                        f"image {name!r} is a link out of {self.folder}",
-                    )
-                )
+                faults.append(Fault("path", f"image {name!r} is a link out of {self.folder}"))
+            elif kind := _special(path):
+                faults.append(Fault("path", f"image {name!r} is {kind}, not a file"))
         return Row(raw.number, raw.start, raw.end, found, tuple(faults), images)
 
     def _locate(self, name: str) -> Path:
@@ -172,11 +174,18 @@ class RowFile:
         return tuple(dict.fromkeys((self.folder, images, phase, self.path.parent)))
 
     def _image(self, path: Path, origin: str) -> RowImage:
-        return RowImage(key=self._name(path), read=path.read_bytes, origin=origin)
+        return RowImage(key=self._name(path), read=path.read_bytes, path=path, origin=origin)
 
     def _name(self, path: Path) -> str:
         """An image's path in the folder: the same on every machine, wherever the folder is."""
         return path.relative_to(self.folder).as_posix()
+
+
+def _special(path: Path) -> str:
+    try:
+        return streams.special(path)
+    except OSError:  # reading it reports that
+        return ""
 
 
 def content_of(sample: Sample) -> int:

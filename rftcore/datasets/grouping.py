@@ -115,12 +115,17 @@ class Leaks:
 
 
 def assign(
-    path: Path, given: Sequence[str], rows: Sequence[int | None], reasoned: Sequence[bool]
+    path: Path,
+    given: Sequence[str],
+    rows: Sequence[int | None],
+    teachable: Sequence[bool],
+    held_out: Sequence[str] = (VAL, TEST),
 ) -> list[str]:
     """The split of every row of a file: the one it names, or the one of its group.
 
     The hash of a group decides: a tenth go to val, a tenth to test, the rest to rl, of which
-    half of the rows with a cot go to sft. A group with rows that name a split follows them.
+    half of the rows that are `teachable` go to sft. A group with rows that name a split follows
+    them, and none goes to val or test that is not in `held_out`.
     rows: the group of each row, None for a broken row, which has no split.
     Raises: DataError if most rows are one group, so that they cannot be divided.
     """
@@ -139,15 +144,15 @@ def assign(
                 origin=str(path),
             )
     return [
-        split or ("" if group is None else _split(group, named.get(group, set()), cot))
-        for split, group, cot in zip(given, rows, reasoned, strict=True)
+        split or ("" if group is None else _split(group, named.get(group, set()), may, held_out))
+        for split, group, may in zip(given, rows, teachable, strict=True)
     ]
 
 
-def _split(group: int, named: set[str], cot: bool) -> str:
+def _split(group: int, named: set[str], teachable: bool, held_out: Sequence[str]) -> str:
     tenth = group % 10
     if named and not any(map(is_training, named)):
         return min(named)
-    if not named and tenth < 2:
+    if not named and tenth < 2 and (VAL, TEST)[tenth] in held_out:
         return (VAL, TEST)[tenth]
-    return SFT if cot and tenth % 2 == 0 else RL
+    return SFT if teachable and tenth % 2 == 0 else RL

@@ -5,7 +5,8 @@
 Files are read when samples are, and every fault names the file and the row.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rftcore.datasets.files import RowFile
 from rftcore.datasets.grouping import assign, copies, groups
 from rftcore.datasets.records import FILE
 from rftcore.errors import DataError, SampleError
-from rftcore.splits import check_index, in_order, may_overlap, unknown
+from rftcore.splits import TEST, VAL, check_index, in_order, may_overlap, unknown
 from rftcore.types import Sample
 
 
@@ -29,13 +30,14 @@ class JsonlDataset:
 
     Rows without a split that share an image, by name or by the bytes of its file, go to one
     split: a tenth of such groups to val, a tenth to test, the rest to rl, of which half of the
-    rows with a cot go to sft. Rows that share an image with a row that names its split go to
-    that split.
+    rows with a cot go to sft, or half of all with sft_needs_cot=False. Rows that share an image
+    with a row that names its split go to that split.
 
     Raises: DataError if the file cannot be read or has no rows, SampleError for a broken row.
     """
 
     path: str | Path
+    sft_needs_cot: bool = field(default=True, kw_only=True)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -60,6 +62,15 @@ class JsonlDataset:
         """The file, row by row."""
         return RowFile(Path(self.path), Path(self.path).parent, form=FILE)
 
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """The evaluation splits to which rows without a split may go."""
+        return (VAL, TEST)
+
+    def teachable(self, reasoned: Sequence[bool]) -> Sequence[bool]:
+        """Which rows without a split may go to sft. reasoned: whether each row has a cot."""
+        return reasoned if self.sft_needs_cot else [True] * len(reasoned)
+
     def _of(self, split: str) -> list[int]:
         if split not in self._positions:
             raise unknown(self.path, split, self.splits)
@@ -71,7 +82,8 @@ class JsonlDataset:
         index = self.file.index
         same = copies(index.images) if "" in index.splits else ()
         grouped = groups(index.links, same)
-        splits = assign(Path(self.path), index.splits, grouped, index.reasoned)
+        teachable = self.teachable(index.reasoned)
+        splits = assign(Path(self.path), index.splits, grouped, teachable, self.held_out)
         if not splits:
             raise DataError(f"{self.path} has no rows")
         self._check_overlap(splits)

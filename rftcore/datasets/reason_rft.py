@@ -28,6 +28,7 @@ class ReasonRftDataset:
     train, sft, rl, val, test, ood: files whose role is not clear from their names; ood by
         the name of the split, e.g. {left: FILE}.
     sft_rows: `sft` has this many rows of the training file, the first with a cot.
+    sft_needs_cot: false: the first rows, with or without a cot.
     rl_rows: "rest": `rl` has all other rows; "all": the whole file, for tasks with few rows.
     val_rows: `val` has at most this many rows, and at most a tenth of those outside `sft`;
         they are in no other split. It is made of whole groups of rows that share images,
@@ -49,6 +50,7 @@ class ReasonRftDataset:
     test: str | None = None
     ood: dict[str, str] | None = None
     sft_rows: int = 1600
+    sft_needs_cot: bool = True
     rl_rows: Literal["rest", "all"] = "rest"
     val_rows: int = 300
     instructions: Literal["strip", "keep"] = "strip"
@@ -128,10 +130,10 @@ class ReasonRftDataset:
         self, rows: Sequence[int | None], reasoned: Sequence[bool], *, whole: bool
     ) -> Sequence[int]:
         """The rows of `sft`: its own file, or the first rows with a cot of another."""
-        if not any(reasoned):
-            return ()  # without reasoning there is no SFT
         if whole:
             return range(len(rows))
+        if not self.sft_needs_cot:
+            return range(len(rows))[: self.sft_rows]
         return [at for at in range(len(rows)) if reasoned[at]][: self.sft_rows]
 
     def _val_groups(

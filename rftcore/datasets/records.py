@@ -14,6 +14,7 @@ the same for RL, with `solution` for the answer and no `cot`; and a dialogue of 
 A field that is null is absent.
 """
 
+import json
 import math
 import re
 import reprlib
@@ -492,13 +493,19 @@ def _is_question(text: str) -> bool:
     return "?" in text or "\uff1f" in text
 
 
+def alias(names: Iterable[str], field: str) -> str:
+    """The first of some names that other trainers use for the question or the answer, or ""."""
+    known = _QUESTION_NAMES if field == "question" else _ANSWER_NAMES
+    return next((name for name in names if name.lower() in known and name not in _KNOWN), "")
+
+
 def _gold(answer: object, fields: Mapping[str, Any]) -> str:
     if not _given(answer):
-        like = next(
-            (key for key in fields if key.lower() in _ANSWER_NAMES and key not in _KNOWN), ""
-        )
+        like = alias(fields, "answer")
         hint = f". Rename {like!r} to 'answer'" if like else ""
         raise _FaultFound("missing field", f"no 'answer' and no 'solution'{hint}")
+    if isinstance(answer, list) and (_is_box(answer) or all(map(_is_box, answer))):
+        return json.dumps(answer)
     if isinstance(answer, bool) or not isinstance(answer, str | int | float):
         raise _FaultFound("wrong field", f"answer {_short(answer)} must be text or a number")
     try:
@@ -513,6 +520,13 @@ def _gold(answer: object, fields: Mapping[str, Any]) -> str:
     if not gold:
         raise _FaultFound("missing field", f"answer {_short(answer)} is empty")
     return gold
+
+
+def _is_box(value: object) -> bool:
+    """Whether a value is a list of four numbers."""
+    if not isinstance(value, list) or len(value) != 4:
+        return False
+    return all(isinstance(n, int | float) and not isinstance(n, bool) for n in value)
 
 
 def _cot(cot: object) -> str | None:

@@ -7,23 +7,32 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import SupportsIndex
 
 from rftcore.datasets.records import lone_surrogate, reasoning_hint
 from rftcore.errors import DataError, RecipeError, RftError, SampleError, closest, describe
 from rftcore.images import Image
+from rftcore.prompts import has_reasoning
 from rftcore.splits import RL, SFT
 from rftcore.types import Dataset, Parser, PreparedDataset, Sample, Task
 
 
 @dataclass(frozen=True)
 class Slice:
-    """The first `size` samples of a split, which a phase uses."""
+    """The first `size` samples of a split, which a phase uses.
+
+    source: the split of the dataset that the samples are read from, if it is not `split`.
+    rows: the samples to use, as indices of that split; None: the first ones.
+    left_out: how many of that split are not used because they have no reasoning.
+    """
 
     dataset: Dataset
     split: str
     size: int
+    source: str = ""
+    rows: Sequence[int] | None = None
+    left_out: int = 0
 
     def __len__(self) -> int:
         return self.size
@@ -31,9 +40,10 @@ class Slice:
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < self.size:
             raise IndexError(index)
-        where = f"{type(self.dataset).__name__} failed at sample {index} of split {self.split!r}"
+        split, at = self.source or self.split, index if self.rows is None else self.rows[index]
+        where = f"{type(self.dataset).__name__} failed at sample {at} of split {split!r}"
         try:
-            sample = self.dataset.sample(self.split, index)
+            sample = self.dataset.sample(split, at)
         except RftError:
             raise
         except (Exception, SystemExit) as error:
@@ -51,7 +61,8 @@ class Slice:
     def prepare(self) -> None:
         """Make the images of all samples now, if the dataset has `prepare`."""
         if isinstance(self.dataset, PreparedDataset):
-            _called(self.dataset, "prepare", self.split, range(self.size))
+            rows = range(self.size) if self.rows is None else self.rows[: self.size]
+            _called(self.dataset, "prepare", self.source or self.split, rows)
 
 
 def take(task: Task, split: str, limit: int | None = None) -> Slice:
@@ -70,6 +81,31 @@ def take(task: Task, split: str, limit: int | None = None) -> Slice:
     if size < 1:
         raise DataError(f"split {split!r} of task {task.name!r} has no samples to use")
     return Slice(dataset, split, size)
+
+
+def take_sft(task: Task, limit: int | None = None, *, bare: bool, skip: bool) -> Slice:
+    """The first `limit` samples that SFT trains on, or all of them.
+
+    bare: SFT teaches answers alone, so without a split `sft` it trains on split `rl`.
+    skip: leave out samples without reasoning.
+
+    Raises: DataError if there are none.
+    """
+    splits = tuple(dataset_of(task).splits)
+    source = RL if bare and SFT not in splits and RL in splits else SFT
+    every = take(task, source)
+    part = replace(every, split=SFT, source=source if source != SFT else "")
+    if skip:
+        rows = [at for at, sample in enumerate(part) if has_reasoning(sample)]
+        if not rows:
+            raise DataError(
+                f"none of the {len(part)} samples of split {source!r} has a `cot`, so "
+                "sft.without_cot=skip leaves nothing to train on: --paradigm ans-sft teaches "
+                "answers alone"
+            )
+        if len(rows) < len(part):
+            part = replace(part, size=len(rows), rows=rows, left_out=len(part) - len(rows))
+    return replace(part, size=len(part) if limit is None else min(limit, len(part)))
 
 
 def dataset_of(task: Task) -> Dataset:

@@ -7,6 +7,7 @@ Only a window of the file is in memory, and a row can be read again by its offse
 import codecs
 import json
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,10 +62,23 @@ def rows(path: Path, chunk: int = CHUNK) -> Iterator[Raw]:
     Raises: DataError if the file cannot be opened or read.
     """
     try:
+        if kind := special(path):
+            raise DataError(f"cannot read {path}: it is {kind}, not a file")
         with path.open("rb") as stream:
             yield from read(stream, chunk)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def special(path: Path) -> str:
+    """ "a pipe", "a device" or "a socket", which reading could wait for without an end; else "".
+
+    Raises: OSError if there is no such file.
+    """
+    mode = path.stat().st_mode
+    kinds = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
+    kinds |= dict.fromkeys((stat.S_ISCHR, stat.S_ISBLK), "a device")
+    return next((name for is_one, name in kinds.items() if is_one(mode)), "")
 
 
 def read(stream: BinaryIO, chunk: int = CHUNK) -> Iterator[Raw]:
@@ -201,6 +215,8 @@ class _Window:
                 continue
             if isinstance(value, int | float) and not _ENDED.match(self._text, end):
                 raise ValueError("a value is broken, or cut off at the end of the file")
+            if end - self._at > LONGEST:
+                raise ValueError(_too_long())
             self._pass(end)
             return value
 
@@ -236,8 +252,8 @@ def _elements(window: _Window) -> Iterator[Raw]:
                 window.peek()
                 start, value = window.byte, window.value()
                 yield Raw(number, start, window.byte, value)
-                number += 1
                 closed = _closes(window)
+                number += 1
         if window.peek():
             raise ValueError("there is more after the closing bracket")
     except (ValueError, RecursionError) as error:

@@ -44,6 +44,13 @@ def score_notes(
             f"task's parser reads. The first: {reason(other[0])}. More SFT teaches the form; a "
             "parser that should read it needs a change"
         )
+    lost = [each for each in every if each.score.errors]
+    if lost:
+        count = sum(each.score.errors for each in lost)
+        yield (
+            f"{count} requests had no answer after all tries ({_places(lost)}): they count as "
+            "wrong. The same command with the same --responses asks for them again"
+        )
     blank = [each for each in every if each.score.not_applicable]
     if blank:
         count = sum(each.score.not_applicable for each in blank)

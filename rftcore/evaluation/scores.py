@@ -3,7 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of `n` with its 95 % Wilson interval; all three are None if n is 0."""
+
+    n: int
+    accuracy: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean of `n` values with its 95 % interval; None where there are too few values."""
+
+    n: int
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """How a policy does if it draws `k` completions per question.
+
+    accuracy: of one completion, the mean over questions; its interval is that of as many
+    independent questions, and so rather too wide. pass_at: by k as text, the share of
+    questions of which at least one of k completions is right, estimated without bias. majority:
+    whether the most frequent answer is right.
+    """
+
+    k: int
+    accuracy: Share
+    pass_at: Mapping[str, float]
+    majority: Share
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """What `asdict` has made plain."""
+        made = {"accuracy": Share(**value["accuracy"]), "majority": Share(**value["majority"])}
+        return cls(**{**value, **made})
 
 
 @dataclass(frozen=True)
@@ -18,6 +61,11 @@ class SplitScore:
     completion; `rewards` the mean of each term over the calls that gave a value, None if
     none did; `failures` counts the calls of a term that failed, if any did. `parser` is how
     its answers were read: "strict", or "forgiving" as of a model that never saw the tags.
+    `errors` counts requests to which an endpoint gave no answer; they are wrong answers.
+    `groups` has the accuracy within each value of each key of `meta` that the task declares,
+    `metrics` the mean of each term that it declares. `blind` is the accuracy on the same
+    questions with the images of other samples, `sampled` that of several drawn completions;
+    None if not measured.
     """
 
     split: str
@@ -34,6 +82,28 @@ class SplitScore:
     failed: int = 0
     not_applicable: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, Share]] = field(default_factory=dict)
+    metrics: Mapping[str, Mean] = field(default_factory=dict)
+    errors: int = 0
+    blind: Share | None = None
+    sampled: Sampled | None = None
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Self:
+        """What `asdict` has made plain. Raises: TypeError for a row that is not a score."""
+        made: dict[str, Any] = dict(row)
+        if {*made} - {each.name for each in fields(cls)} or not isinstance(row, Mapping):
+            raise TypeError(f"{', '.join(made)} are not the fields of a score")
+        made["groups"] = {
+            key: {name: Share(**one) for name, one in of_key.items()}
+            for key, of_key in made.get("groups", {}).items()
+        }
+        made["metrics"] = {name: Mean(**one) for name, one in made.get("metrics", {}).items()}
+        if made.get("blind") is not None:
+            made["blind"] = Share(**made["blind"])
+        if made.get("sampled") is not None:
+            made["sampled"] = Sampled.from_json(made["sampled"])
+        return cls(**made)
 
     @property
     def unscored(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,8 +16,9 @@ from typing import Any
 from rftcore import distributed, prompts
 from rftcore.datasets.content import content
 from rftcore.errors import PluginError, RftError, describe
-from rftcore.evaluation.intervals import wilson
 from rftcore.evaluation.scores import MeasureScore, SuiteScore
+from rftcore.evaluation.swapping import swapped
+from rftcore.intervals import wilson
 from rftcore.models.completions import generate
 from rftcore.models.policy import Policy
 from rftcore.progress import Bar
@@ -104,35 +105,6 @@ def evaluate_suite(
             unseen[key] = _score(answers)
             found += answers
     return SuiteScore(seen, unseen), found
-
-
-def swapped(samples: Sequence[Sample]) -> list[Sample]:
-    """The samples with the images of others: as many images, and none of the sample's own.
-
-    The other sample has another gold if there is one. Images are shifted by half of the
-    samples, sorted by gold, so that each is used once, unless most samples have the same gold
-    or samples share images. Samples without images, or without such another, are left out.
-    """
-    found: dict[int, Sample] = {}
-    for number in {len(sample.images) for sample in samples} - {0}:
-        same = [i for i, sample in enumerate(samples) if len(sample.images) == number]
-        ring = sorted(same, key=lambda i: samples[i].gold)
-        for place, i in enumerate(ring):
-            at = (place + len(ring) // 2) % len(ring)
-            if other := _other(samples[i], (samples[j] for j in ring[at:] + ring[:at])):
-                found[i] = replace(samples[i], images=other.images)
-    return [found[i] for i in sorted(found)]
-
-
-def _other(sample: Sample, others: Iterable[Sample]) -> Sample | None:
-    """The first with other images and another gold, else the first with other images."""
-    first = None
-    for other in others:
-        if set(other.images).isdisjoint(sample.images):
-            if other.gold != sample.gold:
-                return other
-            first = first or other
-    return first
 
 
 def measure_score(parts: Sequence[Parts | None]) -> MeasureScore:

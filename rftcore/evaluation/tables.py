@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rftcore.columns import table
-from rftcore.evaluation.intervals import paired
+from rftcore.evaluation.details import NO_NUMBER, beside, cells_of, detail_tables, percent
 from rftcore.evaluation.scores import Gain, MeasureScore, SplitScore, SuiteScore
+from rftcore.intervals import paired
 from rftcore.progress import clock
 
-NO_NUMBER = "—"  # measured, and nothing could be scored; "-" is not measured
 STAGES = {"start": "zero-shot", "sft": "after SFT", "grpo": "after GRPO"}
 PHASES = {"start": "zero-shot", "sft": "SFT", "grpo": "GRPO"}
 
@@ -20,7 +20,8 @@ PHASES = {"start": "zero-shot", "sft": "SFT", "grpo": "GRPO"}
 class Summary:
     """What a run bought: scores by stage, and where everything was written.
 
-    notes: what a reader of the table needs besides, such as a phase that learned nothing.
+    heading: what was run. used: what it used. notes: what a reader of the table needs besides,
+    such as a phase that learned nothing.
     """
 
     run_dir: Path
@@ -28,17 +29,23 @@ class Summary:
     gains: Sequence[Gain] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    heading: str = ""
+    used: str = ""
 
     def table(self) -> str:
         """Stages by splits, each cell an accuracy with its 95 % interval; then what each gained."""
         rows = [(row_name(stage, scores), scores) for stage, scores in self.scores.items()]
         if any(scores for _, scores in rows):
-            lines = [score_table(rows, self.gains)]
+            details = [f"\n{each}" for each in detail_tables(rows)]
+            lines = [score_table(rows, self.gains), *details, *[""] * bool(details)]
         else:
             lines = ["no accuracy: evaluation.splits names no split"]
+        if self.heading:
+            lines.insert(0, self.heading)
         if self.seconds:
             spent = ", ".join(f"{phase} {clock(s)}" for phase, s in self.seconds.items())
             lines.append(f"time: {spent}")
+        lines += [self.used] * bool(self.used)
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join([*lines, f"run: {self.run_dir}"])
 
@@ -71,8 +78,12 @@ def score_table(
         sizes[score.split] = max(sizes.get(score.split, 0), score.n + score.unscored)
     header = ["accuracy %", *(f"{split} (n={n})" for split, n in sizes.items())]
     scored = [
-        [name, *_row(sizes, {s.split: _cell(s, sizes[s.split]) for s in scores})]
+        row
         for name, scores in rows
+        for row in (
+            [name, *cells_of(sizes, {s.split: _cell(s, sizes[s.split]) for s in scores})],
+            *beside(name, scores, sizes),
+        )
     ]
     steps: dict[str, dict[str, str]] = {}
     for each in gains:
@@ -80,7 +91,7 @@ def score_table(
         steps.setdefault(f"{since} to {stage}", {})[each.split] = _change(
             each, sizes.get(each.split, each.n)
         )
-    gained = [[name, *_row(sizes, changes)] for name, changes in steps.items()]
+    gained = [[name, *cells_of(sizes, changes)] for name, changes in steps.items()]
     return table([header], scored, gained)
 
 
@@ -92,10 +103,6 @@ def suite_table(score: SuiteScore) -> str:
         for key, right in score.measures.items()
     ]
     return table([header], rows)
-
-
-def _row(splits: Iterable[str], found: Mapping[str, str]) -> list[str]:
-    return [found.get(split, "-") for split in splits]
 
 
 def row_name(stage: str, scores: Sequence[SplitScore]) -> str:
@@ -115,7 +122,7 @@ def _cell(score: SplitScore, size: int) -> str:
     if score.accuracy is None or score.low is None or score.high is None:
         shown = NO_NUMBER
     else:
-        shown = _share(score.accuracy, score.low, score.high)
+        shown = percent(score.accuracy, score.low, score.high)
     if score.unscored:
         shown += f", {score.unscored} not scored"
     return shown + (f", n={score.n}" if score.n + score.unscored != size else "")
@@ -124,12 +131,8 @@ def _cell(score: SplitScore, size: int) -> str:
 def _measured(score: MeasureScore) -> str:
     if score.value is None or score.low is None or score.high is None:
         return f"{NO_NUMBER}, {score.failed} not scored"
-    shown = f"{_share(score.value, score.low, score.high)}, n={score.n}"
+    shown = f"{percent(score.value, score.low, score.high)}, n={score.n}"
     return shown + (f", {score.failed} not scored" if score.failed else "")
-
-
-def _share(value: float, low: float, high: float) -> str:
-    return f"{value:.1%} [{low:.1%}, {high:.1%}]".replace("%", "")
 
 
 def _change(gain: Gain, size: int) -> str:

@@ -64,7 +64,7 @@ class ImageCache(Generic[Thing]):
 
     def image(self, thing: Thing) -> Image:
         """The image for a `Sample`, drawn on access; its key is the hash of its content."""
-        return Image(key=self._key(thing), read=partial(self._read, thing))
+        return Image(self._key(thing), partial(self._read, thing), self.path(thing))
 
     def draw_all(
         self, things: Sequence[Thing], label: str = "drawing", *, workers: int | None = None

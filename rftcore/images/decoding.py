@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -29,6 +30,8 @@ BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # TIFF tags, and a va
 PNG_EXIF, PNG_TEXTS = b"eXIf", (b"XML:com.adobe.xmp", b"Raw profile type")  # have orientations
 PNG_START = b"\x89PNG\r\n\x1a\n"
 CHUNK_FRAME = 12  # bytes of a PNG chunk besides its data: length, name, checksum
+# A warning filter, as `warnings.filters` has it: Pillow warns of damaged metadata, again and again.
+DAMAGED_METADATA = ("ignore", None, UserWarning, re.compile(r"PIL\."), 0)
 DARK = 4096  # of 65536: a 16-bit image without brighter pixels appears black
 
 
@@ -118,18 +121,27 @@ def _opened(data: bytes) -> ImageFile:
     from PIL import UnidentifiedImageError
 
     most = pil.MAX_IMAGE_PIXELS or sys.maxsize
-    # Warnings of Pillow: damaged metadata, and up to twice `most` pixels, an error here
-    warnings.filterwarnings("ignore", module=r"PIL\.")
+    _ignore_damaged_metadata()
     try:
         opened = pil.open(io.BytesIO(data))
     except UnidentifiedImageError:
         raise NotAnImageError(what_else(data)) from None
-    except pil.DecompressionBombError as error:
+    except (pil.DecompressionBombError, pil.DecompressionBombWarning) as error:
         raise TooLargeError(f"more than {most} pixels; make it smaller") from error
     width, height = opened.size
     if width * height > most:
         raise TooLargeError(f"{width} x {height} is more than {most} pixels; make it smaller")
     return opened
+
+
+def _ignore_damaged_metadata() -> None:
+    """Ignore Pillow's warnings of it in this process, if that filter is not in place.
+
+    A filter of a block would hold for all threads, and restoring it would drop what another has
+    set meanwhile. Warnings of too many pixels are no `UserWarning`: they are shown as ever.
+    """
+    if DAMAGED_METADATA not in warnings.filters:
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def what_else(data: bytes) -> str:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from rftcore.columns import printable
 from rftcore.errors import SampleError
 from rftcore.images.decoding import Decoded, decode, size_of
 
@@ -27,11 +28,13 @@ class Image:
 
     `key` identifies the pixels without decoding them: a file's path, or a hash of the content
     of a generated image. `read` returns the encoded bytes (PNG, JPEG, ...); it is called in
-    the process that needs the pixels.
+    the process that needs the pixels. `path` is the file that has the image, if there is one:
+    it may not have been drawn yet.
     """
 
     key: str
     read: Callable[[], bytes] = field(compare=False, repr=False)
+    path: Path | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def from_path(cls, path: str | Path) -> Image:
@@ -41,7 +44,7 @@ class Image:
         """
         if not isinstance(path, str | os.PathLike):
             raise SampleError(f"expected the path of an image file, got {path!r:.60}")
-        return cls(key=str(path), read=Path(path).read_bytes)
+        return cls(key=str(path), read=Path(path).read_bytes, path=Path(path))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Image:
@@ -104,7 +107,9 @@ class Image:
         except SampleError:
             raise
         except Exception as error:  # decoders raise almost anything for damaged data
-            raise SampleError(f"image {self.key}: {_fault(error)}") from error
+            raise SampleError(
+                f"image {printable(self.key, lines=False)}: {_fault(error)}"
+            ) from error
 
 
 def _raise(error: Exception) -> bytes:

@@ -28,6 +28,9 @@ from transformers.generation.configuration_utils import GenerationMode
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.integrations.fsdp import is_fsdp_managed_module
 
+from rftcore.models.cache_name import CACHE, cache_of
+from rftcore.models.token_record import IN_USE, recorded
+
 STEP = 8  # rows leave in such numbers, so that few of them move
 ROOM = 64  # tokens that keys and values get room for at a time
 NOT_A_PROBABILITY = "probability tensor contains either `inf`, `nan` or element < 0"
@@ -46,7 +49,7 @@ BY_ROW = tuple(
     if (found := getattr(logits_process, name, None)) is not None
 )
 # What a model is called with at every token; of the rest, what it is called with at the first only
-LASTING = ("attention_mask", "position_ids", "past_key_values", "use_cache", "logits_to_keep")
+LASTING = ("attention_mask", "position_ids", CACHE, "use_cache", "logits_to_keep")
 KINDS = ("token_type_ids", "mm_token_type_ids")  # of tokens; written ones are of the last, or text
 FIRST = (
     *("pixel_values", "image_grid_thw", "mm_encoder_outputs", "pixel_attention_mask"),
@@ -64,21 +67,21 @@ def generate(model: Any, plain: Callable[..., Any], inputs: Mapping[str, Any]) -
     plain: `generate` of the model, or a wrapper of it.
     """
     if _needs_plain(model, inputs) or (cache := growing_cache(model)) is None:
-        return plain(**inputs)
+        return plain(**recorded(inputs))
     kept = {name: value for name, value in inputs.items() if name != "cache_implementation"}
     if (config := inputs.get("generation_config")) is not None:
         kept["generation_config"] = copy.copy(config)
         kept["generation_config"].cache_implementation = None  # the cache is ours
     try:
-        return plain(**kept, past_key_values=cache, custom_generate=decode)
+        return plain(**kept, **{CACHE: cache}, custom_generate=decode)
     except Unsupported:
-        return plain(**inputs)
+        return plain(**recorded(inputs))
 
 
 def _needs_plain(model: Any, inputs: Mapping[str, Any]) -> bool:
     """Whether a call has arguments that `decode` does not receive, or another kind of cache."""
     config = inputs.get("generation_config") or model.generation_config
-    objects = ("past_key_values", "custom_generate", "inputs_embeds", "streamer")
+    objects = (CACHE, "past_key_values", "custom_generate", "inputs_embeds", "streamer")
     callers = ("logits_processor", "stopping_criteria", "prefix_allowed_tokens_fn", "synced_gpus")
     kind = inputs.get("cache_implementation", config.cache_implementation)
     stops = inputs.get("stop_strings", config.stop_strings)
@@ -119,11 +122,14 @@ def decode(
         **model.prepare_inputs_for_generation(input_ids, is_first_iteration=True, **inputs),
         return_dict=True,
     )
-    going = Going(inputs, output.past_key_values)
+    going = Going(inputs, cache_of(output))
     for length in range(start, most):
-        scores = logits_processor(ids[rows, :length], output.logits[:, -1].float())
+        logits = output.logits[:, -1].float()
+        scores = logits_processor(ids[rows, :length], logits)
         uniform = torch.rand(batch, 1, device=ids.device) if generation_config.do_sample else None
         tokens = choose(scores, None if uniform is None else uniform[rows])
+        for record in IN_USE:
+            record.add(logits, tokens, rows, batch)
         ids[rows, length] = tokens.where(~over, ids[rows, length])
         over = over | stopping_criteria(ids[rows, : length + 1], None)
         left = len(rows) - int(over.sum())
@@ -145,7 +151,7 @@ def decode(
 def require_supported(logits_processor: Any, config: Any, inputs: Mapping[str, Any]) -> None:
     """Raise `Unsupported` for rows that cannot leave, or results that are more than tokens."""
     given = {name for name, value in inputs.items() if value is not None}
-    cache = inputs.get("past_key_values")
+    cache = inputs.get(CACHE)
     layers = cache.layers if isinstance(cache, Cache) else ()
     if config.get_generation_mode() not in (GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE):
         raise Unsupported("more than one row is kept for each prompt")
@@ -165,7 +171,7 @@ class Going:
     def __init__(self, inputs: Mapping[str, Any], cache: Cache) -> None:
         given = {name: value for name, value in inputs.items() if value is not None}
         self.inputs = {name: given[name] for name in (*LASTING, *KINDS) if name in given}
-        self.inputs["past_key_values"] = cache
+        self.inputs[CACHE] = cache
         for name in ("position_ids", *KINDS):
             if name in self.inputs:
                 self.inputs[name] = self.inputs[name][..., -1:]
@@ -181,7 +187,7 @@ class Going:
 
     def select(self, rows: Tensor) -> None:
         """Keep these rows, in this order."""
-        self.inputs["past_key_values"].batch_select_indices(rows)
+        self.inputs[CACHE].batch_select_indices(rows)
         for name in ("attention_mask", *KINDS):
             if name in self.inputs:
                 self.inputs[name] = _rows(self.inputs[name], rows)

@@ -1,12 +1,17 @@
 """Turn prompts into what a model reads: chat template, then processor, then token ids and pixels.
 
-Training, rollouts and evaluation build their inputs with `conversation` and `encode`, so all
-three show the policy the same tokens and the same pixels.
+SFT, rollouts and evaluation show the policy the same tokens and the same pixels, in every family:
+
+- `render` writes the token that some tokenizers put before a text by themselves (`<s>`), because
+  rollouts have it. `rftcore.models.rollout_prompts` keeps rollouts from having it
+  twice.
+- The completion of SFT is the target itself and the end of turn, not what the template makes of
+  them. If a template's end of turn does not end generation, `end_of_turn` is a token that does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rftcore import tags
@@ -32,16 +37,16 @@ def encode(
 ) -> BatchFeature:
     """Model inputs for a batch of B prompts, padded on the left to T tokens.
 
-    With `targets`, each prompt is followed by its answer and the end of turn,
-    as the chat template writes them.
+    With `targets`, each prompt is followed by its answer and the end of turn, as in SFT.
     Shape: `input_ids` and `attention_mask` (B, T); pixels as the family's processor returns them.
     Raises: `ModelError` if the chat template or the processor fails for a prompt.
     """
     if targets is None:
         texts = [render(policy.processor, prompt) for prompt in prompts]
     else:
+        end = end_of_turn(policy.processor, stop_ids(policy))
         pairs = zip(prompts, targets, strict=True)
-        texts = [with_reply(policy.processor, prompt, reply) for prompt, reply in pairs]
+        texts = [with_reply(policy.processor, prompt, reply, end) for prompt, reply in pairs]
     images = [[image.open() for image in prompt.images] for prompt in prompts]
     inputs = apply_processor(policy.processor, texts, images)
     return inputs.to(policy.model.device, policy.model.dtype)  # Swin does not cast pixels itself
@@ -77,29 +82,96 @@ def sentence(error: Exception) -> str:
 def render(processor: Any, prompt: Prompt) -> str:
     """The prompt as the chat template writes it, up to where the completion begins.
 
+    It begins with the token that the tokenizer would add, unless the template writes it.
     Raises: `ModelError` if the template fails.
     """
-    return _templated(processor, conversation(prompt), add_generation_prompt=True)
+    text: str = templated(processor, conversation(prompt), add_generation_prompt=True)
+    start = start_token(processor)
+    return text if text.startswith(start) else start + text
 
 
-def with_reply(processor: Any, prompt: Prompt, reply: str) -> str:
-    """The prompt and one assistant turn, as the chat template writes them.
+def start_token(processor: Any) -> str:
+    """The token that the tokenizer puts before a text by itself, such as "<s>", or ""."""
+    tokenizer: Any = tokenizer_of(processor)
+    added = tokenizer("")["input_ids"]
+    return str(tokenizer.bos_token) if added == [tokenizer.bos_token_id] else ""
+
+
+def completion(prompt: str, reply: str, end: str) -> str:
+    """What SFT teaches after a rendered prompt: the reply and the end of turn.
+
+    The tag that the prompt has opened is left out of the reply.
+    """
+    return tags.without_opening(tags.opened(prompt), reply) + end
+
+
+def with_reply(processor: Any, prompt: Prompt, reply: str, end: str) -> str:
+    """The rendered prompt and its completion. end: what ends the turn (`end_of_turn`).
 
     Raises: `ModelError` if the template fails.
     """
-    content = [{"type": "text", "text": reply}]
-    return _templated(processor, [*conversation(prompt), {"role": "assistant", "content": content}])
+    text = render(processor, prompt)
+    return text + completion(text, reply, end)
 
 
-def _templated(processor: Any, turns: Sequence[Mapping[str, Any]], **options: Any) -> str:
+def end_of_turn(processor: Any, stops: set[int]) -> str:
+    """What ends an answer: as the chat template writes it if that ends generation, else a token.
+
+    stops: the tokens that end generation.
+    Raises: `ModelError` if the template fails, or if there is no such token.
+    """
+    written = template_end(processor)
+    if stops & {*text_ids(processor, written)}:
+        return written
+    tokenizer: Any = tokenizer_of(processor)
+    if not stops:
+        raise ModelError(
+            "no token ends a completion of this model, so each would run to its limit: put one "
+            "into generation_config.json (eos_token_id) in the model's folder"
+        )
+    chosen = tokenizer.eos_token_id if tokenizer.eos_token_id in stops else min(stops)
+    return str(tokenizer.convert_ids_to_tokens(chosen))
+
+
+def template_end(processor: Any) -> str:
+    """What the chat template writes after an answer; "" if it leaves out the answer.
+
+    Raises: `ModelError` if the template fails.
+    """
+    reply = "Seven."
+    turns = [*conversation(Prompt("?")), _assistant(reply)]
+    before, _, after = templated(processor, turns).rpartition(reply)
+    return after if before else ""
+
+
+def _assistant(reply: str) -> Turn:
+    return {"role": "assistant", "content": [{"type": "text", "text": reply}]}
+
+
+def stop_ids(policy: Policy) -> set[int]:
+    """The tokens that end generation."""
+    return stops_of(policy.model.generation_config.eos_token_id, policy.processor)
+
+
+def stops_of(ends: int | Sequence[int] | None, processor: Any) -> set[int]:
+    """The tokens that end generation. ends: the `eos_token_id` of a generation config."""
+    listed = ends if isinstance(ends, Sequence) else [ends]
+    return {token for token in (*listed, tokenizer_of(processor).eos_token_id) if token is not None}
+
+
+def templated(processor: Any, turns: Sequence[Any], **options: Any) -> Any:
+    """The text of a conversation, or what else `options` ask for.
+
+    Raises: `ModelError` if the template fails.
+    """
     try:
-        text: str = processor.apply_chat_template(list(turns), tokenize=False, **options)
+        made = processor.apply_chat_template(list(turns), **{"tokenize": False, **options})
     except Exception as error:  # a template is a program and may raise anything
         raise ModelError(
             f"the chat template of {type(processor).__name__} failed: {sentence(error)}. rft "
             "writes one user turn (images, then text) and one assistant turn."
         ) from error
-    return text
+    return made
 
 
 def opening(policy: Policy, prompt: Prompt) -> str:

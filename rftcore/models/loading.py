@@ -13,27 +13,43 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rftcore.config import PolicyRecipe
 from rftcore.errors import ModelError, RftError
+from rftcore.models import pixels
+from rftcore.models.adapters import (
+    PEFT_MISSING,
+    base_of,
+    has_peft,
+    is_adapter,
+    merged,
+    revision_of,
+)
 from rftcore.models.encoding import sentence
-from rftcore.models.policy import Policy, tokenizer_of
+from rftcore.models.policy import VISION_PARTS, Policy, tokenizer_of
+from rftcore.models.support import unfit
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, ProcessorMixin
 
 MODEL_PACKAGES = ("torchvision", "num2words")  # of the extra `models`: some processors need them
+PLAIN = PolicyRecipe()  # how a model is loaded without a recipe
 LENGTH_WARNING = "sequence-length-is-longer-than-the-specified-maximum"  # of transformers
-NO_ADAPTERS = (
-    "rft trains whole weights; LoRA and other adapters are not supported yet. "
-    "Merge an adapter into its base with peft's merge_and_unload before you train or measure it"
-)
 
 
-def load_model(source: str | Path, *, dtype: str = "auto", device: str | None = None) -> Policy:
+def load_model(
+    source: str | Path,
+    settings: PolicyRecipe = PLAIN,
+    *,
+    dtype: str = "auto",
+    device: str | None = None,
+    quantized: bool = False,
+) -> Policy:
     """Load the model and processor in a folder or of a hub name; every weight must be there.
 
+    An adapter is loaded with its base, and merged into it.
     dtype: of the weights, by torch's name. "auto" is for reading and generating: bfloat16 on an
     accelerator that computes in it, else float32. Training needs float32: half precision has
-    no room for small steps.
+    no room for small steps. quantized: keep linear layers of the language model in 4 bits.
     Raises: `ModelError` for missing, unexpected or damaged weights and files.
     """
     import torch
@@ -42,21 +58,85 @@ def load_model(source: str | Path, *, dtype: str = "auto", device: str | None = 
 
     device = device or best_device()
     dtype = reading_dtype(device) if dtype == "auto" else dtype
-    processor = load_processor(source)
+    processor = load_processor(source, settings)
+    whole, its = _base(source, settings)
+    if reason := unfit(model_config(source, settings)):
+        raise ModelError(f"model {str(source)!r} cannot be used: {reason}")
+    options = _how(whole, its, getattr(torch, dtype), device if quantized else None)
     models: Any = AutoModelForImageTextToText  # untyped in transformers
-    with _loading(source):
+    with _loading(whole), _undivided():
         try:
-            model, report = models.from_pretrained(
-                source, dtype=getattr(torch, dtype), output_loading_info=True
-            )
+            model, report = models.from_pretrained(whole, **options, output_loading_info=True)
         except (SafetensorError, RuntimeError) as error:
             raise ModelError(
                 f"the weights of model {str(source)!r} cannot be read: {sentence(error)}. "
                 "They are cut off, or are not those of its config.json: copy or save them again"
             ) from error
-    _require_every_weight(source, report)
-    _require_every_embedding(source, model, processor)
-    return Policy(model.to(device), processor, str(source))
+    _require_every_weight(whole, report)
+    _require_every_embedding(whole, model, processor)
+    if is_adapter(source):
+        model = merged(model, source)
+    without_router_logits(model)
+    return Policy(model if quantized else model.to(device), processor, str(source))
+
+
+def without_router_logits(model: Any) -> None:
+    """Let a mixture of experts compute no loss of its routers unless a call requires it.
+
+    With a cache, as in `generate`, that loss fails. TRL's trainers pass `output_router_logits`
+    where they use it.
+    """
+    text = model.config.get_text_config()
+    if getattr(text, "output_router_logits", False):
+        text.output_router_logits = False
+
+
+def _how(
+    source: str | Path, settings: PolicyRecipe, dtype: Any, quantized_on: str | None
+) -> dict[str, Any]:
+    """How transformers is to load weights. quantized_on: the device of 4-bit weights, if any."""
+    options = {"dtype": dtype, **_origin(source, settings)}
+    if settings.attention is not None:
+        options["attn_implementation"] = settings.attention
+    if quantized_on is not None:  # 4-bit weights cannot be moved after they are made
+        from transformers import BitsAndBytesConfig
+
+        made: Any = BitsAndBytesConfig  # untyped in transformers
+        options["quantization_config"] = made(**four_bits(dtype))
+        options["device_map"] = {"": quantized_on}
+    return options
+
+
+def four_bits(dtype: Any) -> dict[str, Any]:
+    """Fields of `BitsAndBytesConfig` for QLoRA: NF4 with quantized constants, computed in `dtype`.
+
+    The vision tower, the projector and the head stay as they are: they are small, and TRL
+    multiplies by the head's weights itself.
+    Source: arXiv:2305.14314.
+    """
+    return {
+        "load_in_4bit": True,
+        "bnb_4bit_quant_type": "nf4",
+        "bnb_4bit_use_double_quant": True,
+        "bnb_4bit_compute_dtype": dtype,
+        "llm_int8_skip_modules": [*sum(VISION_PARTS.values(), ()), "lm_head"],
+    }
+
+
+def _origin(source: str | Path, settings: PolicyRecipe) -> dict[str, Any]:
+    """Arguments of every `from_pretrained`: whether code may run, and which revision to take."""
+    found: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code}
+    if settings.revision is not None and not Path(source).is_dir():
+        found["revision"] = settings.revision
+    return found
+
+
+def _base(source: str | Path, settings: PolicyRecipe) -> tuple[str | Path, PolicyRecipe]:
+    """The complete model of a source, and how to load it; of an adapter, its base's revision."""
+    if not is_adapter(source):
+        return source, settings
+    revision = revision_of(source) or settings.revision
+    return base_of(source), settings.model_copy(update={"revision": revision})
 
 
 def reading_dtype(device: str | None = None) -> str:
@@ -119,26 +199,34 @@ def _require_every_embedding(source: str | Path, model: Any, processor: Any) -> 
         )
 
 
-def load_processor(source: str | Path) -> ProcessorMixin:
+def load_processor(source: str | Path, settings: PolicyRecipe = PLAIN) -> ProcessorMixin:
     """Load the processor in a folder or of a hub name, without the weights.
 
+    The image settings of `settings` are applied here and nowhere else.
     Raises: `ModelError` for what is missing: files, a package, the image processor, a chat
-    template, a pad token.
+    template, a pad token, a setting.
     """
     from transformers import AutoProcessor
 
     processors: Any = AutoProcessor  # untyped in transformers
     check_source(source)
+    if is_adapter(source) and not (Path(source) / "tokenizer_config.json").is_file():
+        return load_processor(*_base(source, settings))
     with _loading(source):
-        processor: ProcessorMixin = processors.from_pretrained(source, padding_side="left")
+        processor: ProcessorMixin = processors.from_pretrained(
+            source, padding_side="left", **_origin(source, settings)
+        )
     name = f"model {str(source)!r}"
     if not hasattr(processor, "image_processor"):
         raise ModelError(
             f"{name} has no image processor: rft trains vision-language models only. "
             "Pass one to --model."
         )
+    pixels.apply(processor, settings)
     tokenizer = tokenizer_of(processor)
-    if not (getattr(processor, "chat_template", None) or tokenizer.chat_template):
+    if not getattr(processor, "chat_template", None):  # some classes leave it to the tokenizer
+        processor.chat_template = tokenizer.chat_template
+    if not processor.chat_template:
         raise ModelError(
             f"{name} has no chat template, which formats questions: pass an "
             "instruction-tuned model to --model, or save one with the processor "
@@ -160,6 +248,20 @@ def load_processor(source: str | Path) -> ProcessorMixin:
 
 
 @contextmanager
+def _undivided() -> Iterator[None]:
+    """Load a whole model. With DeepSpeed's stage 3, transformers would load this process's part.
+
+    A trainer's configuration switches that on again, and its engine divides the model.
+    """
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED", "").lower() == "true":
+        from transformers.integrations import deepspeed
+
+        hooks: Any = deepspeed  # untyped in transformers
+        hooks.unset_hf_deepspeed_config()
+    yield
+
+
+@contextmanager
 def _loading(source: str | Path) -> Iterator[None]:
     """Turn what transformers raises into a `ModelError`."""
     try:
@@ -177,6 +279,13 @@ def _loading(source: str | Path) -> Iterator[None]:
 
 def _remedy(error: Exception, text: str) -> str:
     """What to do about an exception of transformers whose text is `text`."""
+    if "trust_remote_code" in text:
+        return (
+            "Its folder has Python code that the model needs. Read that code; if you trust it, "
+            "--set policy.trust_remote_code=true"
+        )
+    if "attn_implementation" in text or "attention implementation" in text:
+        return "Choose another policy.attention, or leave it out."
     missing = [name for name in MODEL_PACKAGES if name in text.lower()]
     if missing:
         return (
@@ -200,10 +309,13 @@ def _remedy(error: Exception, text: str) -> str:
 
 
 def check_source(source: str | Path) -> None:
-    """Raise `ModelError` if `source` is a folder path without a model, or an adapter."""
+    """Raise `ModelError` if `source` is a folder path without a model, or without its base."""
     path = Path(source)
-    if (path / "adapter_config.json").is_file():
-        raise ModelError(f"model folder {str(source)!r} is an adapter. {NO_ADAPTERS}")
+    if is_adapter(path):
+        if not has_peft():
+            raise ModelError(f"model folder {str(source)!r} is an adapter, which {PEFT_MISSING}")
+        check_source(base_of(path))
+        return
     looks_local = path.is_absolute() or str(source).startswith((".", "~")) or path.exists()
     if looks_local and not (path / "config.json").is_file():
         inside = sorted(str(file.parent) for file in path.glob("*/model/config.json"))
@@ -222,24 +334,39 @@ class Context(NamedTuple):
     largest: int | None
 
 
-def model_config(source: str | Path) -> PreTrainedConfig:
+def model_config(source: str | Path, settings: PolicyRecipe = PLAIN) -> PreTrainedConfig:
     """The configuration of the model in a folder or of a hub name, without its weights.
 
     Raises: `ModelError` if it cannot be read.
     """
     from transformers import AutoConfig
 
+    source, settings = _base(source, settings)
     with _loading(source):
-        config: PreTrainedConfig = AutoConfig.from_pretrained(source)
+        config: PreTrainedConfig = AutoConfig.from_pretrained(source, **_origin(source, settings))
     return config
 
 
-def read_context(source: str | Path, processor: Any) -> Context:
+def empty_model(source: str | Path, settings: PolicyRecipe = PLAIN) -> Any:
+    """The model in a folder or of a hub name without memory for its weights, on `meta`.
+
+    Raises: `ModelError` if its configuration cannot be read or made into a model.
+    """
+    from accelerate import init_empty_weights
+    from transformers import AutoModelForImageTextToText
+
+    models: Any = AutoModelForImageTextToText  # untyped in transformers
+    config = model_config(source, settings)
+    with _loading(source), init_empty_weights():
+        return models.from_config(config, trust_remote_code=settings.trust_remote_code)
+
+
+def read_context(source: str | Path, processor: Any, settings: PolicyRecipe = PLAIN) -> Context:
     """The context of the model in a folder or of a hub name, without its weights.
 
     Raises: `ModelError` if its configuration cannot be read.
     """
-    config = model_config(source).get_text_config()
+    config = model_config(source, settings).get_text_config()
     tokenizer = tokenizer_of(processor)
     limits = (getattr(config, "max_position_embeddings", None), tokenizer.model_max_length)
     # a tokenizer without a limit has a number far beyond any
@@ -253,7 +380,7 @@ PARTS_OF_A_MODEL = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt",
 def fingerprint(source: str | Path) -> str | None:
     """SHA-256 of the files in a model's folder that decide what it computes; None for a hub name.
 
-    It covers names and contents, and not where the folder is.
+    It covers names and contents, and not where the folder is; of an adapter, those of its base too.
     """
     folder = Path(source)
     if not folder.is_dir():
@@ -264,4 +391,6 @@ def fingerprint(source: str | Path) -> str | None:
             with file.open("rb") as handle:
                 content = hashlib.file_digest(handle, "sha256").hexdigest()
             whole.update(f"{file.name} {content}\n".encode())
+    if is_adapter(folder) and (base := fingerprint(base_of(folder))):
+        whole.update(f"base {base}\n".encode())
     return whole.hexdigest()

@@ -6,8 +6,14 @@ import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rftcore.errors import ModelError
-from rftcore.models.encoding import encode, render, text_tokens, with_reply
+from rftcore.models.encoding import (
+    encode,
+    end_of_turn,
+    render,
+    stop_ids,
+    text_tokens,
+    with_reply,
+)
 from rftcore.models.policy import Policy
 from rftcore.types import Prompt
 
@@ -24,7 +30,7 @@ def answer_logprobs(policy: Policy, prompts: Sequence[Prompt], targets: Sequence
     its own dtype, and float32 copies are made of `CHUNK` positions at a time: with V = 150,000,
     float32 logits of a whole batch take gigabytes.
     Shape: (B,), float32.
-    Raises: `ModelError` if the chat template leaves out the assistant's turn.
+    Raises: `ModelError` if the chat template or the processor fails for a prompt.
     """
     import torch
 
@@ -40,13 +46,9 @@ def _logprob(policy: Policy, prompt: Prompt, target: str) -> Tensor:
     import torch
 
     inputs = encode(policy, [prompt], [target])
-    texts = (with_reply(policy.processor, prompt, target), render(policy.processor, prompt))
+    end = end_of_turn(policy.processor, stop_ids(policy))
+    texts = (with_reply(policy.processor, prompt, target, end), render(policy.processor, prompt))
     whole, start = (text_tokens(policy.processor, text) for text in texts)
-    if whole <= start:
-        raise ModelError(
-            f"the chat template of {policy.source} leaves out the assistant's turn, which SFT "
-            "learns from: rft needs a template that writes it"
-        )
     answer = whole - start  # A; placeholders count alike in both texts
     ids = inputs["input_ids"][0, -answer:]  # (A,)
     kept = {"logits_to_keep": answer + 1} if _keeps_logits(policy.model) else {}

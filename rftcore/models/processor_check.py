@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rftcore import tags
+from rftcore.config import PolicyRecipe
 from rftcore.errors import DataError, ModelError, SampleError
 from rftcore.images import Image
 from rftcore.models.encoding import (
@@ -23,8 +24,9 @@ from rftcore.models.encoding import (
     text_ids,
     text_tokens,
 )
-from rftcore.models.loading import load_processor, read_context
+from rftcore.models.loading import PLAIN, load_processor, read_context
 from rftcore.models.vision import blank, check_placeholder
+from rftcore.splits import SFT
 from rftcore.types import Prompt, PromptMaker, Sample
 
 TAGS = tags.tags_of(tags.write("", ""))
@@ -50,14 +52,24 @@ class Shown:
 class ProcessorCheck:
     """Checks samples one by one, and keeps the lengths of their prompts in tokens.
 
+    sft_prompt: the prompt of samples of split sft, if it differs.
+
     Raises: `ModelError` for a processor that cannot show and read a task's samples.
     """
 
-    def __init__(self, source: str | Path, prompt: PromptMaker) -> None:
-        self.processor = load_processor(source)
-        self.context = read_context(source, self.processor)
+    def __init__(
+        self,
+        source: str | Path,
+        prompt: PromptMaker,
+        settings: PolicyRecipe = PLAIN,
+        *,
+        sft_prompt: PromptMaker | None = None,
+    ) -> None:
+        self.processor = load_processor(source, settings)
+        self.context = read_context(source, self.processor, settings)
         self.splits: dict[str, Shown] = {}
-        self._source, self._prompt = str(source), prompt
+        self.fields: set[str] = set()  # of what the processor makes
+        self._source, self._prompt, self._sft_prompt = str(source), prompt, sft_prompt or prompt
         self._specials = special_tokens(self.processor)
         self._image_tokens: dict[tuple[int, int], int] = {}
         self._counts: set[int] = {0}  # of images, for which the template has been checked
@@ -74,7 +86,8 @@ class ProcessorCheck:
         Raises: `SampleError` naming the row; `ModelError` for a template that fails, and
         `VisionError` for one that leaves images out.
         """
-        where, prompt = sample.where, self._prompt(sample)
+        maker = self._sft_prompt if split == SFT else self._prompt
+        where, prompt = sample.where, maker(sample)
         self.require_no_special_token(sample)
         shown = self.splits.setdefault(split, Shown())
         if prompt.images:
@@ -168,7 +181,7 @@ class ProcessorCheck:
         """How many tokens an image takes besides its placeholder; by its size alone."""
         size = image.size()
         if size not in self._image_tokens:
-            shown = Prompt("", (blank(size),))
+            shown = Prompt("?", (blank(size),))  # Idefics2 puts a space between image and text
             text = render(self.processor, shown)
             try:
                 inputs = apply_processor(self.processor, [text], [[blank(size).open()]])
@@ -176,6 +189,7 @@ class ProcessorCheck:
                 raise SampleError(
                     f"{where}: image of {size[0]} x {size[1]} pixels: {error}"
                 ) from error
+            self.fields |= {*inputs}
             whole = int(inputs["input_ids"].shape[1])
             self._image_tokens[size] = whole - text_tokens(self.processor, text)
         return self._image_tokens[size]

@@ -2,65 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from rftcore import tags
-from rftcore.models.encoding import conversation, render, text_ids, with_reply
+from rftcore.config import PolicyRecipe
+from rftcore.errors import ModelError
+from rftcore.models.adapters import base_of, is_adapter
+from rftcore.models.encoding import (
+    apply_processor,
+    end_of_turn,
+    stops_of,
+    template_end,
+    text_ids,
+)
+from rftcore.models.loading import PLAIN, model_config
 from rftcore.models.policy import tokenizer_of
-from rftcore.types import Prompt
+
+# What TRL 1.16 passes from a processor to the loss of GRPO
+PASSED = frozenset(
+    (
+        *("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "pixel_values"),
+        *("pixel_attention_mask", "image_grid_thw", "image_sizes", "image_position_ids"),
+        "spatial_shapes",
+    )
+)
 
 
-def template_faults(source: str | Path, processor: Any) -> Iterator[str]:
-    """What is wrong with the chat template, as far as three tokens show: warnings, one line each.
+def unpassed(source: str | Path, fields: Collection[str]) -> str:
+    """A line if a processor makes fields that TRL leaves out of the loss of GRPO, or "".
 
-    SFT, rollouts and evaluation must condition on the same tokens, and a target must end in
-    a token that ends generation, or the policy is taught never to stop.
+    Some families do without them. Of others the first step fails, or the log-probabilities of
+    the first rollouts differ from those in the loss: either ends the run.
     """
-    prompt = Prompt("?")
-    text = render(processor, prompt)
-    shown = text_ids(processor, text)
-    rollout = processor.apply_chat_template(
-        conversation(prompt), tokenize=True, add_generation_prompt=True, return_dict=True
-    )["input_ids"]
-    rollout = rollout[0] if rollout and isinstance(rollout[0], list) else rollout
-    if list(rollout) != shown:
-        yield (
-            f"{source}: a prompt is not the same tokens everywhere: its tokenizer adds tokens of "
-            f"its own in GRPO's rollouts ({len(rollout)} tokens for {len(shown)} in SFT and "
-            "evaluation). Let the chat template write them, and the tokenizer add none"
-        )
-    reply = tags.write("1 + 1", "2")
-    whole = with_reply(processor, prompt, reply)
-    if reply not in whole:
-        yield (
-            f"{source}: its chat template changes an answer: SFT would teach "
-            f"{whole[len(text) :]!r} instead of {reply!r}. Let the template write the assistant's "
-            "text as it is, reasoning included"
-        )
-    elif not whole.startswith(text):
-        yield (
-            f"{source}: its chat template begins the assistant's turn in one way where an answer "
-            f"follows and in another where a completion begins ({text[-40:]!r}), so SFT teaches "
-            "another prompt than GRPO and evaluation show"
-        )
-    elif not _stop_ids(source, processor) & {*text_ids(processor, whole)[len(shown) :]}:
-        yield (
-            f"{source}: its chat template ends an answer without a token that ends generation, so "
-            "SFT teaches the policy never to stop: let the template write the end-of-turn token, "
-            "or put the token that it writes into generation_config.json (eos_token_id)"
-        )
+    left = sorted({*fields} - PASSED)
+    if not left:
+        return ""
+    return (
+        f"{source}: its processor makes {', '.join(left)}, which TRL does not pass to the loss of "
+        "GRPO. If GRPO fails for that, SFT can be run alone: --set grpo.enabled=false"
+    )
 
 
-def _stop_ids(source: str | Path, processor: Any) -> set[int | None]:
-    """The tokens that end generation, without the weights."""
-    from transformers import AutoConfig, GenerationConfig
-
-    tokenizer = tokenizer_of(processor)
+def require_plain_targets(source: str | Path, processor: Any) -> None:
+    """Raise `ModelError` if the processor adds tokens to a target of SFT."""
+    text = "Seven."
     try:
-        config: Any = GenerationConfig.from_pretrained(source)
+        read = apply_processor(processor, [text], [()])["input_ids"][0].tolist()
+    except ModelError as error:
+        raise ModelError(
+            f"{source}: a target of SFT, which is text without images, failed: {error}. Leave out "
+            "SFT (--set sft.enabled=false), or take a model of another family"
+        ) from error
+    if read != text_ids(processor, text):
+        added = tokenizer_of(processor).decode(read)
+        raise ModelError(
+            f"{source}: its processor reads {text!r} as {added!r}, so SFT would teach tokens that "
+            "no answer has. Leave out SFT (--set sft.enabled=false), or take a model of another "
+            "family"
+        )
+
+
+def replaced_end(source: str | Path, processor: Any, settings: PolicyRecipe = PLAIN) -> str:
+    """A line if SFT ends its targets otherwise than the chat template ends an answer, or "".
+
+    Raises: `ModelError` if no token ends generation.
+    """
+    written, end = (
+        template_end(processor),
+        end_of_turn(processor, declared_stops(source, processor, settings)),
+    )
+    if end == written:
+        return ""
+    return (
+        f"{source}: its chat template ends an answer with {written!r}, which does not end "
+        f"generation, so the targets of SFT end with {end!r} instead"
+    )
+
+
+def declared_stops(source: str | Path, processor: Any, settings: PolicyRecipe) -> set[int]:
+    """The tokens that end generation, without the weights."""
+    from transformers import GenerationConfig
+
+    whole = base_of(source) if is_adapter(source) else source
+    try:
+        config: Any = GenerationConfig.from_pretrained(whole)
     except OSError:  # none was saved: transformers makes one of the model's configuration
-        config = AutoConfig.from_pretrained(source).get_text_config()
-    ends = getattr(config, "eos_token_id", None)
-    return {*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id} - {None}
+        config = model_config(source, settings).get_text_config()
+    return stops_of(getattr(config, "eos_token_id", None), processor)

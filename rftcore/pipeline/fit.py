@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rftcore import distributed
 from rftcore.errors import RftError, RunError, TrainerError
 from rftcore.models.policy import Policy
+from rftcore.pipeline.diagnosis import as_json, facts_of, findings_of
 from rftcore.pipeline.job import Job
+from rftcore.pipeline.usage import of_phase
 from rftcore.runs import storage_fault
 from rftcore.signals import Terminated
 from rftcore.training.checkpoints import (
@@ -37,11 +40,17 @@ NOT_A_PROBABILITY = "probability tensor contains"  # torch.multinomial, of logit
 
 @dataclass(frozen=True)
 class Fitted:
-    """A finished phase: seconds of training, its last logged numbers, why it learned nothing."""
+    """A finished phase: seconds of training, its last logged numbers, why it learned little.
+
+    diagnosis: the findings of `rftcore.training.signal`, which are lines of `findings` as well.
+    usage: what the phase used (`rftcore.usage.Usage`).
+    """
 
     metrics: dict[str, float]
     seconds: float
     findings: list[str]
+    diagnosis: list[dict[str, Any]] = field(default_factory=list)
+    usage: dict[str, Any] = field(default_factory=dict)
 
 
 def fit(job: Job, phase: str, policy: Policy, trainer_of: Callable[[list[Any]], Any]) -> Fitted:
@@ -61,11 +70,41 @@ def fit(job: Job, phase: str, policy: Policy, trainer_of: Callable[[list[Any]], 
     if not steps:
         raise TrainerError(f"{phase} took no step: its data gives less than one batch")
     found = _findings(job, phase, policy, before if steps > session.first else None)
+    diagnosed = findings_of(job, phase)
     with _explained(folder, phase):
-        saved = job.run.model_folder(phase)
-        trainer.save_model(str(saved))  # gathers what several processes hold in parts
+        _save(job, phase, policy, trainer)
+    seconds = session.clock.seconds()
+    return Fitted(
+        session.progress.last,
+        seconds,
+        found + [each.line for each in diagnosed],
+        [as_json(each) for each in diagnosed],
+        of_phase(job, phase, seconds).to_json(),
+    )
+
+
+def _save(job: Job, phase: str, policy: Policy, trainer: Any) -> None:
+    """Save the policy; of an adapter, the adapter and the model that it is merged into.
+
+    The merged model is made from the files, so it is what base and adapter give anyone.
+    """
+    from rftcore.models.loading import load_model
+    from rftcore.training.trained import has_adapter
+
+    saved = job.run.model_folder(phase)
+    if distributed.is_main():  # TRL's card names no model; rft's is beside the policy
+        (job.run.phase_folder(phase) / "README.md").unlink(missing_ok=True)
+    adapted = has_adapter(trainer.accelerator.unwrap_model(trainer.model))
+    folder = job.run.adapter_folder(phase) if adapted else saved
+    trainer.save_model(str(folder))  # gathers what several processes hold in parts
+    pass_on_defaults(job.plan.model, folder)
+    if adapted and distributed.is_main():
+        shutil.rmtree(folder / "ref", ignore_errors=True)  # TRL's copy of the adapter at the start
+        settings = job.plan.recipe.policy
+        whole = load_model(folder, settings, dtype=settings.dtype, device="cpu")
+        whole.model.save_pretrained(saved)
+        policy.processor.save_pretrained(saved)
         pass_on_defaults(job.plan.model, saved)
-    return Fitted(session.progress.last, session.clock.seconds(), found)
 
 
 class _Session:
@@ -79,8 +118,8 @@ class _Session:
         self.first = checkpoint.step if checkpoint else 0
         self.clock = Clock(checkpoint.seconds if checkpoint else 0.0)
         job.run.forget_after(phase, self.first)
-        before = job.run.metrics(phase)
-        self.progress = Progress(phase, job.run.log, before=before, show=job.progress)
+        self._before = job.run.metrics(phase)
+        self.progress = Progress(phase, job.run.log, before=self._before, show=job.progress)
         folder = job.run.phase_folder(phase)
         self._finite = Finite(phase, lambda: str(next(iter(sealed(folder)), "")))
 
@@ -95,7 +134,8 @@ class _Session:
         from rftcore.training.guards import Signal, Stopping
 
         phase, checkpoint = self._phase, self._checkpoint
-        self._trainer = trainer = quiet(trainer_of([self._finite, self.progress, Signal(phase)]))
+        watching = [Signal(phase), *self._watch()]
+        self._trainer = trainer = quiet(trainer_of([self._finite, self.progress, *watching]))
         args = trainer.args
         self._stopping = Stopping(self._job.stop, every=getattr(args, "num_iterations", 1))
         trainer.add_callback(self._stopping)
@@ -104,7 +144,7 @@ class _Session:
         args.save_total_limit = None  # `Checkpoints` deletes old ones, once the new is sealed
         if checkpoint:
             _warn_of_processes(checkpoint)
-            trainer.add_callback(Weights(checkpoint, trainer))
+            trainer.add_callback(Weights(checkpoint, trainer, self._job.plan.recipe.policy))
         if args.save_only_model and distributed.is_main():
             logger.warning(
                 "%s.save_only_model leaves out what training continues from: "
@@ -112,6 +152,11 @@ class _Session:
                 phase,
             )
         return trainer
+
+    def _watch(self) -> list[Any]:
+        from rftcore.training.watch import Watch
+
+        return [Watch(facts_of(self._job), self._before)] if self._phase == "grpo" else []
 
     def train(self) -> None:
         """Take the steps. Raises: `TrainerError` for numbers that are not finite."""
@@ -141,7 +186,8 @@ def finished(job: Job, phase: str) -> Fitted:
     """What a finished phase recorded. Raises `RunError` if its file does not hold that."""
     facts = job.run.phase(phase)
     try:
-        return Fitted(facts["metrics"], facts["seconds"], facts["findings"])
+        found = facts["findings"], facts.get("diagnosis", []), facts.get("usage", {})
+        return Fitted(facts["metrics"], facts["seconds"], *found)
     except KeyError as error:
         raise job.run.not_written_by(phase) from error
 
@@ -172,5 +218,5 @@ def _explained(folder: Path, phase: str) -> Iterator[None]:
         raise RunError(
             f"{phase} could not write to {folder}: {reason}. Complete checkpoints are kept; once "
             "that is solved, continue with: "
-            f"{distributed.launcher()} train --resume {folder.parent}"
+            f"{distributed.train_command()} --resume {folder.parent}"
         ) from error

@@ -11,15 +11,15 @@ be what it was. GRPO always starts over.
 from collections.abc import Sequence
 from typing import Any
 
-from rftcore.config import Recipe, differences
+from rftcore.config import ANSWERS, Recipe, differences
 from rftcore.errors import RecipeError, RunError
 from rftcore.runs import RunFolder
 
-FREE = ("grpo", "scoring")  # sections that nothing before GRPO depends on
+FREE = ("grpo", "scoring", "tracking", "report")  # that nothing before GRPO depends on
 MEASURES = ("evaluation", "rewards")  # ... and those that only evaluations depend on
 EVALUATIONS = ("evaluate:start", "evaluate:sft")
 BASE = ("model_sha256",)  # in the manifest: what every phase began with
-FACTS = {"vision_check": ("vision_check", "pixel_budget")}  # in the manifest, by phase
+FACTS = {"vision_check": ("vision_check",)}  # in the manifest, by phase
 
 
 class Fork:
@@ -42,16 +42,20 @@ class Fork:
                 f"a fork of {parent.path} would be the same run: change a setting, such as "
                 f"--set grpo.learning_rate=1e-5, or continue it by --resume {parent.path}"
             )
-        if fixed := [name for name in self.changed if _section(name) not in (*FREE, *MEASURES)]:
+        free = (*FREE, *MEASURES, *(["paradigm"] if _teach_alike(before, after) else []))
+        if fixed := [name for name in self.changed if _section(name) not in free]:
             raise RecipeError(
                 f"--fork cannot change {', '.join(fixed)}: what {parent.path} has finished depends "
                 f"on it. A fork may change {', '.join((*FREE, *MEASURES))}; leave the change out, "
                 "or start a new run"
             )
+        # the last evaluation of a run measures more than the others
+        self._sft_is_last = before.grpo.enabled and not after.grpo.enabled
         self.phases = [phase for phase in parent.phases_done() if self._holds(phase)]
 
     def _holds(self, phase: str) -> bool:
         measured_anew = any(_section(name) in MEASURES for name in self.changed)
+        measured_anew |= phase == "evaluate:sft" and self._sft_is_last
         return phase in ("vision_check", "sft") or (phase in EVALUATIONS and not measured_anew)
 
     @property
@@ -85,6 +89,24 @@ class Fork:
         """
         run.take_over(self.parent, self.phases)
         return self.phases
+
+
+def shares_sft(one: Recipe, other: Recipe) -> bool:
+    """Whether two runs of these recipes have the same policy after SFT, and differ after it."""
+    changed = differences(one, other)
+    return (
+        one.sft.enabled
+        and other.sft.enabled
+        and _teach_alike(one, other)
+        and bool(changed)
+        and all(_section(name) in (*FREE, *MEASURES, "paradigm") for name in changed)
+    )
+
+
+def _teach_alike(before: Recipe, after: Recipe) -> bool:
+    """Whether both recipes have SFT, or not, and teach the same: reasoning, or bare answers."""
+    kinds = [(each.sft.enabled, each.paradigm == ANSWERS) for each in (before, after)]
+    return kinds[0] == kinds[1]
 
 
 def _section(setting: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from rftcore.distributed import main_first
 from rftcore.evaluation.scores import SplitScore
 from rftcore.pipeline.forks import Fork
 from rftcore.pipeline.plan import Plan
@@ -16,6 +17,7 @@ from rftcore.runs import RunFolder
 from rftcore.scoring import Failure, Scorer
 from rftcore.signals import StopRequest
 from rftcore.splits import PHASE_SPLITS
+from rftcore.tracking import Mirror, mirror_of
 
 if TYPE_CHECKING:
     from rftcore.pipeline.policies import Policies
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 class Job:
     """All that a run needs. fork: what it has taken over from another run, if it has.
 
-    scores: by stage, as they become known.
+    scores: by stage, as they become known. announce: called once settings and shapes are checked.
     """
 
     plan: Plan
@@ -33,6 +35,7 @@ class Job:
     progress: bool = True
     stop: StopRequest = field(default_factory=StopRequest)
     fork: Fork | None = None
+    announce: Callable[[], None] = lambda: None
     scores: dict[str, list[SplitScore]] = field(default_factory=dict)
 
     @cached_property
@@ -40,12 +43,17 @@ class Job:
         """The policy in use."""
         from rftcore.pipeline.policies import Policies
 
-        return Policies(self.run, self.plan.recipe.seed)
+        return Policies(self.run, self.plan.recipe.seed, self.plan.recipe.policy)
 
     @cached_property
     def configs(self) -> Mapping[str, Any]:
         """TRL's configuration of each phase that is switched on, to be read."""
         return {phase: self.new_config(phase) for phase in PHASE_SPLITS if self.plan.enabled(phase)}
+
+    @cached_property
+    def tracking(self) -> Mirror:
+        """The trackers of the run."""
+        return mirror_of(self.run, self.plan.recipe)
 
     def new_config(self, phase: str) -> Any:
         """TRL's configuration of a phase, for its trainer.
@@ -63,7 +71,29 @@ class Job:
 
     def newest_policy(self) -> str | Path:
         """Where the newest finished policy is: after GRPO, after SFT, or the base model."""
-        return self.run.newest_policy() or self.plan.model
+        return self.run.newest_policy() or self.base()
+
+    def base(self) -> str | Path:
+        """The base model; if the run began with an adapter, it is merged into the run's folder.
+
+        So trainers, checkpoints and TRL's reference model have one complete model to read.
+        Raises: `ModelError` if the adapter or its base cannot be loaded.
+        """
+        from rftcore.models.adapters import is_adapter
+        from rftcore.models.loading import load_model
+
+        folder = self.run.base_folder()
+        if not is_adapter(self.plan.model):
+            return self.plan.model
+        with main_first():
+            if not (folder / "config.json").is_file():
+                settings = self.plan.recipe.policy
+                whole = load_model(self.plan.model, settings, dtype=settings.dtype)
+                half = folder.with_name("half")
+                whole.model.save_pretrained(half)
+                whole.processor.save_pretrained(half)
+                half.rename(folder)
+        return folder
 
     def scorer(
         self,

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from rftcore import distributed, prompts
 from rftcore.completions import ScoredCompletion
 from rftcore.evaluation.tables import Summary
 from rftcore.models import vision
+from rftcore.models.adapters import is_adapter, with_adapter
 from rftcore.models.loading import fingerprint
-from rftcore.models.policy import pixel_budget
+from rftcore.models.policy import Policy
+from rftcore.pipeline.first_steps import check_first_steps
 from rftcore.pipeline.fit import Fitted, fit
 from rftcore.pipeline.job import Job
 from rftcore.pipeline.preflight import preflight
@@ -41,8 +43,10 @@ def train(job: Job) -> Summary:
     job.plan.catalogue.hooks.rft_run_start(
         run_dir=str(job.run.path), recipe=job.plan.recipe.model_dump(mode="json")
     )
+    job.tracking.open()
     check_vision(job)
-    if job.plan.recipe.evaluation.zero_shot:
+    check_first_steps(job)
+    if job.plan.measures_base:
         evaluate_start(job)
     if job.plan.recipe.sft.enabled:
         run_phase(job, "sft", train_sft)
@@ -65,15 +69,18 @@ def check_vision(job: Job) -> None:
         if distributed.is_main():
             logger.info("no sample has an image: the vision check is left out")
         return
-    policy = job.policies.read(job.plan.model)
-    shift = vision.check_vision(
-        policy,
-        [job.plan.task.prompt(s) for s in samples],
-        [prompts.sft_target(s) if s.cot else s.gold for s in samples],
-        settings.min_shift,
-    )
+    base, task = job.base(), job.plan.taught
+    target = prompts.target_of(task)
+    with distributed.together():
+        policy = job.policies.read(base)
+        shift = vision.check_vision(
+            policy,
+            [task.prompt(s) for s in samples],
+            [target(s) if s.cot else s.gold for s in samples],
+            settings.min_shift,
+        )
     facts = {"mean_shift_nats": shift, "samples": len(samples)}
-    job.run.record(vision_check=facts, pixel_budget=pixel_budget(policy))
+    job.run.record(vision_check=facts)
     job.run.mark_done("vision_check")
     distributed.barrier()
 
@@ -87,6 +94,8 @@ def run_phase(job: Job, phase: str, work: Callable[[Job], Fitted]) -> None:
     fitted = work(job)
     if distributed.is_main():  # the model is complete here; other ranks may be ahead
         written = {"model_sha256": fingerprint(job.run.model_folder(phase))}
+        if is_adapter(job.run.adapter_folder(phase)):
+            written["adapter_sha256"] = fingerprint(job.run.adapter_folder(phase))
         job.run.write_phase(phase, asdict(fitted) | written)
     job.run.mark_done(phase)
     distributed.barrier()
@@ -99,11 +108,11 @@ def train_sft(job: Job) -> Fitted:
     from rftcore.training.sft import sft_trainer
 
     plan, phase = job.plan, "sft"
-    policy = job.policies.take(plan.model, plan.recipe.policy.dtype)
+    policy = job.policies.take(job.base())
 
     def trainer(callbacks: list[Any]) -> Any:
         part, config = plan.part(phase), job.new_config(phase)
-        return sft_trainer(policy, plan.task, plan.recipe, part, config, callbacks=callbacks)
+        return sft_trainer(policy, plan.sft_task, plan.recipe, part, config, callbacks=callbacks)
 
     return fit(job, phase, policy, trainer)
 
@@ -111,9 +120,10 @@ def train_sft(job: Job) -> Fitted:
 def train_grpo(job: Job) -> Fitted:
     """Phase 2."""
     from rftcore.training.grpo import grpo_trainer
+    from rftcore.training.visits import visits_of
 
     plan, phase = job.plan, "grpo"
-    policy = job.policies.take(job.newest_policy(), plan.recipe.policy.dtype)
+    policy = _before_grpo(job)
 
     def observe(step: int, rollouts: list[ScoredCompletion]) -> None:
         for rollout in kept(rollouts):
@@ -123,6 +133,7 @@ def train_grpo(job: Job) -> Fitted:
     with job.scorer(phase, {"split": RL}) as scorer:
 
         def trainer(callbacks: list[Any]) -> Any:
+            earlier = distributed.all_gather(job.run.prompts())[0]
             return grpo_trainer(
                 policy,
                 plan.task,
@@ -132,9 +143,20 @@ def train_grpo(job: Job) -> Fitted:
                 scorer=scorer,
                 observe=observe,
                 callbacks=callbacks,
+                visits=visits_of(plan.recipe, plan.part(phase), earlier, job.run.add_prompts),
             )
 
         return fit(job, phase, policy, trainer)
+
+
+def _before_grpo(job: Job) -> Policy:
+    """The policy that GRPO starts from: SFT's or the base model, or the base with SFT's adapter."""
+    lora = job.plan.recipe.policy.lora
+    if lora is None or lora.between == "merge" or not job.run.done("sft"):
+        return job.policies.take(job.newest_policy())
+    adapter = job.policies.adapter("sft")
+    policy = job.policies.take(job.base())
+    return replace(policy, model=with_adapter(policy.model, adapter, trainable=True))
 
 
 def kept(rollouts: Sequence[ScoredCompletion]) -> list[ScoredCompletion]:

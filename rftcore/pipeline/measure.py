@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rftcore.completions import ScoredCompletion
@@ -16,13 +17,19 @@ from rftcore.pipeline.plan import Plan, Request, Settings, setting_layers
 from rftcore.plugins import Catalogue
 from rftcore.runs import RunFolder, is_run
 from rftcore.types import Task
+from rftcore.usage import Usage
 
 if TYPE_CHECKING:
     from rftcore.evaluation.notes import Measured
+    from rftcore.models.endpoint import Settings as EndpointSettings
+    from rftcore.models.vllm import EngineSettings
+
+    Backend = EndpointSettings | EngineSettings
 
 Within = Callable[[], AbstractContextManager[None]]  # what libraries run in, once they load
 PARSERS = ("strict", "forgiving")  # how completions are read
-SHARED = ("model", "seed", "scoring")  # of a run's recipe: what is not about its task
+# of a run's recipe: what is not about its task
+SHARED = ("model", "paradigm", "seed", "policy", "scoring")
 
 
 class Answer(Protocol):
@@ -61,8 +68,9 @@ class Found:
     failures: Sequence[Mapping[str, Any]] = ()
     data: Mapping[str, str] = field(default_factory=dict)  # a fingerprint per split
     changed: Sequence[str] = ()  # splits whose data is not what the run measured on
-    missing: Sequence[str] = ()  # splits that were not measured, because `stopped` came first
-    stopped: BaseException | None = None
+    missing: Sequence[str] = ()  # splits that were not measured, because of `error`
+    error: BaseException | None = None  # what ended the evaluation early
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True)
@@ -89,16 +97,23 @@ class SplitsEvaluation:
         """The reward calls that failed."""
         return self.found.failures
 
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the evaluation early, after at least one split."""
+        return self.found.error
+
     def notes(self, report: str = "", answers: str = "") -> list[str]:
         """Notes on the scores. report: the file that has the failures."""
         return list(self._notes(report))
 
     def table(self) -> str:
         """The scores as text."""
+        from rftcore.evaluation.details import detail_tables
         from rftcore.evaluation.tables import labeled, score_table
 
         scores = [score for score, _ in self.found.splits]
-        return score_table([(labeled(self.label, scores), scores)])
+        rows = [(labeled(self.label, scores), scores)]
+        return "\n\n".join([score_table(rows), *detail_tables(rows)])
 
     def report(self, *files: str) -> dict[str, Any]:
         """Every number, with the recipe, fingerprints of the data, failures and notes."""
@@ -109,6 +124,7 @@ class SplitsEvaluation:
             "scores": self.scores,
             "data": self.found.data,
             "failures": self.failures,
+            "usage": self.found.usage.to_json(),
             "notes": self.notes(*files),
         }
 
@@ -142,21 +158,27 @@ def evaluate_splits(
     task: str | None = None,
     splits: Sequence[str] = (),
     settings: Settings = (),
-    prompt: str = "reason",
+    prompt: str | None = None,
     parser: str = "strict",
+    endpoint: EndpointSettings | None = None,
+    engine: EngineSettings | None = None,
     progress: bool = True,
     within: Within = nullcontext,
 ) -> SplitsEvaluation:
     """Measure a run's newest policy, or a model, on splits of the run's task or of another.
 
-    prompt: "reason" or "direct". parser: "strict" or "forgiving". If an error ends it after a
-    split, the splits before are in the result, and the error is `found.stopped`.
+    prompt: "reason" or "direct"; by default the one that the run's paradigm teaches. parser:
+    "strict" or "forgiving". endpoint: how `target`, the name of a model, is asked by HTTP.
+    engine: how vLLM is started, which then writes the completions. If an error ends it after a
+    split, the splits before are in the result, with the error as its `error`.
     Raises: RecipeError for settings; what scoring and models raise, before the first split ends.
     """
     if parser not in PARSERS:
         raise RecipeError(f"parser={parser!r}: use {' or '.join(map(repr, PARSERS))}")
-    run = RunFolder.open(target) if is_run(target) else None
+    run = RunFolder.open(target) if endpoint is None and is_run(target) else None
     request = _request(target, run, task, splits, setting_layers(settings))
+    if endpoint is not None:
+        request = replace(request, policy=Path(target))
     plan = request.plan(catalogue)
     if not plan.splits:
         raise RecipeError(
@@ -164,7 +186,8 @@ def evaluate_splits(
             f"The task has {', '.join(_offered(plan.task))}"
         )
     with within():
-        found = _measure(plan, prompt, parser, progress=progress)
+        backend = endpoint or engine
+        found = _measure(plan, prompt or plan.asked, parser, backend, progress=progress)
     if run is not None and request.settled:
         found = replace(found, changed=_changed(run, found.data, plan.recipe))
     label = str(request.policy or plan.recipe.model)
@@ -183,15 +206,14 @@ def _request(
     On another task the run gives what is not about a task: splits, numbers of samples and the
     length of an answer are about its own task alone.
     """
-    # no training: its splits are not required
-    options: list[Layer] = [("eval", {"sft": {"enabled": False}, "grpo": {"enabled": False}})]
+    options: list[Layer] = []
     if run is None:
-        options.append(("RUN_OR_MODEL", {"model": target}))
+        options.append(("RUN_OR_MODEL", {"model": target, "paradigm": "zero-shot"}))
     if task:
         options.append(("--task", {"task": task}))
     if splits:
         options.append(("--split", {"evaluation": {"splits": list(splits)}}))
-    request = Request(options=options, settings=settings)
+    request = Request(options=options, settings=settings, trains=False)
     if run is None:
         return request
     own, origin = read_recipe_file(run.recipe_file), str(run.recipe_file)
@@ -209,24 +231,38 @@ def _offered(task: Task) -> Sequence[str]:
     return dataset_of(task).splits
 
 
-def _measure(plan: Plan, prompt: str, parser: str, *, progress: bool) -> Found:
+def _measure(
+    plan: Plan, prompt: str, parser: str, backend: Backend | None, *, progress: bool
+) -> Found:
+    from rftcore.evaluation.keeping import Keeper
     from rftcore.evaluation.splits import evaluate_split, prompt_of
+    from rftcore.models.endpoint import Endpoint
+    from rftcore.models.endpoint import Settings as EndpointSettings
     from rftcore.models.loading import load_model
+    from rftcore.models.vllm import Engine
     from rftcore.scoring import Failure, Scorer
 
     task, splits, settings = plan.task, plan.splits, plan.recipe.evaluation
     prompt_of(task, prompt)  # raises before a model loads, as does the scorer
     found: list[tuple[SplitScore, list[ScoredCompletion]]] = []
-    failures, at = [], ""
-    stopped: BaseException | None = None
+    failures, at, used = [], "", Usage()
+    ended_by: BaseException | None = None
 
     def record(failure: Failure) -> None:
         failures.append({"split": at, **asdict(failure)})
 
-    with Scorer.of(task, plan.recipe, record, forgiving=parser == "forgiving") as scorer:
-        policy = load_model(plan.model)
+    forgiving, how = parser == "forgiving", plan.recipe.policy
+    with Scorer.of(task, plan.recipe, record, forgiving=forgiving) as scorer, ExitStack() as open_:
+        policy: Any = None
+        if isinstance(backend, EndpointSettings):
+            policy = open_.enter_context(Endpoint(str(plan.model), backend))
+        elif backend is not None:
+            policy = Engine(plan.model, how, backend, plan.recipe.seed)
+        else:
+            policy = load_model(plan.model, how, dtype=how.evaluation_dtype)
         for at in splits:
             try:
+                keeper = Keeper()
                 one = evaluate_split(
                     policy,
                     task,
@@ -236,17 +272,21 @@ def _measure(plan: Plan, prompt: str, parser: str, *, progress: bool) -> Found:
                     prompt=prompt,
                     batch_size=settings.batch_size,
                     max_new_tokens=settings.max_new_tokens,
+                    blind=settings.blind,
+                    drawn=plan.drawn,
+                    keeper=keeper,
                     progress=progress,
                 )
             except (Exception, KeyboardInterrupt) as error:
                 if not found:
                     raise
-                stopped = error  # what is measured is reported first
+                ended_by = error  # what is measured is reported first
                 break
             found.append(one)
+            used += keeper.usage
     done, missing = splits[: len(found)], splits[len(found) :]
     data = _fingerprints(task, plan.recipe, done)
-    return Found(found, failures, data, missing=missing, stopped=stopped)
+    return Found(found, failures, data, missing=missing, error=ended_by, usage=used)
 
 
 def _fingerprints(task: Task, recipe: Recipe, splits: Sequence[str]) -> dict[str, str]:

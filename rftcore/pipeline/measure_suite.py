@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rftcore.config import read_recipe_file
+from rftcore.config import PolicyRecipe, load_recipe, read_recipe_file
 from rftcore.errors import RecipeError
 from rftcore.evaluation.scores import SuiteScore
 from rftcore.pipeline.measure import Within
@@ -81,12 +81,13 @@ def evaluate_on_suite(
 
     suite = catalogue.suite(name, options, origin=_set_by)
     run = RunFolder.open(target) if is_run(target) else None
-    named = str(read_recipe_file(run.recipe_file)["model"]) if run else target
+    own = load_recipe((str(run.recipe_file), read_recipe_file(run.recipe_file))) if run else None
+    named, how = (own.model, own.policy) if own else (target, PolicyRecipe())
     with main_first():  # a model such as toy is made on first use
         trained = run.newest_policy() if run else None
         source = trained or catalogue.model(named)
     with within():
-        score, answers, facts = _measure_suite(source, suite, limit, progress=progress)
+        score, answers, facts = _measure_suite(source, how, suite, limit, progress=progress)
     about = {
         "model": str(source),
         "suite": catalogue.find("suite", name).qualified,
@@ -100,22 +101,26 @@ def evaluate_on_suite(
 
 
 def _measure_suite(
-    source: Path | str, suite: Suite, limit: int | None, *, progress: bool
+    source: Path | str, how: PolicyRecipe, suite: Suite, limit: int | None, *, progress: bool
 ) -> tuple[SuiteScore, list[SuiteAnswer], dict[str, Any]]:
     from rftcore import prompts
     from rftcore.evaluation.suites import evaluate_suite, fingerprints, measures_of
     from rftcore.models.loading import load_model
-    from rftcore.models.policy import pixel_budget
+    from rftcore.models.pixels import pixel_budget
     from rftcore.models.processor_check import ProcessorCheck
 
     measures = measures_of(suite, limit)
-    check = ProcessorCheck(source, prompts.direct())
+    check = ProcessorCheck(source, prompts.direct(), how)
     for measure in measures.values():
         for sample in measure.samples:
             check.require_no_special_token(sample)
-    policy = load_model(source)
+    policy = load_model(source, how, dtype=how.evaluation_dtype)
     score, answers = evaluate_suite(policy, suite, measures, progress=progress)
-    return score, answers, {"data": fingerprints(measures), "pixel_budget": pixel_budget(policy)}
+    return (
+        score,
+        answers,
+        {"data": fingerprints(measures), "pixel_budget": pixel_budget(policy.processor)},
+    )
 
 
 def suite_options(settings: Settings) -> dict[str, Any]:

@@ -11,12 +11,14 @@ Training and evaluation share them: `Request.plan`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rftcore import prompts
 from rftcore.config import (
+    ANSWERS,
     Layer,
     Recipe,
     check_splits,
@@ -27,11 +29,14 @@ from rftcore.config import (
     parse_override,
     read_recipe_file,
 )
-from rftcore.datasets.slices import Slice, dataset_of, take
+from rftcore.datasets.slices import Slice, dataset_of, take, take_sft
 from rftcore.errors import RecipeError
 from rftcore.plugins import Catalogue
 from rftcore.splits import PHASE_SPLITS
 from rftcore.types import TASK_SECTIONS, Task
+
+if TYPE_CHECKING:
+    from rftcore.evaluation.splits import Drawn
 
 # What a smoke run changes: every part runs, none of them long. --set still wins.
 SMOKE: dict[str, Any] = {
@@ -71,11 +76,73 @@ class Plan:
     _parts: dict[str, Slice] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of(cls, recipe: Recipe, task: Task, model: Path | str, catalogue: Catalogue) -> Plan:
-        """The plan of a resolved recipe. Raises: RecipeError for a split that the task lacks."""
+    def of(
+        cls,
+        recipe: Recipe,
+        task: Task,
+        model: Path | str,
+        catalogue: Catalogue,
+        *,
+        trains: bool = True,
+    ) -> Plan:
+        """The plan of a resolved recipe. trains: whether its phases are to run.
+
+        Raises: RecipeError for a split that the task lacks.
+        """
         offered = dataset_of(task).splits
-        check_splits(recipe, offered)
+        check_splits(recipe, offered, trains=trains)
         return cls(recipe, task, model, catalogue, evaluated_splits(recipe, offered))
+
+    def located(self) -> Plan:
+        """The plan with absolute paths, so that its recipe holds from any working directory."""
+        recipe = self.catalogue.located(self.recipe)
+        moved = recipe.model != self.recipe.model  # a folder; the name of an offered one stays
+        return replace(self, recipe=recipe, model=Path(recipe.model) if moved else self.model)
+
+    @cached_property
+    def taught(self) -> Task:
+        """The task as trained policies are evaluated, and as SFT teaches it where all is reasoned.
+
+        Of ANS-SFT, the direct prompt takes the place of the prompt, and the bare answer is taught.
+        """
+        if self.recipe.paradigm != ANSWERS:
+            return self.task
+        prompt, other = prompts.direct_of(self.task), self.task.prompt
+        return replace(self.task, prompt=prompt, direct_prompt=other, target=prompts.answer_target)
+
+    @cached_property
+    def sft_task(self) -> Task:
+        """The task as SFT teaches it: `taught`, or with bare answers where reasoning is absent."""
+        if self.recipe.sft.without_cot != "answer" or self.recipe.paradigm == ANSWERS:
+            return self.taught
+        return prompts.with_bare_answers(self.taught)
+
+    @property
+    def asked(self) -> str:
+        """The name of the prompt that a trained policy is evaluated with."""
+        return "direct" if self.recipe.paradigm == ANSWERS else "reason"
+
+    @property
+    def measures_base(self) -> bool:
+        """Whether the model is evaluated before training; always if nothing is trained."""
+        trained = any(map(self.enabled, PHASE_SPLITS))
+        return self.recipe.evaluation.zero_shot or not trained
+
+    @property
+    def last_stage(self) -> str:
+        """The stage that is evaluated last: "grpo", "sft" or "start"."""
+        trained = [phase for phase in PHASE_SPLITS if self.enabled(phase)]
+        return trained[-1] if trained else "start"
+
+    @property
+    def drawn(self) -> Drawn | None:
+        """How completions are drawn beside the greedy ones, if they are."""
+        from rftcore.evaluation.splits import Drawn
+
+        settings = self.recipe.evaluation
+        if not settings.sampled:
+            return None
+        return Drawn(settings.sampled, settings.temperature, self.recipe.seed)
 
     def enabled(self, phase: str) -> bool:
         """Whether a phase is switched on."""
@@ -85,7 +152,12 @@ class Plan:
         """What a phase trains on. Raises: DataError if there is no such split, or it is empty."""
         if phase not in self._parts:
             most = getattr(self.recipe, phase).samples
-            self._parts[phase] = take(self.task, PHASE_SPLITS[phase], most)
+            if phase == "sft":
+                bare = self.recipe.paradigm == ANSWERS
+                skip = self.recipe.sft.without_cot == "skip"
+                self._parts[phase] = take_sft(self.task, most, bare=bare, skip=skip)
+            else:
+                self._parts[phase] = take(self.task, PHASE_SPLITS[phase], most)
         return self._parts[phase]
 
     @cached_property
@@ -105,7 +177,8 @@ class Request:
 
     weak: settings of a run on another task, which that task's defaults override. file: a recipe.
     options: names and numbers with an option of their own. settings: single ones. settled: the
-    file is a resolved recipe, and no default has a place in it. policy: weights to measure in
+    file is a resolved recipe, and no default has a place in it. trains: whether phases are to run.
+    policy: weights to measure in
     place of those of the recipe's model.
     """
 
@@ -115,6 +188,7 @@ class Request:
     smoke: bool = False
     weak: Sequence[Layer] = ()
     settled: bool = False
+    trains: bool = True
     policy: Path | None = None
 
     def plan(self, catalogue: Catalogue) -> Plan:
@@ -124,10 +198,10 @@ class Request:
         """
         first = self._named(())
         task = catalogue.task_of(first)
-        model = self.policy or catalogue.model(first.model)
+        model = self.policy or catalogue.model(first.model, first.origin("model"))
         defaults: list[Layer] = []
         if not self.settled:
-            defaults = [*model_defaults(model), *self.weak]
+            defaults = [*model_defaults(model, first.task), *self.weak]
             named = self._named(defaults)
             changed = {name.partition(".")[0] for name in differences(first, named)}
             if changed & {*TASK_SETTINGS}:
@@ -135,12 +209,12 @@ class Request:
             defaults.append(catalogue.defaults_of(named.task, task))
         recipe = self.recipe(defaults)
         offered = dataset_of(task).splits
-        check_splits(recipe, offered)
+        check_splits(recipe, offered, trains=self.trains)
         if self.smoke:
             recipe = self.recipe(defaults, evaluated_splits(recipe, offered))
         if not self.policy and recipe.model != first.model:
-            model = catalogue.model(recipe.model)
-        return Plan.of(recipe, task, model, catalogue)
+            model = catalogue.model(recipe.model, recipe.origin("model"))
+        return Plan.of(recipe, task, model, catalogue, trains=self.trains)
 
     def recipe(
         self,

@@ -13,8 +13,10 @@ from __future__ import annotations
 import gc
 from pathlib import Path
 
+from rftcore.config import PolicyRecipe
 from rftcore.errors import RunError
-from rftcore.models.loading import fingerprint, load_model, reading_dtype
+from rftcore.models.adapters import is_adapter
+from rftcore.models.loading import PLAIN, fingerprint, load_model, reading_dtype
 from rftcore.models.policy import Policy
 from rftcore.runs import PHASES, RunFolder
 
@@ -22,8 +24,8 @@ from rftcore.runs import PHASES, RunFolder
 class Policies:
     """Loads the policies of a run, with randomness seeded for each use."""
 
-    def __init__(self, run: RunFolder, seed: int) -> None:
-        self._run, self._seed = run, seed
+    def __init__(self, run: RunFolder, seed: int, settings: PolicyRecipe = PLAIN) -> None:
+        self._run, self._seed, self._settings = run, seed, settings
         self._kept: tuple[str, str, Policy] | None = None  # source, dtype, policy
 
     def read(self, source: str | Path) -> Policy:
@@ -31,24 +33,48 @@ class Policies:
 
         Raises: `RunError` if it is a finished phase's and not what the phase has written.
         """
-        policy = self._get(source, reading_dtype())
-        self._kept = (str(source), reading_dtype(), policy)
+        named = self._settings.evaluation_dtype
+        dtype = reading_dtype() if named == "auto" else named
+        policy = self._get(source, dtype)
+        self._kept = (str(source), dtype, policy)
         return policy
 
-    def take(self, source: str | Path, dtype: str) -> Policy:
-        """The policy in `source`, for a trainer to change. It is not kept.
+    def lend(self, source: str | Path, dtype: str) -> Policy:
+        """The policy in `source`, in the dtype of training, for what leaves it as it is. Kept.
 
         Raises: as `read`.
         """
         policy = self._get(source, dtype)
+        self._kept = (str(source), dtype, policy)
+        return policy
+
+    def take(self, source: str | Path) -> Policy:
+        """The policy in `source`, for a trainer to change. It is not kept.
+
+        Raises: as `read`.
+        """
+        lora = self._settings.lora
+        if lora and lora.quantize:
+            self._kept = None
+        policy = self._get(source, self._settings.dtype, quantized=bool(lora and lora.quantize))
         self._kept = None
         return policy
+
+    def adapter(self, phase: str) -> Path:
+        """The adapter that a finished phase saved.
+
+        Raises: `RunError` if it is not what the phase has written.
+        """
+        folder = self._run.adapter_folder(phase)
+        if not is_adapter(folder) or not self._is_as_written(phase, "adapter_sha256", folder):
+            raise _changed(phase, "adapter_sha256", folder)
+        return folder
 
     def release(self) -> None:
         """Keep none."""
         self._kept = None
 
-    def _get(self, source: str | Path, dtype: str) -> Policy:
+    def _get(self, source: str | Path, dtype: str, *, quantized: bool = False) -> Policy:
         from transformers import set_seed
 
         if self._kept is not None and self._kept[:2] == (str(source), dtype):
@@ -57,7 +83,7 @@ class Policies:
             self._kept = None  # before the next one takes memory
             gc.collect()  # a trained policy refers to itself
             self._require_as_written(Path(source))
-            policy = load_model(source, dtype=dtype)
+            policy = load_model(source, self._settings, dtype=dtype, quantized=quantized)
         set_seed(self._seed)
         return policy
 
@@ -67,8 +93,15 @@ class Policies:
         if phase is None or not self._run.done(phase):
             return
         self._run.policy(phase)  # it is there
-        if self._run.phase(phase).get("model_sha256") != fingerprint(source):
-            raise RunError(
-                f"{source} is not what {phase} wrote (model_sha256 in {phase}.json): restore it "
-                "from a copy, or train again in a new run"
-            )
+        if not self._is_as_written(phase, "model_sha256", source):
+            raise _changed(phase, "model_sha256", source)
+
+    def _is_as_written(self, phase: str, fact: str, folder: Path) -> bool:
+        return bool(self._run.phase(phase).get(fact) == fingerprint(folder))
+
+
+def _changed(phase: str, fact: str, folder: Path) -> RunError:
+    return RunError(
+        f"{folder} is not what {phase} wrote ({fact} in {phase}.json): restore it "
+        "from a copy, or train again in a new run"
+    )

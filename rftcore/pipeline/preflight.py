@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from rftcore import distributed
-from rftcore.config import Recipe
+from rftcore.config import ANSWERS, Recipe
 from rftcore.datasets import checks
-from rftcore.errors import RecipeError, RunError
-from rftcore.models.encoding import opens_think, reply_tokens
-from rftcore.models.loading import check_source, fingerprint
+from rftcore.datasets.reasoning import SftRows, note
+from rftcore.errors import RunError
+from rftcore.models.encoding import opens_think
+from rftcore.models.loading import check_source, fingerprint, model_config
+from rftcore.models.pixels import pixel_budget
 from rftcore.models.processor_check import ProcessorCheck
-from rftcore.models.template_check import template_faults
+from rftcore.models.support import require_supported
 from rftcore.pipeline.job import Job
+from rftcore.pipeline.rewards_check import check_rewards
+from rftcore.pipeline.row_checks import check_rows, targets_of
 from rftcore.runs import MANIFEST
 from rftcore.splits import PHASE_SPLITS, RL
-from rftcore.training.lengths import Limit, Targets, exceeded, require_whole_prompts
+from rftcore.tracking import check_tracking
 from rftcore.training.settings_check import check_model_fits, check_settings, check_steps
 from rftcore.types import Sample
 
@@ -31,21 +35,45 @@ logger = logging.getLogger(__name__)
 
 
 def preflight(job: Job) -> None:
-    """Check all that can be checked before a model loads: settings, shapes, data."""
+    """Check all that can be checked before a model loads: settings, shapes, data.
+
+    Every part ends on all ranks together: after an error, rank 0 removes a new run's folder,
+    which no other rank may be reading then.
+    """
+    with distributed.together():
+        _check_plan(job)
+    job.announce()
+    with distributed.main_first():
+        _same_model(job)
+    with distributed.together():
+        job.scorer("data").close()  # raises for rewards that cannot be called
+    with distributed.main_first():
+        if not job.run.done("data"):
+            _check_data(job)
+        elif distributed.is_main() and not _finished(job):
+            _same_data(job)
+            check_rewards(job.plan)
+
+
+def _check_plan(job: Job) -> None:
+    """Check settings, shapes and the model's files."""
     plan, run = job.plan, job.run
+    check_tracking(plan.recipe)
     check_settings(plan.recipe, [phase for phase in PHASE_SPLITS if run.done(phase)])
     to_come = [phase for phase in PHASE_SPLITS if job.to_come(phase)]
     check_steps(plan.recipe, {phase: len(plan.part(phase)) for phase in to_come})
     check_source(plan.model)
+    if to_come:
+        require_supported(plan.model, model_config(plan.model, plan.recipe.policy))
     check_model_fits(plan.recipe, plan.model, to_come)
-    with distributed.main_first():
-        _same_model(job)
-    job.scorer("data").close()  # raises for rewards that cannot be called
-    with distributed.main_first():
-        if not run.done("data"):
-            _check_data(job)
-        elif distributed.is_main() and not _finished(job):
-            _same_data(job)
+    for split in plan.recipe.evaluation.samples:
+        if split not in plan.splits and distributed.is_main():
+            logger.warning(
+                "evaluation.samples.%s (%s) has no effect: evaluation.splits is %s",
+                split,
+                plan.recipe.origin("evaluation", "samples", split),
+                ", ".join(plan.splits),
+            )
 
 
 def _same_model(job: Job) -> None:
@@ -67,17 +95,28 @@ def _same_model(job: Job) -> None:
 def _check_data(job: Job) -> None:
     """Read every sample once; record the fingerprints of the run's data."""
     plan = job.plan
-    check = ProcessorCheck(plan.model, plan.task.prompt)
-    targets = _targets(job, check)
+    own = plan.sft_task.prompt
+    check = ProcessorCheck(plan.model, plan.taught.prompt, plan.recipe.policy, sft_prompt=own)
+    rows = SftRows.of(plan.part("sft")) if plan.enabled("sft") else None
+    targets = targets_of(plan, job.configs, check)
 
     def also(sample: Sample, split: str) -> None:
         tokens = check.see(sample, split)
         if targets:
             targets.see(sample, split, tokens)
+        if rows:
+            rows.see(sample, split)
 
     checked = _checked(job, also)
     _as_forked(job, checked)
-    _check_rows(job, check, targets)
+    check_rows(plan, job.configs, check, targets)
+    if targets:
+        job.run.record(sft_targets=targets.facts())
+    if rows:
+        job.run.record(sft_rows=asdict(rows))
+        if line := note(asdict(rows), bare=plan.recipe.paradigm == ANSWERS):
+            logger.info(line)
+    check_rewards(plan)  # before the folder counts as begun
     for warning in (*map(str, checked.shared), *checked.remarks):
         logger.warning(warning)
     first = plan.parts[0][0]
@@ -86,46 +125,25 @@ def _check_data(job: Job) -> None:
         shared_images=[asdict(shared) for shared in checked.shared],
         prompt_hash=checked.prompt_hash,
         task_file=_task_file(plan.recipe),
-        prompt_example=plan.task.prompt(first).text,
+        prompt_example=plan.taught.prompt(first).text,
         rows_with_images={split: shown.images for split, shown in check.splits.items()},
         opens_think=_opens_think(job, check, first),
+        pixel_budget=pixel_budget(check.processor),
     )
     job.run.mark_done("data")
 
 
-def _targets(job: Job, check: ProcessorCheck) -> Targets | None:
-    """A counter of SFT's targets, if the run has a limit for them."""
-    sft = job.configs.get("sft")
-    if sft is None or not (job.plan.recipe.sft.check_lengths or sft.max_length):
-        return None
-    return Targets(lambda text: reply_tokens(check.processor, text))
-
-
-def _check_rows(job: Job, check: ProcessorCheck, targets: Targets | None) -> None:
-    """Check the rows as the policy reads and writes them, after all have been read.
-
-    Raises: DataError for rows that a phase cannot take; RecipeError for limits too short.
-    """
-    plan = job.plan
-    sft, grpo = job.configs.get("sft"), job.configs.get("grpo")
-    if grpo is not None:
-        check.require_one_kind(RL)
-    check.require_prompts_fit()
-    for warning in (*template_faults(plan.model, check.processor), *_crowded(job, check)):
-        logger.warning(warning)
-    if targets is None or sft is None:
-        return
-    require_whole_prompts(targets, plan.recipe, sft.max_length)
-    if plan.recipe.sft.check_lengths:
-        found = exceeded(targets, plan.recipe, sft, grpo, evaluated=bool(plan.splits))
-        _raise_or_warn(list(found), plan.recipe)
-        job.run.record(sft_targets=targets.facts())
-
-
 def _checked(job: Job, also: Callable[[Sample, str], None] | None = None) -> checks.Checked:
     plan = job.plan
-    direct = plan.splits if plan.recipe.evaluation.zero_shot else ()
-    return checks.check(plan.task, plan.parts, progress=job.progress, direct=direct, also=also)
+    direct = plan.splits if plan.measures_base else ()
+    return checks.check(
+        plan.taught,
+        plan.parts,
+        progress=job.progress,
+        direct=direct,
+        taught=plan.sft_task,
+        also=also,
+    )
 
 
 def _same_data(job: Job) -> None:
@@ -181,24 +199,12 @@ def _as_forked(job: Job, now: checks.Checked) -> None:
 
 def _finished(job: Job) -> bool:
     """Whether nothing is left to train or to evaluate."""
-    recipe = job.plan.recipe
-    last = "grpo" if recipe.grpo.enabled else "sft" if recipe.sft.enabled else "start"
-    return job.run.done(f"evaluate:{last}")
-
-
-def _crowded(job: Job, check: ProcessorCheck) -> Iterator[str]:
-    """Warnings for prompts that leave no room in the context for what the policy may write."""
-    if "grpo" in job.configs:
-        most = job.configs["grpo"].max_completion_length
-        yield from check.crowded(RL, "grpo.max_completion_length", most)
-    for split in job.plan.splits:
-        most = job.plan.recipe.evaluation.max_new_tokens
-        yield from check.crowded(split, "evaluation.max_new_tokens", most)
+    return job.run.done(f"evaluate:{job.plan.last_stage}")
 
 
 def _opens_think(job: Job, check: ProcessorCheck, sample: Sample) -> bool:
     """Whether completions begin inside the reasoning; a line if they do."""
-    found = opens_think(check.processor, job.plan.task.prompt(sample))
+    found = opens_think(check.processor, job.plan.taught.prompt(sample))
     if found:
         logger.info(
             "the chat template of %s ends a prompt in <think>: completions begin inside the "
@@ -206,12 +212,3 @@ def _opens_think(job: Job, check: ProcessorCheck, sample: Sample) -> bool:
             job.plan.model,
         )
     return found
-
-
-def _raise_or_warn(exceeded: Sequence[Limit], recipe: Recipe) -> None:
-    """Warn of limits that are too short. Raises: `RecipeError` for a limit that no target fits."""
-    hopeless = [limit.fault(recipe) for limit in exceeded if limit.hopeless]
-    if hopeless:
-        raise RecipeError(*hopeless)
-    for limit in exceeded:
-        logger.warning("%s", limit.fault(recipe))

@@ -9,6 +9,8 @@ from typing import Any
 from rftcore.completions import ScoredCompletion
 from rftcore.config import Recipe, load_recipe, read_recipe_file
 from rftcore.errors import RunError
+from rftcore.plugins import Catalogue
+from rftcore.reports import MAX_MB, write_report
 from rftcore.runs import RunFolder, answers_name
 from rftcore.splits import PHASE_SPLITS
 
@@ -38,6 +40,11 @@ class Run:
         """What has ended, in order: "data", "vision_check", "sft", "evaluate:sft", ..."""
         return self._folder.phases_done()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the run has ended, with its table."""
+        return self._folder.ended()
+
     @cached_property
     def recipe(self) -> Recipe:
         """The resolved recipe."""
@@ -64,23 +71,29 @@ class Run:
             {"stage": stage, **score} for stage in STAGES for score in self._folder.scores(stage)
         ]
 
+    @property
+    def training(self) -> dict[str, dict[str, Any]]:
+        """How each phase that has ended did: `seconds`, its last `metrics`, its `usage`, ..."""
+        return {phase: self._folder.phase(phase) for phase in PHASE_SPLITS if phase in self.done}
+
     def table(self) -> str:
         """The table that the run ended with. Raises: RunError if it has not ended."""
         return self._folder.table()
 
-    def answers(self, stage: str, split: str) -> list[ScoredCompletion]:
+    def answers(self, stage: str, split: str, kind: str = "greedy") -> list[ScoredCompletion]:
         """The completion for each sample of a split, with its answer and score.
 
-        stage: "start", "sft" or "grpo".
+        stage: "start", "sft" or "grpo". kind: "greedy"; "blind", with the images of other samples;
+        or "sampled", several per question.
         Raises: RunError if that was not evaluated.
         """
-        if not (self.path / answers_name(stage, split)).is_file():
+        if not (self.path / answers_name(stage, split, kind)).is_file():
             found = [f"{score['stage']} on {score['split']}" for score in self.scores]
             raise RunError(
-                f"run {self.path} has no answers of stage {stage!r} on split {split!r}. "
+                f"run {self.path} has no {kind} answers of stage {stage!r} on split {split!r}. "
                 f"It has: {', '.join(found) or 'none yet'}"
             )
-        return self._folder.answers(stage, split)
+        return self._folder.answers(stage, split, kind)
 
     def rollouts(self) -> list[ScoredCompletion]:
         """The completions of GRPO that were kept, with their rewards, in order of steps."""
@@ -92,6 +105,14 @@ class Run:
             phases = " or ".join(map(repr, PHASE_SPLITS))
             raise RunError(f"run {self.path} has no metrics of phase {phase!r}: use {phases}")
         return self._folder.metrics(phase)
+
+    def report(self, out: str | Path | None = None, *, max_mb: float = MAX_MB) -> Path:
+        """Write the run as an HTML page, as `rft report` does; the path of the page.
+
+        out: default `report.html` in the run's folder. max_mb: most megabytes of answers and
+        images. Raises: RunError if it cannot be written.
+        """
+        return write_report([self._folder], Catalogue.load(), out=out, max_mb=max_mb).path
 
     def failures(self) -> list[dict[str, Any]]:
         """The reward calls that failed, with their tracebacks."""

@@ -15,6 +15,7 @@ from rftcore.evaluation.scores import SplitScore
 from rftcore.evaluation.splits import evaluate_split
 from rftcore.models.policy import Policy
 from rftcore.pipeline.job import Job
+from rftcore.pipeline.keeper import RunKeeper
 from rftcore.runs import STATE, scores_name
 from rftcore.scoring import Scorer
 from rftcore.splits import VAL
@@ -27,12 +28,12 @@ def evaluate_start(job: Job) -> None:
     strict parser, and any training would count as a gain.
     """
     both = job.plan.task.direct_prompt and VAL in job.plan.splits
-    _measure(job, "start", job.plan.model, ("reason", "direct") if both else ("reason",))
+    _measure(job, "start", job.base(), ("reason", "direct") if both else ("reason",))
 
 
 def evaluate_stage(job: Job, stage: str) -> None:
     """Score a phase's policy on every split, or read the scores back."""
-    _measure(job, stage, job.run.model_folder(stage), ("reason",))
+    _measure(job, stage, job.run.model_folder(stage), (job.plan.asked,))
 
 
 def _measure(job: Job, stage: str, source: str | Path, prompts: Sequence[str]) -> None:
@@ -47,6 +48,7 @@ def _measure(job: Job, stage: str, source: str | Path, prompts: Sequence[str]) -
         job.plan.catalogue.hooks.rft_phase_start(phase=phase)
         scores = evaluation.run()
         job.run.mark_done(phase)
+        job.run.drop_partial()
         distributed.barrier()
         accuracies = {s.split: s.accuracy for s in scores if s.accuracy is not None}
         job.plan.catalogue.hooks.rft_phase_end(phase=phase, metrics=accuracies)
@@ -95,9 +97,13 @@ class _Evaluation:
     def _split(self, name: str, split: str, prompt: str) -> SplitScore:
         """The score of one split for the stage `name`; measured unless it is stored."""
         if split not in self._known[name]:
+            self._about.clear()
             self._about.update(split=split, prompt=prompt)
-            self._forget_failures()
-            score, answered = _score(self._job, self._policy, self._scorer, split, prompt)
+            about = {"phase": f"evaluate:{self._stage}", **self._about}
+            keeper = RunKeeper(self._job.run, name, split, self._about, about)
+            score, answered = self._score(split, prompt, keeper)
+            used = keeper.usage.to_json()
+            self._job.run.add_usage(f"evaluate:{self._stage}", f"{name}-{split}", used)
             self._job.run.write_answers(name, split, answered)
             self._write(name, score)
         return self._known[name][split]
@@ -110,9 +116,25 @@ class _Evaluation:
         self._job.run.write_scores(name, scores)
         distributed.barrier()  # other ranks may read it now
 
-    def _forget_failures(self) -> None:
-        """Drop the failures of a split that was being measured when the run was killed."""
-        self._job.run.forget_failures({"phase": f"evaluate:{self._stage}", **self._about})
+    def _score(
+        self, split: str, prompt: str, keeper: RunKeeper
+    ) -> tuple[SplitScore, list[ScoredCompletion]]:
+        plan = self._job.plan
+        settings, last = plan.recipe.evaluation, self._stage == plan.last_stage
+        return evaluate_split(
+            self._policy,
+            plan.task,
+            split,
+            scorer=self._scorer,
+            limit=settings.samples.get(split),
+            prompt=prompt,
+            batch_size=settings.batch_size,
+            max_new_tokens=settings.max_new_tokens,
+            blind=settings.blind if last else 0,
+            drawn=plan.drawn if last else None,
+            keeper=keeper,
+            progress=self._job.progress,
+        )
 
     @cached_property
     def _policy(self) -> Policy:
@@ -128,24 +150,7 @@ class _Evaluation:
 def _scores(job: Job, name: str) -> list[SplitScore]:
     """The scores of a stage, those written so far."""
     try:
-        return [SplitScore(**row) for row in job.run.scores(name)]
+        return [SplitScore.from_json(row) for row in job.run.scores(name)]
     except TypeError as error:
         file = job.run.path / scores_name(name)
         raise RunError(f"{file} does not hold scores: {error}") from error
-
-
-def _score(
-    job: Job, policy: Policy, scorer: Scorer, split: str, prompt: str
-) -> tuple[SplitScore, list[ScoredCompletion]]:
-    settings = job.plan.recipe.evaluation
-    return evaluate_split(
-        policy,
-        job.plan.task,
-        split,
-        scorer=scorer,
-        limit=settings.samples.get(split),
-        prompt=prompt,
-        batch_size=settings.batch_size,
-        max_new_tokens=settings.max_new_tokens,
-        progress=job.progress,
-    )

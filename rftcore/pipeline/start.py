@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rftcore.config import Layer, differences, dump_recipe, load_recipe, read_recipe_file
-from rftcore.distributed import is_main, world_size
+from rftcore.config import DEFAULT, Layer, differences, dump_recipe, load_recipe, read_recipe_file
+from rftcore.distributed import all_gather, is_main
 from rftcore.errors import RecipeError, RunError
 from rftcore.pipeline.forks import Fork
 from rftcore.pipeline.job import Job
@@ -27,6 +27,7 @@ def prepare(
     *,
     task: str | None = None,
     model: str | None = None,
+    paradigm: str | None = None,
     recipe: str | Path | Mapping[str, Any] | None = None,
     settings: Settings = (),
     out: str | Path | None = None,
@@ -40,7 +41,7 @@ def prepare(
     Raises: RecipeError for settings, UnknownNameError for names, RunError for a folder; then no
     folder was made.
     """
-    given = {"task": task, "model": model, "seed": seed}
+    given = {"task": task, "model": model, "paradigm": paradigm, "seed": seed}
     options = [(f"--{name}", {name: value}) for name, value in given.items() if value is not None]
     if resume is not None and (recipe or out or smoke or fork):
         raise RecipeError(
@@ -54,9 +55,7 @@ def prepare(
         return _resumed(catalogue, Path(resume), request)
     if fork is not None:
         return _forked(catalogue, Path(fork), request, folder)
-    plan = request.plan(catalogue)
-    recipe_ = catalogue.located(plan.recipe)
-    plan = Plan.of(recipe_, plan.task, catalogue.model(recipe_.model), catalogue)
+    plan = request.plan(catalogue).located()
     return Job(plan, _create(plan, folder, smoke=smoke))
 
 
@@ -74,20 +73,28 @@ def work(job: Job) -> Summary:
         except Exception:
             job.run.discard_unstarted()
             raise
+        finally:
+            if "tracking" in vars(job):
+                job.tracking.close()
 
 
 def _create(
     plan: Plan, out: Path | None, *, smoke: bool = False, fork: Fork | None = None
 ) -> RunFolder:
     recipe = plan.recipe
-    if out is None and world_size() > 1:
-        raise RecipeError("several processes need one folder: give it with --out DIR")
     facts = manifest(
         recipe.model_dump(mode="json"),
         plugins=plan.catalogue.distributions(),
         model=str(plan.model),
+        paradigm=recipe.paradigm,
+        smoke=smoke,
     )
-    folder = out or default_run_dir(recipe.task, recipe.model, recipe.seed, smoke=smoke)
+    named = "" if recipe.paradigm == DEFAULT else recipe.paradigm
+    folder = out or default_run_dir(
+        recipe.task, recipe.model, recipe.seed, paradigm=named, smoke=smoke
+    )
+    if out is None:
+        folder = all_gather(folder)[0]  # its name has the time, which differs between ranks
     if fork is None:
         return RunFolder.create(folder, facts, dump_recipe(recipe))
     return RunFolder.create(folder, {**facts, **fork.facts()}, dump_recipe(recipe), fork.fill)
@@ -100,8 +107,10 @@ def _forked(catalogue: Catalogue, folder: Path, request: Request, out: Path | No
     changes: Sequence[Layer] = [*([request.file] if request.file else []), *request.options]
     recipe = catalogue.located(load_recipe(own, *changes, *request.settings))
     fork = Fork(parent, load_recipe(own), recipe)
-    plan = Plan.of(recipe, catalogue.task_of(recipe), catalogue.model(recipe.model), catalogue)
-    return Job(plan, _create(plan, out, fork=fork), fork=fork)
+    model = catalogue.model(recipe.model, recipe.origin("model"))
+    plan = Plan.of(recipe, catalogue.task_of(recipe), model, catalogue)
+    smoke = bool(parent.manifest().get("smoke"))
+    return Job(plan, _create(plan, out, smoke=smoke, fork=fork), fork=fork)
 
 
 def _resumed(catalogue: Catalogue, folder: Path, request: Request) -> Job:
@@ -125,7 +134,8 @@ def _resumed(catalogue: Catalogue, folder: Path, request: Request) -> Job:
         )
     session = {"at": now(), "changed_versions": moved}
     run.record(resumed=[*began.get("resumed", []), session])
-    plan = Plan.of(recipe, catalogue.task_of(recipe), catalogue.model(recipe.model), catalogue)
+    model = catalogue.model(recipe.model, recipe.origin("model"))
+    plan = Plan.of(recipe, catalogue.task_of(recipe), model, catalogue)
     return Job(plan, run)
 
 

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from rftcore import distributed
 from rftcore.completions import ScoredCompletion
-from rftcore.datasets import checks
+from rftcore.config import ANSWERS
+from rftcore.datasets import checks, reasoning
+from rftcore.errors import describe
 from rftcore.evaluation.notes import Measured, failure_note, score_notes
 from rftcore.evaluation.scores import Gain
 from rftcore.evaluation.tables import Summary, gain, row_name
+from rftcore.pipeline.card import write_cards
 from rftcore.pipeline.fit import finished
 from rftcore.pipeline.job import Job
+from rftcore.pipeline.usage import line, of_run
+from rftcore.reports import write_report
 from rftcore.runs import PHASES, answers_name
+
+logger = logging.getLogger(__name__)
 
 
 def gains(job: Job) -> tuple[list[Gain], list[str]]:
@@ -57,17 +66,48 @@ def _score_notes(job: Job) -> Iterator[str]:
         yield failure_note(failures, file, all_kept=job.run.has_all_failures())
 
 
+def _heading(job: Job) -> str:
+    recipe = job.plan.recipe
+    return f"{recipe.paradigm}: task {recipe.task}, model {recipe.model}, seed {recipe.seed}"
+
+
 def finish(job: Job) -> Summary:
-    """Write and return the summary."""
+    """Write the summary, and the page of the run; return the summary."""
     fitted = {phase: finished(job, phase) for phase in PHASES if job.run.done(phase)}
     seconds = {phase: facts.seconds for phase, facts in fitted.items()}
     notes = [note for facts in fitted.values() for note in facts.findings]
+    taught = job.run.manifest().get("sft_rows")
+    if stated := reasoning.note(taught, bare=job.plan.recipe.paradigm == ANSWERS):
+        notes.append(stated)
     gained, unknown = gains(job)
+    used = of_run(job)
     shared = job.run.manifest().get("shared_images", [])
     notes += [*unknown, *_score_notes(job), *(str(checks.Shared(**found)) for found in shared)]
-    summary = Summary(job.run.path, job.scores, gained, seconds, notes)
+    notes += job.tracking.finish(map(asdict, gained))
+    summary = Summary(job.run.path, job.scores, gained, seconds, notes, _heading(job), line(used))
     scores = {stage: [asdict(s) for s in scores] for stage, scores in job.scores.items()}
-    facts = {"gains": [asdict(g) for g in gained], "seconds": seconds, "notes": notes}
+    facts = {
+        "paradigm": job.plan.recipe.paradigm,
+        "gains": [asdict(g) for g in gained],
+        "seconds": seconds,
+        "usage": {name: one.to_json() for name, one in used.items()},
+        "notes": notes,
+    }
     job.run.write_summary({"scores": scores, **facts}, summary.table())
+    write_cards(job, gained, notes)
+    if job.plan.recipe.report and distributed.is_main():
+        _write_report(job)
     job.plan.catalogue.hooks.rft_run_end(run_dir=str(job.run.path), summary=scores)
     return summary
+
+
+def _write_report(job: Job) -> None:
+    """Write the page. The run has ended: a fault of the page is a warning, and costs no result."""
+    try:
+        written = write_report([job.run], job.plan.catalogue, progress=job.progress)
+    except Exception as error:
+        again = f"`rft report {job.run.path}` tries again"
+        logger.warning("the report was not written: %s; %s", describe(error), again)
+        return
+    for note in written.notes:
+        logger.info("report: %s", note)

@@ -1,10 +1,8 @@
 """Look components up by name and make them.
 
-A name that two plugins offer stays reachable by its qualified form. The error for a missing
-name suggests similar ones and what to install, and reports the plugins that are broken.
+A name that two plugins offer stays reachable by its qualified form.
 """
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,18 +10,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from rftcore.errors import (
-    PluginError,
-    RecipeError,
-    UnknownNameError,
-    did_you_mean,
-    similar,
-)
+from rftcore.errors import PluginError, RecipeError, UnknownNameError, similar
 from rftcore.plugins.components import Origin, checked_options, misfit, option_faults, task_fault
 from rftcore.plugins.files import from_file
 from rftcore.plugins.guard import guard
+from rftcore.plugins.isolation import unchanged
 from rftcore.plugins.loading import Loaded, Observers, canonical
 from rftcore.plugins.located import absolute, located, takes_path, task_name
+from rftcore.plugins.missing import ambiguous, missing, placed, suspects
 from rftcore.plugins.offers import KINDS, OWNERS, Failure, Offer, Plugin, Row
 from rftcore.plugins.tasks import dataset_of, resolved
 from rftcore.types import Dataset, Parser, Reward, Suite, Task, TaskFactory
@@ -136,7 +130,7 @@ class Catalogue:
             that should offer it is broken.
         """
         if kind == "task" and re.search(TASK_FILE, name):
-            return from_file(name)
+            return from_file(name, origin)
         distribution, _, bare = name.rpartition(":")
         found = [offer for offer in self.offers(kind) if offer.name == bare]
         if distribution:
@@ -145,19 +139,17 @@ class Catalogue:
             found = self._entitled(kind, bare, found)
         if len(found) == 1:
             return found[0]
-        place = f" ({origin})" if origin else ""
         if kind == "task" and distribution == PYTHON:
             raise UnknownNameError(
-                f"task {name!r}{place} was an object of the Python program that trained, and has "
-                "no name elsewhere: pass the object again, as rft.train(resume=..., task=...) or "
-                "rft.evaluate(run, task=...)",
+                f"task {name!r}{placed(origin)} was an object of the Python program that trained, "
+                "and has no name elsewhere: pass the object again, as "
+                "rft.train(resume=..., task=...) or rft.evaluate(run, task=...)",
                 name=name,
             )
-        error: PluginError
-        error = _ambiguous(kind, name, place, found) if found else self._miss(kind, name, place)
-        if isinstance(error, UnknownNameError):
-            error.origin = origin
-        raise error
+        if found:
+            raise ambiguous(kind, name, origin, found)
+        names = [name for name, _ in self.names(kind)]
+        raise missing(kind, name, origin, self.offers(kind), names, self.failures)
 
     def find_any(self, name: str) -> Offer:
         """The component of a name, of whatever kind.
@@ -187,21 +179,24 @@ class Catalogue:
         *,
         origin: Origin | None = None,
         path: tuple[str, ...] = ("options",),
+        named_in: str = "",
     ) -> Component:
         """Call the factory of a component with checked options.
 
-        `path` is the setting that holds the options, `origin` returns where a setting comes from.
+        `path` is the setting that holds the options, `origin` returns where a setting comes from,
+        `named_in` is where the name does.
         Raises: RecipeError for a wrong option, PluginError if the factory fails or returns
             something else. An `RftError` of the factory passes.
         """
-        offer = self.find(kind, name)
+        offer = self.find(kind, name, named_in)
         plugin, origin = offer.plugin.distribution, origin or _no_origin
         if not callable(offer.factory):
             text = f"{offer}: a factory must be callable, not {offer.factory!r}"
             raise PluginError(text, plugin=plugin)
         arguments = checked_options(offer, options or {}, origin, path)
         try:
-            with guard(offer.plugin, f"{kind} {offer.name!r}"):
+            what = f"{kind} {offer.name!r}"
+            with guard(offer.plugin, what), unchanged(offer.plugin, what):
                 made = offer.factory(**arguments)
                 fault = misfit(kind, made)
         except RecipeError as error:
@@ -265,9 +260,10 @@ class Catalogue:
         """A suite by name. Raises as `make` does."""
         return cast("Suite", self.make("suite", name, options, origin=origin, path=path))
 
-    def model(self, name: str) -> Path | str:
+    def model(self, name: str, named_in: str = "") -> Path | str:
         """An offered model's folder; a folder, or ORG/NAME on a hub, as it is.
 
+        named_in: where the name comes from, for an error.
         Raises: RftError as `make` does, or if there is no such folder.
         """
         folder = Path(name).expanduser()
@@ -277,9 +273,9 @@ class Catalogue:
         if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name):
             return name
         if "/" in name or name.startswith("."):
-            text = f"model {name!r}: there is no such folder"
-            raise UnknownNameError(text, kind="model", name=name)
-        folder = Path(cast("Path | str", self.make("model", name)))
+            text = f"model {name!r}{placed(named_in)}: there is no such folder"
+            raise UnknownNameError(text, kind="model", name=name, origin=named_in)
+        folder = Path(cast("Path | str", self.make("model", name, named_in=named_in)))
         if not folder.is_dir():
             offer = self.find("model", name)
             text = f"{offer}: there is no folder {folder}"
@@ -314,7 +310,11 @@ class Catalogue:
 
     def _task(self, name: str, options: Mapping[str, Any], origin: Origin | None = None) -> Task:
         """The task as its factory makes it. Raises `PluginError` if a field of it is wrong."""
-        made = cast("Task", self.make("task", name, options, origin=origin, path=("task_options",)))
+        place = origin("task") if origin else ""
+        task = self.make(
+            "task", name, options, origin=origin, path=("task_options",), named_in=place
+        )
+        made = cast("Task", task)
         if fault := task_fault(made):
             offer = self.find("task", name)
             raise PluginError(f"{offer}: {fault}", plugin=offer.plugin.distribution)
@@ -347,59 +347,10 @@ class Catalogue:
             return "task"
         raise UnknownNameError(
             f"no component is named {name!r}. `rft plugins list` lists all of them."
-            f"{_suspects(self.failures)}",
+            f"{suspects(self.failures)}",
             name=name,
             offered=list(known),
         )
-
-    def _miss(self, kind: str, name: str, place: str) -> PluginError:
-        distribution, _, bare = name.rpartition(":")
-        source = canonical(distribution) or OWNERS.get((kind, bare), "")
-        broken = [f for f in self.failures if f.kind in (None, kind)]
-        for failure in broken:
-            if failure.plugin.distribution == source:
-                text = f"{kind} {name!r}{place} is not available: broken {failure}"
-                error = PluginError(text, plugin=source)
-                error.__cause__ = failure.error
-                return error
-        offered = [name for name, _ in self.names(kind)]
-        known = [known for of, known in OWNERS if of == kind]
-        meant = similar(bare, {*offered, *known} - {bare})
-        text = f"no {kind} named {name!r}{place}.{did_you_mean(meant)}"
-        text += _left_out() or _install_hint(kind, bare, offered)
-        others = [o.qualified for o in self.offers(kind) if o.name == bare]
-        if others:
-            text += f" Other distributions offer that name: {', '.join(others)}."
-        text += f"\nOffered: {', '.join(offered) or 'none'}."
-        text += " `rft plugins list` lists each with its distribution."
-        text += _suspects(broken)
-        return UnknownNameError(text, kind=kind, name=name, suggestions=meant, offered=offered)
-
-
-def _left_out() -> str:
-    """A reminder that RFT_PLUGINS hides plugins, or ""."""
-    named = os.environ.get("RFT_PLUGINS")
-    return f" RFT_PLUGINS={named} loads only these plugins." if named else ""
-
-
-def _suspects(broken: Sequence[Failure]) -> str:
-    return "".join(f"\nBroken, and may be what offers it: {failure}" for failure in broken)
-
-
-def _ambiguous(kind: str, name: str, place: str, offers: Sequence[Offer]) -> UnknownNameError:
-    names = sorted(offer.qualified for offer in offers)
-    text = f"{kind} {name!r}{place} is offered more than once. Use one of: {', '.join(names)}"
-    return UnknownNameError(text, kind=kind, name=name, suggestions=names, offered=names)
-
-
-def _install_hint(kind: str, name: str, offered: Sequence[str]) -> str:
-    """Which distribution to install for an owned name, or one like it, that is not offered."""
-    known = [n for of, n in OWNERS if of == kind and n not in offered]
-    meant = (name,) if name in known else similar(name, known, most=1)
-    if not meant:
-        return ""
-    owner = OWNERS[kind, meant[0]]
-    return f" {meant[0]!r} comes with {owner}: `pip install ./plugins/{owner}` in a clone of rft."
 
 
 def _no_origin(*path: str) -> str:

@@ -76,7 +76,7 @@ def describe(
         summary=summary,
         distribution=offer.plugin.distribution,
         version=offer.plugin.version,
-        license=_license(offer.plugin.distribution),
+        license=license_of(offer.plugin.distribution),
         file=file,
         line=line,
         options=tuple(_option(parameter) for parameter in offer.options.values()),
@@ -172,7 +172,8 @@ def _section(doc: str, head: str) -> str:
     return " ".join(lines)
 
 
-def _license(distribution: str) -> str:
+def license_of(distribution: str) -> str:
+    """The license that an installed distribution states; "unknown" or "none given" otherwise."""
     try:
         facts = metadata.metadata(distribution)
     except metadata.PackageNotFoundError:

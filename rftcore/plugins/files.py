@@ -19,20 +19,22 @@ from typing import Any
 
 from rftcore.errors import UnknownNameError, did_you_mean, similar
 from rftcore.plugins.guard import guard, wrote
+from rftcore.plugins.missing import placed
 from rftcore.plugins.offers import Offer, Plugin
 
 _PREFIX = "rft_folder_"
 
 
-def from_file(name: str) -> Offer:
+def from_file(name: str, named_in: str = "") -> Offer:
     """The factory of a task in a Python file, "./file.py:factory".
 
     Raises: UnknownNameError if there is no such file or function, PluginError if the file fails.
     """
     path, _, factory = name.partition(":")
-    plugin = Plugin(path, path, "file")
+    about = f"task {name!r}{placed(named_in)}"
+    plugin = Plugin(path, path, "")
     with guard(plugin, "import"):
-        file = _file(path)
+        file = _file(path, about)
         wrote(plugin, str(file))
         module = _module(file)
     functions = [n for n, f in vars(module).items() if inspect.isfunction(f) and n[0] != "_"]
@@ -40,25 +42,26 @@ def from_file(name: str) -> Offer:
         meant = similar(factory, functions)
         own = [n for n in functions if getattr(module, n).__module__ == module.__name__]
         raise UnknownNameError(
-            f"task {name!r}: use {path}:FACTORY.{did_you_mean(meant)} "
+            f"{about}: use {path}:FACTORY.{did_you_mean(meant)} "
             f"Functions there: {', '.join(own) or 'none'}.",
             kind="task",
             name=name,
+            origin=named_in,
             suggestions=meant,
             offered=own,
         )
     return Offer("task", factory, plugin, getattr(module, factory))
 
 
-def _file(path: str) -> Path:
+def _file(path: str, about: str) -> Path:
     """The file itself. Raises: UnknownNameError if there is none."""
     try:
         file = Path(path).expanduser().resolve()
         found = file.is_file()
     except (OSError, RuntimeError, ValueError) as error:  # too long, no home, a loop of links
-        raise UnknownNameError(f"there is no file {path!r:.200}: {error}") from error
+        raise UnknownNameError(f"{about:.300}: there is no such file: {error}") from error
     if not found:
-        raise UnknownNameError(f"there is no file {file}")
+        raise UnknownNameError(f"{about}: there is no file {file}")
     return file
 
 

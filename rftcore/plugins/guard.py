@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rftcore.errors import OURS, PluginError, RftError, describe
+from rftcore.errors import OURS, PluginError, RftError, describe, text_of
 from rftcore.plugins.offers import Plugin
 
 _CODE: dict[str, Plugin] = {}  # loaded plugins by their file or folder
@@ -46,7 +46,7 @@ def blame(error: BaseException) -> str:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         for code, plugin in _CODE.items():
             if frame.filename.startswith(code):
-                kind, text = type(error).__name__, textwrap.shorten(str(error), 300)
+                kind, text = type(error).__name__, textwrap.shorten(text_of(error), 300)
                 named = f"{kind}: {text}" if text else kind
                 return f"{plugin} failed: {named} ({frame.filename} line {frame.lineno})"
         if frame.filename.startswith(OURS[1]):

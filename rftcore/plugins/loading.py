@@ -18,6 +18,7 @@ from rftcore import hookspecs
 from rftcore.distributed import is_main
 from rftcore.errors import PluginError, closest, describe
 from rftcore.plugins.guard import guard, wrote
+from rftcore.plugins.isolation import isolated, limit
 from rftcore.plugins.offers import CORE, GROUP, KINDS, Failure, Offer, Plugin
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Loaded:
         """
         if entry_points is None:
             entry_points = metadata.entry_points(group=GROUP)
+        limit()  # a wrong setting is one error, not one per plugin
         loaded = cls()
         for point, plugin in _selected(_distinct(entry_points)):
             loaded._register(point, plugin)
@@ -64,7 +66,7 @@ class Loaded:
         """What every plugin offers of a kind; a plugin that fails here becomes a failure."""
         for plugin, call in self._implementations(KINDS[kind]):
             try:
-                with guard(plugin, f"hook {KINDS[kind]}", wrap_all=True):
+                with isolated(plugin, f"hook {KINDS[kind]}"):
                     offered = _checked_names(call())
             except PluginError as error:
                 self._fail(plugin, error, kind)
@@ -76,10 +78,13 @@ class Loaded:
         """Commands that plugins add to `rft`; a plugin that fails here becomes a failure."""
         for plugin, call in self._implementations("rft_commands"):
             try:
-                with guard(plugin, "hook rft_commands"):
-                    yield from [(plugin, command) for command in call()]
+                with isolated(plugin, "hook rft_commands"):
+                    commands = _checked_commands(call())
             except PluginError as error:
                 self._fail(plugin, error, "command")
+                continue
+            for command in commands:
+                yield plugin, command
 
     def implemented(self) -> list[str]:
         """The hooks that at least one plugin implements."""
@@ -88,8 +93,10 @@ class Loaded:
     def _register(self, point: metadata.EntryPoint, plugin: Plugin) -> None:
         key = f"{plugin.distribution}:{plugin.name}"
         try:
-            with guard(plugin, "import", wrap_all=True):
+            with isolated(plugin, "import"):
                 module = point.load()
+                if module is None:
+                    raise PluginError("its module has replaced itself by None")
                 wrote(plugin, getattr(module, "__file__", None))
                 _check_hooks(self._manager, module)
                 self._manager.register(module, name=key)
@@ -184,6 +191,16 @@ def _checked_names(offered: object) -> Mapping[str, Any]:
         if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name):
             raise PluginError(f"{name!r} is not a name: use letters, digits, dots and dashes")
     return offered
+
+
+def _checked_commands(offered: object) -> "list[click.Command]":
+    import click
+
+    commands: list[Any] = [*offered] if isinstance(offered, Iterable) else [offered]
+    for command in commands:
+        if not isinstance(command, click.Command) or not command.name:
+            raise PluginError(f"returned {command!r:.60}, which is not a click.Command with a name")
+    return commands
 
 
 def canonical(distribution: str) -> str:

@@ -31,7 +31,7 @@ OWNERS = {
 
 @dataclass(frozen=True)
 class Plugin:
-    """One entry point of one distribution."""
+    """One entry point of one distribution, or a Python file, which has no version."""
 
     name: str
     distribution: str
@@ -43,7 +43,7 @@ class Plugin:
         return self.distribution in FIRST_PARTY
 
     def __str__(self) -> str:
-        return f"{self.distribution} {self.version}"
+        return f"{self.distribution} {self.version}".rstrip()
 
 
 @dataclass(frozen=True)

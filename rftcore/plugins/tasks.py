@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rftcore.datasets.arrow_rows import is_saved
 from rftcore.errors import Fault, PluginError, RecipeError, similar
 from rftcore.plugins.components import Origin
 from rftcore.plugins.offers import Offer
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from rftcore.config import Recipe, RewardOverride
 
 FOLDER_READER = "reason-rft"
+_READERS = {".jsonl": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv"}
+_READERS |= {".parquet": "parquet"}
 
 
 class Components(Protocol):
@@ -73,6 +76,12 @@ def resolved(
                 for one in unknown
             )
         )
+    own: list[tuple[str, object]] = [("parser", task.parser), ("dataset", task.dataset)]
+    replaced = {n for n, override in overrides.items() if override.use}
+    own += [("reward", term.reward) for n, term in task.rewards.items() if n not in replaced]
+    for kind, part in own:
+        if isinstance(part, str):  # the error for a name that is not offered names the task
+            components.find(kind, part, f"of {components.find('task', name)}")
     terms = {
         term: _term(components, term, task.rewards.get(term), overrides.get(term), origin)
         for term in dict.fromkeys((*task.rewards, *overrides))
@@ -117,8 +126,9 @@ def _term(
 def dataset_of(components: Components, recipe: "Recipe", task: Task) -> Dataset:
     """The dataset with which a recipe replaces the task's own.
 
-    Without `use`, its `path` decides which. An option `task` is the task's name, and the
-    options of a folder include the task's `files`, unless the recipe sets them.
+    Without `use`, its `path` decides which. An option `task` is the task's name, the options of
+    a folder include the task's `files`, and rows without a `cot` may go to split sft if
+    sft.without_cot=answer, unless the recipe sets these options.
 
     Raises: RecipeError if the recipe names no dataset, or options that it does not have.
     """
@@ -127,8 +137,11 @@ def dataset_of(components: Components, recipe: "Recipe", task: Task) -> Dataset:
     if not isinstance(name, str):
         raise _no_dataset(recipe)
     named_in = f"dataset.use, {recipe.origin('dataset', 'use')}"
-    if "task" in components.find("dataset", name, named_in).options:
+    offered = components.find("dataset", name, named_in).options
+    if "task" in offered:
         options.setdefault("task", task.name)
+    if "sft_needs_cot" in offered and recipe.sft.without_cot == "answer":
+        options.setdefault("sft_needs_cot", False)
     own = task.files if name.rpartition(":")[2] == FOLDER_READER else {}
     if not isinstance(own, Mapping):
         raise PluginError(
@@ -147,14 +160,14 @@ def _reader(path: object, recipe: "Recipe") -> str:
     if not isinstance(path, str):
         raise _no_dataset(recipe)
     if Path(path).is_dir():
-        return FOLDER_READER
-    if Path(path).exists() and Path(path).suffix in (".jsonl", ".json"):
-        return "jsonl"
+        return "hf" if is_saved(Path(path)) else FOLDER_READER
+    if Path(path).exists() and (reader := _READERS.get(Path(path).suffix.lower())):
+        return reader
     rule = "there is no such file or folder"
     if Path(path).exists():
         rule = (
-            "give a folder of JSON files with images, or a .jsonl or .json file; for anything "
-            "else name the reader with dataset.use (`rft plugins list`)"
+            "give a folder of JSON files with images, or a .jsonl, .json, .csv, .tsv or .parquet "
+            "file; for anything else name the reader with dataset.use (`rft plugins list`)"
         )
     raise RecipeError(Fault("dataset.path", rule, path, recipe.origin("dataset", "path")))
 

@@ -179,7 +179,7 @@ class _Reader:
 
     def written(self, row: ScoredCompletion, place: str) -> Sample:
         """The task's own sample, with images, if it equals the stored one; else the stored one."""
-        stored = Sample(row.id, row.question, row.gold, origin=place)
+        stored = Sample(row.id, row.question, row.gold, meta=row.meta, origin=place)
         if row.split is None or row.index is None:
             return stored
         try:

@@ -4,8 +4,8 @@ A reward receives the parsed answer and the parsed gold. It receives the complet
 the sample, the length in tokens and so on only if it declares them with `@reward(uses=...)`.
 None means "does not apply". Rewards do not log, write or keep state.
 
-`answers` and `texts` contain the rewards that tasks use, `paper` those of the paper's
-released code, bug for bug.
+`answers`, `boxes`, `benchmarks` and `texts` contain the rewards that tasks use, `paper` those of
+the paper's released code, bug for bug.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,15 @@ from types import MappingProxyType
 
 from rftcore.rewards import paper
 from rftcore.rewards.answers import exact, symbolic, tolerance, tolerance_score
+from rftcore.rewards.benchmarks import (
+    anls,
+    anls_score,
+    levenshtein,
+    quantity,
+    relaxed,
+    relaxed_score,
+)
+from rftcore.rewards.boxes import boxes_score, iou
 from rftcore.rewards.declare import gold_fault, is_slow, reward, uses
 from rftcore.rewards.texts import (
     brevity,
@@ -26,14 +35,22 @@ from rftcore.types import Reward, RewardFactory
 
 __all__ = [
     "OFFERED",
+    "anls",
+    "anls_score",
+    "boxes_score",
     "brevity",
     "caption_tags",
     "count_steps",
     "exact",
     "gold_fault",
+    "iou",
     "is_slow",
     "length",
+    "levenshtein",
     "paper",
+    "quantity",
+    "relaxed",
+    "relaxed_score",
     "reward",
     "steps",
     "symbolic",
@@ -61,10 +78,14 @@ def _caption_tags() -> Reward:
 
 OFFERED: Mapping[str, RewardFactory] = MappingProxyType(
     {
+        "anls": anls,
         "caption_tags": _caption_tags,
         "exact": _exact,
+        "iou": iou,
         "length": length,
         "paper": paper.reward,
+        "quantity": quantity,
+        "relaxed": relaxed,
         "steps": steps,
         "symbolic": symbolic,
         "tags": _tags,

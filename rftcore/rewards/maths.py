@@ -21,7 +21,13 @@ from rftcore.errors import PluginError, RewardError, SampleError
 from rftcore.rewards import notation
 
 DEADLINE_S = 5.0  # CPU time per comparison; math-verify's default, there in wall time
-_WORKER = Path(__file__).with_name("math_worker.py")
+# Run by the worker; it finds rft where this process has found it.
+_WORKER = f"""
+import sys
+sys.path.append({str(Path(__file__).parents[2])!r})
+from rftcore.rewards.algebra.worker import main
+main()
+"""
 
 
 def require() -> None:
@@ -122,7 +128,7 @@ def _started() -> "subprocess.Popen[str]":
     require()
     with _outer_deadline_paused():
         process = subprocess.Popen(
-            [sys.executable, "-P", str(_WORKER)],
+            [sys.executable, "-P", "-c", _WORKER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

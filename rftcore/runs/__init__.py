@@ -5,14 +5,20 @@
     state.json                       which phases are done
     metrics.jsonl                    the numbers that were logged, per step
     rollouts.jsonl                   completions of GRPO, scored
+    prompts.jsonl                    what the prompts of each step earned, with grpo.skip
     failures.jsonl                   reward calls that failed, if any did
     PHASE.json                       how a phase ended: sft or grpo
     PHASE/checkpoint-STEP/           what training continues from
     PHASE/model/                     the trained policy
-    PHASE/README.md                  TRL's model card
+    PHASE/model/README.md            its model card, once the run has ended
     evaluation/STAGE.json            scores per split, of a stage: start, sft or grpo
     evaluation/STAGE-SPLIT.jsonl     the answers behind them
+    tracking.json                    the run's names in trackers, with tracking.to
+    evaluation/blind/STAGE-SPLIT.jsonl  answers with the images of other samples, if asked
+    evaluation/sampled/STAGE-SPLIT.jsonl  several drawn answers per question, if asked
+    usage.json                       what the evaluations used
     summary.json  summary.txt        the table of the run
+    report.html                      the run as a page
 
 A file is either the old one or the new one, never half of one. JSON lines are
 appended; a line torn by a kill is dropped when the next one is written or read.
@@ -25,6 +31,7 @@ from rftcore.runs.folder import (
     FAILURES,
     METRICS,
     PHASES,
+    PROMPTS,
     ROLLOUTS,
     RunFolder,
     answers_name,
@@ -37,6 +44,7 @@ __all__ = [
     "MANIFEST",
     "METRICS",
     "PHASES",
+    "PROMPTS",
     "RECIPE",
     "ROLLOUTS",
     "STATE",

@@ -25,6 +25,7 @@ class Claimed(Files):
         super().__init__(path, writes=writes)
         self._lock_file: int | None = None
         self._created: frozenset[Path] | None = None  # files, if this process made the run
+        self._above: list[Path] = []  # folders that it made to hold the run
         self._done_at_first: Sequence[str] = ()
 
     @classmethod
@@ -44,6 +45,7 @@ class Claimed(Files):
         if not is_main():
             return cls.follow(path)
         run = cls(path)
+        run._above = [above for above in run.path.parents if not above.exists()]
         try:
             run.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -53,14 +55,15 @@ class Claimed(Files):
                 run.path.rmdir()
             raise RunError(f"output folder {path} is inside the run {within[0]}: choose another")
         run.lock()
-        if any(not entry.name.startswith(".") for entry in run.path.iterdir()):
+        there = {entry.name for entry in run.path.iterdir() if not entry.name.startswith(".")}
+        if there and not _half_made(there):
             run.unlock()
             raise RunError(_occupied(run.path))
         try:
             run._done_at_first = list(fill(run))
+            run.write_json(STATE, {"done": run._done_at_first})  # first: see `_half_made`
             if recipe:
                 run.write_text(RECIPE, recipe)
-            run.write_json(STATE, {"done": run._done_at_first})
             run.write_json(MANIFEST, manifest)  # last: with it the folder is a run
         except OSError as error:
             run._remove(run._files())
@@ -110,7 +113,9 @@ class Claimed(Files):
 
     def discard_unstarted(self) -> None:
         """Remove a new run of which no phase has ended, so that a corrected start finds it free."""
-        if self._created is None or self.read_json(STATE)["done"] != self._done_at_first:
+        if self._created is None or not (self.path / STATE).exists():
+            return
+        if self.read_json(STATE)["done"] != self._done_at_first:
             return
         self._remove(self._created)
 
@@ -123,7 +128,7 @@ class Claimed(Files):
             file.unlink(missing_ok=True)
         (self.path / ".lock").unlink(missing_ok=True)
         folders = [path for path in self.path.rglob("*") if path.is_dir()]
-        for folder in (*sorted(folders, reverse=True), self.path):
+        for folder in (*sorted(folders, reverse=True), self.path, *self._above):
             with suppress(OSError):
                 folder.rmdir()
         self._created = None
@@ -163,6 +168,14 @@ class Claimed(Files):
             os.close(self._lock_file)
             self._lock_file = None
 
+    def check_there(self) -> None:
+        """Raise `RunError` if the folder was deleted: writing would make it again, without a run."""
+        if self._lock_file is not None and os.fstat(self._lock_file).st_nlink == 0:
+            raise RunError(
+                f"run folder {self.path} was deleted while the run was writing to it: restore it "
+                "and continue with --resume, or start the run again"
+            )
+
     def __enter__(self) -> Self:
         return self.lock()
 
@@ -190,6 +203,11 @@ class Claimed(Files):
                 f"{self.path / STATE} does not list the phases that are done: restore it"
             )
         return done
+
+
+def _half_made(names: Collection[str]) -> bool:
+    """Whether a process was killed while it made the folder: it is no run yet, and nobody's."""
+    return STATE in names and {*names} <= {STATE, RECIPE}
 
 
 def _occupied(path: Path) -> str:

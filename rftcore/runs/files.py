@@ -23,6 +23,9 @@ class Files:
         self.path = Path(path)
         self.writes = writes
 
+    def check_there(self) -> None:
+        """Raise if the folder was deleted since it was made, where that can be known."""
+
     def write_text(self, name: str, text: str) -> Path:
         """Write a file, atomically; `name` may have folders in it.
 
@@ -32,6 +35,7 @@ class Files:
         if not self.writes:
             return target
         half = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        self.check_there()
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -51,6 +55,7 @@ class Files:
         try:
             return path.read_text(encoding="utf-8")
         except FileNotFoundError as error:
+            self.check_there()
             raise RunError(f"run {self.path} has no {name}: that phase has not finished. "
                 f"`rft train --resume {self.path}` continues it") from error
         except UnicodeDecodeError as error:
@@ -84,6 +89,7 @@ class Files:
         if not self.writes:
             return
         path = self.path / name
+        self.check_there()
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a+b") as file:

@@ -6,18 +6,20 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-# The packages whose version can change a number.
+from packaging.requirements import InvalidRequirement, Requirement
+
+CORE = "rftcore"
+
+# The packages whose version can change a number; what plugins require is added.
 PACKAGES = (
-    "rftcore",
-    "rft-scenes",
+    CORE,
     "accelerate",
     "datasets",
-    "mitsuba",
     "numpy",
     "pillow",
     "pydantic",
@@ -32,11 +34,22 @@ PACKAGES = (
 
 
 def default_run_dir(
-    task: str, model: str, seed: int, root: str | Path = "runs", *, smoke: bool = False
+    task: str,
+    model: str,
+    seed: int,
+    root: str | Path = "runs",
+    *,
+    paradigm: str = "",
+    smoke: bool = False,
 ) -> Path:
-    """A new folder's path: runs/counting-nano-s0-20260131-235959, with -2 and so on if taken."""
+    """A new folder's path: runs/counting-nano-s0-20260131-235959, with -2 and so on if taken.
+
+    A paradigm follows the task: runs/counting-cot-sft-nano-s0-20260131-235959.
+    The task ./cubes.py:hard is in it as `cubes-hard`, and ./cubes.py:task as `cubes`.
+    """
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    base = Path(root) / f"{'smoke-' * smoke}{_slug(task)}-{_slug(model)}-s{seed}-{stamp}"
+    of = f"{'smoke-' * smoke}{_task_slug(task)}{paradigm and f'-{paradigm}'}"
+    base = Path(root) / f"{of}-{_slug(model)}-s{seed}-{stamp}"
     path, number = base, 1
     while path.exists():
         number += 1
@@ -62,7 +75,7 @@ def provenance(plugins: Mapping[str, str]) -> dict[str, Any]:
         "created": now(),
         "command": sys.argv,
         "plugins": dict(plugins),
-        "packages": {name: v for name in PACKAGES if (v := _version(name))},
+        "packages": _packages(plugins),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
@@ -78,12 +91,40 @@ def now() -> str:
 def changed_versions(manifest: Mapping[str, Any], plugins: Mapping[str, str]) -> list[str]:
     """What is installed in another version than when a run began: "torch 2.13.0, now 2.14.1"."""
     before = {**manifest.get("packages", {}), **manifest.get("plugins", {})}
-    now = {**{name: _version(name) for name in PACKAGES}, **plugins}
+    now = {**_packages(plugins), **plugins}
     return [
         f"{name} {before.get(name) or 'not installed'}, now {now.get(name) or 'not installed'}"
         for name in sorted({*before, *now})
         if before.get(name) != now.get(name)
     ]
+
+
+def _packages(plugins: Iterable[str]) -> dict[str, str]:
+    """Versions of `PACKAGES` and of what plugins require, as far as they are installed.
+
+    Of a required library that itself builds on rft, such as a renderer that tasks share, the
+    requirements count as well.
+    """
+    names, to_visit = {*PACKAGES}, [*plugins]
+    while to_visit:
+        required = _requirements(to_visit.pop()) - names - {*plugins}
+        names |= required
+        to_visit += [name for name in required if CORE in _requirements(name)]
+    return {name: v for name in sorted(names) if (v := _version(name))}
+
+
+def _requirements(distribution: str) -> set[str]:
+    """What an installed distribution requires, without its extras."""
+    try:
+        texts = metadata.requires(distribution) or ()
+        found = [Requirement(text) for text in texts]
+    except (metadata.PackageNotFoundError, InvalidRequirement):
+        return set()
+    return {
+        re.sub(r"[-_.]+", "-", each.name).lower()
+        for each in found
+        if each.marker is None or each.marker.evaluate({"extra": ""})
+    }
 
 
 def _version(package: str) -> str | None:
@@ -101,6 +142,14 @@ def _commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()
+
+
+def _task_slug(task: str) -> str:
+    file, _, factory = task.rpartition(":")
+    if not file.endswith(".py"):
+        return _slug(task)
+    stem = _slug(Path(file).stem)
+    return stem if factory in ("task", stem) else f"{stem}-{_slug(factory)}"
 
 
 def _slug(name: str) -> str:

@@ -8,8 +8,8 @@ import time
 import traceback
 from dataclasses import replace
 
+from rftcore.deadlines import DeadlineExceeded, deadline
 from rftcore.errors import SampleError, describe, place
-from rftcore.scoring.deadlines import DeadlineExceeded, deadline
 from rftcore.scoring.outcomes import Called, Outcome, outcome_of
 from rftcore.types import Reward, RewardInput
 

@@ -6,16 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from rftcore import distributed, errors
-from rftcore.errors import RewardError, RftError, describe
+from rftcore import distributed
+from rftcore.errors import RewardError
 from rftcore.scoring.outcomes import Failure
 
 MOST_PENDING = 100  # failures kept per block; of a batch in which all fail, the first show why
-_KINDS: dict[str, type[RftError]] = {
-    name: kind
-    for name, kind in vars(errors).items()
-    if isinstance(kind, type) and issubclass(kind, RftError)
-}
 
 
 class ErrorBudget:
@@ -74,17 +69,10 @@ class ErrorBudget:
     def _report(self, fault: Exception | None) -> _Report:
         pending = tuple(self._pending)
         self._pending.clear()
-        if fault is None:
-            return _Report(None, self._failures, pending)
-        text = str(fault) if isinstance(fault, RftError) else describe(fault)
-        return _Report((type(fault).__name__, text), self._failures, pending)
+        return _Report(distributed.Fault.of(fault), self._failures, pending)
 
     def _raise_for_others(self, reports: Sequence[_Report]) -> None:
-        for rank, report in enumerate(reports):
-            if report.fault is not None:
-                kind, text = report.fault
-                error = _KINDS.get(kind, RewardError)
-                raise error(f"rank {rank} of {len(reports)} stopped: {text}")
+        distributed.raise_for([report.fault for report in reports], RewardError)
         count = sum(report.failures for report in reports)
         if count > self._limit:
             last = [report.pending[-1] for report in reports if report.pending]
@@ -103,6 +91,6 @@ class ErrorBudget:
 class _Report:
     """What one rank sends to the others: its error's class and text, and its failures."""
 
-    fault: tuple[str, str] | None
+    fault: distributed.Fault | None
     failures: int
     pending: tuple[Failure, ...]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rftcore import meta
 from rftcore.completions import ScoredCompletion
+from rftcore.images import Image
+from rftcore.images.shown import Seen, shown
 from rftcore.types import Parsed, RewardResult, Sample
 
 
@@ -56,8 +59,15 @@ class Score:
         step: int | None = None,
         tokens: int | None = None,
         clipped: bool | None = None,
+        images: Sequence[Image] | None = None,
+        seen: Seen | None = None,
     ) -> ScoredCompletion:
-        """The score with the sample and the completion that it is of, to be stored."""
+        """The score with the sample and the completion that it is of, to be stored.
+
+        images: what the prompt showed; by default the sample's. seen: what the policy's image
+        processor makes of a size; without it no image is read.
+        """
+        kept, omitted = meta.stored(sample.meta)
         return ScoredCompletion(
             id=str(sample.id),
             split=split,
@@ -65,6 +75,9 @@ class Score:
             step=step,
             question=sample.question,
             gold=sample.gold,
+            meta=kept,
+            meta_omitted=omitted,
+            images=shown(sample.images if images is None else images, seen),
             completion=completion,
             tokens=tokens,
             clipped=clipped,

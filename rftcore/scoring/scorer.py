@@ -7,20 +7,21 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rftcore import distributed, parsers, rewards
+from rftcore.deadlines import can_interrupt
 from rftcore.errors import PluginError, SampleError, closest, describe
 from rftcore.scoring.calling import call
 from rftcore.scoring.collective import ErrorBudget
-from rftcore.scoring.deadlines import can_interrupt
 from rftcore.scoring.outcomes import Called, Failure, Outcome, Score
 from rftcore.scoring.pool import Call, Pool, default_workers
+from rftcore.scoring.reading import Reader
+from rftcore.scoring.rows import Row
 from rftcore.scoring.specs import RewardSpecs
 from rftcore.scoring.wire import pack
-from rftcore.types import Parsed, Parser, Reward, RewardInput, Sample, Task, Term
+from rftcore.types import Parser, Reward, Sample, Task, Term
 
 if TYPE_CHECKING:
     from rftcore.config import Recipe
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
-COMPLETION_KEPT = 2000  # characters, in the record of a failure
 
 
 class Scorer:
@@ -65,7 +65,7 @@ class Scorer:
     ) -> None:
         self._task = task
         parser = _resolved_parser(task)
-        self._parser = parsers.forgiving(parser) if forgiving else parser
+        self._reader = Reader(parsers.forgiving(parser) if forgiving else parser)
         self.reads = "forgiving" if forgiving else "strict"  # answers, as a report names it
         self._terms = {
             name: (term, _resolved_reward(task, name, term)) for name, term in task.rewards.items()
@@ -80,7 +80,7 @@ class Scorer:
         self._isolate = isolate_all
         self._recipe = recipe
         self._budget = ErrorBudget(error_budget, record, kept_in)
-        self._show_failed = self._too_high = False
+        self._too_high = False
         if isolated := [name for name in self._terms if self._runs_in_worker(name)]:
             self._pool.check(isolated)
 
@@ -151,7 +151,8 @@ class Scorer:
         rows = []
         for at, (completion, sample) in enumerate(zip(completions, samples, strict=True)):
             own = {name: None if every is None else every[at] for name, every in known.items()}
-            rows.append(self._read(at, completion, sample, {**own, "step": step}))
+            given = {"completion": completion, "sample": sample, "step": step, "correct": None}
+            rows.append(Row(at, self._reader.read(completion, sample), {**own, **given}))
         first = self._task.accuracy  # the other terms may use whether the answer is correct
         self._run([first], rows)
         for row in rows:
@@ -160,31 +161,6 @@ class Scorer:
             self._warn_above_one(first, row)
         self._run([name for name in self._terms if name != first], rows)
         return [self._score(row) for row in rows]
-
-    # --- reading ---
-
-    def _read(self, at: int, completion: str, sample: Sample, known: Mapping[str, Any]) -> _Row:
-        gold = self._read_gold(sample)
-        parsed = self._parse(completion, sample)
-        inputs = {**known, "completion": completion, "sample": sample, "correct": None}
-        return _Row(at, completion, sample, gold, parsed, inputs)
-
-    def _read_gold(self, sample: Sample) -> Any:
-        try:
-            gold = _parsed(self._parser.gold(sample.gold))
-        except (Exception, SystemExit) as error:
-            raise _parser_broke(self._parser, "gold", sample, error) from error
-        if not gold.ok:
-            raise SampleError(
-                f"{sample.where}: the parser cannot read the gold answer: {gold.error}"
-            )
-        return gold.value
-
-    def _parse(self, completion: str, sample: Sample) -> Parsed:
-        try:
-            return _parsed(self._parser.parse(completion))
-        except (Exception, SystemExit) as error:
-            raise _parser_broke(self._parser, "parse", sample, error) from error
 
     # --- calling ---
 
@@ -198,7 +174,7 @@ class Scorer:
         slow = rewards.is_slow(self._terms[name][1])
         return self._workers > 0 and (self._isolate or slow or not can_interrupt())
 
-    def _run(self, names: Sequence[str], rows: Sequence[_Row]) -> None:
+    def _run(self, names: Sequence[str], rows: Sequence[Row]) -> None:
         """Call the terms of these names for every row."""
         isolated = [name for name in names if self._runs_in_worker(name)]
         for row in rows:
@@ -210,46 +186,44 @@ class Scorer:
         if isolated:
             self._run_in_workers(isolated, rows)
 
-    def _run_in_workers(self, names: Collection[str], rows: Sequence[_Row]) -> None:
+    def _run_in_workers(self, names: Collection[str], rows: Sequence[Row]) -> None:
         self._pool.check(names)
         jobs = [(name, row) for row in rows for name in names]
         for at, called in self._pool.run([self._packed(name, row) for name, row in jobs]):
             self._note(*jobs[at], called)
 
-    def _packed(self, name: str, row: _Row) -> Call:
+    def _packed(self, name: str, row: Row) -> Call:
         try:
             return name, pack(row.input(self._terms[name][1]))
         except Exception as error:
             raise PluginError(
                 f"reward {name!r} runs in a worker process, but its input for "
-                f"{row.sample.where} cannot be pickled: {describe(error)}. Parsed answers "
+                f"{row.where} cannot be pickled: {describe(error)}. Parsed answers "
                 "and samples must pickle; scoring.workers=0 runs it in this process"
             ) from error
 
-    def _note(self, name: str, row: _Row, called: Called) -> None:
+    def _note(self, name: str, row: Row, called: Called) -> None:
         """Keep an outcome; count and remember it if it is a failure."""
         if called.bad_data:  # the sample is wrong, not the reward: no budget applies
-            raise SampleError(
-                f"{row.sample.where}: reward {name!r}: {called.bad_data}"
-            ) from called.cause
+            raise SampleError(f"{row.where}: reward {name!r}: {called.bad_data}") from called.cause
         row.parts[name] = called.outcome
         if called.outcome.failed:
-            self._budget.add(_failure(name, row, called), called.cause)
+            self._budget.add(row.failure(name, called), called.cause)
 
     # --- summing up ---
 
-    def _score(self, row: _Row) -> Score:
+    def _score(self, row: Row) -> Score:
         parts = {name: row.parts[name] for name in self._terms}
         accuracy = row.parts[self._task.accuracy].value
         return Score(
             self._total(parts),
             parts,
-            row.parsed,
+            row.answer.parsed,
             correct=None if accuracy is None else accuracy == 1,
-            answer=self._shown(row),
+            answer=self._reader.shown(row.answer),
         )
 
-    def _warn_above_one(self, name: str, row: _Row) -> None:
+    def _warn_above_one(self, name: str, row: Row) -> None:
         """Warn once if the accuracy term is above 1: such an answer does not count as correct."""
         value = row.parts[name].value
         if value is None or value <= 1 or self._too_high:
@@ -262,35 +236,8 @@ class Scorer:
                 "right answer and use the term's `weight` to make it count for more",
                 name,
                 value,
-                row.sample.where,
+                row.where,
             )
-
-    def _shown(self, row: _Row) -> str | None:
-        """The answer as `parser.show` writes it.
-
-        If `show` fails, the answer as `repr` writes it, with one warning: a display of an
-        answer is not a reason to end a run of hours.
-        """
-        value = row.parsed.value
-        if not row.parsed.ok or value is None:
-            return None
-        try:
-            text = self._parser.show(value)
-            if isinstance(text, str):
-                return text
-            fault = f"returned {type(text).__name__}, not text,"
-        except Exception as error:
-            fault = f"raised {describe(error)}"
-        if not self._show_failed and distributed.is_main():
-            logger.warning(
-                "parser %s.show %s on the answer of %s: such answers are stored as `repr` writes "
-                "them. Repair `show`; `rft plugins check` tests it",
-                type(self._parser).__name__,
-                fault,
-                row.sample.where,
-            )
-        self._show_failed = True
-        return _as_python_writes(value)
 
     def _total(self, parts: Mapping[str, Outcome]) -> float | None:
         terms = {name: term for name, (term, _) in self._terms.items()}
@@ -302,39 +249,6 @@ class Scorer:
             if part.value is not None
         ]
         return math.fsum(values) if values else None
-
-
-@dataclass
-class _Row:
-    """One completion and its outcomes so far; `inputs` holds what a reward may declare it uses."""
-
-    at: int
-    completion: str
-    sample: Sample
-    gold: Any
-    parsed: Parsed
-    inputs: dict[str, Any]
-    parts: dict[str, Outcome] = field(default_factory=dict)
-
-    def input(self, function: Reward) -> RewardInput:
-        """The arguments that this reward declared."""
-        wanted = {name: self.inputs[name] for name in rewards.uses(function)}
-        answer = self.parsed.value if self.parsed.ok else None
-        return RewardInput(answer=answer, gold=self.gold, **wanted)
-
-
-def _failure(name: str, row: _Row, called: Called) -> Failure:
-    return Failure(
-        reward=name,
-        kind=called.outcome.kind,
-        note=called.outcome.note,
-        traceback=called.traceback,
-        sample=row.sample.id,
-        origin=row.sample.origin,
-        completion=row.completion[:COMPLETION_KEPT],
-        at=row.at,
-        step=row.inputs["step"],
-    )
 
 
 def _resolved_parser(task: Task) -> Parser:
@@ -364,27 +278,3 @@ def _siblings(
         tuple(values[other] for other in members[group] if other != at)
         for at, group in enumerate(groups)
     ]
-
-
-def _as_python_writes(value: object) -> str:
-    try:
-        return repr(value)
-    except Exception:  # of a plugin's own class
-        return f"<{type(value).__name__}>"
-
-
-def _parsed(made: object) -> Parsed:
-    if not isinstance(made, Parsed):
-        raise TypeError(f"it returned {made!r:.60}, which is not an rft.Parsed")
-    if made.ok and made.value is None:
-        raise TypeError("it returned an rft.Parsed with neither a value nor a parse error")
-    return made
-
-
-def _parser_broke(
-    parser: Parser, method: str, sample: Sample, error: Exception | SystemExit
-) -> PluginError:
-    return PluginError(
-        f"parser {type(parser).__name__}.{method} raised {describe(error)} on {sample.where}: "
-        "a parser returns an rft.Parsed for any text and never raises"
-    )

@@ -13,6 +13,7 @@ from rftcore.scoring.calling import call
 from rftcore.scoring.outcomes import Called, Outcome
 from rftcore.scoring.specs import RewardSpecs
 from rftcore.scoring.wire import unpack
+from rftcore.signals import REQUESTS
 from rftcore.types import Reward
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def serve(pipe: Connection, specs: RewardSpecs, timeout_s: float) -> None:
         os.setpgid(0, 0)
     # A batch system sends SIGTERM to every process of a run. The run finishes its step and still
     # needs this one; if it ended, its call would count as a failed reward.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for request in REQUESTS:
+        signal.signal(request, signal.SIG_IGN)
     leave_with_parent()
     made, unmade = specs.rewards()
     pipe.send(unmade)

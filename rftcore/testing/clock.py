@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from rftcore.scoring.deadlines import deadline
+from rftcore.deadlines import deadline
 
 
 class TooLong(BaseException):

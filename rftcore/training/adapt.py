@@ -1,4 +1,4 @@
-"""Four fixes applied to a model before training, on the instance and through public methods.
+"""Fixes applied to a model before training, on the instance and through public methods.
 
 - `enable_input_require_grads` of transformers expects embeddings to return a tensor. Some
   vision towers (Swin, which nano has) return a tuple, and activation checkpointing fails.
@@ -6,15 +6,21 @@
   than training does, which half of the towers reject if the weights are bfloat16.
 - `generate` takes settings that TRL leaves open from the model's folder, such as penalties.
 - A static key-value cache takes the dtype of the first keys. Under autocast, rotary positions
-  make keys float32 while values stay bfloat16, and storing the values fails.
+  make keys float32 while values stay bfloat16, and storing the values fails. transformers 5.24
+  has repaired it.
+- Some image processors (Llama 4) make pixels of another dtype than the weights, which TRL passes
+  on as they are.
+- TRL's loss that balances experts needs `num_experts`, which some mixtures (Llama 4, GLM-4.5V)
+  have under another name. It is then left out, as with `router_aux_loss_coef: 0`.
 
-Seen with transformers 5.23; tests/test_adapt.py fails when one is no longer needed.
+tests/test_adapt.py fails when one is no longer needed by the oldest transformers that works.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
+import logging
 from collections.abc import Iterator
 from types import MethodType
 from typing import Any
@@ -24,9 +30,14 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import StaticCache, StaticLayer
 
+from rftcore.distributed import is_main
 from rftcore.models import decode_loop
+from rftcore.models.cache_name import CACHE
 from rftcore.models.completions import plain_decoding
+from rftcore.models.policy import VISION_PARTS
 from rftcore.training.cpu import plain_products
+
+logger = logging.getLogger(__name__)
 
 
 def adapt(model: Any, *, bf16: bool = False) -> None:
@@ -36,6 +47,42 @@ def adapt(model: Any, *, bf16: bool = False) -> None:
     """
     model.enable_input_require_grads = MethodType(_enable_input_require_grads, model)
     _adapt_generate(model, bf16)
+    for tower in _towers(model):
+        tower.register_forward_pre_hook(_cast, with_kwargs=True)
+
+
+def without_unknown_experts(model: Any, config: Any) -> None:
+    """Leave out the loss that balances experts, in TRL's `config`, where TRL cannot compute it."""
+    text = model.config.get_text_config()
+    if not hasattr(text, "output_router_logits") or hasattr(text, "num_experts"):
+        return
+    if config.router_aux_loss_coef != 0 and is_main():  # None: the model's own
+        logger.warning(
+            "%s: the loss that balances experts is left out, since TRL cannot compute it for this "
+            "family",
+            type(model).__name__,
+        )
+    config.router_aux_loss_coef = 0.0
+
+
+def _towers(model: nn.Module) -> Iterator[nn.Module]:
+    """The parts of a model that read images."""
+    for name, module in model.named_modules():
+        if (
+            isinstance(module, PreTrainedModel)
+            and name.rpartition(".")[2] in VISION_PARTS["vision"]
+        ):
+            yield module
+
+
+def _cast(module: Any, args: Any, inputs: Any) -> Any:
+    """Inputs of a tower in the dtype of its weights."""
+
+    def cast(value: Any) -> Any:
+        floating = isinstance(value, Tensor) and value.is_floating_point()
+        return value.to(module.dtype) if floating else value
+
+    return tuple(map(cast, args)), {name: cast(value) for name, value in inputs.items()}
 
 
 def _enable_input_require_grads(model: Any) -> None:
@@ -73,7 +120,7 @@ class CastingStaticLayer(StaticLayer):  # type: ignore[no-untyped-call]
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         """Cast, store, and return all keys and values so far."""
-        dtype = self.dtype if self.is_initialized else key_states.dtype
+        dtype = self.keys.dtype if self.keys is not None else key_states.dtype
         kept: tuple[Tensor, Tensor] = super().update(
             key_states.to(dtype), value_states.to(dtype), *args, **kwargs
         )
@@ -89,14 +136,14 @@ def _adapt_generate(model: Any, bf16: bool) -> None:
         config = inputs.get("generation_config") or model.generation_config
         kind = inputs.get("cache_implementation", config.cache_implementation)
         ids = inputs.get("input_ids")
-        if kind == "static" and ids is not None and inputs.get("past_key_values") is None:
+        if kind == "static" and ids is not None and inputs.get(CACHE) is None:
             config = copy.deepcopy(config)
             config.cache_implementation = None
             inputs.pop("cache_implementation", None)
             more = inputs.get("max_new_tokens", config.max_new_tokens)
             length = ids.shape[1] + more if more else config.max_length
             inputs["generation_config"] = config
-            inputs["past_key_values"] = _casting_cache(model, length)
+            inputs[CACHE] = _casting_cache(model, length)
         with (
             plain_decoding(model),
             plain_products(),

@@ -10,6 +10,7 @@ from typing import Any
 from transformers import PrinterCallback, TrainerCallback
 
 from rftcore.progress import Bar
+from rftcore.training.library_logs import without_bars
 
 # TRL's metric -> the short name on the bar
 SHOWN = {
@@ -41,7 +42,8 @@ class Progress(TrainerCallback):
         self.last: dict[str, float] = {}
         for line in before:
             self.last.update({k: v for k, v in line.items() if k not in ("phase", "step")})
-        self._tokens = _Total(before, "num_tokens")
+        # TRL keeps GRPO's count in the state of the trainer, and SFT's nowhere
+        self._tokens = _Total(before if phase == "sft" else (), "num_tokens")
         self._loss = _MeanLoss(before)
         self._sink = sink
         self._show = show
@@ -93,16 +95,12 @@ class _Total:
     def __init__(self, before: Sequence[Mapping[str, Any]], name: str) -> None:
         counts = [line[name] for line in before if name in line]
         self._name, self._before = name, counts[-1] if counts else 0
-        self._restarted: bool | None = None  # GRPO's count is restored, SFT's is not
 
     def whole(self, numbers: dict[str, float]) -> dict[str, float]:
         """The numbers with the count of the whole phase."""
         if self._name not in numbers:
             return numbers
-        if self._restarted is None:
-            self._restarted = numbers[self._name] < self._before
-        extra = self._before if self._restarted else 0
-        return {**numbers, self._name: numbers[self._name] + extra}
+        return {**numbers, self._name: numbers[self._name] + self._before}
 
 
 class _MeanLoss:
@@ -150,18 +148,10 @@ def quiet_libraries() -> Iterator[None]:
     """Leave out what the libraries below rft show within the block; restore it afterwards.
 
     Bars over a hundred tensors of a few kilobytes, and deprecations of names that TRL itself
-    passes to transformers. The command line uses this; `rft.train` leaves both alone.
+    passes to transformers. The command line uses this; `rft.train` leaves the warnings alone, and
+    with `progress=False` has no bars either.
     """
-    from transformers.utils import logging
-
-    log: Any = logging  # untyped in transformers
-    shown = log.is_progress_bar_enabled()
-    log.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            for module in ("transformers", "trl", "torch"):
-                warnings.filterwarnings("ignore", category=FutureWarning, module=module)
-            yield
-    finally:
-        if shown:
-            log.enable_progress_bar()
+    with without_bars(), warnings.catch_warnings():
+        for module in ("transformers", "trl", "torch"):
+            warnings.filterwarnings("ignore", category=FutureWarning, module=module)
+        yield

@@ -30,9 +30,11 @@ from typing import Any
 from transformers import TrainerCallback
 
 from rftcore import distributed
-from rftcore.config import MODEL_RECIPE
+from rftcore.config import MODEL_RECIPE, PolicyRecipe
 from rftcore.errors import TrainerError
-from rftcore.models.loading import load_model
+from rftcore.models.adapters import load_adapter
+from rftcore.models.loading import PLAIN, load_model
+from rftcore.training.trained import has_adapter
 
 logger = logging.getLogger(__name__)
 
@@ -187,13 +189,17 @@ def _file_fault(file: Path, expected: dict[str, Any]) -> str:
     return ""
 
 
-def load_weights(model: Any, checkpoint: Path) -> None:
+def load_weights(model: Any, checkpoint: Path, settings: PolicyRecipe = PLAIN) -> None:
     """Copy the checkpoint's weights into `model`, in place; every one of them must be there.
 
     Raises: `ModelError` for missing or unexpected weights, `TrainerError` if those of the
     checkpoint are not those of the model.
     """
-    saved = load_model(checkpoint, dtype=str(model.dtype).removeprefix("torch."), device="cpu")
+    if has_adapter(model):
+        load_adapter(model, checkpoint)
+        return
+    dtype = str(model.dtype).removeprefix("torch.")
+    saved = load_model(checkpoint, settings, dtype=dtype, device="cpu")
     own, loaded = model.state_dict(), saved.model.state_dict()
     if own.keys() != loaded.keys():
         apart = sorted(own.keys() ^ loaded.keys())
@@ -210,8 +216,8 @@ class Weights(TrainerCallback):
     Not before: transformers then loads those names that match, and only those.
     """
 
-    def __init__(self, checkpoint: Checkpoint, trainer: Any) -> None:
-        self._checkpoint, self._trainer = checkpoint, trainer
+    def __init__(self, checkpoint: Checkpoint, trainer: Any, settings: PolicyRecipe) -> None:
+        self._checkpoint, self._trainer, self._settings = checkpoint, trainer, settings
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Load the weights; a model in parts on several processes is transformers' own to load.
@@ -220,7 +226,8 @@ class Weights(TrainerCallback):
         """
         trainer = self._trainer
         if not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
-            load_weights(trainer.accelerator.unwrap_model(trainer.model), self._checkpoint.path)
+            model = trainer.accelerator.unwrap_model(trainer.model)
+            load_weights(model, self._checkpoint.path, self._settings)
         if state.global_step >= state.max_steps:
             raise NoStepLeft
 

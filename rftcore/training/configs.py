@@ -35,6 +35,8 @@ def make_config(
         fields["max_length"] = None
     else:
         fields["num_generations"] = recipe.grpo.group_size
+        if recipe.policy.revision and not recipe.sft.enabled:  # TRL loads the reference by name
+            fields["model_init_kwargs"] = {"revision": recipe.policy.revision}
     config: SFTConfig | GRPOConfig = trl_config(section)(**{**fields, **settings})
     return config
 
@@ -60,6 +62,7 @@ def common(recipe: Recipe, out: Path) -> dict[str, Any]:
         "bf16": gpu or recipe.policy.dtype == "bfloat16",  # or inputs would not fit its weights
         "fp16": False,
         "use_cpu": not gpu,
+        "trust_remote_code": recipe.policy.trust_remote_code,  # for the reference model
         "report_to": "none",
         "disable_tqdm": True,
         "remove_unused_columns": False,
@@ -72,13 +75,17 @@ def common(recipe: Recipe, out: Path) -> dict[str, Any]:
     }
 
 
-def shapes(step_size: int, micro_batch: int | None, what: str) -> dict[str, int]:
+def shapes(
+    step_size: int, micro_batch: int | None, what: str, processes: int | None = None
+) -> dict[str, int]:
     """Batch shapes from `step_size` rows per optimizer step over all processes.
+
+    processes: how many there are; by default those of this run.
 
     step_size = per_device_train_batch_size * gradient_accumulation_steps * processes
     Raises: `RecipeError` if that has no whole solution.
     """
-    world = world_size()
+    world = processes or world_size()
     if step_size % world:
         raise RecipeError(f"{what}: {step_size} rows per step do not divide over {world} processes")
     per_process = step_size // world
@@ -94,15 +101,15 @@ def shapes(step_size: int, micro_batch: int | None, what: str) -> dict[str, int]
     }
 
 
-def batch_shapes(recipe: Recipe, section: str) -> dict[str, int]:
-    """TRL's batch shapes for a section.
+def batch_shapes(recipe: Recipe, section: str, processes: int | None = None) -> dict[str, int]:
+    """TRL's batch shapes for a section. processes: as of `shapes`.
 
     Raises: `RecipeError` for batch sizes that do not divide.
     """
     if section == "sft":
-        return shapes(recipe.sft.batch_size, recipe.sft.micro_batch, "sft")
+        return shapes(recipe.sft.batch_size, recipe.sft.micro_batch, "sft", processes)
     grpo = recipe.grpo
-    return shapes(grpo.prompts_per_step * grpo.group_size, grpo.micro_batch, "grpo")
+    return shapes(grpo.prompts_per_step * grpo.group_size, grpo.micro_batch, "grpo", processes)
 
 
 def trl_fields(recipe: Recipe, section: str) -> dict[str, Any]:

@@ -83,10 +83,13 @@ def find_causes(settings: Mapping[str, Any], attempt: Attempt) -> list[Cause]:
     return found
 
 
-def take_step(phase: str, settings: Mapping[str, Any], base: Mapping[str, Any]) -> None:
+def take_step(
+    phase: str, settings: Mapping[str, Any], base: Mapping[str, Any], *, adapter: bool = False
+) -> None:
     """Take one step of a phase on a toy. Raises whatever TRL raises for a value.
 
     settings: TRL's fields as the recipe gives them. base: what rft passes to TRL otherwise.
+    adapter: whether an adapter is trained.
     """
     chosen = {name: value for name, value in settings.items() if name not in LEFT_OUT}
     for name, most in MOST.items():
@@ -97,13 +100,13 @@ def take_step(phase: str, settings: Mapping[str, Any], base: Mapping[str, Any]) 
     toy: dict[str, Any] = {"max_steps": steps, "per_device_train_batch_size": 4}
     if phase == "grpo":
         toy |= {"num_generations": 2, "max_completion_length": 4}
-    with tempfile.TemporaryDirectory() as folder, _unnoticed():
+    with tempfile.TemporaryDirectory() as folder, unnoticed():
         config = trl_config(phase)(**{**quiet, **base, **chosen, **toy, "output_dir": folder})
-        toy_trainer(phase, Path(folder), config, rows=4 * world_size()).train()
+        toy_trainer(phase, Path(folder), config, rows=4 * world_size(), adapter=adapter).train()
 
 
 @contextmanager
-def _unnoticed() -> Iterator[None]:
+def unnoticed() -> Iterator[None]:
     """Print nothing, and restore every random state."""
     import numpy
     import torch

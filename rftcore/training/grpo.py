@@ -26,16 +26,28 @@ from rftcore import tags
 from rftcore.completions import ScoredCompletion
 from rftcore.config import Recipe
 from rftcore.datasets.slices import Slice
+from rftcore.images.shown import Seen
 from rftcore.models.encoding import opening
-from rftcore.models.policy import Policy, freeze
+from rftcore.models.placeholders import placeholder_ids
+from rftcore.models.policy import Policy
+from rftcore.models.rollout_prompts import rollout_template_kwargs
 from rftcore.rewards import attacks
 from rftcore.scoring import Outcome, Score, Scorer
 from rftcore.splits import RL
-from rftcore.training.adapt import adapt
+from rftcore.training.adapt import adapt, without_unknown_experts
+from rftcore.training.agreement import GradientAgreement
 from rftcore.training.cpu import fast_cpu
+from rftcore.training.engine import shard_on_cpu
+from rftcore.training.groups import group_metrics
+from rftcore.training.order import Order
+from rftcore.training.rollout_check import RolloutCheck
 from rftcore.training.rows import Rows, as_dataset
 from rftcore.training.shared_prefix import SharedPrompts
-from rftcore.types import Sample, Task
+from rftcore.training.steps import per_rollouts
+from rftcore.training.tiles import with_tile_counts
+from rftcore.training.trained import base_model, choose
+from rftcore.training.visits import Visits
+from rftcore.types import PromptMaker, Sample, Task
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -70,41 +82,84 @@ def grpo_trainer(
     scorer: Scorer,
     observe: Observer,
     callbacks: list[TrainerCallback],
+    visits: Visits | None = None,
 ) -> GRPOTrainer:
     """A trainer over `part`, ready for `.train()`.
 
-    observe: called once per step with the step and its scored rollouts.
+    observe: called once per step with the step and its scored rollouts. visits: chooses prompts
+    by what their groups earned; by default each epoch draws every prompt.
     Raises: `ModelError` if grpo.freeze names a part that the model does not have, or if
     grpo.shared_prefix=on and the model cannot share prompts.
     """
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-    adapt(policy.model, bf16=bool(config.bf16))
-    freeze(policy, recipe.grpo.freeze)
-    shared = SharedPrompts(recipe.grpo.shared_prefix)
+    shard_on_cpu(config)
+    adapt(base_model(policy.model), bf16=bool(config.bf16))
+    without_unknown_experts(policy.model, config)
+    adapter = choose(policy, recipe, "grpo")
+    shared, check = SharedPrompts(recipe.grpo.shared_prefix), RolloutCheck()
     opened = opening(policy, task.prompt(part[0]))
+    order = Order(
+        len(part),
+        recipe.grpo.prompts_per_step,
+        seed=config.seed,
+        shuffle=bool(config.shuffle_dataset),
+        curriculum=visits.curriculum if visits else None,
+    )
+    config.shuffle_dataset = False  # `order` shuffles
+    config.chat_template_kwargs = rollout_template_kwargs(policy.processor) or None
+    if not config.use_vllm:  # TRL itself suppresses `image_token_id` alone
+        own: Any = config.generation_kwargs or {}
+        config.generation_kwargs = {"suppress_tokens": placeholder_ids(policy), **own}
+    group = config.num_generations
+    reward = reward_function(
+        part,
+        scorer,
+        observe,
+        opened=opened,
+        visits=visits,
+        group=group,
+        prompt=task.prompt,
+        seen=policy.seen_size,
+    )
     trainer = GRPOTrainer(
         model=policy.model,
-        reward_funcs=[reward_function(part, scorer, observe, opened=opened)],
+        reward_funcs=[reward],
         args=config,
-        train_dataset=as_dataset(Rows(part, task.prompt)),
-        processing_class=policy.processor,
-        callbacks=[shared, *callbacks],
+        train_dataset=as_dataset(Rows(part, task.prompt), order.sample),
+        processing_class=with_tile_counts(policy.processor),
+        callbacks=[
+            *(order, shared, check, GradientAgreement(per_rollouts(config))),
+            *callbacks,
+            *([visits] if visits else []),
+        ],
+        peft_config=adapter,
     )
     shared.install(trainer)
+    check.install(trainer)
     setattr(trainer, "train", fast_cpu()(trainer.train))  # noqa: B010 - a method, to mypy
     return trainer
 
 
 def reward_function(
-    part: Slice, scorer: Scorer, observe: Observer, *, opened: str = ""
+    part: Slice,
+    scorer: Scorer,
+    observe: Observer,
+    *,
+    opened: str = "",
+    visits: Visits | None = None,
+    group: int | None = None,
+    prompt: PromptMaker | None = None,
+    seen: Seen | None = None,
 ) -> RewardFunction:
     """The reward function of a run: the task's weighted total per completion, or None.
 
     Completions with the same `row` are a group. Rewards and observers receive the number of
     the step that the rollouts lead to. A length in tokens includes the end-of-turn token if the
-    policy wrote one. `opened` is the tag that the chat template leaves open: it is put in front
-    of each completion before scoring and storing.
+    policy wrote one. `group` is the size of a group, for the metrics of groups.
+    `opened` is the tag that the chat template leaves open: it is put in front
+    of each completion before scoring and storing. `prompt` and `seen` are for the images of
+    stored rollouts: what the task's prompt shows, by default the sample's own, and at which size.
     """
 
     def total_reward(
@@ -124,11 +179,26 @@ def reward_function(
             scores = scorer.score(texts, samples, step=step, groups=row, tokens=tokens)
         if log_metric is not None:
             log_metric("scoring_time_s", time.perf_counter() - start)
-            for name, value in (batch_metrics(scores) | attack_metrics(texts, samples)).items():
+            found = batch_metrics(scores) | attack_metrics(texts, samples)
+            found |= group_metrics(row, scores, group) if group else {}
+            for name, value in found.items():
                 log_metric(name, value)
+            if visits is not None:
+                log_metric("prompts/passed_over", visits.passed_over)
+        if visits is not None:
+            visits.scored(row, scores)
         lengths: Sequence[int | None] = tokens or [None] * len(row)
         rollouts = [
-            score.record(sample, text, split=RL, index=index, step=step, tokens=length)
+            score.record(
+                sample,
+                text,
+                split=RL,
+                index=index,
+                step=step,
+                tokens=length,
+                images=(prompt(sample) if prompt else sample).images,
+                seen=seen,
+            )
             for index, sample, text, length, score in zip(
                 row, samples, texts, lengths, scores, strict=True
             )

@@ -16,7 +16,7 @@ from rftcore.config import Recipe, fault
 from rftcore.errors import Fault, RecipeError
 from rftcore.models.processor_check import Length
 from rftcore.splits import SFT
-from rftcore.types import Sample
+from rftcore.types import Sample, TargetMaker
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,19 @@ class Limit:
 class Targets:
     """Counts the tokens of SFT's targets, one sample at a time. reply: the tokens of a text."""
 
-    def __init__(self, reply: Callable[[str], int]) -> None:
+    def __init__(
+        self, reply: Callable[[str], int], target: TargetMaker = prompts.sft_target
+    ) -> None:
         self.replies: list[Length] = []
         self.whole: list[Length] = []  # with the prompt
         self.prompts: list[Length] = []
-        self._reply = reply
+        self._reply, self._target = reply, target
 
     def see(self, sample: Sample, split: str, prompt: int) -> None:
         """Count one sample, if it is one of SFT's; its prompt takes `prompt` tokens."""
         if split != SFT:
             return
-        tokens, origin = self._reply(prompts.sft_target(sample)), sample.where
+        tokens, origin = self._reply(self._target(sample)), sample.where
         self.replies.append(Length(tokens, origin))
         self.whole.append(Length(tokens + prompt, origin))
         self.prompts.append(Length(prompt, origin))

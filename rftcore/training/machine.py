@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
 from rftcore.config import Recipe, fault
 from rftcore.distributed import world_size
 from rftcore.errors import Fault, one_line
+from rftcore.training import engine, vllm
 from rftcore.training.configs import extras
 
 
@@ -17,18 +17,21 @@ def machine_faults(recipe: Recipe, section: str, config: Any) -> Iterator[Fault 
     if config.n_gpu > 1:
         yield (
             f"{section}: one process sees {config.n_gpu} GPUs, and TRL trains on one per process: "
-            "start one process per GPU with torchrun, or set CUDA_VISIBLE_DEVICES=0"
+            f"start one process per GPU with --processes {config.n_gpu}, or set "
+            "CUDA_VISIBLE_DEVICES=0"
         )
-    problems = [("report_to", _tracker_problem(name)) for name in config.report_to]
-    problems += [("use_vllm", _vllm_problem() if getattr(config, "use_vllm", False) else None)]
+    yield from (f"{section}: {reason}" for reason in engine.problems(config))
+    settings = extras(getattr(recipe, section))
+    problems: list[tuple[str, str | None]] = [*vllm.problems(settings, config)]
     if config.fsdp and world_size() == 1:
-        problems.append(("fsdp", "spreads a model over processes, and there is one: use torchrun"))
+        problems.append(
+            ("fsdp", "spreads a model over processes, and there is one: use --processes")
+        )
     for name in ("push_to_hub", "log_completions_hub_repo"):
         if getattr(config, name, None):
             problems.append((name, _hub_problem(config.hub_token)))
     if config.torch_compile:
         problems.append(_compile_problem(config))
-    settings = extras(getattr(recipe, section))
     for name, problem in problems:
         if problem is not None:
             yield fault((section, name), settings.get(name), recipe.origin(section, name), problem)
@@ -50,26 +53,6 @@ def _compile_problem(config: Any) -> tuple[str, str | None]:
     except Exception as error:
         return "torch_compile_mode", one_line(error)
     return "torch_compile", None
-
-
-def _vllm_problem() -> str | None:
-    import torch
-
-    if importlib.util.find_spec("vllm") is None:
-        return "needs the package vllm: pip install 'trl[vllm]'"
-    return None if torch.cuda.is_available() else "needs a GPU, and this process sees none"
-
-
-def _tracker_problem(name: str) -> str | None:
-    from transformers import integrations
-
-    found: Any = integrations  # untyped in transformers
-    try:
-        for callback in found.get_reporting_integration_callbacks([name]):
-            callback()
-    except Exception as error:  # each tracker raises its own kind if its package is missing
-        return one_line(error)
-    return None
 
 
 def _hub_problem(token: str | None) -> str | None:

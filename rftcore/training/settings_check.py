@@ -17,9 +17,15 @@ from typing import Any
 from rftcore.config import GrpoRecipe, Recipe, SftRecipe, fault, settings_faults
 from rftcore.distributed import is_main
 from rftcore.errors import Fault, RecipeError, TrainerError, one_line
-from rftcore.models.loading import NO_ADAPTERS, model_config
+from rftcore.models.loading import model_config
 from rftcore.splits import PHASE_SPLITS
 from rftcore.training import dry_run, steps
+from rftcore.training.adapter_check import (
+    USE_POLICY_LORA,
+    adapter_faults,
+    check_policy,
+    check_targets,
+)
 from rftcore.training.configs import batch_shapes, common, extras, make_config, trl_fields
 from rftcore.training.field_names import DERIVED, OFF, UNSUPPORTED, is_adapter_setting
 from rftcore.training.field_values import annotation
@@ -41,7 +47,7 @@ def check_settings(recipe: Recipe, done: Collection[str] = ()) -> None:
     """
     if is_main():
         warn_of_untested_trl()
-    faults: list[Fault | str] = list(_adapter_faults(recipe))
+    faults: list[Fault | str] = [*_adapter_faults(recipe), *adapter_faults(recipe)]
     for section in SECTIONS:
         found = list(_name_faults(recipe, section))
         known = not found and not any(map(is_adapter_setting, extras(getattr(recipe, section))))
@@ -88,12 +94,13 @@ def check_model_fits(recipe: Recipe, source: str | Path, phases: Collection[str]
     """
     faults = []
     settings = {phase: extras(getattr(recipe, phase)) for phase in phases}
-    config = model_config(source)
+    config = model_config(source, recipe.policy)
     text = config.get_text_config()
     rules = {
         "router_aux_loss_coef": (
-            hasattr(text, "output_router_logits"),
-            "is for mixtures of experts, and this model has no experts: leave it out",
+            hasattr(text, "output_router_logits") and hasattr(text, "num_experts"),
+            "is for mixtures of experts whose configuration has `num_experts`, which this model's "
+            "has not: leave it out",
         ),
         "cast_lm_head_to_fp32": (
             not any(getattr(part, "tie_word_embeddings", False) for part in (config, text)),
@@ -105,12 +112,15 @@ def check_model_fits(recipe: Recipe, source: str | Path, phases: Collection[str]
         for name, (fits, rule) in rules.items():
             if given.get(name) and not fits:
                 faults.append(fault((phase, name), given[name], recipe.origin(phase, name), rule))
+    faults += check_policy(recipe, source)
+    if phases:
+        faults += check_targets(recipe, source)
     if faults:
         raise RecipeError(*faults)
 
 
 def _adapter_faults(recipe: Recipe) -> Iterator[Fault]:
-    """One fault for all settings of LoRA, which have the same cause."""
+    """One fault for all of peft's own settings, which have the same cause."""
     found = [
         (f"{section}.{name}", recipe.origin(section, name))
         for section in SECTIONS
@@ -120,7 +130,7 @@ def _adapter_faults(recipe: Recipe) -> Iterator[Fault]:
     if found:
         (setting, origin), *others = found
         also = ", ".join(f"{name} ({origin})" for name, origin in others)
-        rule = f"like {also}: {NO_ADAPTERS}" if also else NO_ADAPTERS
+        rule = f"like {also}: {USE_POLICY_LORA}" if also else USE_POLICY_LORA
         yield Fault(setting, rule, origin=origin)
 
 
@@ -167,8 +177,9 @@ def _made_faults(recipe: Recipe, section: str) -> Iterator[Fault | str]:
     yield from _cause_faults(recipe, section, found)
     if not found:
         config = make_config(recipe, section, out)
-        if (broken := _saves_within_rollouts(recipe, config)) is not None:
-            yield broken
+        for check in (_saves_within_rollouts, _workers_draw):
+            if (broken := check(recipe, config)) is not None:
+                yield broken
         yield from machine_faults(recipe, section, config)
 
 
@@ -176,7 +187,8 @@ def _step_faults(recipe: Recipe, phase: str) -> Iterator[Fault]:
     """Settings with which TRL takes no step."""
     base = common(recipe, Path(phase))
     found = dry_run.find_causes(
-        trl_fields(recipe, phase), lambda some: dry_run.take_step(phase, some, base)
+        trl_fields(recipe, phase),
+        lambda some: dry_run.take_step(phase, some, base, adapter=bool(recipe.policy.lora)),
     )
     return _cause_faults(recipe, phase, found)
 
@@ -202,6 +214,18 @@ def _reason(error: Exception) -> str:
     """The message of a library's exception, with its type unless it is a check of a value."""
     checked = isinstance(error, ValueError | ImportError)
     return one_line(error) if checked else f"{type(error).__name__}: {one_line(error)}"
+
+
+def _workers_draw(recipe: Recipe, config: Any) -> Fault | None:
+    """Why prompts cannot be passed over if data workers read ahead, or None."""
+    workers, path = config.dataloader_num_workers, ("grpo", "dataloader_num_workers")
+    if not workers or not recipe.grpo.skip or not hasattr(config, "num_generations"):
+        return None
+    rule = (
+        "such processes read prompts before the rewards are known that grpo.skip depends on: "
+        "leave out one of the two"
+    )
+    return fault(path, workers, recipe.origin(*path), rule)
 
 
 def _saves_within_rollouts(recipe: Recipe, config: Any) -> Fault | None:

@@ -1,18 +1,22 @@
-"""Phase 1: supervised fine-tuning on chains of thought, with TRL's `SFTTrainer`.
+"""Phase 1: supervised fine-tuning on chains of thought or answers, with TRL's `SFTTrainer`.
 
-The loss is on the completion alone: think block, answer block, end of turn.
+The loss is on the completion alone: think block, answer block, end of turn (`rows.written`), or
+the bare answer and the end of turn.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rftcore import prompts
 from rftcore.config import Recipe
 from rftcore.datasets.slices import Slice
-from rftcore.models.policy import Policy, freeze
-from rftcore.training.adapt import adapt
-from rftcore.training.rows import Rows, as_dataset
+from rftcore.models.loading import without_router_logits
+from rftcore.models.policy import Policy
+from rftcore.prompts import target_of
+from rftcore.training.adapt import adapt, without_unknown_experts
+from rftcore.training.engine import shard_on_cpu
+from rftcore.training.rows import Rows, as_dataset, written
+from rftcore.training.trained import choose
 from rftcore.types import Task
 
 if TYPE_CHECKING:
@@ -36,13 +40,18 @@ def sft_trainer(
     """
     from trl.trainer.sft_trainer import SFTTrainer
 
+    shard_on_cpu(config)
     adapt(policy.model)
-    freeze(policy, recipe.sft.freeze)
-    rows = Rows(part, task.prompt, prompts.sft_target)
-    return SFTTrainer(
+    without_unknown_experts(policy.model, config)
+    adapter = choose(policy, recipe, "sft")
+    rows = Rows(part, task.prompt, written(policy, target_of(task)))
+    trainer = SFTTrainer(
         model=policy.model,
         args=config,
         train_dataset=as_dataset(rows),
         processing_class=policy.processor,
         callbacks=callbacks,
+        peft_config=adapter,
     )
+    without_router_logits(policy.model)  # which TRL switches on in the configuration
+    return trainer

@@ -14,11 +14,14 @@ from rftcore.splits import PHASE_SPLITS
 NOTABLE = 0.1  # share of a split that an epoch leaves out
 
 
-def per_epoch(phase: str, config: Any, rows: int) -> int:
-    """The optimizer steps of one epoch over `rows` rows. config: TRL's configuration."""
+def per_epoch(phase: str, config: Any, rows: int, processes: int | None = None) -> int:
+    """The optimizer steps of one epoch over `rows` rows. config: TRL's configuration.
+
+    processes: how many there are; by default those of this run.
+    """
     if phase == "grpo":  # TRL's sampler leaves out a batch of rollouts that is not full
         return (rows // _prompts(config)) * int(config.num_iterations)
-    world, size = world_size(), int(config.per_device_train_batch_size)
+    world, size = processes or world_size(), int(config.per_device_train_batch_size)
     if config.dataloader_drop_last:
         batches = rows // size // world
     else:
@@ -26,12 +29,18 @@ def per_epoch(phase: str, config: Any, rows: int) -> int:
     return math.ceil(batches / int(config.gradient_accumulation_steps))
 
 
-def total(phase: str, config: Any, rows: int) -> int:
-    """The optimizer steps of a phase over `rows` rows."""
-    each = per_epoch(phase, config, rows)
+def total(phase: str, config: Any, rows: int, processes: int | None = None) -> int:
+    """The optimizer steps of a phase over `rows` rows. processes: as of `per_epoch`."""
+    each = per_epoch(phase, config, rows, processes)
     if each and config.max_steps > 0:
         return int(config.max_steps)
     return math.ceil(float(config.num_train_epochs) * each)
+
+
+def per_rollouts(config: Any) -> int:
+    """The optimizer steps that GRPO takes on one batch of rollouts. config: TRL's."""
+    updates = config.num_iterations * config.steps_per_generation
+    return max(1, int(updates) // int(config.gradient_accumulation_steps))
 
 
 def none_taken(recipe: Recipe, phase: str, config: Any, rows: int) -> Fault | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rftcore.training.adapt import adapt
 
 if TYPE_CHECKING:
+    from peft import LoraConfig
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
     from trl.trainer.grpo_config import GRPOConfig
     from trl.trainer.grpo_trainer import GRPOTrainer
@@ -39,11 +40,18 @@ def trl_config(phase: str) -> type[SFTConfig | GRPOConfig]:
 
 
 def toy_trainer(
-    phase: str, folder: Path, config: Any, rows: int, rewards: Rewards | None = None
+    phase: str,
+    folder: Path,
+    config: Any,
+    rows: int,
+    rewards: Rewards | None = None,
+    *,
+    adapter: bool = False,
 ) -> SFTTrainer | GRPOTrainer:
     """TRL's trainer of a phase over a toy and `rows` equal rows; it stops after one step.
 
     config: TRL's configuration. rewards: of GRPO; None rewards every second completion.
+    adapter: whether an adapter is trained.
     Raises: whatever TRL raises for a value of its configuration.
     """
     from datasets import Dataset
@@ -62,6 +70,7 @@ def toy_trainer(
         "processing_class": _tokenizer(),
         "callbacks": [OneStep()],
         "args": config,
+        "peft_config": _adapter() if adapter else None,
     }
     if phase == "sft":
         from trl.trainer.sft_trainer import SFTTrainer
@@ -105,6 +114,12 @@ def _model(folder: Path) -> LlamaForCausalLM:
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     model: LlamaForCausalLM = LlamaForCausalLM.from_pretrained(folder)
     return model
+
+
+def _adapter() -> LoraConfig:
+    from peft import LoraConfig
+
+    return LoraConfig(r=1, target_modules=["q_proj"])
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:

@@ -172,4 +172,4 @@ def test_a_task_prepares_its_images_once(tmp_path, monkeypatch, capsys):
     assert len(files) == 2
     assert files == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
     assert DATA.sample("val", 1).images[0].open().mode == "RGB"
-    assert "drawing structure/val: 2/2 image" in capsys.readouterr().err
+    assert "drawing structure/val: 2/2 images" in capsys.readouterr().err

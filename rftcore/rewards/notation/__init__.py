@@ -1,6 +1,6 @@
 """Read one answer in LaTeX or plain notation: words, parts, or values with units.
 
-Text in, parts that JSON can hold out; `math_worker` does the algebra. `read` takes bounded
+Text in, parts that JSON can hold out; `algebra` compares them. `read` takes bounded
 time and returns a part for any text, or raises `UnreadableError` with the reason.
 
     words   compared as text, ignoring case: Yes, café, 5 apples

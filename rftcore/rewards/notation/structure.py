@@ -7,7 +7,7 @@ from rftcore.rewards.notation.characters import plain
 from rftcore.rewards.notation.markup import bare
 from rftcore.rewards.notation.part import Part, UnreadableError
 from rftcore.rewards.notation.values import compound, leaf
-from rftcore.rewards.units import CURRENCIES, unit_of
+from rftcore.units import CURRENCIES, unit_of
 
 LONGEST = 400  # characters of one answer
 _DEEPEST = 12  # nested brackets

@@ -7,7 +7,7 @@ from itertools import pairwise
 from rftcore.rewards.notation.latex import latex
 from rftcore.rewards.notation.names import FUNCTIONS, GREEK, is_name, is_product, letter_runs
 from rftcore.rewards.notation.part import Part, UnreadableError
-from rftcore.rewards.units import CURRENCIES, Unit, unit_of
+from rftcore.units import CURRENCIES, Unit, unit_of
 
 _MOST_EXPONENT = 9999
 _NO_EXPRESSION = re.compile(r"\$|`|\\[\[\]()]|\\boxed|\?|\*\*\*")

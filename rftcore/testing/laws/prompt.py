@@ -140,7 +140,10 @@ def targets_fit_limits(subject: Subject) -> None:
     if not reasoned:
         raise NotApplicableError("no sample has a chain of thought")
     folder = _model(subject)
-    layers = [*model_defaults(folder), subject.catalogue.defaults_of(subject.name, subject.task)]
+    layers = [
+        *model_defaults(folder, subject.name),
+        subject.catalogue.defaults_of(subject.name, subject.task),
+    ]
     recipe = load_recipe(*layers, subject.layer)
     count, unit = _counter(folder, subject.recipe.model)
     extra = recipe.grpo.model_extra or {}

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rftcore.models.cache_name import CACHE
 from rftcore.training.shared_prefix.errors import NotShared
 from rftcore.training.shared_prefix.images import BatchImages
 
@@ -49,12 +50,13 @@ def mask_dtype(model: Any) -> torch.dtype:
     """
     from transformers.masking_utils import create_causal_mask
 
-    made = create_causal_mask(
-        config=model.config.get_text_config(),
-        inputs_embeds=torch.zeros(1, 2, 1, dtype=working_dtype(model)),
-        attention_mask=torch.tensor([[0, 1]]),
-        past_key_values=None,
-    )
+    given: dict[str, Any] = {
+        "config": model.config.get_text_config(),
+        "inputs_embeds": torch.zeros(1, 2, 1, dtype=working_dtype(model)),
+        "attention_mask": torch.tensor([[0, 1]]),
+        CACHE: None,
+    }
+    made = create_causal_mask(**given)
     if not isinstance(made, Tensor) or made.ndim != 4:
         raise NotShared("its attention takes no mask; load the model with attention 'sdpa'")
     dtype: torch.dtype = made.dtype

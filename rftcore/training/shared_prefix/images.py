@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 Encoder = Callable[..., "ModelOutput"]
 
-# What an encoder returns that no decoder reads, or that has one entry per image
+# What an encoder returns that no decoder reads, or that `_features` can take apart
 KNOWN = {
     *("pooler_output", "last_hidden_state", "hidden_states", "attentions"),
-    "reshaped_hidden_states",
+    *("reshaped_hidden_states", "deepstack_features"),
 }
 
 
@@ -87,22 +87,33 @@ def read_images(config: Any, inputs: Mapping[str, Any]) -> BatchImages:
 
 
 def encode_once(
-    encode: Encoder, is_off: Callable[[], bool], failed: Callable[[Exception], None]
+    encode: Encoder,
+    is_off: Callable[[], bool],
+    failed: Callable[[Exception], None],
+    limit: Callable[[], float],
 ) -> Encoder:
     """`get_image_features` of a model, made to encode each distinct image once.
 
     is_off: whether a call must go through unchanged. failed: is called with an exception of the
-    shared form; the call then goes through unchanged.
+    shared form; the call then goes through unchanged. limit: how far the first features may be
+    from those of all images encoded, relative to their size.
     """
     signature = inspect.signature(encode)
+    checked: list[bool] = []  # of the first call that encoded less: whether its features agree
 
     @functools.wraps(encode)
     @plain_products()
     def get_image_features(*args: Any, **kwargs: Any) -> ModelOutput:
-        if is_off():
+        if is_off() or checked == [False]:
             return encode(*args, **kwargs)
         try:
             encoded = shared(signature.bind(*args, **kwargs).arguments)
+            if encoded is not None and not checked:
+                with torch.no_grad():
+                    require_equal(encoded, encode(*args, **kwargs), limit())
+                checked.append(True)
+        except NotShared:  # the rest of the model shares its prompt all the same
+            checked[:], encoded = [False], None
         except Exception as error:  # a family or version with other arguments
             failed(error)
             encoded = None
@@ -110,24 +121,50 @@ def encode_once(
 
     def shared(given: Mapping[str, Any]) -> ModelOutput | None:
         values, grids = given.get("pixel_values"), given.get("image_grid_thw")
-        if values is None or given.get("image_sizes") is not None:
+        options = {name: given[name] for name in given.keys() - {"kwargs", *_PIXELS}}
+        options |= {**given.get("kwargs", {}), "return_dict": True}
+        if not _understood(values, grids, options):
             return None
         images = _apart(values, grids)
         same_as = equal_images(images)
         distinct = sorted({*same_as})
         if len(distinct) == len(images):
             return None
-        options = {name: given[name] for name in given.keys() - {"kwargs", *_PIXELS}}
-        options |= {**given.get("kwargs", {}), "return_dict": True}
-        encoded = encode(**_pixels(images, grids, distinct), **options)
-        if not KNOWN.issuperset(encoded.keys()):
-            return None
+        encoded: Any = encode(**_pixels(images, grids, distinct), **options)
+        if not _readable(encoded) or len(encoded.pooler_output) != len(distinct):
+            raise NotShared("its image encoder returns more than the features of each image")
         return _features(encoded, [distinct.index(image) for image in same_as])
 
     return get_image_features
 
 
 _PIXELS = ("pixel_values", "image_grid_thw")
+
+
+def _understood(values: Any, grids: Any, options: Mapping[str, Any]) -> bool:
+    """Whether the arguments of an encoder are pixels (images, C, H, W), or patches with grids.
+
+    Any other tensor has rows of its own, which may belong to images, tiles or prompts.
+    """
+    others = any(_has_tensor(value) for value in options.values())
+    return isinstance(values, Tensor) and not others and (grids is not None or values.ndim == 4)
+
+
+def _has_tensor(value: object) -> bool:
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    return any(isinstance(part, Tensor) for part in parts)
+
+
+def require_equal(shared: Any, plain: Any, limit: float) -> None:
+    """Raise `NotShared` if features differ by more than `limit`, relative to their mean size."""
+    ours, theirs = (
+        torch.cat([f.flatten() for f in each.pooler_output]) for each in (shared, plain)
+    )
+    if ours.shape != theirs.shape:
+        raise NotShared("its image encoder returns features of another shape for fewer images")
+    gap = (ours.detach().float() - theirs.float()).abs().mean()
+    if not float(gap) <= limit * float(theirs.float().abs().mean()):
+        raise NotShared("the features of an image depend on the other images of the batch")
 
 
 def _apart(values: Any, grids: Tensor | None) -> list[Tensor]:
@@ -145,11 +182,34 @@ def _pixels(
 
 
 def _features(encoded: Any, chosen: Sequence[int]) -> ModelOutput:
-    """An encoder's output for the chosen images: one tensor (tokens, D) for each."""
-    features: ModelOutput = type(encoded)(
-        pooler_output=[encoded.pooler_output[image] for image in chosen]
-    )
+    """An encoder's output for the chosen images, in the containers in which it returns all.
+
+    pooler_output: a tensor (images, tokens, D), or one tensor (tokens, D) for each image.
+    deepstack_features: for each layer one tensor (tokens of all images, D), or one per image.
+    """
+    pooled = encoded.pooler_output
+    if isinstance(pooled, Tensor):
+        fields: dict[str, Any] = {"pooler_output": pooled[list(chosen)]}
+    else:
+        fields = {"pooler_output": type(pooled)(pooled[image] for image in chosen)}
+    if (layers := encoded.get("deepstack_features")) is not None:
+        lengths = [len(features) for features in pooled]
+        fields["deepstack_features"] = [_layer(each, lengths, chosen) for each in layers]
+    features: ModelOutput = type(encoded)(**fields)
     return features
+
+
+def _layer(features: Any, lengths: list[int], chosen: Sequence[int]) -> Any:
+    """Features of a layer for the chosen images: one tensor of all tokens, or one per image."""
+    if isinstance(features, Tensor):
+        parts = torch.split(features, lengths)
+        return torch.cat([parts[image] for image in chosen])
+    return type(features)(features[image] for image in chosen)
+
+
+def _readable(encoded: Any) -> bool:
+    """Whether `_features` understands all that an encoder returns."""
+    return KNOWN.issuperset(encoded.keys())
 
 
 def _encoded(outputs: Mapping[str, Any] | None) -> ModelOutput | None:
@@ -158,8 +218,8 @@ def _encoded(outputs: Mapping[str, Any] | None) -> ModelOutput | None:
     if given.keys() - {"image"}:
         raise NotShared("the prompt has more than text and images")
     encoded: ModelOutput | None = given.get("image")
-    if encoded is not None and not KNOWN.issuperset(encoded.keys()):
-        raise NotShared("its image encoder returns more than one feature per token")
+    if encoded is not None and not _readable(encoded):
+        raise NotShared("its image encoder returns more than the features of each image")
     return encoded
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from transformers import Cache
 
+from rftcore.models.cache_name import CACHE, cache_of
 from rftcore.models.decode_loop import GrowingCache
 from rftcore.training.shared_prefix.attention import Witness
 from rftcore.training.shared_prefix.errors import NotShared
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 Batched = Tensor | Mapping[str, "Batched"] | None
 KNOWN = {
-    *("input_ids", "attention_mask", "position_ids", "past_key_values", "mm_token_type_ids"),
+    *("input_ids", "attention_mask", "position_ids", CACHE, "mm_token_type_ids"),
     *("pixel_values", "image_grid_thw", "use_cache", "logits_to_keep", "return_dict"),
     "mm_encoder_outputs",
 }
@@ -36,7 +37,7 @@ KNOWN = {
 
 def is_prefill(inputs: Mapping[str, Any]) -> bool:
     """Whether this is the call of `generate` that reads the prompts."""
-    cache, ids = inputs.get("past_key_values"), inputs.get("input_ids")
+    cache, ids = inputs.get(CACHE), inputs.get("input_ids")
     return (
         isinstance(cache, Cache)
         and ids is not None
@@ -62,6 +63,8 @@ class SharedPrefill:
         Raises: `NotShared` for arguments that are not known to be shareable.
         """
         require_known(inputs, KNOWN)
+        if not all(hasattr(layer, "keys") for layer in inputs[CACHE].layers):
+            raise NotShared("some of its layers keep a state in place of keys and values")
         ids, numbers = inputs["input_ids"], inputs.get("position_ids")
         if numbers is None or numbers.shape[-2:] != ids.shape:
             raise NotShared("`generate` gives no position numbers of the prompts")
@@ -93,15 +96,13 @@ class SharedPrefill:
 
     def restore(self, output: Any) -> ModelOutput:
         """The result of the plain call: logits (B, 1, V), and the cache filled for all rows."""
-        cache = output.past_key_values
+        cache = cache_of(output)
         if isinstance(cache, GrowingCache) and self.witness.calls == len(cache.layers):
             cache.share(self.prompt_of)
         else:
             cache.reorder_cache(self.prompt_of)
-        restored: ModelOutput = type(output)(
-            logits=output.logits.index_select(0, self.prompt_of),
-            past_key_values=output.past_key_values,
-        )
+        logits = output.logits.index_select(0, self.prompt_of)
+        restored: ModelOutput = type(output)(logits=logits, **{CACHE: cache})
         return restored
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from rftcore import distributed
 from rftcore.errors import ModelError, one_line
+from rftcore.models.cache_name import CACHE, cache_of
 from rftcore.models.decode_loop import GrowingCache
 from rftcore.training.shared_prefix import attention
 from rftcore.training.shared_prefix.attention import OneToken
@@ -57,7 +58,9 @@ def share_prefix(model: Any, *, required: bool = False, in_parts: bool = True) -
 
     base.forward = MethodType(forward, base)
     if (encode := getattr(base.base_model, "get_image_features", None)) is not None:
-        base.base_model.get_image_features = encode_once(encode, sharing.is_off, sharing.failed)
+        base.base_model.get_image_features = encode_once(
+            encode, sharing.is_off, sharing.failed, sharing.limit
+        )
     return sharing
 
 
@@ -83,17 +86,21 @@ class Sharing:
 
         Raises: `ModelError` if sharing is required and not possible.
         """
-        cache = inputs.get("past_key_values")
+        cache = inputs.get(CACHE)
         if isinstance(cache, GrowingCache) and cache.prompt_of is not None:
             return self._one_token(cache, cache.prompt_of, inputs)
         self._rows = None
-        form = None if args or self.off else _form(inputs)
-        shared = self._shared(form, inputs) if form else None
+        form = None if args else _form(inputs)
+        shared = self._shared(form, inputs) if form and not self.off else None
         if form is None or shared is None:
+            if form is not None:
+                self._count_plain(inputs)
             return self._plain(*args, **inputs)
         if form.__name__ not in self.differences:
             return self._checked(form, shared, inputs)
-        return self._run(shared)
+        output = self._run(shared)
+        self._count(*shared.saved)
+        return output
 
     def _one_token(
         self, cache: GrowingCache, prompt_of: Tensor, inputs: dict[str, Any]
@@ -105,7 +112,10 @@ class Sharing:
             return self._plain(**{**inputs, "attention_mask": None})
 
     def metrics(self) -> dict[str, float]:
-        """Whether prompts are shared, and the share of tokens not read since the last call."""
+        """Whether prompts are shared, and the share of tokens not read since the last call.
+
+        Of all tokens of prompts and of scored completions, those of calls in the plain form too.
+        """
         saved = 1 - self.read / self.unshared if self.unshared else 0.0
         self.read = self.unshared = 0
         worst = max(self.differences.values(), default=0.0)
@@ -114,6 +124,10 @@ class Sharing:
             "shared_prefix/tokens_saved": saved,
             "shared_prefix/difference": worst,
         }
+
+    def limit(self) -> float:
+        """How far the shared form may be from the plain one, in the dtype of the computation."""
+        return TOLERANCES.get(working_dtype(self._model), max(TOLERANCES.values()))
 
     def is_off(self) -> bool:
         """Whether calls go through unchanged at the moment."""
@@ -157,19 +171,25 @@ class Sharing:
         return None
 
     def _run(self, shared: SharedScoring | SharedPrefill) -> ModelOutput:
-        read, unshared = shared.saved
-        self.read, self.unshared = self.read + read, self.unshared + unshared
         with attention.in_parts(shared.parts(self._model)):
             output = self._plain(**shared.inputs)
         return shared.restore(output)
+
+    def _count_plain(self, inputs: Mapping[str, Any]) -> None:
+        ids = inputs.get("input_ids")
+        tokens = 0 if ids is None else ids.numel()
+        self._count(tokens, tokens)
+
+    def _count(self, read: int, unshared: int) -> None:
+        self.read, self.unshared = self.read + read, self.unshared + unshared
 
     def _checked(
         self, form: Form, shared: SharedScoring | SharedPrefill, inputs: dict[str, Any]
     ) -> ModelOutput:
         """Both forms; the shared one if they agree, else the plain one from now on."""
         apart = dict(inputs)
-        if (cache := inputs.get("past_key_values")) is not None:
-            apart["past_key_values"] = copy.deepcopy(cache)  # it is still empty
+        if (cache := inputs.get(CACHE)) is not None:
+            apart[CACHE] = copy.deepcopy(cache)  # it is still empty
         with torch.no_grad(), self._plain_check():
             plain = self._plain(**apart)
         try:
@@ -179,13 +199,15 @@ class Sharing:
             self.failed(error)
         else:
             self.differences[form.__name__] = difference
-            limit = TOLERANCES.get(working_dtype(self._model), max(TOLERANCES.values()))
+            limit = self.limit()
             if difference <= limit:
+                self._count(*shared.saved)
                 return output
             self.disable(
                 f"it differs from the plain form by {difference:.1e} nats per token, more than "
                 f"the {limit:.0e} that rounding explains; please report it with the model's name"
             )
+        self._count_plain(inputs)
         # `generate` continues with the cache of the output; for training, gradients are needed
         return plain if cache is not None else self._plain(**inputs)
 
@@ -224,7 +246,7 @@ def distance(shared: ModelOutput, plain: ModelOutput) -> float:
         gaps = _gaps(one.log_probs, other.log_probs).where(scored, 0.0)
         return float((gaps.sum(1) / scored.sum(1).clamp(min=1)).max())
     next_token = _gaps(one.logits.log_softmax(-1), other.logits.log_softmax(-1)).mean(-1).max()
-    layers = zip(_keys(one.past_key_values), _keys(other.past_key_values), strict=True)
+    layers = zip(_keys(cache_of(one)), _keys(cache_of(other)), strict=True)
     keys = [(a, b) for a, b in layers if isinstance(b, Tensor)]
     relative = [_gaps(*pair).flatten(1).mean(1) / _size(pair[1]) for pair in keys]
     return max(float(next_token), *(float(gaps.max()) for gaps in relative))

@@ -16,7 +16,7 @@ def counting_scenes(
     objects_high: int = 8,
     seed: int = 0,
     sft: int = 1600,
-    rl: int = 720,
+    rl: int = 1440,
     val: int = 300,
     test: int = 1000,
     ood: int = 500,
@@ -64,6 +64,7 @@ def counting(compat: str = "repaired", **options: Any) -> rft.Task:
         dataset=counting_scenes(**options),
         prompt=rft.prompts.think_then_answer("Answer with one number."),
         direct_prompt=rft.prompts.direct("Answer with one number."),
+        groups=("family", "objects"),
         parser=rft.parsers.Integer(low=0, high=99),
         rewards=rft.rewards.paper.terms(
             compat,

@@ -25,7 +25,7 @@ _LONGEST = 128  # tokens of a completion; nano needs up to 94, other tokenizers 
 def geometry_problems(
     seed: int = 0,
     sft: int = 1600,
-    rl: int = 480,
+    rl: int = 1440,
     val: int = 300,
     test: int = 600,
     ood_diagram: int = 300,
@@ -70,6 +70,7 @@ def structure(compat: str = "repaired", **options: Any) -> rft.Task:
         dataset=geometry_problems(**options),
         prompt=rft.prompts.think_then_answer(INSTRUCTION),
         direct_prompt=rft.prompts.direct(INSTRUCTION),
+        groups=("kind", "theorems"),
         parser=NumberOrChoice(),
         rewards=rft.rewards.paper.terms(
             compat,

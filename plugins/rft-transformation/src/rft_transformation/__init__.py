@@ -22,7 +22,7 @@ def transformation_scenes(
     calls_high: int = 4,
     seed: int = 0,
     sft: int = 1600,
-    rl: int = 480,
+    rl: int = 1440,
     val: int = 150,
     test: int = 400,
     ood: int = 200,
@@ -66,6 +66,7 @@ def transformation(compat: str = "repaired", **options: Any) -> rft.Task:
         dataset=transformation_scenes(**options),
         prompt=rft.prompts.think_then_answer(INSTRUCTION),
         direct_prompt=rft.prompts.direct(INSTRUCTION),
+        groups=("calls", "view"),
         parser=rft.parsers.Calls(FUNCTIONS, low=0, high=99, most=MOST_READ),
         rewards=rft.rewards.paper.terms(
             compat,

@@ -1,0 +1,115 @@
+"""Tiny models of families that users bring: random weights, real processors.
+
+Each builder writes what `save_pretrained` writes, so the folder loads with
+plain transformers and serves as `--model FOLDER`:
+
+    from rftcore.testing.families import FAMILIES, tiny_qwen2_vl
+    tiny_qwen2_vl(tmp_path / "model")
+    FAMILIES["gemma3"](tmp_path / "gemma", seed=1)
+
+The weights are random, so answers are meaningless. The models test what does not
+depend on training: shapes, positions, checkpoints, dtypes, errors. Processor and
+image processor are the family's own classes. The tokenizer is ours, and the chat templates
+are written here in the families' own formats, their quirks included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from rftcore.testing.families.cohere import tiny_aya_vision, tiny_cohere2_vision
+from rftcore.testing.families.deepseek import tiny_deepseek_vl
+from rftcore.testing.families.gemma import tiny_gemma3, tiny_gemma4, tiny_paligemma
+from rftcore.testing.families.glm import tiny_glm4v, tiny_glm4v_moe
+from rftcore.testing.families.idefics import tiny_idefics3, tiny_smolvlm
+from rftcore.testing.families.idefics2 import tiny_idefics2
+from rftcore.testing.families.internvl import tiny_internvl
+from rftcore.testing.families.lfm import tiny_lfm2_vl
+from rftcore.testing.families.llama4 import tiny_llama4
+from rftcore.testing.families.llava import (
+    tiny_llava,
+    tiny_llava_next,
+    tiny_llava_onevision,
+    tiny_vipllava,
+)
+from rftcore.testing.families.mistral import tiny_mistral3
+from rftcore.testing.families.mllama import tiny_mllama
+from rftcore.testing.families.ovis import tiny_ovis2
+from rftcore.testing.families.parts import Builder, small_tokenizer
+from rftcore.testing.families.qwen import (
+    CHATML,
+    tiny_qwen2_5_vl,
+    tiny_qwen2_vl,
+    tiny_qwen3_5,
+    tiny_qwen3_5_moe,
+    tiny_qwen3_vl,
+    tiny_qwen3_vl_moe,
+)
+
+# By `model_type` of config.json.
+FAMILIES: Mapping[str, Builder] = MappingProxyType(
+    {
+        "qwen2_vl": tiny_qwen2_vl,
+        "qwen2_5_vl": tiny_qwen2_5_vl,
+        "qwen3_vl": tiny_qwen3_vl,
+        "qwen3_5": tiny_qwen3_5,
+        "llava": tiny_llava,
+        "llava_next": tiny_llava_next,
+        "llava_onevision": tiny_llava_onevision,
+        "smolvlm": tiny_smolvlm,
+        "idefics3": tiny_idefics3,
+        "internvl": tiny_internvl,
+        "gemma3": tiny_gemma3,
+        "gemma4": tiny_gemma4,
+        "paligemma": tiny_paligemma,
+        "mllama": tiny_mllama,
+        "mistral3": tiny_mistral3,
+        "glm4v": tiny_glm4v,
+        "glm4v_moe": tiny_glm4v_moe,
+        "aya_vision": tiny_aya_vision,
+        "cohere2_vision": tiny_cohere2_vision,
+        "idefics2": tiny_idefics2,
+        "ovis2": tiny_ovis2,
+        "lfm2_vl": tiny_lfm2_vl,
+        "deepseek_vl": tiny_deepseek_vl,
+        "vipllava": tiny_vipllava,
+        "qwen3_vl_moe": tiny_qwen3_vl_moe,
+        "qwen3_5_moe": tiny_qwen3_5_moe,
+        "llama4": tiny_llama4,
+    }
+)
+
+__all__ = [
+    "CHATML",
+    "FAMILIES",
+    "Builder",
+    "small_tokenizer",
+    "tiny_aya_vision",
+    "tiny_cohere2_vision",
+    "tiny_deepseek_vl",
+    "tiny_gemma3",
+    "tiny_gemma4",
+    "tiny_glm4v",
+    "tiny_glm4v_moe",
+    "tiny_idefics2",
+    "tiny_idefics3",
+    "tiny_internvl",
+    "tiny_lfm2_vl",
+    "tiny_llama4",
+    "tiny_llava",
+    "tiny_llava_next",
+    "tiny_llava_onevision",
+    "tiny_mistral3",
+    "tiny_mllama",
+    "tiny_ovis2",
+    "tiny_paligemma",
+    "tiny_qwen2_5_vl",
+    "tiny_qwen2_vl",
+    "tiny_qwen3_5",
+    "tiny_qwen3_5_moe",
+    "tiny_qwen3_vl",
+    "tiny_qwen3_vl_moe",
+    "tiny_smolvlm",
+    "tiny_vipllava",
+]

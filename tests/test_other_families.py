@@ -1,0 +1,202 @@
+"""What families need that were not tested, or why they are refused: each on a tiny model."""
+
+import inspect
+import json
+import shutil
+
+import pytest
+import torch
+from PIL import Image as pil
+
+from rftcore.errors import ModelError
+from rftcore.models.adapters import linear_layers
+from rftcore.models.encoding import apply_processor, encode, render
+from rftcore.models.loading import load_model, load_processor, model_config
+from rftcore.models.placeholders import placeholder_ids
+from rftcore.models.policy import parts_of
+from rftcore.models.processor_check import ProcessorCheck
+from rftcore.models.support import require_supported
+from rftcore.models.template_check import PASSED, require_plain_targets, unpassed
+from rftcore.models.vision import blank
+from rftcore.training.adapt import adapt, without_unknown_experts
+from rftcore.training.tiles import with_tile_counts
+from rftcore.types import Prompt, Sample
+
+SIZES = ((64, 64), (150, 40), (40, 150), (120, 120))
+
+
+def ids(policy, *tokens):
+    return {policy.tokenizer.convert_tokens_to_ids(token) for token in tokens}
+
+
+@pytest.mark.parametrize(
+    ("family", "module"), [("deepseek_vl", "aligner"), ("ovis2", "visual_embeddings_table")]
+)
+def test_what_joins_a_tower_to_the_decoder_is_the_projector_whatever_its_name(family, module, tiny):
+    model = load_model(tiny(family), device="cpu").model
+    parts = parts_of(model)
+
+    named = {name for name in parts if module in name.split(".")}
+    assert named == {name for name, part in parts.items() if part == "projector"} != set()
+    assert not any(module in name for name in linear_layers(model).language)
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "smolvlm", "internvl", "gemma4", "glm4v", "llama4"])
+def test_the_decoder_and_its_embeddings_are_the_text(family, tiny):
+    model = load_model(tiny(family), device="cpu").model
+    parts = parts_of(model)
+    text = {name for name, part in parts.items() if part == "text"}
+
+    inside = {n for n in parts if "language_model" in n or "text_model" in n or "lm_head" in n}
+    assert text == inside
+
+
+def test_a_completion_has_no_token_that_stands_for_an_image_or_a_video(tiny):
+    qwen, ovis = (load_model(tiny(family), device="cpu") for family in ("qwen2_vl", "ovis2"))
+    marks = ("<IMG_START>", "<IMG_GRID>", "<IMG_COL>", "<IMG_ROW>", "<IMG_END>", "<IMG_ATOM>")
+    vision = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+
+    assert {*placeholder_ids(qwen)} == ids(qwen, *vision)
+    assert {*placeholder_ids(ovis)} == ids(ovis, *marks)
+
+
+def test_a_mixture_of_experts_generates_whatever_its_folder_says_of_router_logits(tiny, tmp_path):
+    model = load_model(tiny("qwen3_vl_moe"), device="cpu")
+    model.model.config.get_text_config().output_router_logits = True
+    model.model.save_pretrained(tmp_path)
+    model.processor.save_pretrained(tmp_path)
+    policy = load_model(tmp_path, device="cpu")
+
+    asked = encode(policy, [Prompt("How many?"), Prompt("?")])
+    assert policy.model.generate(**asked, max_new_tokens=2, min_new_tokens=2).shape[0] == 2
+
+
+@pytest.mark.parametrize(("family", "coefficient"), [("glm4v_moe", 0.0), ("qwen3_vl_moe", None)])
+def test_the_loss_of_routers_is_left_out_where_trl_does_not_know_the_experts(
+    family, coefficient, tiny, logged
+):
+    from types import SimpleNamespace
+
+    config = SimpleNamespace(router_aux_loss_coef=None)
+    without_unknown_experts(SimpleNamespace(config=model_config(tiny(family))), config)
+
+    assert config.router_aux_loss_coef == coefficient
+    assert ("balances experts is left out" in logged.text) == (coefficient == 0.0)
+
+
+@pytest.mark.parametrize("family", ["ovis2", "llama4"])
+def test_the_tiles_of_each_image_are_counted_for_trl(family, tiny):
+    processor = with_tile_counts(load_processor(tiny(family)))
+    images = [[blank(SIZES[0]).open(), blank(SIZES[1]).open()], [blank(SIZES[3]).open()]]
+    made = processor.image_processor(images=images, crop_to_patches=True, return_tensors="pt")
+    alone = [load_processor(tiny(family)).image_processor for _ in range(3)]
+    rows = [
+        len(one(images=[image], return_tensors="pt")["pixel_values"])
+        for one, image in zip(alone, [*images[0], *images[1]], strict=True)
+    ]
+
+    assert made["num_patches"].tolist() == rows
+    assert sum(rows) == len(made["pixel_values"])
+
+
+def test_a_processor_that_counts_tiles_is_saved_as_the_plain_one(tiny, tmp_path):
+    plain = load_processor(tiny("ovis2"))
+    with_tile_counts(plain).save_pretrained(tmp_path / "counting")
+    plain.save_pretrained(tmp_path / "plain")
+    saved = [tmp_path / name / "processor_config.json" for name in ("counting", "plain")]
+
+    assert saved[0].read_bytes() == saved[1].read_bytes()
+
+
+@pytest.mark.parametrize("family", ["internvl", "qwen2_vl", "llava_next"])
+def test_a_processor_without_tiles_or_with_their_number_stays(family, tiny):
+    processor = load_processor(tiny(family))
+
+    assert with_tile_counts(processor) is processor
+
+
+def test_pixels_of_another_dtype_are_read_in_that_of_the_weights(tiny):
+    policy = load_model(tiny("llama4"), device="cpu")
+    shown = encode(policy, [Prompt("?", (blank((64, 64)),))])
+    half = {**shown, "pixel_values": shown["pixel_values"].bfloat16()}
+    adapt(policy.model)
+    with torch.no_grad():
+        assert torch.equal(policy.model(**half).logits, policy.model(**shown).logits)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [("Florence2Config", "is an encoder-decoder"), ("Qwen2Config", "no vision-language model")],
+)
+def test_a_kind_of_model_that_does_not_train_is_refused_by_its_configuration(config, reason):
+    import transformers
+
+    with pytest.raises(ModelError, match=rf"does not train org/it \(.*{reason}.*another family"):
+        require_supported("org/it", getattr(transformers, config)())
+
+
+def test_a_folder_of_an_encoder_decoder_is_not_evaluated_either(tiny, tmp_path):
+    folder = shutil.copytree(tiny("llava"), tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "is_encoder_decoder": True}))
+
+    with pytest.raises(ModelError, match="cannot be used: it is an encoder-decoder"):
+        load_model(folder, device="cpu")
+
+
+def test_a_processor_that_adds_tokens_to_a_target_is_refused_for_sft(tiny):
+    require_plain_targets("sound", load_processor(tiny("idefics2")))
+
+    with pytest.raises(ModelError, match=r"reads 'Seven\.' as .*--set sft.enabled=false"):
+        require_plain_targets("mllama", _adding_a_start(load_processor(tiny("llava"))))
+
+
+def _adding_a_start(processor):
+    """A processor that writes a start token before every text, as Molmo 2's does."""
+
+    class Adding(type(processor)):
+        def __call__(self, text, **options):
+            return super().__call__(text=["<s>" + each for each in text], **options)
+
+    processor.__class__ = Adding
+    return processor
+
+
+def test_fields_that_trl_leaves_out_of_its_loss_are_named(tiny):
+    check = ProcessorCheck(tiny("llava_onevision"), lambda s: Prompt(s.question, s.images))
+    check.see(Sample("s", "How many?", "2", (blank((64, 64)),)), "rl")
+
+    assert "makes batch_num_images, which TRL does not pass" in unpassed("it", check.fields)
+    assert not unpassed("it", check.fields - {"batch_num_images"})
+
+
+def test_the_fields_that_trl_passes_are_the_arguments_of_its_loss():
+    from trl.trainer.grpo_trainer import GRPOTrainer
+
+    given = {*inspect.signature(GRPOTrainer._get_per_token_logps_and_entropies).parameters}
+    others = {"self", "model", "logits_to_keep", "batch_size", "compute_entropy"}
+    others |= {"compute_aux_loss", "num_images", "num_tiles"}  # TRL counts the last two itself
+    assert given - others == PASSED
+
+
+def test_a_chat_template_of_the_tokenizer_is_the_processor_s(tiny, tmp_path):
+    processor = load_processor(tiny("llava"))
+    template, processor.chat_template = processor.chat_template, None
+    processor.tokenizer.chat_template = template
+    processor.save_pretrained(tmp_path)
+    for name in ("config.json", "generation_config.json"):
+        (tmp_path / name).write_bytes((tiny("llava") / name).read_bytes())
+
+    assert load_processor(tmp_path).chat_template == template
+
+
+@pytest.mark.parametrize("family", ["idefics2", "mistral3", "lfm2_vl", "ovis2"])
+def test_the_length_of_a_prompt_is_the_number_of_tokens_that_are_read(family, tiny):
+    check = ProcessorCheck(tiny(family), lambda s: Prompt(s.question, s.images))
+    for at, size in enumerate(SIZES):
+        prompt = Prompt("How many?", (blank(size),))
+        text = render(check.processor, prompt)
+        read = apply_processor(check.processor, [text], [[pil.new("RGB", size)]])["input_ids"]
+        sample = Sample(f"s{at}", prompt.text, "2", prompt.images)
+
+        assert check.see(sample, "rl") == read.shape[1]
