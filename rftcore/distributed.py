@@ -6,6 +6,7 @@ writes the run folder; the other ranks read it.
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -242,4 +243,19 @@ def _state() -> PartialState:
     import torch
     from accelerate import PartialState
 
+    atexit.unregister(_close_gloo)  # once, however often this is called
+    atexit.register(_close_gloo)
     return PartialState(cpu=not torch.cuda.is_available())
+
+
+def _close_gloo() -> None:
+    """End gloo's threads before the process ends.
+
+    A thread of gloo that still runs when the process's static objects are destroyed aborts it
+    (SIGABRT), and the launcher then reports a finished run as failed. NCCL's groups are left to
+    torch: closing one waits for the other ranks, of which one may have failed.
+    """
+    from torch import distributed
+
+    if distributed.is_initialized() and distributed.get_backend() == "gloo":
+        distributed.destroy_process_group()

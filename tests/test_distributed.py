@@ -98,11 +98,15 @@ def test_an_invalid_number_of_processes_is_an_error_with_the_variable(name, text
 
 
 RANKS = """
-import os
+import atexit, os
 from rftcore import distributed
 from rftcore.errors import DataError, RftError
 def say(text):  # a line is one write: the ranks share a pipe
     os.write(1, f"rank {distributed.rank()}: {text}\\n".encode())
+@atexit.register  # the first one runs last
+def group():
+    import torch
+    say(f"group open: {torch.distributed.is_initialized()}")
 for block in (distributed.main_first, distributed.together):
     try:
         with block():
@@ -136,6 +140,7 @@ def test_no_rank_waits_for_one_that_failed(fails, error, ran, others, tmp_path):
     assert found.count(f"rank {1 - fails}: ran") == ran
     assert sum(line.startswith(f"rank {1 - fails}: {others}") for line in found) == 2
     assert found.count(f"rank {fails}: " + error.replace('("', ": ").rstrip('")')) == 2
+    assert sum(line.endswith("group open: False") for line in found) == 2  # no thread is left
 
 
 @pytest.mark.parametrize(("content", "code"), [(distributed.FAILED, 1), ("", 0)])
