@@ -297,3 +297,15 @@ def test_a_group_that_another_process_holds_in_part_is_left_out():
     assert group_metrics([7, 7, 9], [RIGHT, WRONG, WRONG], 2)["groups/no_signal"] == 0.0
     assert group_metrics([7], [RIGHT], 2) == {}
     assert group_metrics([7, 7, 7, 7], [RIGHT, RIGHT, RIGHT, WRONG], 2)["groups/no_signal"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("min_p", "text"),
+    [
+        (None, "grpo.min_p (now unset), such as 0.1,"),
+        (0.1, "grpo.min_p (now 0.1), such as 0.3,"),
+        (0.3, "grpo.min_p (now 0.3), or"),
+    ],
+)
+def test_a_tail_is_cut_further_than_now(min_p, text):
+    assert text in facts(settings={"min_p": min_p}).cut_the_tail()

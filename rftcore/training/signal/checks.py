@@ -46,9 +46,7 @@ def sampled(steps: Sequence[Step], facts: Facts) -> Finding | None:
         "sampled-far-below-greedy",
         f"sampled accuracy on rl is {drawn} in {span(first)}, greedy accuracy on {greedy.split} "
         f"was {best}: sampling loses {100 * (best.value - drawn.value):.0f} points "
-        f"[{100 * low:.0f}, {100 * high:.0f}], so rewards measure slips. Cut the tail with "
-        f"{facts.now('min_p')}, such as 0.1, or {facts.now('top_p')}, or lower "
-        f"{facts.now('temperature')}",
+        f"[{100 * low:.0f}, {100 * high:.0f}], so rewards measure slips. {facts.cut_the_tail()}",
         ("grpo.min_p", "grpo.top_p", "grpo.temperature"),
         steps[-1].number,
         {"sampled": drawn.value, "greedy": best.value, "low": low, "high": high},
@@ -69,8 +67,7 @@ def malformed(steps: Sequence[Step], facts: Facts) -> Finding | None:
         "malformed-completions",
         f"no answer could be read in {drawn} of the rollouts of {span(first)} (those cut off not "
         f"counted), and in {best} of the greedy completions on {greedy.split}: the form is "
-        f"learned, and sampling slips. Cut the tail with {facts.now('min_p')}, such as 0.1, or "
-        f"{facts.now('top_p')}, or lower {facts.now('temperature')}",
+        f"learned, and sampling slips. {facts.cut_the_tail()}",
         ("grpo.min_p", "grpo.top_p", "grpo.temperature"),
         steps[-1].number,
         {"sampled": drawn.value, "greedy": best.value, "low": low, "high": high},

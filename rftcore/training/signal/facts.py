@@ -25,6 +25,9 @@ class Greedy:
         return max(0.0, self.unparsed - self.clipped)
 
 
+MIN_P = (0.1, 0.3)  # values to suggest
+
+
 @dataclass(frozen=True)
 class Facts:
     """The shape and settings of a GRPO phase.
@@ -48,6 +51,15 @@ class Facts:
         """A setting of section `grpo` with its value: "grpo.min_p (now unset)"."""
         value = self.settings.get(name)
         return f"grpo.{name} (now {'unset' if value is None else value})"
+
+    def cut_the_tail(self) -> str:
+        """What to change where sampling slips: a `min_p` above the present one."""
+        present = self.settings.get("min_p") or 0.0
+        example = next((f", such as {p}" for p in MIN_P if p > present), "")
+        return (
+            f"Cut the tail with {self.now('min_p')}{example}, or {self.now('top_p')}, or lower "
+            f"{self.now('temperature')}"
+        )
 
 
 @dataclass(frozen=True)
