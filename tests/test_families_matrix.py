@@ -342,6 +342,17 @@ def test_sharing_the_prompt_changes_no_rollout_no_loss_and_no_gradient(
 
 
 @pytest.mark.families_deep
+@of("one")
+def test_the_loss_has_the_tokens_that_sampling_keeps(family, tiny, tmp_path):
+    kept = ("sft.enabled=false", "grpo.min_p=0.5", "grpo.sampling_mask=on")
+    assert train(tiny(family), tmp_path / "run", *QUICK, *kept) == 0
+
+    (step,) = [line for line in lines(tmp_path / "run/metrics.jsonl") if "loss" in line]
+    assert step["sampling_mask/on"] == 1
+    assert 0 < step["sampling_mask/mass"] < 1
+
+
+@pytest.mark.families_deep
 @of("checkpointing")
 def test_checkpointing_changes_no_rollout_no_loss_and_no_gradient(family, tiny, deep, tmp_path):
     off = ("sft.activation_checkpointing=false", "grpo.activation_checkpointing=false")

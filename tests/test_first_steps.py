@@ -152,18 +152,20 @@ def test_a_family_that_trl_cannot_train_is_one_error_with_phase_and_advice(task,
     assert "\n" not in str(e.value)
 
 
-def test_a_setting_without_which_the_step_works_is_the_advice(task, tiny, monkeypatch):
+@pytest.mark.parametrize("name", ["shared_prefix", "sampling_mask"])
+def test_a_setting_without_which_the_step_works_is_the_advice(name, task, tiny, monkeypatch):
     taken = real_step.take_step
 
     def fragile(phase, policy, task, recipe, samples, **adapter):
-        if recipe.grpo.shared_prefix != "off":
+        if getattr(recipe.grpo, name) != "off":
             raise TypeError("an argument too many")
         taken(phase, policy, task, recipe, samples, **adapter)
 
     monkeypatch.setattr(real_step, "take_step", fragile)
     policy = load_model(tiny("qwen2_vl"), device="cpu")
-    with pytest.raises(ModelError, match=r"too many. It can with `--set grpo.shared_prefix=off`"):
-        check_first_steps(job(policy, task, "grpo"))
+    recipe = load_recipe(("test", {"task": "t", "grpo": {"beta": 0.0, "min_p": 0.1}}))
+    with pytest.raises(ModelError, match=rf"too many. It can with `--set grpo.{name}=off`"):
+        check_first_steps(job(policy, task, "grpo", recipe))
 
 
 def test_a_second_start_token_in_scoring_is_found_before_training(task, tiny, monkeypatch):

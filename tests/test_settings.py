@@ -79,6 +79,7 @@ REFUSED = [
     ("sft.lr_scheduler_kwargs={num_cycles: .inf}", "finite number"),
     # combinations
     ("sft.dataloader_prefetch_factor=2", "dataloader_num_workers"),
+    ("grpo.sampling_mask=on", "sampling keeps every token"),
     ("grpo.sync_ref_model=true", "beta"),
     ("grpo.log_completions_hub_repo=org/name", "log_completions"),
     ("grpo.generation_kwargs={temperature: 0.0}", "use grpo.temperature"),

@@ -657,15 +657,18 @@ class ByLength:
         return [Score(total, {}, Parsed(1), correct=False) for total in totals]
 
 
-def trained(folder, setting, steps):
-    """Steps of GRPO with a reference model: what was logged, what was written."""
+KL, MASK = {"beta": 0.04}, {"min_p": 0.1}  # a reference model; the loss of what sampling keeps
+
+
+def trained(folder, setting, steps, more):
+    """Steps of GRPO: what was logged, what was written."""
     nano = pytest.importorskip("rft_nano")
     transformers.set_seed(0)
     shape = {"prompts_per_step": 2, "group_size": 4, "max_completion_length": 12}
     options = {
         "max_steps": steps,
         "learning_rate": 1e-4,
-        "beta": 0.04,
+        **more,
         "activation_checkpointing": False,
     }
     recipe = {"task": "t", "grpo": {"shared_prefix": setting, **shape, **options}}
@@ -693,15 +696,18 @@ def trained(folder, setting, steps):
     return [line for line in logged if "loss" in line], written
 
 
-@pytest.mark.parametrize("steps", [3, pytest.param(20, marks=pytest.mark.long)])
-def test_a_run_is_the_same_shared_and_plain(steps, tmp_path):
+@pytest.mark.parametrize(
+    ("steps", "more"), [(3, KL), (3, MASK), pytest.param(20, KL, marks=pytest.mark.long)]
+)
+def test_a_run_is_the_same_shared_and_plain(steps, more, tmp_path):
     with quiet_libraries():
-        plain, its_rollouts = trained(tmp_path / "off", "off", steps)
-        shared, my_rollouts = trained(tmp_path / "on", "on", steps)
+        plain, its_rollouts = trained(tmp_path / "off", "off", steps, more)
+        shared, my_rollouts = trained(tmp_path / "on", "on", steps, more)
 
     assert my_rollouts == its_rollouts
     for mine, its in zip(shared, plain, strict=True):
         assert mine["loss"] == pytest.approx(its["loss"], abs=1e-4)
-        assert mine["kl"] == pytest.approx(its["kl"], abs=1e-4)
+        assert mine.get("kl", 0) == pytest.approx(its.get("kl", 0), abs=1e-4)
+        assert mine.get("sampling_mask/mass") == pytest.approx(its.get("sampling_mask/mass"))
         assert mine["grad_norm"] == pytest.approx(its["grad_norm"], rel=1e-3)
         assert mine["shared_prefix/tokens_saved"] > 0.5

@@ -71,6 +71,10 @@ class GrpoRecipe(BaseModel):
         "auto",
         description="compute a group's prompt once; on: fail if the model does not support it",
     )
+    sampling_mask: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="the loss has the tokens that sampling keeps; on: fail if that is not possible",
+    )
     skip: list[Settled] = Field([], description="groups after which a prompt is passed over")
     skip_after: int = Field(2, ge=1, description="how many such groups in a row")
     skip_for: int = Field(2, ge=1, description="passes over the split until it is drawn again")

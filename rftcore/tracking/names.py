@@ -163,6 +163,7 @@ NAMES = (
     Name("grpo/gradient/...", "how far gradients agree, in the first steps", always=False),
     Name("grpo/rollout_check/...", "difference of the log-probabilities of rollouts and loss"),
     Name("grpo/shared_prefix/...", "whether prompts are computed once, and what that saves"),
+    Name("grpo/sampling_mask/...", "what sampling keeps of the vocabulary", always=False),
     Name("PHASE/loss", "the loss", "TRL", always=False),
     Name("PHASE/train_loss", "its mean over the phase", "TRL"),
     Name("PHASE/learning_rate", "of the step", "TRL"),

@@ -42,6 +42,7 @@ from rftcore.training.groups import group_metrics
 from rftcore.training.order import Order
 from rftcore.training.rollout_check import RolloutCheck
 from rftcore.training.rows import Rows, as_dataset
+from rftcore.training.sampling_mask import SamplingMask
 from rftcore.training.shared_prefix import SharedPrompts
 from rftcore.training.steps import per_rollouts
 from rftcore.training.tiles import with_tile_counts
@@ -89,7 +90,7 @@ def grpo_trainer(
     observe: called once per step with the step and its scored rollouts. visits: chooses prompts
     by what their groups earned; by default each epoch draws every prompt.
     Raises: `ModelError` if grpo.freeze names a part that the model does not have, or if
-    grpo.shared_prefix=on and the model cannot share prompts.
+    grpo.shared_prefix=on or grpo.sampling_mask=on and the model does not allow it.
     """
     from trl.trainer.grpo_trainer import GRPOTrainer
 
@@ -97,7 +98,8 @@ def grpo_trainer(
     adapt(base_model(policy.model), bf16=bool(config.bf16))
     without_unknown_experts(policy.model, config)
     adapter = choose(policy, recipe, "grpo")
-    shared, check = SharedPrompts(recipe.grpo.shared_prefix), RolloutCheck()
+    shared, mask = SharedPrompts(recipe.grpo.shared_prefix), SamplingMask(recipe.grpo.sampling_mask)
+    check = RolloutCheck(mask)
     opened = opening(policy, task.prompt(part[0]))
     order = Order(
         len(part),
@@ -129,12 +131,13 @@ def grpo_trainer(
         train_dataset=as_dataset(Rows(part, task.prompt), order.sample),
         processing_class=with_tile_counts(policy.processor),
         callbacks=[
-            *(order, shared, check, GradientAgreement(per_rollouts(config))),
+            *(order, mask, shared, check, GradientAgreement(per_rollouts(config))),
             *callbacks,
             *([visits] if visits else []),
         ],
         peft_config=adapter,
     )
+    mask.install(trainer)
     shared.install(trainer)
     check.install(trainer)
     setattr(trainer, "train", fast_cpu()(trainer.train))  # noqa: B010 - a method, to mypy

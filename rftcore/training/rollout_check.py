@@ -27,6 +27,7 @@ from transformers import TrainerCallback
 from rftcore import distributed
 from rftcore.errors import ModelError
 from rftcore.models.token_record import IN_USE, Record, recording
+from rftcore.training.sampling_mask import SamplingMask
 from rftcore.training.shared_prefix.family import has_active_dropout, working_dtype
 from rftcore.training.shared_prefix.scoring import is_scoring
 
@@ -60,10 +61,12 @@ class Rollout:
 class RolloutCheck(TrainerCallback):
     """Compares the first rollouts of a GRPO trainer with its loss, then leaves the model alone.
 
-    difference: the result, once it is known.
+    difference: the result, once it is known. mask: what lets the loss count the tokens that
+    sampling keeps; what is recorded of the sampler counts the whole vocabulary.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mask: SamplingMask | None = None) -> None:
+        self._mask = mask or SamplingMask("off")
         self.difference: Difference | None = None
         self._rollouts: dict[Tokens, list[Rollout]] = {}
         self._gaps: list[Tensor] = []
@@ -103,8 +106,8 @@ class RolloutCheck(TrainerCallback):
             # the reference model of an adapter is the same model, without gradients
             if not self._done and is_scoring(inputs) and torch.is_grad_enabled():
                 scored = output
-                if has_active_dropout(base):
-                    with torch.no_grad(), _evaluating(base):
+                if self._mask.on or has_active_dropout(base):
+                    with torch.no_grad(), self._mask.whole_vocabulary(), _evaluating(base):
                         scored = plain(*args, **inputs)
                 self._dtype = working_dtype(base)
                 self._compare(inputs, scored.log_probs.detach().float().cpu())

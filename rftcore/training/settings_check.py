@@ -177,7 +177,7 @@ def _made_faults(recipe: Recipe, section: str) -> Iterator[Fault | str]:
     yield from _cause_faults(recipe, section, found)
     if not found:
         config = make_config(recipe, section, out)
-        for check in (_saves_within_rollouts, _workers_draw):
+        for check in (_saves_within_rollouts, _workers_draw, _mask_is_possible):
             if (broken := check(recipe, config)) is not None:
                 yield broken
         yield from machine_faults(recipe, section, config)
@@ -226,6 +226,18 @@ def _workers_draw(recipe: Recipe, config: Any) -> Fault | None:
         "leave out one of the two"
     )
     return fault(path, workers, recipe.origin(*path), rule)
+
+
+def _mask_is_possible(recipe: Recipe, config: Any) -> Fault | None:
+    """Why grpo.sampling_mask=on cannot be, or None."""
+    from rftcore.training.sampling_mask import problem  # slow to import
+
+    setting, path = recipe.grpo.sampling_mask, ("grpo", "sampling_mask")
+    if setting != "on" or not hasattr(config, "num_generations"):
+        return None
+    if (reason := problem(config)) is None:
+        return None
+    return fault(path, setting, recipe.origin(*path), f"{reason}; or leave it at auto")
 
 
 def _saves_within_rollouts(recipe: Recipe, config: Any) -> Fault | None:

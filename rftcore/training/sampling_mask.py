@@ -1,0 +1,288 @@
+"""The loss of GRPO over the tokens that sampling kept.
+
+With `min_p`, `top_p` or `top_k`, the token y_t of a rollout is drawn from the kept tokens K_t, so
+its probability is
+
+    q(y_t) = p(y_t) / sum of p(k) over k in K_t
+
+TRL's loss has log p(y_t), over the whole vocabulary. Its gradient also moves tokens that are never
+drawn: where a completion earns less than its group, they gain probability, no rollout ever pushes
+them down, and they grow until they are kept and drawn. With log q the tokens outside K_t have no
+gradient, and the ratio of GRPO compares the distributions that were sampled.
+
+K_t is computed from the logits of the loss by transformers' own processors. It is the set of
+sampling where the weights are those that wrote the rollouts, that is with one update per batch of
+rollouts; `problem` names what else prevents it.
+
+Source: "Keep Sampling Mask", arXiv:2512.02556, section 3.1.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from types import MethodType
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+from transformers import (
+    SuppressTokensLogitsProcessor,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+    TrainerCallback,
+)
+
+from rftcore.distributed import is_main
+from rftcore.errors import ModelError
+from rftcore.training.engine import sharded_by
+from rftcore.training.shared_prefix.family import working_dtype
+from rftcore.training.shared_prefix.scoring import is_scoring
+from rftcore.training.steps import per_rollouts
+
+logger = logging.getLogger(__name__)
+
+Setting = Literal["auto", "on", "off"]
+Processor = Callable[[Any, Tensor], Tensor]
+
+POSITIONS, LOGITS = 64, 2**20  # held at a time: logits of so many tokens, or so many numbers
+NAME = "grpo.sampling_mask"
+# How far log p may be from TRL's: nats per token, mean over a batch
+TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+SUPPRESS = "suppress_tokens"
+
+
+class Kept(NamedTuple):
+    """Of N tokens: log q with its gradient, log p, and the size and probability of K; all (N,)."""
+
+    log_q: Tensor
+    log_p: Tensor
+    size: Tensor
+    mass: Tensor
+
+
+def truncates(config: Any) -> bool:
+    """Whether sampling leaves tokens out. config: TRL's `GRPOConfig`."""
+    return bool(config.top_k or config.min_p or config.top_p < 1)
+
+
+def problem(config: Any) -> str | None:
+    """Why the loss cannot have the tokens of sampling, or None. config: TRL's `GRPOConfig`."""
+    others = set(config.generation_kwargs or {}) - {SUPPRESS}
+    reasons = {
+        "sampling keeps every token: set grpo.min_p, grpo.top_p or grpo.top_k": not truncates(
+            config
+        ),
+        "the KL term (grpo.beta) compares whole vocabularies": bool(config.beta),
+        "rollouts are used for more than one update, and the kept tokens are those of the first "
+        "(grpo.num_iterations, grpo.steps_per_generation)": per_rollouts(config) > 1,
+        "grpo.repetition_penalty changes what is kept": config.repetition_penalty != 1,
+        f"grpo.generation_kwargs ({', '.join(sorted(others))}) may change what is kept": bool(
+            others
+        ),
+        "the kernels of grpo.use_liger_kernel compute the loss": bool(config.use_liger_kernel),
+        "it is not there for FSDP and DeepSpeed": bool(sharded_by(config)),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def processors(config: Any) -> list[Processor]:
+    """What leaves tokens out, in the order of `generate`. config: TRL's `GRPOConfig`."""
+    own = config.generation_kwargs or {}
+    suppressed = own.get(SUPPRESS)
+    made: list[Any] = [SuppressTokensLogitsProcessor(suppressed)] if suppressed else []
+    if config.top_k:
+        made.append(TopKLogitsWarper(config.top_k))
+    if config.top_p < 1:
+        made.append(TopPLogitsWarper(config.top_p))
+    if config.min_p:
+        made.append(functools.partial(_at_least, config.min_p))
+    return made
+
+
+def _at_least(min_p: float, _: Any, scores: Tensor) -> Tensor:
+    """transformers' `MinPLogitsWarper` without sorting the vocabulary."""
+    least = scores.amax(-1, keepdim=True) + math.log(min_p)
+    return scores.masked_fill(scores < least, -torch.inf)
+
+
+def kept(scores: Tensor, tokens: Tensor, leave_out: list[Processor]) -> Kept:
+    """Log-probabilities of `tokens` (N,) by scores (N, V): logits divided by the temperature.
+
+    A token itself is always kept: rounding must not leave out what was drawn.
+    """
+    own = scores.gather(-1, tokens[:, None])[:, 0]
+    with torch.no_grad():
+        left = scores.detach()
+        for processor in leave_out:
+            left = processor(None, left)
+        keep = left.isfinite().scatter(-1, tokens[:, None], True)
+        total = scores.logsumexp(-1)
+    inside = scores.masked_fill(~keep, -torch.inf).logsumexp(-1)
+    return Kept(own - inside, own.detach() - total, keep.sum(-1), (inside.detach() - total).exp())
+
+
+class SamplingMask(TrainerCallback):
+    """Gives a GRPO trainer's loss the tokens that sampling kept, and logs how many these are.
+
+    setting: "off" leaves the loss as it is; "auto" does, with a warning, where it cannot be
+    changed; "on" makes that an error.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self.on = False
+        self._setting = setting
+        self._paused = self._checked = False
+        self._states: list[Tensor] | None = None  # of the model's last layer, while one is called
+        self._sums = [0.0, 0.0, 0.0]  # size, probability, tokens
+
+    def install(self, trainer: Any) -> None:
+        """Change the loss of the policy. Call it after TRL has added its fused head to the model.
+
+        Raises: `ModelError` with "on", if that is not possible.
+        """
+        config = trainer.args
+        if self._setting == "off" or (self._setting == "auto" and not truncates(config)):
+            return
+        if (reason := problem(config)) is not None:
+            self._leave(reason)
+            return
+        model = trainer.model
+        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        base.base_model.register_forward_hook(self._keep_states)
+        base.forward = MethodType(self._forward(base, config), base)
+        self.on = True
+
+    @contextmanager
+    def whole_vocabulary(self) -> Iterator[None]:
+        """Inside, the loss is TRL's own."""
+        self._paused = True
+        try:
+            yield
+        finally:
+            self._paused = False
+
+    def _leave(self, reason: str) -> None:
+        self.on = False
+        if self._setting == "on":
+            raise ModelError(f"{NAME}=on: {reason}. `--set {NAME}=auto` trains without it")
+        if is_main():
+            logger.warning(
+                "%s: the loss counts the whole vocabulary, of which sampling leaves out a part: %s "
+                "(docs/why-no-reward.md#policy-collapse)",
+                NAME,
+                reason,
+            )
+
+    def _keep_states(self, module: Any, args: Any, output: Any) -> None:
+        states = getattr(output, "last_hidden_state", None)
+        if self._states is not None and states is not None:
+            self._states.append(states)
+
+    def _forward(self, base: Any, config: Any) -> Any:
+        plain, leave_out = base.forward, processors(config)
+
+        @functools.wraps(type(base).forward)  # `generate` reads the signature
+        def forward(self_: Any, *args: Any, **inputs: Any) -> Any:
+            if args or not self.on or self._paused or not is_scoring(inputs):
+                return plain(*args, **inputs)
+            self._states = []
+            try:
+                output = plain(**inputs)
+                states = self._states
+            finally:
+                self._states = None
+            if len(states) != 1:
+                self._leave(f"{type(base).__name__} does not show the states of its last layer")
+                return output
+            return self._masked(base, output, states[0], inputs["labels"], config, leave_out)
+
+        return forward
+
+    def _masked(
+        self,
+        base: Any,
+        output: Any,
+        states: Tensor,
+        labels: Tensor,
+        config: Any,
+        leave_out: list[Processor],
+    ) -> Any:
+        """TRL's output for labels (B, T) with log q in place of log p, from states (B, T, H)."""
+        scored = labels[:, 1:] != -100
+        if not scored.any():
+            return output
+
+        def part(states: Tensor, tokens: Tensor) -> Kept:
+            return kept(logits(base, states) / config.temperature, tokens, leave_out)
+
+        rows = max(POSITIONS, LOGITS // base.get_output_embeddings().weight.shape[0])
+        pairs = zip(
+            torch.split(states[:, :-1][scored], rows),
+            torch.split(labels[:, 1:][scored], rows),
+            strict=True,
+        )
+        parts = [
+            checkpoint(part, *pair, use_reentrant=False, preserve_rng_state=False) for pair in pairs
+        ]
+        found = Kept(*map(torch.cat, zip(*parts, strict=True)))
+        theirs = output.log_probs
+        if not self._agrees(found.log_p, theirs.detach()[scored], working_dtype(base), base):
+            return output
+        if torch.is_grad_enabled():
+            self._count(found)
+        mine = found.log_q.to(theirs.dtype)
+        output["log_probs"] = theirs.detach().masked_scatter(scored, mine)
+        return output
+
+    def _agrees(self, mine: Tensor, theirs: Tensor, dtype: torch.dtype, base: Any) -> bool:
+        """Whether our head gives TRL's numbers; asked for the first batch alone."""
+        if self._checked:
+            return True
+        self._checked = True
+        difference = float((mine - theirs.float()).abs().mean())
+        if difference <= TOLERANCES.get(dtype, max(TOLERANCES.values())):
+            return True
+        self._leave(
+            f"the head of {type(base).__name__} computes its logits in a way that rft does not "
+            f"know (they differ by {difference:.1e} nats per token); please report it"
+        )
+        return False
+
+    def _count(self, found: Kept) -> None:
+        size, mass = float(found.size.sum()), float(found.mass.sum())
+        for index, value in enumerate((size, mass, len(found.mass))):
+            self._sums[index] += value
+
+    def on_log(
+        self,
+        args: Any,
+        state: Any,
+        control: Any,
+        logs: MutableMapping[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Add its metrics to a step's line, before `Progress` writes it."""
+        if logs is None or "loss" not in logs or (self._setting == "auto" and not truncates(args)):
+            return
+        if self._setting != "off":
+            logs["sampling_mask/on"] = float(self.on)
+        size, mass, tokens = self._sums
+        if tokens:
+            logs["sampling_mask/tokens"], logs["sampling_mask/mass"] = size / tokens, mass / tokens
+        self._sums = [0.0, 0.0, 0.0]
+
+
+def logits(model: Any, states: Tensor) -> Tensor:
+    """Logits (N, V) in float32 by states (N, H) of the last layer, as the model scales them."""
+    text = model.config.get_text_config()
+    found: Tensor = model.get_output_embeddings()(states).float()
+    if (scale := getattr(text, "logit_scale", None)) is not None:
+        found = found * scale
+    if (cap := getattr(text, "final_logit_softcapping", None)) is not None:
+        found = cap * torch.tanh(found / cap)
+    return found
