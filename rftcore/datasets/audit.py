@@ -26,7 +26,7 @@ from rftcore.datasets.jsonl import JsonlDataset
 from rftcore.datasets.layout import TRAIN, Layout
 from rftcore.datasets.reason_rft import SOURCES, ReasonRftDataset
 from rftcore.datasets.reasoning import CHOICES
-from rftcore.datasets.records import reasoning_hint
+from rftcore.datasets.rows.fields import reasoning_hint
 from rftcore.errors import DataError, RftError
 from rftcore.images.decoding import TooLargeError, what_else
 from rftcore.images.pixels import PixelCache
