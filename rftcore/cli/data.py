@@ -20,7 +20,7 @@ from rftcore.splits import RL, SFT
 
 if TYPE_CHECKING:
     from rftcore.config import Recipe
-    from rftcore.datasets.audit import Finding, Report
+    from rftcore.datasets.audit.findings import Finding, Report
     from rftcore.datasets.slices import Slice
     from rftcore.types import Task
 
