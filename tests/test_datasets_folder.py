@@ -22,7 +22,7 @@ from rftcore.config import load_recipe
 from rftcore.datasets import JsonlDataset, ReasonRftDataset
 from rftcore.datasets.audit import audit
 from rftcore.datasets.checks import check
-from rftcore.datasets.records import record
+from rftcore.datasets.rows.record import record
 from rftcore.datasets.slices import take
 from rftcore.errors import DataError, PluginError, RecipeError, SampleError
 from rftcore.training.rows import Rows

@@ -16,8 +16,9 @@ from PIL import Image as Pil
 from rftcore import builtin, cli, config, parsers, prompts, rewards, tags
 from rftcore.datasets import JsonlDataset, ReasonRftDataset
 from rftcore.datasets.audit import audit
-from rftcore.datasets.marks import MARK, foreign, placed
-from rftcore.datasets.records import FILE, FOLDER, record
+from rftcore.datasets.rows.fields import FILE, FOLDER
+from rftcore.datasets.rows.marks import MARK, foreign, placed
+from rftcore.datasets.rows.record import record
 from rftcore.errors import RftError
 from rftcore.types import Prompt, Sample, Task, Term
 

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from rftcore import cli
 from rftcore.errors import ModelError
-from rftcore.models import loading
+from rftcore.models import processors
 from rftcore.pipeline import environment
 from rftcore.plugins.doctor import report
 from rftcore.plugins.doctor.installed import Finding
@@ -126,7 +126,7 @@ def test_what_the_processor_of_a_model_lacks_is_a_fault(package, monkeypatch, tm
     def missing(source, *_):
         raise ModelError(f"its processor needs the package {package}: pip install {package}")
 
-    monkeypatch.setattr(loading, "load_processor", missing)
+    monkeypatch.setattr(processors, "load_processor", missing)
     done = doctor("--model", str(folder))
 
     assert done.exit_code == 1

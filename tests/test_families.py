@@ -8,7 +8,7 @@ from PIL import Image as pil
 from rftcore.errors import ModelError
 from rftcore.images import Image
 from rftcore.models.encoding import apply_processor, render
-from rftcore.models.loading import load_processor
+from rftcore.models.processors import load_processor
 from rftcore.models.rollout_prompts import require_equal_prompts
 from rftcore.models.support import families
 from rftcore.testing.families import FAMILIES

@@ -172,7 +172,7 @@ def test_both_phases_run_with_two_images_per_prompt(family, tiny, tmp_path):
 
 @of("tokens")
 def test_sft_rollouts_scoring_and_evaluation_read_the_same_prompt_tokens(family, tiny, trained):
-    from rftcore.models.loading import load_processor
+    from rftcore.models.processors import load_processor
 
     processor, expected = load_processor(tiny(family)), {}
     for ids, _ in trained(family)[2]:
@@ -188,7 +188,7 @@ def test_sft_rollouts_scoring_and_evaluation_read_the_same_prompt_tokens(family,
 
 @of("end")
 def test_sft_teaches_a_token_that_ends_generation(family, tiny, trained):
-    from rftcore.models.loading import load_processor
+    from rftcore.models.processors import load_processor
 
     ends = json.loads((tiny(family) / "generation_config.json").read_text())["eos_token_id"]
     stops = {*(ends if isinstance(ends, list) else [ends])}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rftcore import prompts
 from rftcore.config import load_recipe
 from rftcore.errors import DataError, ModelError, RecipeError
-from rftcore.models.loading import Context
+from rftcore.models.configs import Context
 from rftcore.parsers import Integer
 from rftcore.pipeline.job import Job
 from rftcore.pipeline.loop import check_vision

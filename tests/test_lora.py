@@ -16,7 +16,9 @@ from rftcore import cli
 from rftcore.config import LoraRecipe, load_recipe
 from rftcore.errors import ModelError, RecipeError
 from rftcore.models import adapters
-from rftcore.models.loading import empty_model, fingerprint, load_model
+from rftcore.models.configs import empty_model
+from rftcore.models.fingerprint import fingerprint
+from rftcore.models.loading import load_model
 from rftcore.pipeline import loop
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.training import sft

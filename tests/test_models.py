@@ -22,11 +22,14 @@ from rftcore.models.encoding import (
     reply_tokens,
     stop_ids,
 )
-from rftcore.models.loading import MODEL_PACKAGES, check_source, load_model, load_processor
+from rftcore.models.load_errors import MODEL_PACKAGES
+from rftcore.models.loading import load_model
 from rftcore.models.logprobs import CHUNK, answer_logprobs
 from rftcore.models.policy import Policy, freeze
 from rftcore.models.processor_check import ProcessorCheck
+from rftcore.models.processors import load_processor
 from rftcore.models.rollout_prompts import require_equal_prompts, rollout_template_kwargs
+from rftcore.models.sources import check_source
 from rftcore.models.template_check import replaced_end
 from rftcore.testing import families
 from rftcore.testing.families import tiny_qwen2_vl
@@ -438,7 +441,7 @@ def test_an_adapter_without_its_base_is_an_error_that_names_it(config, message, 
 
 def test_an_adapter_without_peft_is_an_error_that_names_the_extra(tmp_path, monkeypatch):
     (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "org/base"}')
-    monkeypatch.setattr("rftcore.models.loading.has_peft", lambda: False)
+    monkeypatch.setattr("rftcore.models.sources.has_peft", lambda: False)
     with pytest.raises(ModelError, match=r"an adapter, which .*pip install 'rftcore\[lora\]'"):
         check_source(tmp_path)
 

@@ -10,11 +10,13 @@ from PIL import Image as pil
 
 from rftcore.errors import ModelError
 from rftcore.models.adapters import linear_layers
+from rftcore.models.configs import model_config
 from rftcore.models.encoding import apply_processor, encode, render
-from rftcore.models.loading import load_model, load_processor, model_config
+from rftcore.models.loading import load_model
 from rftcore.models.placeholders import placeholder_ids
 from rftcore.models.policy import parts_of
 from rftcore.models.processor_check import ProcessorCheck
+from rftcore.models.processors import load_processor
 from rftcore.models.support import require_supported
 from rftcore.models.template_check import PASSED, require_plain_targets, unpassed
 from rftcore.models.vision import blank

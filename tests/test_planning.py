@@ -25,7 +25,8 @@ from rftcore.images import Image
 from rftcore.intervals import wilson
 from rftcore.models.completions import Completion, Draw, generate
 from rftcore.models.encoding import encode
-from rftcore.models.loading import load_model, load_processor
+from rftcore.models.loading import load_model
+from rftcore.models.processors import load_processor
 from rftcore.parsers import Integer
 from rftcore.pipeline.plan import Plan
 from rftcore.planning import engines, known, tokens, weights

@@ -14,9 +14,10 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLModel
 from rftcore import cli
 from rftcore.config import load_recipe
 from rftcore.errors import ModelError, RecipeError
-from rftcore.models import loading
-from rftcore.models.loading import load_processor, model_config
+from rftcore.models import configs, loading, processors, sources
+from rftcore.models.configs import model_config
 from rftcore.models.pixels import pixel_budget
+from rftcore.models.processors import load_processor
 from rftcore.pipeline.policies import Policies
 from rftcore.runs import RunFolder
 from rftcore.testing.families import tiny_internvl, tiny_qwen2_vl, tiny_smolvlm
@@ -215,7 +216,8 @@ def test_4_bits_reach_transformers_and_a_trainer_alone(folders, tmp_path, monkey
 # Functions that read a model by the policy section, and the place of that argument.
 PLACES = {
     name: list(inspect.signature(function).parameters).index("settings")
-    for name, function in inspect.getmembers(loading, inspect.isfunction)
+    for module in (configs, loading, processors, sources)
+    for name, function in inspect.getmembers(module, inspect.isfunction)
     if "settings" in inspect.signature(function).parameters
 }
 

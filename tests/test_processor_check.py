@@ -14,9 +14,11 @@ from rftcore.datasets.slices import Slice
 from rftcore.errors import DataError, ModelError, SampleError
 from rftcore.images import Image
 from rftcore.models.completions import generate
+from rftcore.models.configs import Context
 from rftcore.models.encoding import apply_processor, placeholders, render, special_tokens
-from rftcore.models.loading import Context, load_model, load_processor
+from rftcore.models.loading import load_model
 from rftcore.models.processor_check import ProcessorCheck
+from rftcore.models.processors import load_processor
 from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.training.rows import Rows, written
 from rftcore.types import Prompt, Sample

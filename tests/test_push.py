@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from rftcore.cli import main
 from rftcore.errors import HubError, RunError
-from rftcore.models.loading import fingerprint
+from rftcore.models.fingerprint import fingerprint
 from rftcore.pipeline.card import HERE
 from rftcore.pipeline.push import prepare_upload, upload
 from rftcore.runs import RunFolder

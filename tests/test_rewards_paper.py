@@ -20,6 +20,7 @@ from rftcore.config import load_recipe
 from rftcore.errors import PluginError, RecipeError, SampleError
 from rftcore.parsers import Integer
 from rftcore.rewards import paper
+from rftcore.rewards.paper import calls, forms, texts
 from rftcore.scoring import Scorer
 from rftcore.types import RewardInput, Sample, Task, Term
 
@@ -82,14 +83,14 @@ def test_a_gold_that_is_no_text_scores_zero_where_the_released_code_swallows_its
 @pytest.mark.parametrize("step", [None, "1000"])
 def test_the_length_reward_needs_a_step(step):
     with pytest.raises(SampleError, match="current_step"):
-        paper.len_reward(["5"], ["5"], current_step=step)
+        forms.len_reward(["5"], ["5"], current_step=step)
 
 
 def test_the_length_reward_is_silent_before_step_800():
     group = ["5", tagged("5")], ["5", "5"]
 
-    assert paper.len_reward(*group, current_step=799) == [0, 0]
-    assert paper.len_reward(*group, current_step=800) == [0.025, -0.025]
+    assert forms.len_reward(*group, current_step=799) == [0, 0]
+    assert forms.len_reward(*group, current_step=800) == [0.025, -0.025]
 
 
 PIECES = ("<think>", "</think>", "<answer>", "</answer>", " ", "\n", "x")
@@ -104,21 +105,21 @@ blocks = st.tuples(scraps, outside, scraps, outside).map(
 def test_blocks_are_those_that_a_lazy_pattern_accepts(text):
     lazy = r"<think>.*?</think>\s*<answer>.*?</answer>"
 
-    assert paper.format_reward(text) == bool(re.fullmatch(lazy, text, re.DOTALL))
+    assert forms.format_reward(text) == bool(re.fullmatch(lazy, text, re.DOTALL))
 
 
 @given(blocks | scraps)
 def test_the_answer_is_the_one_that_a_lazy_pattern_finds(text):
     found = re.search("<answer>(.*?)</answer>", text, re.DOTALL)
 
-    assert paper._block(text) == (found[1].strip() if found else None)
+    assert texts.block_of(text) == (found[1].strip() if found else None)
 
 
 @given(st.lists(st.sampled_from(["f", "0", "_", "(", ",", " ", "'", ")", "-", "g(1, x)"])))
 def test_calls_are_those_that_a_plain_pattern_finds(pieces):
     text = "".join(pieces)
 
-    assert paper._calls(text) == re.findall(r"(\w+)\((\w+),\s*'?(\w+)'?\)", text)
+    assert calls.calls_in(text) == re.findall(r"(\w+)\((\w+),\s*'?(\w+)'?\)", text)
 
 
 @pytest.mark.parametrize("name", ["format_reward", "caption_format_reward", "func_accuracy_reward"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rftcore import jsontext
+from rftcore.cli.making import recipe_and_task
 from rftcore.columns import printable, table
 from rftcore.errors import DataError
 
@@ -55,13 +56,10 @@ def score(
       rft score counting completions.jsonl
       echo '{"completion": "<answer>5</answer>", "gold": "5"}' | rft score counting -
     """
-    from rftcore.config import load_recipe
-    from rftcore.plugins import Catalogue
     from rftcore.rescore.stored import groups, lengths, read_rows
     from rftcore.scoring import Scorer
 
-    recipe = load_recipe(("TASK", {"task": task}), overrides=settings)
-    made = Catalogue.load().task_of(recipe)
+    recipe, made = recipe_and_task(("TASK", {"task": task}), settings=settings)
     name = "standard input" if file == "-" else file
     rows = read_rows(_lines(file), name, made)
     tokens = lengths(rows, name)

@@ -15,7 +15,7 @@ from typing import Any
 from rftcore.datasets.content import content, digest
 from rftcore.datasets.cross_checks import CrossChecks, same_answer
 from rftcore.datasets.reasoning import CHOICES
-from rftcore.datasets.records import reasoning_hint
+from rftcore.datasets.rows.fields import reasoning_hint
 from rftcore.datasets.slices import Slice, parser_of
 from rftcore.errors import DataError, SampleError, describe
 from rftcore.images.pixels import PixelCache, Pixels

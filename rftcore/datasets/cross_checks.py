@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rftcore import spelling
-from rftcore.datasets.records import reasoning_hint
+from rftcore.datasets.rows.fields import reasoning_hint
 from rftcore.splits import is_training
 from rftcore.types import Parser, Prompt, Sample
 

@@ -19,7 +19,8 @@ from typing import Any, Protocol
 from rftcore.cache import cache_folder, keeping
 from rftcore.datasets.files import Row, RowFile
 from rftcore.datasets.image_paths import is_outside
-from rftcore.datasets.records import DIALOGUE, FILE, Fault, alias
+from rftcore.datasets.rows.faults import Fault
+from rftcore.datasets.rows.fields import DIALOGUE, FILE, alias
 from rftcore.datasets.streams import Raw, special
 from rftcore.errors import DataError, closest
 from rftcore.progress import Bar

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from rftcore.datasets import records, streams
+from rftcore.datasets import streams
 from rftcore.datasets.grouping import identity
 from rftcore.datasets.image_paths import RowImage, links_out
 from rftcore.datasets.layout import TRAIN
-from rftcore.datasets.records import FOLDER, Fault, Form, Record
+from rftcore.datasets.rows.faults import Fault
+from rftcore.datasets.rows.fields import FOLDER, Form
+from rftcore.datasets.rows.record import Record, record
 from rftcore.errors import DataError, SampleError
 from rftcore.splits import RL, SFT, VAL
 from rftcore.types import Sample
@@ -144,7 +146,7 @@ class RowFile:
     def _row(self, raw: streams.Raw) -> Row:
         if raw.fault:
             return Row(raw.number, raw.start, raw.end, None, (Fault("not JSON", raw.fault),))
-        found, faults = records.record(raw.value, form=self.form, strip=self.strip)
+        found, faults = record(raw.value, form=self.form, strip=self.strip)
         images = tuple(map(self._locate, found.images)) if found else ()
         for path in images:
             name = self._name(path)

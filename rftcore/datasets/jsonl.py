@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rftcore.datasets.files import RowFile
 from rftcore.datasets.grouping import assign, copies, groups
-from rftcore.datasets.records import FILE
+from rftcore.datasets.rows.fields import FILE
 from rftcore.errors import DataError, SampleError
 from rftcore.splits import TEST, VAL, check_index, in_order, may_overlap, unknown
 from rftcore.types import Sample

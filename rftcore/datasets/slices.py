@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import SupportsIndex
 
-from rftcore.datasets.records import lone_surrogate, reasoning_hint
+from rftcore.datasets.rows.fields import reasoning_hint
+from rftcore.datasets.rows.json_values import lone_surrogate
 from rftcore.errors import DataError, RecipeError, RftError, SampleError, closest, describe
 from rftcore.images import Image
 from rftcore.prompts import has_reasoning

@@ -14,7 +14,7 @@ from rftcore.datasets.csv_rows import CsvSource
 from rftcore.datasets.export import ROWS, ExportedFile, Source, exported
 from rftcore.datasets.files import RowFile
 from rftcore.datasets.jsonl import JsonlDataset
-from rftcore.datasets.records import FILE
+from rftcore.datasets.rows.fields import FILE
 from rftcore.splits import RL, SFT, TEST, VAL, out_of_distribution
 
 Columns = Mapping[str, str]

@@ -16,6 +16,7 @@ from rftcore import tags
 from rftcore.config import PolicyRecipe
 from rftcore.errors import DataError, ModelError, SampleError
 from rftcore.images import Image
+from rftcore.models.configs import read_context
 from rftcore.models.encoding import (
     apply_processor,
     placeholders,
@@ -24,7 +25,8 @@ from rftcore.models.encoding import (
     text_ids,
     text_tokens,
 )
-from rftcore.models.loading import PLAIN, load_processor, read_context
+from rftcore.models.processors import load_processor
+from rftcore.models.sources import PLAIN
 from rftcore.models.vision import blank, check_placeholder
 from rftcore.splits import SFT
 from rftcore.types import Prompt, PromptMaker, Sample

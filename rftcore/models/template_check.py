@@ -9,6 +9,7 @@ from typing import Any
 from rftcore.config import PolicyRecipe
 from rftcore.errors import ModelError
 from rftcore.models.adapters import base_of, is_adapter
+from rftcore.models.configs import model_config
 from rftcore.models.encoding import (
     apply_processor,
     end_of_turn,
@@ -16,8 +17,8 @@ from rftcore.models.encoding import (
     template_end,
     text_ids,
 )
-from rftcore.models.loading import PLAIN, model_config
 from rftcore.models.policy import tokenizer_of
+from rftcore.models.sources import PLAIN
 
 # What TRL 1.16 passes from a processor to the loss of GRPO
 PASSED = frozenset(

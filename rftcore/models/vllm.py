@@ -23,10 +23,12 @@ from rftcore.errors import ModelError, one_line
 from rftcore.models import pixels
 from rftcore.models.adapters import is_adapter
 from rftcore.models.completions import Completion, Draw
+from rftcore.models.devices import reading_dtype
 from rftcore.models.encoding import apply_processor, render, text_ids
-from rftcore.models.loading import check_source, load_processor, reading_dtype
 from rftcore.models.policy import tokenizer_of
+from rftcore.models.processors import load_processor
 from rftcore.models.seen import SeenSize
+from rftcore.models.sources import check_source
 from rftcore.models.template_check import declared_stops
 from rftcore.types import Prompt
 

@@ -129,8 +129,10 @@ def examine(model: str | None = None) -> Environment:
 
 def _model(name: str) -> Model:
     """What a model's family needs and lacks here; its configuration and processor are read."""
-    from rftcore.models.loading import check_source, load_processor, model_config
+    from rftcore.models.configs import model_config
+    from rftcore.models.processors import load_processor
     from rftcore.models.rollout_prompts import require_equal_prompts
+    from rftcore.models.sources import check_source
     from rftcore.models.support import families, require_supported
     from rftcore.plugins import Catalogue
 

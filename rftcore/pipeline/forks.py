@@ -13,7 +13,7 @@ from typing import Any
 
 from rftcore.config import ANSWERS, Recipe, differences
 from rftcore.errors import RecipeError, RunError
-from rftcore.runs import RunFolder
+from rftcore.runs import RunFolder, take_over
 
 FREE = ("grpo", "scoring", "tracking", "report")  # that nothing before GRPO depends on
 MEASURES = ("evaluation", "rewards")  # ... and those that only evaluations depend on
@@ -87,7 +87,7 @@ class Fork:
 
         Raises: `RunError` if the parent lacks one.
         """
-        run.take_over(self.parent, self.phases)
+        take_over(run, self.parent, self.phases)
         return self.phases
 
 

@@ -18,7 +18,7 @@ from rftcore.completions import ScoredCompletion
 from rftcore.evaluation.tables import Summary
 from rftcore.models import vision
 from rftcore.models.adapters import is_adapter, with_adapter
-from rftcore.models.loading import fingerprint
+from rftcore.models.fingerprint import fingerprint
 from rftcore.models.policy import Policy
 from rftcore.pipeline.first_steps import check_first_steps
 from rftcore.pipeline.fit import Fitted, fit

@@ -16,8 +16,11 @@ from pathlib import Path
 from rftcore.config import PolicyRecipe
 from rftcore.errors import RunError
 from rftcore.models.adapters import is_adapter
-from rftcore.models.loading import PLAIN, fingerprint, load_model, reading_dtype
+from rftcore.models.devices import reading_dtype
+from rftcore.models.fingerprint import fingerprint
+from rftcore.models.loading import load_model
 from rftcore.models.policy import Policy
+from rftcore.models.sources import PLAIN
 from rftcore.runs import PHASES, RunFolder
 
 

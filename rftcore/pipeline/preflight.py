@@ -17,10 +17,12 @@ from rftcore.config import ANSWERS, Recipe
 from rftcore.datasets import checks
 from rftcore.datasets.reasoning import SftRows, note
 from rftcore.errors import RunError
+from rftcore.models.configs import model_config
 from rftcore.models.encoding import opens_think
-from rftcore.models.loading import check_source, fingerprint, model_config
+from rftcore.models.fingerprint import fingerprint
 from rftcore.models.pixels import pixel_budget
 from rftcore.models.processor_check import ProcessorCheck
+from rftcore.models.sources import check_source
 from rftcore.models.support import require_supported
 from rftcore.pipeline.job import Job
 from rftcore.pipeline.rewards_check import check_rewards

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rftcore.errors import HubError, RunError, one_line
-from rftcore.models.loading import fingerprint
+from rftcore.models.fingerprint import fingerprint
 from rftcore.pipeline.card import HERE
 from rftcore.runs import PHASES, RunFolder
 

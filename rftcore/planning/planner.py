@@ -12,9 +12,10 @@ from rftcore.config import Recipe
 from rftcore.datasets.slices import Slice, take
 from rftcore.errors import ModelError, RftError, one_line
 from rftcore.models.adapters import has_peft
+from rftcore.models.configs import model_config
 from rftcore.models.encoding import end_of_turn
-from rftcore.models.loading import load_processor, model_config
 from rftcore.models.processor_check import ProcessorCheck
+from rftcore.models.processors import load_processor
 from rftcore.models.support import require_supported
 from rftcore.models.template_check import declared_stops
 from rftcore.pipeline.plan import Plan

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rftcore.config import Recipe
-from rftcore.models.loading import reading_dtype
+from rftcore.models.devices import reading_dtype
 from rftcore.planning import engines, memory, weights
 from rftcore.planning.engines import ENGINES, Peak
 from rftcore.planning.memory import Moment, Rollouts, State, Work

@@ -10,8 +10,9 @@ import torch
 
 from rftcore.config import PolicyRecipe
 from rftcore.errors import ModelError, one_line
-from rftcore.models.loading import PLAIN, model_config
+from rftcore.models.configs import model_config
 from rftcore.models.policy import VISION_PARTS, Policy, freeze, parts_of
+from rftcore.models.sources import PLAIN
 from rftcore.planning.memory import State
 from rftcore.training.adapt import adapt
 

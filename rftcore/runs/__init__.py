@@ -22,21 +22,14 @@
 
 A file is either the old one or the new one, never half of one. JSON lines are
 appended; a line torn by a kill is dropped when the next one is written or read.
-`RunFolder` alone contains the names: other modules call its methods.
+`names` alone has these names: other packages call the methods of `RunFolder`.
 """
 
-from rftcore.runs.claim import MANIFEST, RECIPE, STATE, is_run
+from rftcore.runs.claim import is_run
 from rftcore.runs.faults import storage_fault
-from rftcore.runs.folder import (
-    FAILURES,
-    METRICS,
-    PHASES,
-    PROMPTS,
-    ROLLOUTS,
-    RunFolder,
-    answers_name,
-    scores_name,
-)
+from rftcore.runs.folder import RunFolder
+from rftcore.runs.fork import take_over
+from rftcore.runs.names import FAILURES, MANIFEST, METRICS, PHASES, PROMPTS, RECIPE, ROLLOUTS, STATE, answers_name, scores_name
 from rftcore.runs.provenance import changed_versions, default_run_dir, manifest, now, provenance
 
 __all__ = [
@@ -58,4 +51,5 @@ __all__ = [
     "provenance",
     "scores_name",
     "storage_fault",
+    "take_over",
 ]

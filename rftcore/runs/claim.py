@@ -11,8 +11,7 @@ from typing import Any, Self
 from rftcore.distributed import is_main
 from rftcore.errors import RunError
 from rftcore.runs.files import Files
-
-RECIPE, MANIFEST, STATE = "recipe.yaml", "manifest.json", "state.json"
+from rftcore.runs.names import MANIFEST, RECIPE, STATE
 
 
 class Claimed(Files):

@@ -9,7 +9,7 @@ from pathlib import Path
 from rftcore.config import Recipe, fault
 from rftcore.errors import Fault, ModelError, RftError
 from rftcore.models.adapters import PEFT_MISSING, has_peft, targets
-from rftcore.models.loading import empty_model
+from rftcore.models.configs import empty_model
 from rftcore.splits import PHASE_SPLITS
 
 USE_POLICY_LORA = (

@@ -17,7 +17,7 @@ from typing import Any
 from rftcore.config import GrpoRecipe, Recipe, SftRecipe, fault, settings_faults
 from rftcore.distributed import is_main
 from rftcore.errors import Fault, RecipeError, TrainerError, one_line
-from rftcore.models.loading import model_config
+from rftcore.models.configs import model_config
 from rftcore.splits import PHASE_SPLITS
 from rftcore.training import dry_run, steps
 from rftcore.training.adapter_check import (

@@ -5,7 +5,9 @@ removed, and a mark inside it becomes the image's name: "Which of image 1 and im
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+
+from rftcore.datasets.rows.faults import Fault
 
 MARK = "<image>"
 # Marks of an image, a video or audio for other families of models, and variants.
@@ -30,6 +32,7 @@ _WAITS = re.compile(
     r"|by|for|is|are|see|vs|like|as|image|picture|figure|photo|diagram))[ \t]*$",
     re.IGNORECASE,
 )
+_TURN = ("im_start", "im_end")
 
 
 def foreign(text: str) -> str:
@@ -74,3 +77,26 @@ def _named(pieces: list[str]) -> str:
     for number, piece in enumerate(pieces[1:], 1):
         text += f"{' ' * text[-1:].isalnum()}image {number}{' ' * piece[:1].isalnum()}{piece}"
     return text.strip()
+
+
+def mark_faults(texts: Mapping[str, object], images: int) -> Iterator[Fault]:
+    """Image marks whose number differs from that of the images, or of another family of models.
+
+    texts: those of a row as given: question, answer and cot.
+    """
+    count = str(texts["question"]).count(MARK)
+    if count and count != images:
+        yield Fault("placeholders", f"{count} {MARK} in the text, but images: {images}")
+    for name, text in texts.items():
+        mark = foreign(text) if isinstance(text, str) else ""
+        if not mark and name != "question" and isinstance(text, str) and MARK in text:
+            yield Fault("placeholders", f"{MARK} in the {name}: it belongs in the question")
+        elif mark.strip("<|>") in _TURN:
+            yield Fault(
+                "placeholders", f"{mark!r} in the {name} is a chat template token: remove it"
+            )
+        elif mark:
+            hint = f"write {MARK} in the question where an image belongs; videos are not supported"
+            yield Fault(
+                "placeholders", f"{mark!r} in the {name} is an image mark of other models: {hint}"
+            )

@@ -1,0 +1,35 @@
+"""A fault of a row, and the short forms of values and names that its text shows."""
+
+import reprlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    """What is wrong with a row: its kind, and a text."""
+
+    kind: str
+    text: str
+
+
+class FaultFound(Exception):  # noqa: N818 - `record` catches it
+    """A part of a row has a fault; the others are read on."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        self.fault = Fault(kind, text)
+
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = 60
+_repr.maxlevel, _repr.maxdict, _repr.maxlist = 2, 3, 3
+
+
+def short(value: object) -> str:
+    """A value as Python writes it, of at most 90 characters."""
+    text = _repr.repr(value)
+    return text if len(text) <= 90 else f"{text[:87]}..."
+
+
+def names_of(keys: Iterable[str]) -> str:
+    """The first names of fields, in short."""
+    return ", ".join(key[:30] if key.isprintable() else short(key) for key in [*keys][:8])
