@@ -31,7 +31,7 @@ from rftcore.models.support import unfit
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, ProcessorMixin
 
-MODEL_PACKAGES = ("torchvision", "num2words")  # of the extra `models`: some processors need them
+MODEL_PACKAGES = ("torchvision", "num2words", "timm")  # of the extra `models`: some families
 PLAIN = PolicyRecipe()  # how a model is loaded without a recipe
 LENGTH_WARNING = "sequence-length-is-longer-than-the-specified-maximum"  # of transformers
 
@@ -289,9 +289,11 @@ def _remedy(error: Exception, text: str) -> str:
     missing = [name for name in MODEL_PACKAGES if name in text.lower()]
     if missing:
         return (
-            f"Install what its processor needs: pip install 'rftcore[models]' (or pip install "
+            f"Install what its family needs: pip install 'rftcore[models]' (or pip install "
             f"{' '.join(MODEL_PACKAGES)})"
         )
+    if isinstance(error, ImportError):
+        return "Install the package that it names."
     if "image processor" in text:
         return (
             "rft trains vision-language models only: pass one to --model, with the files of its "
@@ -352,12 +354,12 @@ def empty_model(source: str | Path, settings: PolicyRecipe = PLAIN) -> Any:
 
     Raises: `ModelError` if its configuration cannot be read or made into a model.
     """
-    from accelerate import init_empty_weights
+    import torch
     from transformers import AutoModelForImageTextToText
 
     models: Any = AutoModelForImageTextToText  # untyped in transformers
     config = model_config(source, settings)
-    with _loading(source), init_empty_weights():
+    with _loading(source), torch.device("meta"):
         return models.from_config(config, trust_remote_code=settings.trust_remote_code)
 
 
