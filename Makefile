@@ -46,7 +46,7 @@ long: $(STAMP)
 
 # What `make test` leaves out of the tests of families of models.
 families: $(STAMP)
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup -m 'families and not families_deep' tests/test_families_matrix.py tests/test_families.py
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup -m 'families and not families_deep' tests/test_families_matrix.py tests/test_families.py tests/test_class_check.py
 
 # Whole runs of two processes, equal to one and continued: DDP, FSDP2, LoRA.
 engines: $(STAMP)

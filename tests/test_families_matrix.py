@@ -271,7 +271,7 @@ def test_a_family_that_cannot_train_is_refused_before_its_weights_load(
 def test_a_refused_family_ends_in_one_error_without_the_refusal_too(
     family, tiny, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr("rftcore.pipeline.preflight.require_supported", lambda *_: None)
+    monkeypatch.setattr("rftcore.pipeline.preflight.require_trainable", lambda *_: None)
     assert train(tiny(family), tmp_path / "run", *QUICK) == 2
 
     assert "Traceback" not in capsys.readouterr().err

@@ -43,12 +43,12 @@ def empty_model(source: str | Path, settings: PolicyRecipe = PLAIN) -> Any:
 
     Raises: `ModelError` if its configuration cannot be read or made into a model.
     """
-    from accelerate import init_empty_weights
+    import torch
     from transformers import AutoModelForImageTextToText
 
     models: Any = AutoModelForImageTextToText  # untyped in transformers
     config = model_config(source, settings)
-    with as_model_errors(source), init_empty_weights():
+    with as_model_errors(source), torch.device("meta"):
         return models.from_config(config, trust_remote_code=settings.trust_remote_code)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from rftcore.errors import ModelError, RftError
 from rftcore.models.encoding import sentence
 
-MODEL_PACKAGES = ("torchvision", "num2words")  # of the extra `models`: some processors need them
+MODEL_PACKAGES = ("torchvision", "num2words", "timm")  # of the extra `models`: some families
 
 
 @contextmanager
@@ -40,9 +40,11 @@ def _remedy(error: Exception, text: str) -> str:
     missing = [name for name in MODEL_PACKAGES if name in text.lower()]
     if missing:
         return (
-            f"Install what its processor needs: pip install 'rftcore[models]' (or pip install "
+            f"Install what its family needs: pip install 'rftcore[models]' (or pip install "
             f"{' '.join(MODEL_PACKAGES)})"
         )
+    if isinstance(error, ImportError):
+        return "Install the package that it names."
     if "image processor" in text:
         return (
             "rft trains vision-language models only: pass one to --model, with the files of its "

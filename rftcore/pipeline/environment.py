@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 OPTIONAL = {
     "torchvision": "image processors of Qwen2-VL, Gemma, InternVL and most other families",
     "num2words": "the processor of SmolVLM",
+    "timm": "the vision tower of Gemma 3n, FastVLM and PerceptionLM",
     "peft": "LoRA",
     "bitsandbytes": "QLoRA and 8-bit optimizers, on a GPU",
     "flash-attn": "attention flash_attention_2, on a GPU",
@@ -129,11 +130,12 @@ def examine(model: str | None = None) -> Environment:
 
 def _model(name: str) -> Model:
     """What a model's family needs and lacks here; its configuration and processor are read."""
+    from rftcore.models.class_check import require_trainable
     from rftcore.models.configs import model_config
     from rftcore.models.processors import load_processor
     from rftcore.models.rollout_prompts import require_equal_prompts
     from rftcore.models.sources import check_source
-    from rftcore.models.support import families, require_supported
+    from rftcore.models.support import families
     from rftcore.plugins import Catalogue
 
     about = ""
@@ -146,7 +148,7 @@ def _model(name: str) -> Model:
         about = f"of family {config.model_type} ({status})"
         if family and family.refused:
             return Model(name, about, f"model {name}: rft does not train it: {family.refused}")
-        require_supported(source, config)
+        require_trainable(source)
         require_equal_prompts(name, load_processor(source, PolicyRecipe()))
     except RftError as error:
         reason = str(error)

@@ -17,13 +17,12 @@ from rftcore.config import ANSWERS, Recipe
 from rftcore.datasets import checks
 from rftcore.datasets.reasoning import SftRows, note
 from rftcore.errors import RunError
-from rftcore.models.configs import model_config
+from rftcore.models.class_check import require_trainable
 from rftcore.models.encoding import opens_think
 from rftcore.models.fingerprint import fingerprint
 from rftcore.models.pixels import pixel_budget
 from rftcore.models.processor_check import ProcessorCheck
 from rftcore.models.sources import check_source
-from rftcore.models.support import require_supported
 from rftcore.pipeline.job import Job
 from rftcore.pipeline.rewards_check import check_rewards
 from rftcore.pipeline.row_checks import check_rows, targets_of
@@ -66,7 +65,7 @@ def _check_plan(job: Job) -> None:
     check_steps(plan.recipe, {phase: len(plan.part(phase)) for phase in to_come})
     check_source(plan.model)
     if to_come:
-        require_supported(plan.model, model_config(plan.model, plan.recipe.policy))
+        require_trainable(plan.model, plan.recipe.policy)
     check_model_fits(plan.recipe, plan.model, to_come)
     for split in plan.recipe.evaluation.samples:
         if split not in plan.splits and distributed.is_main():

@@ -12,11 +12,11 @@ from rftcore.config import Recipe
 from rftcore.datasets.slices import Slice, take
 from rftcore.errors import ModelError, RftError, one_line
 from rftcore.models.adapters import has_peft
+from rftcore.models.class_check import require_trainable
 from rftcore.models.configs import model_config
 from rftcore.models.encoding import end_of_turn
 from rftcore.models.processor_check import ProcessorCheck
 from rftcore.models.processors import load_processor
-from rftcore.models.support import require_supported
 from rftcore.models.template_check import declared_stops
 from rftcore.pipeline.plan import Plan
 from rftcore.pipeline.row_checks import check_rows, targets_of
@@ -171,7 +171,7 @@ class Planner:
         if not self._request.checked:
             check_settings(self._recipe)
         check_steps(self._recipe, {phase: len(self._plan.part(phase)) for phase in self._phases})
-        require_supported(self.source, model_config(self.source, self._recipe.policy))
+        require_trainable(self.source, self._recipe.policy)
         check_model_fits(self._recipe, self.source, self._phases)
 
     def _parts(self) -> dict[str, Slice]:
