@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import socket
 from contextlib import nullcontext
 from pathlib import Path
@@ -26,7 +27,12 @@ STEPS = 2
 
 
 class Twin:
-    """A model that has been given the weights of each sync, and samples from them."""
+    """A model that has been given the weights of each sync, and samples from them.
+
+    min_p: the log-probabilities are of the tokens that it keeps ("processed_logprobs").
+    """
+
+    min_p = 0.0
 
     def __init__(self, folder):
         self.folder, self.syncs, self.images = folder, 0, []
@@ -54,6 +60,8 @@ class Twin:
         ends, found, logprobs = end if isinstance(end, list) else [end], [], []
         while len(found) < tokens and (not found or found[-1] not in ends):
             logits = self._model(input_ids=torch.tensor([[*ids, *found]]), **pixels).logits[0, -1]
+            if self.min_p:
+                logits[logits < logits.max() + math.log(self.min_p)] = -math.inf
             found.append(int(torch.multinomial(logits.softmax(-1), 1)))
             logprobs.append(float(logits.log_softmax(-1)[found[-1]]))
         return found, logprobs
@@ -127,7 +135,8 @@ def never(*_, **__):
 
 @pytest.fixture
 def stub(monkeypatch):
-    for name, value in (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "1")):
+    own = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "OMP_NUM_THREADS": "1"}
+    for name, value in own.items():
         monkeypatch.setenv(name, value)  # TRL sets them for vLLM
     monkeypatch.setenv("MASTER_ADDR", "localhost")
     with socket.socket() as free:
@@ -149,16 +158,18 @@ def stub(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["colocate", "server"])
+@pytest.mark.parametrize(("mode", "min_p"), [("colocate", 0.0), ("server", 0.3)])
 def test_vllm_gets_the_images_and_the_newest_weights_and_samples_as_the_policy_does(
-    mode, stub, tmp_path
+    mode, min_p, stub, tmp_path, monkeypatch
 ):
     pytest.importorskip("rft_nano")
+    monkeypatch.setattr(Twin, "min_p", min_p)
     run = tmp_path / "run"
     Server.folder = run / "sft" / "model"
 
     settings = (
         *("grpo.use_vllm=true", f"grpo.vllm_mode={mode}", f"grpo.max_steps={STEPS}"),
+        f"grpo.min_p={min_p}",
         *("evaluation.splits=[]", "evaluation.zero_shot=false", "vision_check.enabled=false"),
         *("grpo.learning_rate=1e-2", "grpo.warmup_steps=0", "grpo.group_size=2"),
         *("grpo.max_completion_length=8", "sft.max_steps=1", "sft.samples=4", "sft.batch_size=4"),
