@@ -17,7 +17,7 @@ from rftcore.completions import ScoredCompletion
 from rftcore.errors import RewardError, VisionError
 from rftcore.evaluation.scores import SplitScore
 from rftcore.hookspecs import hookimpl
-from rftcore.pipeline.measure import Found
+from rftcore.pipeline.splits_evaluation import Found
 from rftcore.types import Prompt
 from tests.forked import Command
 
@@ -647,7 +647,7 @@ def measured(monkeypatch):
             [(replace(score, split=at), [replace(answer, split=at)]) for at in plan.splits]
         )
 
-    monkeypatch.setattr("rftcore.pipeline.measure._measure", measure)
+    monkeypatch.setattr("rftcore.pipeline.measure_splits.score_splits", measure)
     return seen
 
 
@@ -727,7 +727,7 @@ def test_eval_ends_with_the_failures_and_their_file(measured, monkeypatch):
     found = Found(
         [(SplitScore("val", "reason", 0, None, None, None, 0.0, 0.0, 9.0), [])], [failure]
     )
-    monkeypatch.setattr("rftcore.pipeline.measure._measure", lambda *_, **__: found)
+    monkeypatch.setattr("rftcore.pipeline.measure_splits.score_splits", lambda *_, **__: found)
     done = rft("eval", "nano", "--task", "numbers", "--json", "val.json")
 
     line = "1 reward call failed: val.json; first: reward 'r' on val sample 3: KeyError: 'x'"
@@ -749,7 +749,7 @@ def test_eval_of_a_run_whose_data_changed_is_not_compared(more, changed, trainin
     data = {"val": "as it was", "test": "as it is"}
     Path("out/manifest.json").write_text(json.dumps({**manifest, "data": data}))
     found = Found([], data={"val": "as it is", "test": "as it is", "ood-big": "new"})
-    monkeypatch.setattr("rftcore.pipeline.measure._measure", lambda *_, **__: found)
+    monkeypatch.setattr("rftcore.pipeline.measure_splits.score_splits", lambda *_, **__: found)
     done = rft("eval", "out", *more)
 
     note = "note: the data of val is not what the run began with"

@@ -98,7 +98,7 @@ def evaluate(
       rft eval RUN --backend vllm --engine max_model_len=8192 --split test
       rft eval nano --suite perception --limit 100 --answers answers.jsonl
     """
-    from rftcore.pipeline import measure, measure_suite
+    from rftcore.pipeline import measure_splits, measure_suite
     from rftcore.plugins import Catalogue
 
     _check_mixture(suite, limit)
@@ -113,7 +113,7 @@ def evaluate(
         return
     if drawn is not None:
         settings = (*settings, f"evaluation.sampled={drawn}")
-    found = measure.evaluate_splits(
+    found = measure_splits.evaluate_splits(
         Catalogue.load(),
         run_or_model,
         task=task,

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from rftcore.errors import RecipeError
-from rftcore.pipeline import measure, measure_suite
+from rftcore.pipeline import measure_splits, measure_suite
+from rftcore.pipeline.measure import Evaluation
 from rftcore.pipeline.plan import Settings
 from rftcore.pipeline.results import Run, load_run
+from rftcore.pipeline.splits_evaluation import SplitsEvaluation
 from rftcore.pipeline.start import prepare, work
 from rftcore.plugins import Catalogue
 from rftcore.progress import no_bars
@@ -92,7 +94,7 @@ def evaluate(
     suite: str | None = None,
     limit: int | None = None,
     progress: bool = True,
-) -> measure.Evaluation:
+) -> Evaluation:
     """Measure a run's newest policy, or a model, as `rft eval` does.
 
     task: as in `train`; by default the run's own. splits: by default `val`, `test` and every
@@ -126,7 +128,7 @@ def evaluate(
         )
     if limit is not None:
         raise RecipeError("limit is for a suite; for a split set evaluation.samples.SPLIT")
-    found = measure.evaluate_splits(
+    found = measure_splits.evaluate_splits(
         catalogue,
         target,
         task=named(catalogue, task),
@@ -162,7 +164,7 @@ def report(
     return written.path
 
 
-def _with(error: BaseException, found: measure.SplitsEvaluation) -> BaseException:
+def _with(error: BaseException, found: SplitsEvaluation) -> BaseException:
     """The error that ended an evaluation, with the splits that were finished before."""
     vars(error)["evaluation"] = found  # an attribute that no exception class declares
     done = ", ".join(score["split"] for score in found.scores)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from rftcore.testing.law import Law
     from rftcore.testing.laws import LAWS
     from rftcore.testing.marks import parametrize_laws
-    from rftcore.testing.subject import Settings, Subject
+    from rftcore.testing.subject import Subject
+    from rftcore.testing.subject.samples import Settings
     from rftcore.testing.trial import Result, Trial
 
 __all__ = [
@@ -39,7 +40,7 @@ _MODULES = {
     "Law": "law",
     "NotApplicableError": "errors",
     "Result": "trial",
-    "Settings": "subject",
+    "Settings": "subject.samples",
     "Subject": "subject",
     "Trial": "trial",
     "parametrize_laws": "marks",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rftcore.testing.errors import BrokenError
 from rftcore.testing.law import Law
 from rftcore.testing.laws import LAWS
-from rftcore.testing.subject import Settings
+from rftcore.testing.subject.samples import Settings
 from rftcore.testing.trial import Result, Trial
 
 if TYPE_CHECKING:

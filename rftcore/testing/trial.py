@@ -13,7 +13,8 @@ from rftcore.testing.clock import TooLong, computing_at_most, within
 from rftcore.testing.errors import BrokenError, NotApplicableError, NotCheckedError
 from rftcore.testing.law import Law
 from rftcore.testing.laws import LAWS
-from rftcore.testing.subject import Settings, Subject
+from rftcore.testing.subject import Subject
+from rftcore.testing.subject.samples import Settings
 
 State = Literal["ok", "broken", "not applicable", "not checked", "expected", "unexpected"]
 BAD = ("broken", "unexpected")

@@ -10,7 +10,8 @@ from rftcore.scoring import Score
 from rftcore.testing.digests import shown
 from rftcore.testing.errors import BrokenError, NotApplicableError
 from rftcore.testing.law import law
-from rftcore.testing.subject import PLAIN, Subject
+from rftcore.testing.subject import Subject
+from rftcore.testing.subject.completions import PLAIN
 from rftcore.types import Sample
 
 HALF = 0.5  # of the way from a wrong answer to the truth: unreachable without solving

@@ -16,7 +16,8 @@ from rftcore.testing.clock import computing
 from rftcore.testing.digests import canonical, difference, shown
 from rftcore.testing.errors import BrokenError, NotApplicableError
 from rftcore.testing.law import law
-from rftcore.testing.subject import SampleUnmadeError, Subject
+from rftcore.testing.subject import Subject
+from rftcore.testing.subject.samples import SampleUnmadeError
 from rftcore.types import Sample
 
 WHOLE = ("samples-valid",)

@@ -12,7 +12,8 @@ from rftcore.testing.errors import BrokenError, NotCheckedError
 from rftcore.testing.hostile import completions, hostile
 from rftcore.testing.law import law
 from rftcore.testing.properties import answers, for_all, one_of, reasonings, st
-from rftcore.testing.subject import SlowError, Subject
+from rftcore.testing.subject import Subject
+from rftcore.testing.subject.answers import SlowError
 from rftcore.testing.values import value_fault
 from rftcore.types import Parsed, Sample
 

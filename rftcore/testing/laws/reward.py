@@ -17,7 +17,8 @@ from rftcore.testing.errors import BrokenError, NotApplicableError, NotCheckedEr
 from rftcore.testing.law import law
 from rftcore.testing.properties import Pair, attempts, for_all, one_of, st
 from rftcore.testing.scores import PATIENCE_S, row_of, scorer_of
-from rftcore.testing.subject import PLAIN, Subject
+from rftcore.testing.subject import Subject
+from rftcore.testing.subject.completions import PLAIN
 from rftcore.testing.tripwire import BareSample, TrippedError, Tripwire
 from rftcore.types import Reward, RewardResult, Sample
 
