@@ -181,7 +181,7 @@ def test_a_phase_interrupted_after_its_last_step_takes_no_step_more(
     "setting",
     [
         *("grpo.num_iterations=2", "grpo.micro_batch=2", "sft.micro_batch=2"),
-        *("grpo.shared_prefix=off", "policy.dtype=bfloat16", "grpo.bf16=true"),
+        *("grpo.min_p=0.3", "grpo.shared_prefix=off", "policy.dtype=bfloat16", "grpo.bf16=true"),
         "policy.lora={rank: 4, dropout: 0.1}",
         "policy.lora={rank: 4, between: continue}",
     ],
