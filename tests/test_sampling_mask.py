@@ -14,7 +14,8 @@ from rftcore.errors import ModelError
 from rftcore.models.loading import load_model
 from rftcore.testing.families import FAMILIES
 from rftcore.training import sampling_mask
-from rftcore.training.sampling_mask import SamplingMask, kept, problem, processors
+from rftcore.training.kept_tokens import kept, problem, processors
+from rftcore.training.sampling_mask import SamplingMask
 
 V = 12
 LIMITS = [{"min_p": 0.2}, {"top_p": 0.7}, {"top_k": 3}, {"min_p": 0.05, "top_p": 0.9, "top_k": 6}]

@@ -230,7 +230,7 @@ def _workers_draw(recipe: Recipe, config: Any) -> Fault | None:
 
 def _mask_is_possible(recipe: Recipe, config: Any) -> Fault | None:
     """Why grpo.sampling_mask=on cannot be, or None."""
-    from rftcore.training.sampling_mask import problem  # slow to import
+    from rftcore.training.kept_tokens import problem  # slow to import
 
     setting, path = recipe.grpo.sampling_mask, ("grpo", "sampling_mask")
     if setting != "on" or not hasattr(config, "num_generations"):
