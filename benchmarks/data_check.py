@@ -26,7 +26,7 @@ from rft_scenes.rendering import RenderSettings
 from rft_transformation import transformation
 from rft_transformation.dataset import TransformationScenes
 
-from rftcore.datasets import JsonlDataset, checks, slices
+from rftcore.datasets import JsonlDataset, checks, sample_check, slices
 from rftcore.datasets.audit import audit
 from rftcore.distributed import cores
 from rftcore.images import Image
@@ -90,7 +90,7 @@ def data_check(task: Task, threads: int) -> None:
         task.dataset,
         slices.parser_of(task),
         task.prompt,
-        unusable=partial(checks.unusable, task),
+        unusable=partial(sample_check.unusable, task),
         progress=False,
         threads=threads,
     )

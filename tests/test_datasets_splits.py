@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pil
 
 from rftcore import parsers, prompts, rewards
-from rftcore.datasets import JsonlDataset, ReasonRftDataset, checks, slices
+from rftcore.datasets import JsonlDataset, ReasonRftDataset, checks, sample_check, slices
 from rftcore.datasets.audit import audit
 from rftcore.datasets.grouping import assign, copies, groups
 from rftcore.errors import DataError
@@ -306,7 +306,7 @@ def test_a_gold_that_no_reward_can_use_is_a_fault_by_row(tmp_path):
         dataset,
         made.parser,
         PROMPT,
-        unusable=lambda gold: checks.unusable(made, gold),
+        unusable=lambda gold: sample_check.unusable(made, gold),
         progress=False,
     )
 

@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Self
 
 from rftcore.cache import cache_folder
-from rftcore.images import decoding
-from rftcore.images.decoding import Remark
+from rftcore.images import colors, decoding
+from rftcore.images.colors import Remark
 
 DIGEST = 16  # bytes of each hash
 RECORD = 2 * DIGEST
@@ -81,10 +81,11 @@ def decoder() -> str:
     import PIL
     from PIL import features
 
-    with Path(decoding.__file__).open("rb") as file:
-        code = hashlib.file_digest(file, "sha256").hexdigest()
+    code = hashlib.sha256()
+    for file in (decoding.__file__, colors.__file__):
+        code.update(Path(file).read_bytes())
     codecs = {name: features.version(name) for name in sorted(features.get_supported_codecs())}
-    text = f"{code} {PIL.__version__} {codecs}"
+    text = f"{code.hexdigest()} {PIL.__version__} {codecs}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -7,9 +7,7 @@ kept in a file as it comes, so a repeated evaluation asks only what has no respo
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
-import json
 import logging
 import os
 import random
@@ -25,6 +23,7 @@ from rftcore import jsontext
 from rftcore.completions import Size
 from rftcore.errors import ModelError, one_line
 from rftcore.models.completions import Completion, Draw
+from rftcore.models.responses import Responses
 from rftcore.types import Prompt
 
 logger = logging.getLogger(__name__)
@@ -72,7 +71,7 @@ class Endpoint:
         self.failed = self.asked = 0
         self._said = False
         self._lock = threading.Lock()
-        self._known = _Responses(settings.responses)
+        self._known = Responses(settings.responses)
         self._client = httpx2.Client(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=settings.timeout_s,
@@ -216,56 +215,3 @@ def _read(text: str) -> tuple[Completion | None, str]:
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         return None, f"{_AGAIN}not a chat completion: {one_line(error)}"
     return completion, ""
-
-
-class _Responses:
-    """The responses of earlier requests, by a hash of the request; kept in a file, if there is one.
-
-    A line that a kill has torn is ignored.
-    """
-
-    def __init__(self, file: Path | None) -> None:
-        self._file, self._lock = file, threading.Lock()
-        self._found: dict[str, Completion] = {}
-        if file is None:
-            return
-        try:
-            text = file.read_bytes() if file.exists() else b""
-            *lines, torn = text.split(b"\n")
-            if torn:
-                file.write_bytes(b"".join(line + b"\n" for line in lines))
-        except OSError as error:
-            raise ModelError(f"--responses {file}: {error.strerror or error}") from error
-        for number, line in enumerate(lines, 1):
-            try:
-                value = jsontext.loads(line)
-                key = value.pop("request")
-                self._found[key] = Completion(**value)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ModelError(
-                    f"--responses {file} line {number} is not a response that rft kept: name "
-                    "another file"
-                ) from error
-
-    def get(self, body: Mapping[str, Any]) -> Completion | None:
-        """The completion of a request, if it is known."""
-        return self._found.get(_hash(body))
-
-    def add(self, body: Mapping[str, Any], completion: Completion) -> None:
-        """Keep a completion."""
-        key = _hash(body)
-        facts = {
-            "text": completion.text,
-            "tokens": completion.tokens,
-            "clipped": completion.clipped,
-            "read": completion.read,
-        }
-        with self._lock:
-            self._found[key] = completion
-            if self._file is not None:
-                with self._file.open("ab") as file:
-                    file.write(jsontext.line({"request": key, **facts}).encode())
-
-
-def _hash(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from rftcore import distributed
 from rftcore.completions import ScoredCompletion
 from rftcore.config import ANSWERS
-from rftcore.datasets import checks, reasoning
+from rftcore.datasets import reasoning
+from rftcore.datasets.leaks import Shared
 from rftcore.errors import describe
 from rftcore.evaluation.notes import Measured, failure_note, score_notes
 from rftcore.evaluation.scores import Gain
@@ -82,7 +83,7 @@ def finish(job: Job) -> Summary:
     gained, unknown = gains(job)
     used = of_run(job)
     shared = job.run.manifest().get("shared_images", [])
-    notes += [*unknown, *_score_notes(job), *(str(checks.Shared(**found)) for found in shared)]
+    notes += [*unknown, *_score_notes(job), *(str(Shared(**found)) for found in shared)]
     notes += job.tracking.finish(map(asdict, gained))
     summary = Summary(job.run.path, job.scores, gained, seconds, notes, _heading(job), line(used))
     scores = {stage: [asdict(s) for s in scores] for stage, scores in job.scores.items()}

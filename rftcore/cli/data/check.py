@@ -57,7 +57,7 @@ def check(
     """
     from rftcore.datasets import JsonlDataset, ReasonRftDataset
     from rftcore.datasets.audit import audit
-    from rftcore.datasets.checks import unusable
+    from rftcore.datasets.sample_check import unusable
     from rftcore.datasets.slices import parser_of
 
     if not path.exists():

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rftcore.datasets.files import Row
 from rftcore.datasets.image_paths import similar_name
-from rftcore.images.decoding import TooLargeError, what_else
+from rftcore.images.decoding import TooLargeError
+from rftcore.images.other_files import what_else
 from rftcore.images.pixels import PixelCache
 from rftcore.images.threads import Job
 
