@@ -41,6 +41,14 @@ CLASSES = {
     "vipllava": ("VipLlavaForConditionalGeneration", "LlavaProcessor"),
     "qwen3_vl_moe": ("Qwen3VLMoeForConditionalGeneration", "Qwen3VLProcessor"),
     "qwen3_5_moe": ("Qwen3_5MoeForConditionalGeneration", "Qwen3VLProcessor"),
+    "glm46v": ("Glm46VForConditionalGeneration", "Glm46VProcessor"),
+    "glm_ocr": ("GlmOcrForConditionalGeneration", "Glm46VProcessor"),
+    "lighton_ocr": ("LightOnOcrForConditionalGeneration", "LightOnOcrProcessor"),
+    "paddleocr_vl": ("PaddleOCRVLForConditionalGeneration", "PaddleOCRVLProcessor"),
+    "got_ocr2": ("GotOcr2ForConditionalGeneration", "GotOcr2Processor"),
+    "gemma3n": ("Gemma3nForConditionalGeneration", "Gemma3nProcessor"),
+    "fast_vlm": ("FastVlmForConditionalGeneration", "LlavaProcessor"),
+    "perception_lm": ("PerceptionLMForConditionalGeneration", "PerceptionLMProcessor"),
     "llama4": ("Llama4ForConditionalGeneration", "Llama4Processor"),
 }
 # PaliGemma's processor makes an array of a tensor
@@ -76,7 +84,8 @@ def inputs(processor, image):
     parts = [{"type": "image"}, {"type": "text", "text": "How many?"}]
     asked = [{"role": "user", "content": parts}]
     text = processor.apply_chat_template(asked, add_generation_prompt=True)
-    made = processor(text=[text], images=[[image]], return_tensors="pt", add_special_tokens=False)
+    images = [image] if "GotOcr2" in type(processor).__name__ else [[image]]
+    made = processor(text=[text], images=images, return_tensors="pt", add_special_tokens=False)
     made.pop("labels", None)
     return made.to(torch.float32)  # Llama 4 makes bfloat16
 

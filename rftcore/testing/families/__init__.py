@@ -21,7 +21,7 @@ from types import MappingProxyType
 from rftcore.testing.families.cohere import tiny_aya_vision, tiny_cohere2_vision
 from rftcore.testing.families.deepseek import tiny_deepseek_vl
 from rftcore.testing.families.gemma import tiny_gemma3, tiny_gemma4, tiny_paligemma
-from rftcore.testing.families.glm import tiny_glm4v, tiny_glm4v_moe
+from rftcore.testing.families.glm import tiny_glm4v, tiny_glm4v_moe, tiny_glm46v, tiny_glm_ocr
 from rftcore.testing.families.idefics import tiny_idefics3, tiny_smolvlm
 from rftcore.testing.families.idefics2 import tiny_idefics2
 from rftcore.testing.families.internvl import tiny_internvl
@@ -35,6 +35,7 @@ from rftcore.testing.families.llava import (
 )
 from rftcore.testing.families.mistral import tiny_mistral3
 from rftcore.testing.families.mllama import tiny_mllama
+from rftcore.testing.families.ocr import tiny_got_ocr2, tiny_lighton_ocr, tiny_paddleocr_vl
 from rftcore.testing.families.ovis import tiny_ovis2
 from rftcore.testing.families.parts import Builder, small_tokenizer
 from rftcore.testing.families.qwen import (
@@ -45,6 +46,11 @@ from rftcore.testing.families.qwen import (
     tiny_qwen3_5_moe,
     tiny_qwen3_vl,
     tiny_qwen3_vl_moe,
+)
+from rftcore.testing.families.timm_towers import (
+    tiny_fast_vlm,
+    tiny_gemma3n,
+    tiny_perception_lm,
 )
 
 # By `model_type` of config.json.
@@ -77,6 +83,14 @@ FAMILIES: Mapping[str, Builder] = MappingProxyType(
         "qwen3_vl_moe": tiny_qwen3_vl_moe,
         "qwen3_5_moe": tiny_qwen3_5_moe,
         "llama4": tiny_llama4,
+        "glm46v": tiny_glm46v,
+        "glm_ocr": tiny_glm_ocr,
+        "lighton_ocr": tiny_lighton_ocr,
+        "paddleocr_vl": tiny_paddleocr_vl,
+        "got_ocr2": tiny_got_ocr2,
+        "gemma3n": tiny_gemma3n,
+        "fast_vlm": tiny_fast_vlm,
+        "perception_lm": tiny_perception_lm,
     }
 )
 
@@ -88,14 +102,20 @@ __all__ = [
     "tiny_aya_vision",
     "tiny_cohere2_vision",
     "tiny_deepseek_vl",
+    "tiny_fast_vlm",
     "tiny_gemma3",
+    "tiny_gemma3n",
     "tiny_gemma4",
     "tiny_glm4v",
     "tiny_glm4v_moe",
+    "tiny_glm46v",
+    "tiny_glm_ocr",
+    "tiny_got_ocr2",
     "tiny_idefics2",
     "tiny_idefics3",
     "tiny_internvl",
     "tiny_lfm2_vl",
+    "tiny_lighton_ocr",
     "tiny_llama4",
     "tiny_llava",
     "tiny_llava_next",
@@ -103,7 +123,9 @@ __all__ = [
     "tiny_mistral3",
     "tiny_mllama",
     "tiny_ovis2",
+    "tiny_paddleocr_vl",
     "tiny_paligemma",
+    "tiny_perception_lm",
     "tiny_qwen2_5_vl",
     "tiny_qwen2_vl",
     "tiny_qwen3_5",

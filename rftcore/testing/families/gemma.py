@@ -33,6 +33,7 @@ def _template(start: str, end: str, image: str) -> str:
 
 
 GEMMA3 = _template("<start_of_turn>", "<end_of_turn>", "<start_of_image>")
+GEMMA3N = _template("<start_of_turn>", "<end_of_turn>", "<image_soft_token>")
 GEMMA4 = _template("<|turn>", "<turn|>", "<|image|>")
 # The hub's have none: images, the question, a newline, which the processor writes, the answer.
 PALIGEMMA = (
@@ -80,7 +81,7 @@ def tiny_gemma3(
     )
     layers = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 32}
     config = Gemma3Config(
-        text_config={**GEMMA, **_ids(tokenizer), **layers, "query_pre_attn_scalar": 16},
+        text_config={**GEMMA, **ids(tokenizer), **layers, "query_pre_attn_scalar": 16},
         vision_config={**TOWER, "model_type": "siglip_vision_model", "image_size": SIDE},
         mm_tokens_per_image=4,
         boi_token_index=tokenizer.boi_token_id,
@@ -91,7 +92,7 @@ def tiny_gemma3(
         *(folder, Gemma3ForConditionalGeneration, config, processor),
         seed=seed,
         dtype=dtype,
-        generation={**_ends("<end_of_turn>"), **SAMPLING},
+        generation={**ends("<end_of_turn>"), **SAMPLING},
     )
 
 
@@ -123,7 +124,7 @@ def tiny_gemma4(
     kinds = ["sliding_attention", "full_attention"] * 2
     text = {
         **GEMMA,
-        **_ids(tokenizer),
+        **ids(tokenizer),
         "num_hidden_layers": 4,
         "layer_types": kinds,
         "sliding_window": 128,
@@ -140,21 +141,21 @@ def tiny_gemma4(
         "pooling_kernel_size": 3,
         "position_embedding_size": 256,
     }
-    ids = {f"{name}_id": tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
-    ids["eoa_token_index"] = ids.pop("eoa_token_id")
+    marked = {f"{name}_id": tokenizer.convert_tokens_to_ids(mark) for name, mark in names.items()}
+    marked["eoa_token_index"] = marked.pop("eoa_token_id")
     config = Gemma4Config(
         text_config=text,
         vision_config=vision,
         audio_config=None,
         video_token_id=tokenizer.convert_tokens_to_ids("<|video|>"),
-        **ids,
+        **marked,
     )
     return write(
         *(folder, Gemma4ForConditionalGeneration, config),
         _gemma4_processor(tokenizer, chat_template),
         seed=seed,
         dtype=dtype,
-        generation={**_ends("<turn|>"), **SAMPLING},
+        generation={**ends("<turn|>"), **SAMPLING},
     )
 
 
@@ -201,7 +202,7 @@ def tiny_paligemma(
     processor = whole(images, tokenizer, chat_template=chat_template)
     kind = {"model_type": "siglip_vision_model", "image_size": SIDE, "vision_use_head": False}
     config = PaliGemmaConfig(
-        text_config={**GEMMA, **_ids(tokenizer), "model_type": "gemma"},
+        text_config={**GEMMA, **ids(tokenizer), "model_type": "gemma"},
         vision_config={**TOWER, **kind},
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         projection_dim=64,
@@ -212,13 +213,15 @@ def tiny_paligemma(
         *(folder, PaliGemmaForConditionalGeneration, config, processor),
         seed=seed,
         dtype=dtype,
-        generation=_ends(),
+        generation=ends(),
     )
 
 
-def _ids(tokenizer: Any) -> dict[str, int]:
+def ids(tokenizer: Any) -> dict[str, int]:
+    """The entries of a text configuration that follow from Gemma's tokenizer."""
     return ids_of(tokenizer, begin="<bos>", end="<eos>", pad="<pad>")
 
 
-def _ends(*turn: str) -> dict[str, Any]:
+def ends(*turn: str) -> dict[str, Any]:
+    """Entries of generation_config.json. turn: a token that ends a turn."""
     return {"eos_token_id": ["<eos>", *turn], "bos_token_id": "<bos>", "pad_token_id": "<pad>"}

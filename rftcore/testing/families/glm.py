@@ -1,13 +1,19 @@
-"""Tiny GLM-4.1V and GLM-4.5V: a turn ends where the next one begins, with no token of its own."""
+"""Tiny GLM-4.1V, 4.5V, 4.6V and GLM-OCR: a turn ends where the next begins, with no token."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rftcore.testing.families.parts import TEXT, content, ids_of, small_tokenizer, write
+from rftcore.testing.families.parts import (
+    TEXT,
+    Parts,
+    builder,
+    content,
+    ids_of,
+    small_tokenizer,
+)
 
 ROLES = ("<|user|>", "<|assistant|>", "<|system|>", "<|observation|>")
 IMAGES: Mapping[str, str] = MappingProxyType(
@@ -39,24 +45,29 @@ ROPE: Mapping[str, Any] = MappingProxyType(
 )
 
 
-def tiny_glm4v(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = TEMPLATE,
-) -> Path:
+VISION: Mapping[str, Any] = MappingProxyType(
+    {
+        "depth": 2,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_heads": 2,
+        "image_size": 112,
+        "patch_size": 14,
+        "out_hidden_size": 64,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+    }
+)
+
+
+@builder(TEMPLATE)
+def tiny_glm4v(chat_template: str | None) -> Parts:
     """Write a GLM-4.1V: one token per 28 x 28 pixels, images of any shape."""
-    return _write(folder, "Glm4v", {}, seed, dtype, chat_template)
+    return _parts("Glm4v", "Glm4v", {}, chat_template)
 
 
-def tiny_glm4v_moe(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = TEMPLATE,
-) -> Path:
+@builder(TEMPLATE)
+def tiny_glm4v_moe(chat_template: str | None) -> Parts:
     """Write a GLM-4.5V, whose second text layer has four experts, and no `num_experts`."""
     experts = {
         "moe_intermediate_size": 32,
@@ -68,49 +79,47 @@ def tiny_glm4v_moe(
         "topk_group": 1,
         "head_dim": 16,
     }
-    return _write(folder, "Glm4vMoe", experts, seed, dtype, chat_template)
+    return _parts("Glm4vMoe", "Glm4v", experts, chat_template)
 
 
-def _write(
-    folder: str | Path,
-    name: str,
-    experts: Mapping[str, int],
-    seed: int,
-    dtype: str,
-    template: str | None,
-) -> Path:
+@builder(TEMPLATE)
+def tiny_glm46v(chat_template: str | None) -> Parts:
+    """Write a GLM-4.6V Flash: GLM-4.1V's model with a processor of its own."""
+    return _parts("Glm46V", "Glm46V", {}, chat_template)
+
+
+@builder(TEMPLATE)
+def tiny_glm_ocr(chat_template: str | None) -> Parts:
+    """Write a GLM-OCR, which has GLM-4.6V's processor."""
+    return _parts("GlmOcr", "Glm46V", {"head_dim": 16}, chat_template)
+
+
+def _parts(name: str, processor: str, text: Mapping[str, int], chat_template: str | None) -> Parts:
+    """A model and a processor by what the names of their classes begin with."""
     import transformers
-    from transformers.models.glm4v.image_processing_glm4v import Glm4vImageProcessor
-    from transformers.models.glm4v.video_processing_glm4v import Glm4vVideoProcessor
 
     specials = (END, "[gMASK]", "<sop>", *ROLES, *IMAGES.values())
     names = {"image_token": "<|image|>", "video_token": "<|video|>"}
     tokenizer = small_tokenizer(specials, pad=END, end=END, names=names)
     size = {"shortest_edge": 56 * 56, "longest_edge": 2 * 112 * 112}  # pixels, of two frames
-    processors: Any = (transformers.Glm4vProcessor, Glm4vImageProcessor, Glm4vVideoProcessor)
-    whole, of_images, of_videos = processors
-    processor = whole(of_images(size=size), tokenizer, of_videos(size=size), chat_template=template)
-    vision = {
-        "depth": 2,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_heads": 2,
-        "image_size": 112,
-        "patch_size": 14,
-        "out_hidden_size": 64,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
-    }
+    whole, of_images, of_videos = (
+        getattr(transformers, f"{processor}{kind}")
+        for kind in ("Processor", "ImageProcessor", "VideoProcessor")
+    )
     ids = ids_of(tokenizer, begin=None, end=END, pad=END)
     config = getattr(transformers, f"{name}Config")(
-        text_config={**TEXT, **ids, **experts, "rope_parameters": dict(ROPE)},
-        vision_config=vision,
+        text_config={**TEXT, **ids, **text, "rope_parameters": dict(ROPE)},
+        vision_config=dict(VISION),
         **{n: tokenizer.convert_tokens_to_ids(token) for n, token in IMAGES.items()},
     )
-    ends = [END, "<|user|>", "<|observation|>"]
-    return write(
-        *(folder, getattr(transformers, f"{name}ForConditionalGeneration"), config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={"eos_token_id": ends, "pad_token_id": END, "do_sample": True, "top_p": 0.6},
+    return Parts(
+        getattr(transformers, f"{name}ForConditionalGeneration"),
+        config,
+        whole(of_images(size=size), tokenizer, of_videos(size=size), chat_template=chat_template),
+        {
+            "eos_token_id": [END, "<|user|>", "<|observation|>"],
+            "pad_token_id": END,
+            "do_sample": True,
+            "top_p": 0.6,
+        },
     )

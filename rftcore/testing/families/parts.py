@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 WORDS = ("<think>", "</think>", "<answer>", "</answer>", "How many", "cube", "sphere", "Answer")
 # The text model of most families, and a vision tower in the shape of CLIP or SigLIP.
@@ -72,6 +73,40 @@ class Builder(Protocol):
 
         chat_template: in place of the family's own.
         """
+
+
+class Parts(NamedTuple):
+    """What a tiny model is made of. generation: entries of generation_config.json, as text."""
+
+    model: Any
+    config: Any
+    processor: Any
+    generation: Mapping[str, Any]
+
+
+def builder(template: str) -> Callable[[Callable[[str | None], Parts]], Builder]:
+    """Make a `Builder` of a function that returns the parts for a chat template."""
+
+    def of(make: Callable[[str | None], Parts]) -> Builder:
+        @functools.wraps(make)
+        def build(
+            folder: str | Path,
+            *,
+            seed: int = 0,
+            dtype: str = "float32",
+            chat_template: str | None = template,
+        ) -> Path:
+            model, config, processor, generation = make(chat_template)
+            return write(
+                *(folder, model, config, processor),
+                seed=seed,
+                dtype=dtype,
+                generation=generation,
+            )
+
+        return build
+
+    return of
 
 
 def small_tokenizer(
@@ -166,13 +201,15 @@ def _as_ids(tokenizer: Any, name: str, value: Any) -> Any:
 def make_every_path_count(model: Any) -> None:
     """Enlarge the matrices and open the gates, which start at zero.
 
-    At the usual 0.02, pixels and positions hardly reach the logits.
+    At the usual 0.02, pixels and positions hardly reach the logits. A convolution that adds few
+    numbers needs larger ones.
     """
     import torch
 
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1:
-                parameter.normal_(std=0.1)
+                added = parameter[0].numel() if parameter.ndim == 4 else 400
+                parameter.normal_(std=max(0.1, 2 / added**0.5))
             elif name.endswith("gate"):
                 parameter.fill_(0.5)

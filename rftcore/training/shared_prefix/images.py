@@ -8,6 +8,7 @@ Qwen2-VL one entry per patch, with the grid of each image beside it. In
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -195,7 +196,8 @@ def _features(encoded: Any, chosen: Sequence[int]) -> ModelOutput:
     if (layers := encoded.get("deepstack_features")) is not None:
         lengths = [len(features) for features in pooled]
         fields["deepstack_features"] = [_layer(each, lengths, chosen) for each in layers]
-    features: ModelOutput = type(encoded)(**fields)
+    required = (f.name for f in dataclasses.fields(encoded) if f.default is dataclasses.MISSING)
+    features: ModelOutput = type(encoded)(**{**dict.fromkeys(required), **fields})
     return features
 
 
