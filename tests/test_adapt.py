@@ -190,3 +190,15 @@ def test_decoding_settings_of_a_model_change_no_evaluation_and_no_rollout(
     other.model.generation_config.update(**decoding)
     assert written(plain) == written(other)
     assert other.model.generation_config.to_dict().items() >= decoding.items()
+
+
+def test_batch_normalization_keeps_the_statistics_that_were_saved(folders):
+    model = load_model(folders["toy"], device="cpu").model
+    model.norm = torch.nn.BatchNorm2d(2)
+    adapt(model)
+    model.train()
+    image = torch.randn(1, 2, 4, 4)
+
+    assert torch.equal(model.norm(image), model.norm(torch.cat([image, image + 9]))[:1])
+    assert model.norm.running_mean.abs().sum() == 0
+    assert model.training

@@ -49,6 +49,12 @@ CLASSES = {
     "gemma3n": ("Gemma3nForConditionalGeneration", "Gemma3nProcessor"),
     "fast_vlm": ("FastVlmForConditionalGeneration", "LlavaProcessor"),
     "perception_lm": ("PerceptionLMForConditionalGeneration", "PerceptionLMProcessor"),
+    "qwen2_5_omni_thinker": ("Qwen2_5OmniThinkerForConditionalGeneration", "Qwen2_5OmniProcessor"),
+    "qwen3_omni_moe_thinker": (
+        "Qwen3OmniMoeThinkerForConditionalGeneration",
+        "Qwen3OmniMoeProcessor",
+    ),
+    "ernie4_5_vl_moe": ("Ernie4_5_VLMoeForConditionalGeneration", "Ernie4_5_VLMoeProcessor"),
     "llama4": ("Llama4ForConditionalGeneration", "Llama4Processor"),
 }
 # PaliGemma's processor makes an array of a tensor

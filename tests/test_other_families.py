@@ -21,6 +21,7 @@ from rftcore.models.support import require_supported
 from rftcore.models.template_check import PASSED, require_plain_targets, unpassed
 from rftcore.models.vision import blank
 from rftcore.training.adapt import adapt, without_unknown_experts
+from rftcore.training.template_calls import with_named_conversation
 from rftcore.training.tiles import with_tile_counts
 from rftcore.types import Prompt, Sample
 
@@ -115,6 +116,16 @@ def test_a_processor_without_tiles_or_with_their_number_stays(family, tiny):
     processor = load_processor(tiny(family))
 
     assert with_tile_counts(processor) is processor
+
+
+def test_a_chat_template_takes_its_conversation_by_trl_s_name_in_every_family(tiny):
+    turn = [{"role": "user", "content": [{"type": "text", "text": "How many?"}]}]
+    qwen, omni = (load_processor(tiny(f)) for f in ("qwen2_vl", "qwen3_omni_moe_thinker"))
+    named = with_named_conversation(omni)
+
+    assert with_named_conversation(qwen) is qwen
+    assert named.apply_chat_template(conversation=turn) == omni.apply_chat_template(turn)
+    assert type(named).__name__ == type(omni).__name__
 
 
 def test_pixels_of_another_dtype_are_read_in_that_of_the_weights(tiny):

@@ -12,6 +12,9 @@
   on as they are.
 - TRL's loss that balances experts needs `num_experts`, which some mixtures (Llama 4, GLM-4.5V)
   have under another name. It is then left out, as with `router_aux_loss_coef: 0`.
+- Batch normalization (FastVLM's tower) computes with the statistics of the batch while it trains:
+  what a model sees in an image would depend on the other images of the micro-batch, and rollouts
+  and loss would differ. Its layers use the statistics that were saved, and keep them.
 
 tests/test_adapt.py fails when one is no longer needed by the oldest transformers that works.
 """
@@ -39,6 +42,8 @@ from rftcore.training.cpu import plain_products
 
 logger = logging.getLogger(__name__)
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
 
 def adapt(model: Any, *, bf16: bool = False) -> None:
     """Make activation checkpointing, `generate` and a static cache work for `model`.
@@ -49,6 +54,10 @@ def adapt(model: Any, *, bf16: bool = False) -> None:
     _adapt_generate(model, bf16)
     for tower in _towers(model):
         tower.register_forward_pre_hook(_cast, with_kwargs=True)
+    for module in model.modules():
+        if isinstance(module, BATCH_NORMS):
+            module.train(False)
+            module.train = MethodType(_unchanged, module)
 
 
 def without_unknown_experts(model: Any, config: Any) -> None:
@@ -63,6 +72,10 @@ def without_unknown_experts(model: Any, config: Any) -> None:
             type(model).__name__,
         )
     config.router_aux_loss_coef = 0.0
+
+
+def _unchanged(module: nn.Module, mode: bool = True) -> nn.Module:
+    return module
 
 
 def _towers(model: nn.Module) -> Iterator[nn.Module]:

@@ -45,6 +45,7 @@ from rftcore.training.rows import Rows, as_dataset
 from rftcore.training.sampling_mask import SamplingMask
 from rftcore.training.shared_prefix import SharedPrompts
 from rftcore.training.steps import per_rollouts
+from rftcore.training.template_calls import with_named_conversation
 from rftcore.training.tiles import with_tile_counts
 from rftcore.training.trained import base_model, choose
 from rftcore.training.visits import Visits
@@ -129,7 +130,7 @@ def grpo_trainer(
         reward_funcs=[reward],
         args=config,
         train_dataset=as_dataset(Rows(part, task.prompt), order.sample),
-        processing_class=with_tile_counts(policy.processor),
+        processing_class=with_tile_counts(with_named_conversation(policy.processor)),
         callbacks=[
             *(order, mask, shared, check, GradientAgreement(per_rollouts(config))),
             *callbacks,

@@ -20,6 +20,7 @@ from types import MappingProxyType
 
 from rftcore.testing.families.cohere import tiny_aya_vision, tiny_cohere2_vision
 from rftcore.testing.families.deepseek import tiny_deepseek_vl
+from rftcore.testing.families.ernie import tiny_ernie4_5_vl_moe
 from rftcore.testing.families.gemma import tiny_gemma3, tiny_gemma4, tiny_paligemma
 from rftcore.testing.families.glm import tiny_glm4v, tiny_glm4v_moe, tiny_glm46v, tiny_glm_ocr
 from rftcore.testing.families.idefics import tiny_idefics3, tiny_smolvlm
@@ -36,6 +37,7 @@ from rftcore.testing.families.llava import (
 from rftcore.testing.families.mistral import tiny_mistral3
 from rftcore.testing.families.mllama import tiny_mllama
 from rftcore.testing.families.ocr import tiny_got_ocr2, tiny_lighton_ocr, tiny_paddleocr_vl
+from rftcore.testing.families.omni import tiny_qwen2_5_omni_thinker, tiny_qwen3_omni_moe_thinker
 from rftcore.testing.families.ovis import tiny_ovis2
 from rftcore.testing.families.parts import Builder, small_tokenizer
 from rftcore.testing.families.qwen import (
@@ -91,6 +93,9 @@ FAMILIES: Mapping[str, Builder] = MappingProxyType(
         "gemma3n": tiny_gemma3n,
         "fast_vlm": tiny_fast_vlm,
         "perception_lm": tiny_perception_lm,
+        "qwen2_5_omni_thinker": tiny_qwen2_5_omni_thinker,
+        "qwen3_omni_moe_thinker": tiny_qwen3_omni_moe_thinker,
+        "ernie4_5_vl_moe": tiny_ernie4_5_vl_moe,
     }
 )
 
@@ -102,6 +107,7 @@ __all__ = [
     "tiny_aya_vision",
     "tiny_cohere2_vision",
     "tiny_deepseek_vl",
+    "tiny_ernie4_5_vl_moe",
     "tiny_fast_vlm",
     "tiny_gemma3",
     "tiny_gemma3n",
@@ -126,10 +132,12 @@ __all__ = [
     "tiny_paddleocr_vl",
     "tiny_paligemma",
     "tiny_perception_lm",
+    "tiny_qwen2_5_omni_thinker",
     "tiny_qwen2_5_vl",
     "tiny_qwen2_vl",
     "tiny_qwen3_5",
     "tiny_qwen3_5_moe",
+    "tiny_qwen3_omni_moe_thinker",
     "tiny_qwen3_vl",
     "tiny_qwen3_vl_moe",
     "tiny_smolvlm",

@@ -93,7 +93,7 @@ def tiny_qwen2_vl(
     Raises: ImportError if torchvision is not installed, which its processor needs.
     """
     vision = {"embed_dim": 32, "hidden_size": 64, "mlp_ratio": 2, "patch_size": 14}
-    shape = _Shape("Qwen2VL", _text([2, 3, 3]), vision)
+    shape = _Shape("Qwen2VL", rope_text([2, 3, 3]), vision)
     return _write(folder, shape, _generation(), seed, dtype, chat_template, max_pixels)
 
 
@@ -107,7 +107,7 @@ def tiny_qwen2_5_vl(
 ) -> Path:
     """Write a Qwen2.5-VL, whose first vision layer attends in windows of 2 x 2 tokens."""
     windows = {"patch_size": 14, "window_size": 56, "fullatt_block_indexes": [1]}
-    shape = _Shape("Qwen2_5_VL", _text([2, 3, 3]), {**TOWER, **windows})
+    shape = _Shape("Qwen2_5_VL", rope_text([2, 3, 3]), {**TOWER, **windows})
     generation = _generation(repetition_penalty=1.05, temperature=1e-6)
     return _write(folder, shape, generation, seed, dtype, chat_template, max_pixels)
 
@@ -121,7 +121,7 @@ def tiny_qwen3_vl(
     max_pixels: int = 128 * 128,
 ) -> Path:
     """Write a Qwen3-VL, whose first text layer also receives features of a vision layer."""
-    text = {**_text([4, 2, 2]), "head_dim": 16}
+    text = {**rope_text([4, 2, 2]), "head_dim": 16}
     text["rope_parameters"]["mrope_interleaved"] = True
     vision = {**TOWER, **OF_QWEN3, "deepstack_visual_indexes": [0]}
     shape = _Shape("Qwen3VL", text, vision, processor="Qwen3VL", videos="Qwen3VL")
@@ -154,7 +154,7 @@ def tiny_qwen3_vl_moe(
     max_pixels: int = 128 * 128,
 ) -> Path:
     """Write a Qwen3-VL with four experts in each text layer."""
-    text = {**_text([4, 2, 2]), **EXPERTS, "head_dim": 16, "decoder_sparse_step": 1}
+    text = {**rope_text([4, 2, 2]), **EXPERTS, "head_dim": 16, "decoder_sparse_step": 1}
     text["rope_parameters"]["mrope_interleaved"] = True
     vision = {**TOWER, **OF_QWEN3, "deepstack_visual_indexes": [0]}
     shape = _Shape("Qwen3VLMoe", text, vision, processor="Qwen3VL", videos="Qwen3VL")
@@ -181,7 +181,7 @@ def tiny_qwen3_5_moe(
 def _linear_text() -> dict[str, Any]:
     """A text configuration whose first layer is linear attention."""
     text = {
-        **_text([2, 1, 1]),
+        **rope_text([2, 1, 1]),
         "num_attention_heads": 2,
         "num_key_value_heads": 1,
         "head_dim": 32,
@@ -243,7 +243,7 @@ def _processor(shape: _Shape, template: str | None, pixels: int) -> Any:
     )
 
 
-def _text(sections: list[int]) -> dict[str, Any]:
+def rope_text(sections: list[int]) -> dict[str, Any]:
     """A text configuration; sections: frequencies of time, height and width."""
     rope = {"rope_type": "default", "mrope_section": sections, "rope_theta": 10000.0}
     return {**copy.deepcopy(dict(TEXT)), "rope_parameters": rope}
