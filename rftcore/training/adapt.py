@@ -57,7 +57,7 @@ def adapt(model: Any, *, bf16: bool = False) -> None:
     for module in model.modules():
         if isinstance(module, BATCH_NORMS):
             module.train(False)
-            module.train = MethodType(_unchanged, module)
+            setattr(module, "train", MethodType(_unchanged, module))  # noqa: B010 - a method, to mypy
 
 
 def without_unknown_experts(model: Any, config: Any) -> None:
