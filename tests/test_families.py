@@ -55,6 +55,9 @@ CLASSES = {
         "Qwen3OmniMoeProcessor",
     ),
     "ernie4_5_vl_moe": ("Ernie4_5_VLMoeForConditionalGeneration", "Ernie4_5_VLMoeProcessor"),
+    "janus": ("JanusForConditionalGeneration", "JanusProcessor"),
+    "deepseek_vl_hybrid": ("DeepseekVLHybridForConditionalGeneration", "DeepseekVLHybridProcessor"),
+    "aria": ("AriaForConditionalGeneration", "AriaProcessor"),
     "llama4": ("Llama4ForConditionalGeneration", "Llama4Processor"),
 }
 # PaliGemma's processor makes an array of a tensor

@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image as pil
 
+from rftcore.config import LoraRecipe
 from rftcore.errors import ModelError
-from rftcore.models.adapters import linear_layers
-from rftcore.models.configs import model_config
+from rftcore.models.adapters import linear_layers, without_adapter
+from rftcore.models.configs import empty_model, model_config
 from rftcore.models.encoding import apply_processor, encode, render
 from rftcore.models.loading import load_model
 from rftcore.models.placeholders import placeholder_ids
@@ -85,6 +86,18 @@ def test_the_loss_of_routers_is_left_out_where_trl_does_not_know_the_experts(
 
     assert config.router_aux_loss_coef == coefficient
     assert ("balances experts is left out" in logged.text) == (coefficient == 0.0)
+
+
+def test_layers_that_peft_takes_for_experts_are_found_before_weights_load(tiny):
+    attention = LoraRecipe(targets=["q_proj", "k_proj", "v_proj", "o_proj"])
+    left = without_adapter(empty_model(tiny("glm4v_moe")), LoraRecipe())
+
+    assert {name.split(".mlp.")[1] for name in left} == {
+        *(f"{kind}_proj" for kind in ("gate", "up", "down")),
+        *(f"shared_experts.{kind}_proj" for kind in ("gate", "up", "down")),
+    }
+    assert not without_adapter(empty_model(tiny("glm4v_moe")), attention)
+    assert not without_adapter(empty_model(tiny("qwen3_5_moe")), LoraRecipe())
 
 
 @pytest.mark.parametrize("family", ["ovis2", "llama4"])

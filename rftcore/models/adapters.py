@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -116,6 +117,25 @@ def lora_config(model: nn.Module, lora: LoraRecipe, *, revision: str | None = No
         revision=revision,
         bias="none",
     )
+
+
+def without_adapter(model: Any, lora: LoraRecipe) -> list[str]:
+    """The targets that peft gives no adapter; it changes `model`, which is on `meta`.
+
+    In some mixtures of experts (GLM-4.5V) peft takes the names of dense and shared layers for
+    those of the experts, and adapts the experts instead.
+    Raises: as `targets`.
+    """
+    import torch
+    from peft import get_peft_model
+
+    wanted, config = targets(model, lora), lora_config(model, lora)
+    with warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore")  # what it says of patterns of its own making
+        whole: Any = get_peft_model(model, config)
+    inside = whole.get_base_model().named_modules()
+    adapted = {name for name, module in inside if hasattr(module, "lora_A")}
+    return [name for name in wanted if name not in adapted]
 
 
 def added_parameters(model: nn.Module, lora: LoraRecipe) -> int:

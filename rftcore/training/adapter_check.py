@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 from rftcore.config import Recipe, fault
 from rftcore.errors import Fault, ModelError, RftError
-from rftcore.models.adapters import PEFT_MISSING, has_peft, targets
+from rftcore.models.adapters import PEFT_MISSING, has_peft, targets, without_adapter
 from rftcore.models.configs import empty_model
 from rftcore.splits import PHASE_SPLITS
 
@@ -73,7 +74,7 @@ def check_policy(recipe: Recipe, source: str | Path) -> Iterator[Fault]:
 
 
 def check_targets(recipe: Recipe, source: str | Path) -> list[Fault]:
-    """The fault of `policy.lora.targets`, if the model has no layer of a name.
+    """The fault of `policy.lora.targets`: a name that no layer has, or layers peft would leave out.
 
     The model is built from its configuration, without weights. Where that is not possible, the
     same error comes when it has been loaded.
@@ -89,7 +90,24 @@ def check_targets(recipe: Recipe, source: str | Path) -> list[Fault]:
         targets(model, lora)
     except ModelError as error:
         return [_fault(recipe, "targets", lora.targets, str(error))]
+    wanted = targets(model, lora)
+    if has_peft() and (left := without_adapter(model, lora)):
+        sound = sorted({_last(name) for name in wanted} - {_last(name) for name in left})
+        return [
+            _fault(
+                recipe,
+                "targets",
+                lora.targets,
+                f"peft {metadata.version('peft')} puts no adapter on {len(left)} of these layers, "
+                f"such as {left[0]}, but on experts instead: --set policy.lora.targets="
+                f"[{','.join(sound)}]",
+            )
+        ]
     return []
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def _fault(recipe: Recipe, name: str, value: object, rule: str) -> Fault:

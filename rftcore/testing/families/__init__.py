@@ -18,8 +18,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from rftcore.testing.families.aria import tiny_aria
 from rftcore.testing.families.cohere import tiny_aya_vision, tiny_cohere2_vision
-from rftcore.testing.families.deepseek import tiny_deepseek_vl
+from rftcore.testing.families.deepseek import tiny_deepseek_vl, tiny_deepseek_vl_hybrid, tiny_janus
 from rftcore.testing.families.ernie import tiny_ernie4_5_vl_moe
 from rftcore.testing.families.gemma import tiny_gemma3, tiny_gemma4, tiny_paligemma
 from rftcore.testing.families.glm import tiny_glm4v, tiny_glm4v_moe, tiny_glm46v, tiny_glm_ocr
@@ -96,6 +97,9 @@ FAMILIES: Mapping[str, Builder] = MappingProxyType(
         "qwen2_5_omni_thinker": tiny_qwen2_5_omni_thinker,
         "qwen3_omni_moe_thinker": tiny_qwen3_omni_moe_thinker,
         "ernie4_5_vl_moe": tiny_ernie4_5_vl_moe,
+        "janus": tiny_janus,
+        "deepseek_vl_hybrid": tiny_deepseek_vl_hybrid,
+        "aria": tiny_aria,
     }
 )
 
@@ -104,9 +108,11 @@ __all__ = [
     "FAMILIES",
     "Builder",
     "small_tokenizer",
+    "tiny_aria",
     "tiny_aya_vision",
     "tiny_cohere2_vision",
     "tiny_deepseek_vl",
+    "tiny_deepseek_vl_hybrid",
     "tiny_ernie4_5_vl_moe",
     "tiny_fast_vlm",
     "tiny_gemma3",
@@ -120,6 +126,7 @@ __all__ = [
     "tiny_idefics2",
     "tiny_idefics3",
     "tiny_internvl",
+    "tiny_janus",
     "tiny_lfm2_vl",
     "tiny_lighton_ocr",
     "tiny_llama4",
