@@ -7,6 +7,7 @@ position numbers of the plain form can be computed beforehand.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from rftcore.models.cache_name import CACHE
 from rftcore.training.shared_prefix.errors import NotShared
 from rftcore.training.shared_prefix.images import BatchImages
 
+KINDS = "mm_token_type_ids"
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 PROBABILITIES = ("attention_dropout", "dropout_prob", "drop_prob", "activation_dropout")
 
@@ -94,13 +96,15 @@ def positions(
     those of padding too.
     Shape: (rows, T), or (3, rows, T) for families with a rule.
     """
-    ids, kinds = inputs["input_ids"][list(rows)], inputs.get("mm_token_type_ids")
+    ids, kinds = inputs["input_ids"][list(rows)], inputs.get(KINDS)
     rule = getattr(model.base_model, "get_rope_index", None)
-    if rule is None or kinds is None or images.grids is None:
+    by_kind = rule is not None and KINDS in inspect.signature(rule).parameters  # not Qwen-Omni's
+    of_kinds = {KINDS: kinds[list(rows)]} if by_kind and kinds is not None else {}
+    if rule is None or images.grids is None or (by_kind and not of_kinds):
         return torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)
     numbers: Tensor = rule(
         input_ids=ids,
-        mm_token_type_ids=kinds[list(rows)],
+        **of_kinds,
         image_grid_thw=images.inputs(rows).get("image_grid_thw"),
         attention_mask=inputs["attention_mask"][list(rows)],
     )[0]
