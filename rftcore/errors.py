@@ -146,7 +146,7 @@ class CacheError(RftError):
 
 
 class HubError(RftError):
-    """The hub cannot be reached, or does not take what is uploaded."""
+    """The hub cannot be reached or does not take what is uploaded, or nobody agreed to it."""
 
 
 class RunError(RftError):

@@ -241,6 +241,33 @@ def test_a_missing_image_of_another_spelling_is_named(reader, name, tmp_path):
     assert (kind, f"A file {SPELLED[name]!a} exists" in text) == ("missing image", True)
 
 
+MOVED = {"parts/in/c.png": "in/c.png", "D:\\x\\in\\c.png": "in/c.png", "/x/y/c.png": "c.png"}
+MOVED |= {"c.png": "in/c.png", "in/c.png": "png/in/c.png", "..\\in\\c.png": "in/c.png"}
+
+
+@reader
+@pytest.mark.parametrize("name", MOVED)
+def test_a_missing_image_in_another_folder_is_named(reader, name, tmp_path):
+    there = tmp_path / MOVED[name]
+    there.parent.mkdir(parents=True, exist_ok=True)
+    Pil.new("RGB", (4, 4), "red").save(there)
+    [(kind, text)] = faults(reader, tmp_path, {**ROW, "image": name})
+
+    assert kind in ("missing image", "path")
+    assert text.endswith(f". A file {MOVED[name]!a} exists: if it is this image, use this name")
+
+
+@reader
+@pytest.mark.parametrize("name", ["../c.png", "..\\c.png", "%2e%2e/c.png", "..", "/", "a/.."])
+def test_a_file_outside_the_folder_is_never_suggested(reader, name, tmp_path):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    Pil.new("RGB", (4, 4), "red").save(tmp_path / "c.png")
+    [(_, text)] = faults(reader, inside, {**ROW, "image": name})
+
+    assert "exists" not in text
+
+
 @reader
 def test_a_link_to_itself_is_a_missing_image(reader, tmp_path):
     (tmp_path / "a.png").symlink_to("a.png")
@@ -481,7 +508,7 @@ def test_both_readers_find_the_same_faults_in_a_row_of_common_fields(row):
     one, two = (record(row, form=form, strip=False) for form in (FILE, FOLDER))
 
     assert one[0] == two[0]
-    assert [kind for kind, _ in one[1]] == [kind for kind, _ in two[1]]
+    assert [fault.kind for fault in one[1]] == [fault.kind for fault in two[1]]
 
 
 # --- forms of other trainers ------------------------------------------------------------

@@ -170,3 +170,10 @@ def test_the_command_asks_before_it_uploads(answer, options, uploaded, hub, tmp_
     assert done.exit_code == 0, done.output
     assert len(hub.files) == uploaded
     assert ("uploaded: https://hub/me/net" in done.output) == bool(uploaded)
+
+
+def test_where_nobody_can_answer_nothing_is_uploaded(hub, tmp_path):
+    done = CliRunner().invoke(main, ["push", str(run(tmp_path / "r").path), "me/net"], input="")
+
+    assert (done.exit_code, hub.files) == (2, {})
+    assert "--yes" in done.stderr

@@ -1,8 +1,11 @@
 """`rft push`: options to an upload to the hub."""
 
+import sys
 from pathlib import Path
 
 import click
+
+from rftcore.errors import HubError
 
 
 @click.command(short_help="Upload the policy of a run to the hub.")
@@ -24,7 +27,19 @@ def push(run: Path, repo: str, phase: str | None, public: bool, anyway: bool, ye
 
     what = prepare_upload(run, repo, phase=phase, public=public, anyway=anyway)
     click.echo("\n".join(what.lines()))
-    if not yes and not click.confirm("Upload?"):
+    if not yes and not _agreed():
         click.echo("nothing was uploaded")
         return
     click.echo(f"uploaded: {upload(what)}")
+
+
+def _agreed() -> bool:
+    """Whether the answer is yes. `click.confirm` would end Ctrl-C and a closed input alike.
+
+    Raises: HubError where there is no answer, as in a job.
+    """
+    click.echo("Upload? [y/N]: ", nl=False)
+    if not (answer := sys.stdin.readline()):
+        click.echo()
+        raise HubError("nothing was uploaded: no answer. `--yes` uploads without a question")
+    return answer.strip().lower() in ("y", "yes")

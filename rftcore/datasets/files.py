@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rftcore.datasets import streams
 from rftcore.datasets.grouping import identity
-from rftcore.datasets.image_paths import RowImage, links_out
+from rftcore.datasets.image_paths import RowImage, links_out, similar_hint
 from rftcore.datasets.layout import TRAIN
 from rftcore.datasets.rows.faults import Fault
 from rftcore.datasets.rows.fields import FOLDER, Form
@@ -126,7 +126,7 @@ class RowFile:
         """A row as a sample, its images unread. Raises: SampleError if it is broken."""
         origin = self.origin(row.number)
         if row.record is None or row.faults:
-            faults = "; ".join(f"{kind}: {text}" for kind, text in row.faults)
+            faults = "; ".join(f"{fault.kind}: {fault.text}" for fault in row.faults)
             raise SampleError(f"{faults}. `rft data check` lists every fault", origin=origin)
         record = row.record
         return Sample(
@@ -147,6 +147,7 @@ class RowFile:
         if raw.fault:
             return Row(raw.number, raw.start, raw.end, None, (Fault("not JSON", raw.fault),))
         found, faults = record(raw.value, form=self.form, strip=self.strip)
+        faults = [self._placed(fault) for fault in faults]
         images = tuple(map(self._locate, found.images)) if found else ()
         for path in images:
             name = self._name(path)
@@ -155,6 +156,11 @@ class RowFile:
             elif kind := _special(path):
                 faults.append(Fault("path", f"image {name!r} is {kind}, not a file"))
         return Row(raw.number, raw.start, raw.end, found, tuple(faults), images)
+
+    def _placed(self, fault: Fault) -> Fault:
+        """A fault of a path outside the folder, with the file inside it that may be meant."""
+        hint = similar_hint(fault.outside, self.folder) if fault.outside else ""
+        return Fault(fault.kind, f"{fault.text}{hint}")
 
     def _locate(self, name: str) -> Path:
         """The first place where the image exists; the first of all if there is none."""

@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -13,6 +13,7 @@ from rftcore.errors import SampleError
 from rftcore.images import Image
 
 T = TypeVar("T")
+MOST_FOLDERS = 20  # where a missing image is searched: a dataset may have a folder per sample
 
 
 @dataclass(frozen=True)
@@ -52,20 +53,60 @@ def _real(folder: Path) -> Path:
     return Path(os.path.realpath(folder))  # Path.resolve raises for a link to itself
 
 
-def similar_name(path: Path, folder: Path) -> str:
-    """The name in `folder` of a file whose path differs from `path` only in spelling; else "".
+def similar_hint(name: str, folder: Path) -> str:
+    """A sentence on a file of `folder` that a path without a file may mean; "" if there is none.
 
-    That is, in case, Unicode normalization, outer spaces, "\\" for "/" or %20 for a space.
+    A path of another machine, or relative to another folder, ends with the same names or lacks
+    the folder; since another image may have that name, the sentence leaves it open.
     """
-    name = path.relative_to(folder).as_posix()
-    for spelled in dict.fromkeys((name, name.replace("\\", "/"), unquote(name))):
-        found = folder
-        for part in spelled.split("/"):
-            exact = found / part
-            found = exact if os.path.lexists(exact) else found / _names(found).get(_bare(part), "?")
-        if found != path and found.is_file():
-            return found.relative_to(folder).as_posix()
+    if other := next(_spelled_alike(name, folder), ""):
+        return f". A file {other!a} exists: use this name"
+    if other := next(_placed_alike(name, folder), ""):
+        return f". A file {other!a} exists: if it is this image, use this name"
     return ""
+
+
+def _spelled_alike(name: str, folder: Path) -> Iterator[str]:
+    """Files whose path differs only in case, normalization, outer spaces, "\\" or %20."""
+    for spelled in _spellings(name):
+        if ".." in spelled.split("/"):
+            continue
+        found = _follow(spelled, folder)
+        if found != folder / name and found.is_file():
+            yield found.relative_to(folder).as_posix()
+
+
+def _placed_alike(name: str, folder: Path) -> Iterator[str]:
+    """Files whose path is the end of `name`, or is `name` within one of the first folders."""
+    for spelled in _spellings(name):
+        parts = [part for part in spelled.split("/") if part not in ("", ".", "..")]
+        ends = ["/".join(parts[start:]) for start in range(len(parts))]
+        within = [f"{below}/{'/'.join(parts)}" for below in _folders(folder) if parts]
+        for other in [*ends, *within]:
+            if (found := _follow(other, folder)).is_file():
+                yield found.relative_to(folder).as_posix()
+
+
+def _spellings(name: str) -> list[str]:
+    return [*dict.fromkeys((name, name.replace("\\", "/"), unquote(name)))]
+
+
+def _follow(name: str, folder: Path) -> Path:
+    """The path of `name` in `folder`, by names that are equal but for their spelling."""
+    found = folder
+    for part in name.split("/"):
+        exact = found / part
+        found = exact if os.path.lexists(exact) else found / _names(found).get(_bare(part), "?")
+    return found
+
+
+@lru_cache(maxsize=64)
+def _folders(folder: Path) -> list[str]:
+    """The first folders in a folder."""
+    try:
+        return [path.name for path in sorted(folder.iterdir()) if path.is_dir()][:MOST_FOLDERS]
+    except OSError:
+        return []
 
 
 @lru_cache(maxsize=64)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from rftcore.datasets.files import Row
-from rftcore.datasets.image_paths import similar_name
+from rftcore.datasets.image_paths import similar_hint
 from rftcore.images.decoding import TooLargeError
 from rftcore.images.other_files import what_else
 from rftcore.images.pixels import PixelCache
@@ -71,7 +71,7 @@ class ImageFiles:
 
 def elsewhere(folder: Path, path: Path) -> str:
     """A hint if a missing image exists under a similar name, or is still in an archive; else ""."""
-    if other := similar_name(path, folder):
-        return f". A file {other!a} exists: use this name"
+    if hint := similar_hint(path.relative_to(folder).as_posix(), folder):
+        return hint
     packed = sorted(folder.glob("*.zip"))
     return f". {packed[0].name} exists: unpack it" if packed else ""

@@ -68,7 +68,7 @@ class RowChecks:
 
     def row(self, kept: CheckedFile, row: Row, shown: Sequence[Job[Read]]) -> list[Finding]:
         """The findings of a row, which is added to `kept`. `shown` has the jobs of its images."""
-        found: list[tuple[str, str]] = [*row.faults]
+        found = [(fault.kind, fault.text) for fault in row.faults]
         if row.record is None or row.faults:
             kept.keep(row, None, None)
         else:

@@ -6,17 +6,18 @@ from typing import NamedTuple
 
 
 class Fault(NamedTuple):
-    """What is wrong with a row: its kind, and a text."""
+    """What is wrong with a row: its kind, a text, and the path of an image outside the folder."""
 
     kind: str
     text: str
+    outside: str = ""
 
 
 class FaultFound(Exception):  # noqa: N818 - `record` catches it
     """A part of a row has a fault; the others are read on."""
 
-    def __init__(self, kind: str, text: str) -> None:
-        self.fault = Fault(kind, text)
+    def __init__(self, kind: str, text: str, outside: str = "") -> None:
+        self.fault = Fault(kind, text, outside)
 
 
 _repr = reprlib.Repr()

@@ -87,5 +87,5 @@ def _checked_path(name: object) -> str:
         raise FaultFound("wrong field", f"image {short(name)} is too long for a path")
     if is_outside(name):
         inside = "use a relative path inside it"
-        raise FaultFound("path", f"image {name!r} is outside the folder: {inside}")
+        raise FaultFound("path", f"image {name!r} is outside the folder: {inside}", name)
     return name
