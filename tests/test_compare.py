@@ -322,6 +322,34 @@ def test_what_else_differs_is_a_note(tmp_path):
     assert any("max_new_tokens differs between runs (8, 512)" in note for note in notes)
 
 
+def test_what_the_phases_of_runs_found_is_a_note_once_per_kind(tmp_path):
+    folders = [run(tmp_path / str(seed), seed=seed) for seed in (0, 1)]
+    for folder, share in zip(folders, (75, 78), strict=True):
+        facts = json.loads((folder / "grpo.json").read_text())
+        found = [f"grpo: {share} % were cut off"]
+        (folder / "grpo.json").write_text(json.dumps({**facts, "findings": found}))
+
+    both = compared(read_rows(folders)).notes
+    before = compared(read_rows([f"{folder}@sft" for folder in folders])).notes
+
+    [row] = read_rows(folders)
+    assert f"{row.name} seeds 0 and 1: grpo: 75 % were cut off" in both
+    assert not any("cut off" in note for note in before)
+
+
+@pytest.mark.parametrize(("field", "told"), [("clipped", True), ("unparsed", True), ("", False)])
+def test_rows_without_answers_are_a_note(field, told, tmp_path):
+    one, other = run(tmp_path / "a"), run(tmp_path / "b", "cot-sft")
+    scores = one / "evaluation" / "grpo.json"
+    lost = [
+        {**score, **({field: 0.95} if field else {})} for score in json.loads(scores.read_text())
+    ]
+    scores.write_text(json.dumps(lost))
+    notes = compared(read_rows([one, other])).notes
+
+    assert any(note.startswith("reason-rft: ") for note in notes) == told
+
+
 def test_smoke_runs_are_named_in_a_note(tmp_path):
     one, other = run(tmp_path / "a"), run(tmp_path / "b", "cot-sft")
     manifest = one / "manifest.json"

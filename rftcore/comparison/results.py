@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rftcore.comparison.claims import Claim, Right, claim_of, common_seeds, corrected, scored
+from rftcore.comparison.findings import findings
 from rftcore.comparison.rows import Measured, Row
 from rftcore.comparison.same import claimed_splits, common_splits, notes
 from rftcore.errors import RecipeError, closest
@@ -110,7 +111,7 @@ def compared(
         chosen,
         cells,
         corrected(claims),
-        [*unpaired, *_few_seeds(rows), *notes(rows)],
+        [*unpaired, *_few_seeds(rows), *notes(rows), *findings(rows, chosen)],
         {row.name: _costs(row) for row in rows},
     )
 
