@@ -67,7 +67,8 @@ def test_the_page_on_qwen_does_what_it_says(tiny, tmp_path, monkeypatch, capsys)
     write_folder(tmp_path, model)
     monkeypatch.chdir(tmp_path)
     commands = [line for line in COMMANDS if line.startswith("rft ")]
-    assert len(commands) == len(COMMANDS) - 1  # pip's
+    assert len(commands) == len(COMMANDS) - 2  # pip's, and
+    runpy.run_path("tiny.py")
     for line in commands:
         assert rft(line, model) == 0, line
 
