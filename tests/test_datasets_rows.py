@@ -668,6 +668,14 @@ def test_a_file_in_another_encoding_is_to_be_saved_as_utf_8(reader, encoding, ro
     assert "save the file as UTF-8" in found[0].text
 
 
+@reader
+def test_lines_in_utf_16_are_one_fault(reader, place):
+    (place / "test.jsonl").write_bytes("\n".join([json.dumps(ROW)] * 3).encode("utf-16"))
+    found = audit(READERS[reader](place), parsers.Integer(), prompt, progress=False).findings
+
+    assert [finding.kind for finding in found] == ["not JSON"]
+
+
 def test_one_fault_of_many_rows_is_shown_ten_times_and_counted(fakes, place, monkeypatch):
     from importlib import metadata
 

@@ -201,3 +201,12 @@ def test_only_whole_batches_in_order_are_taken_over(answers, kept, expected):
     assert sum(calls) == 12 - expected
     assert [r.id for r in rows] == ["x"] * expected + [str(i) for i in range(expected, 12)]
     assert score.accuracy == (12 - expected) / 12
+
+
+def test_an_evaluation_that_was_kept_whole_shows_its_accuracy(answers, capsys):
+    answers(looks)
+    row = ScoredCompletion(id="x", question="?", gold="A", completion="A", correct=True)
+    keeper = Remembers([Answered(replace(row, index=index)) for index in range(12)])
+    measure(keeper, blind=0, drawn=None, progress=True)
+
+    assert "12/12 samples, accuracy 100.0%" in capsys.readouterr().err

@@ -518,3 +518,10 @@ def test_a_completion_after_an_opened_tag_is_well_formed_whoever_opened_it(reaso
     assert tags.is_well_formed(tags.after_prompt(tag + "\n", rest)) == tags.is_well_formed(whole)
     assert tags.after_prompt(tag, whole) == whole
     assert tags.after_prompt("", rest) == rest
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("30,5", True), ("-1,0", True), ("30", False), ("x", False)]
+)
+def test_a_decimal_comma_is_named(text: str, told: bool):
+    assert ("decimal mark is a point" in (parsers.Number().gold(text).error or "")) == told

@@ -133,6 +133,7 @@ def test_auto_warns_and_on_fails_where_it_cannot_be(caplog):
     with caplog.at_level(logging.WARNING, "rftcore"):
         SamplingMask("auto").install(asked)
     assert "the loss counts the whole vocabulary" in caplog.text
+    assert "#what-sampling-leaves-out). Change that setting, or accept it by" in caplog.text
     with pytest.raises(ModelError, match=r"grpo\.beta"):
         SamplingMask("on").install(asked)
 

@@ -83,7 +83,11 @@ def special(path: Path) -> str:
 
 def read(stream: BinaryIO, chunk: int = CHUNK) -> Iterator[Raw]:
     """`rows` of an open, seekable binary stream."""
-    start = len(BOM) if stream.read(len(BOM)) == BOM else 0
+    opening = stream.read(len(BOM))
+    if opening.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        yield Raw(1, 0, 0, fault="not UTF-8 (but UTF-16): save the file as UTF-8")
+        return
+    start = len(BOM) if opening == BOM else 0
     stream.seek(start)
     opening = _first(stream)
     stream.seek(start)

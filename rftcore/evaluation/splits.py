@@ -131,7 +131,8 @@ class _Asker:
         alone = distributed.world_size() == 1
         whole = nullcontext() if alone else self.scorer.collective()
         with whole, Bar(len(mine), label, "sample", show=self.progress) as bar:
-            bar.update(done)
+            if done:  # else the bar of answers that are all kept would end without it
+                bar.update(done, accuracy=_so_far([each.row for each in answers]))
             for number, batch in enumerate(batches):
                 if number * size < done:
                     continue

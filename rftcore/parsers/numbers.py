@@ -16,6 +16,7 @@ _NUMBER = re.compile(
     rf"(?P<value>[+-]?(?:{_DIGITS}(?:\.\d*)?|\.\d+)(?:e[+-]?\d{{1,3}})?)\.?",
     re.ASCII | re.IGNORECASE,
 )
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,9 @@ class Number:
         """Read an answer without tags."""
         match = whole_match(_NUMBER, text)
         if match is None:
-            return parse_error(text, "not a number")
+            comma = whole_match(_DECIMAL_COMMA, text)
+            why = ": commas group thousands, the decimal mark is a point" if comma else ""
+            return parse_error(text, f"not a number{why}")
         value = float(match["value"].replace(",", ""))
         return Parsed(value) if math.isfinite(value) else parse_error(text, "too large")
 

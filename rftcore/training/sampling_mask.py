@@ -102,9 +102,11 @@ class SamplingMask(TrainerCallback):
         if is_main():
             logger.warning(
                 "%s: the loss counts the whole vocabulary, of which sampling leaves out a part: %s "
-                "(docs/why-no-reward.md#policy-collapse)",
+                "(docs/why-no-reward.md#what-sampling-leaves-out). Change that setting, or accept "
+                "it by `--set %s=off`",
                 NAME,
                 reason,
+                NAME,
             )
 
     def _keep_states(self, module: Any, args: Any, output: Any) -> None:
