@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from rftcore import parsers, rewards
 from rftcore.errors import PluginError, RewardError, SampleError
-from rftcore.rewards import maths
+from rftcore.rewards import maths, notation
+from rftcore.rewards.algebra import worker
 from rftcore.scoring import Scorer
 from rftcore.types import RewardInput, Sample, Task, Term
 
@@ -157,7 +158,8 @@ def test_a_forked_process_has_a_worker_of_its_own():
     code = """
 import os
 import signal
-from rftcore.rewards import maths
+from rftcore.rewards import maths, notation
+from rftcore.rewards.algebra import worker
 assert maths.same_expression("1", "2/2")
 child = os.fork()
 if not child:
@@ -182,3 +184,24 @@ def test_without_math_verify_the_error_gives_the_command_that_installs_it(monkey
 def test_a_gold_that_no_answer_can_match_is_found_without_an_answer(gold):
     assert rewards.gold_fault(rewards.symbolic(), gold)
     assert rewards.gold_fault(rewards.symbolic(), "1/2") is None
+
+
+READ = (r"2\sqrt{2}", r"\sqrt{8}", r"14\pi", "x^2+2x+1", "(x+1)^2", r"\{1,2\}", "(1, 2)", "x = 7")
+MORE = ("1e3", "3/4", r"\frac{x}{2}", "[0, 1)", "A", r"1 \leq x < 3", "2x = 4", "10\\%", "x+")
+
+
+@pytest.fixture(scope="module")
+def algebra():
+    """What the worker runs, in this process."""
+    math_verify = pytest.importorskip("math_verify")
+    return lambda request: worker._compared(math_verify.parse, math_verify.verify, request)
+
+
+@pytest.mark.parametrize("gold", [*READ, *MORE])
+def test_a_worker_replies_what_its_code_computes_in_this_process(gold, algebra):
+    for answer in (*READ, *MORE):
+        asked = [notation.read(text) for text in (gold, answer)]
+        told = maths._WORKERS.request("same_expression", *asked, (gold, answer))
+        given = {"kind": "same_expression", "gold": asked[0], "answer": asked[1]}
+
+        assert algebra(given) == told
