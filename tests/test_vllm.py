@@ -169,7 +169,7 @@ def test_vllm_gets_the_images_and_the_newest_weights_and_samples_as_the_policy_d
 
     settings = (
         *("grpo.use_vllm=true", f"grpo.vllm_mode={mode}", f"grpo.max_steps={STEPS}"),
-        f"grpo.min_p={min_p}",
+        *(f"grpo.min_p={min_p}", "grpo.sampling_mask=auto"),
         *("evaluation.splits=[]", "evaluation.zero_shot=false", "vision_check.enabled=false"),
         *("grpo.learning_rate=1e-2", "grpo.warmup_steps=0", "grpo.group_size=2"),
         *("grpo.max_completion_length=8", "sft.max_steps=1", "sft.samples=4", "sft.batch_size=4"),
@@ -236,3 +236,13 @@ def test_the_first_step_ends_if_vllm_sampled_from_another_policy(mean, ends):
 
     with expected:
         check.on_log(None, None, None, {"loss": 0.0, rollout_check.VLLM: mean})
+
+
+def test_a_loss_of_more_tokens_than_vllm_kept_is_named_as_the_cause():
+    model = torch.nn.Linear(1, 1)
+    model.generate = never
+    check, logs = rollout_check.RolloutCheck(), {"loss": 0.0, rollout_check.VLLM: 0.3}
+    check.install(SimpleNamespace(model=model, args=SimpleNamespace(use_vllm=True, temperature=1)))
+
+    with pytest.raises(ModelError, match=r"grpo\.sampling_mask=auto"):
+        check.on_log(SimpleNamespace(top_k=0, top_p=1.0, min_p=0.1), None, None, logs)

@@ -27,6 +27,7 @@ from transformers import TrainerCallback
 from rftcore import distributed
 from rftcore.errors import ModelError
 from rftcore.models.token_record import IN_USE, Record, recording
+from rftcore.training.kept_tokens import truncates
 from rftcore.training.sampling_mask import SamplingMask
 from rftcore.training.shared_prefix.family import has_active_dropout, working_dtype
 from rftcore.training.shared_prefix.scoring import is_scoring
@@ -180,10 +181,17 @@ class RolloutCheck(TrainerCallback):
             self.difference = None
         elif self._by_vllm and (mean := logs.get(VLLM)) is not None:
             self._by_vllm = False
+            if mean > VLLM_MEAN and args is not None and truncates(args) and not self._mask.on:
+                raise ModelError(LEFT_OUT.format(mean=mean))
             if mean > VLLM_MEAN:
                 raise ModelError(_message(self._name, Difference(mean, mean, 0), VLLM_MEAN))
 
 
+LEFT_OUT = (
+    "vLLM reports log-probabilities of the tokens that sampling keeps, and the loss counts the "
+    "whole vocabulary: they differ by {mean:.2g} nats on average, so GRPO would train on wrong "
+    "ratios. --set grpo.sampling_mask=auto, or leave out grpo.min_p, grpo.top_p and grpo.top_k"
+)
 NOT_COMPARED = (
     "the log-probabilities of the first rollouts could not be compared with those in the loss: "
     "`generate` of the model did not write them token by token"

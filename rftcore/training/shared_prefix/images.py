@@ -196,9 +196,15 @@ def _features(encoded: Any, chosen: Sequence[int]) -> ModelOutput:
     if (layers := encoded.get("deepstack_features")) is not None:
         lengths = [len(features) for features in pooled]
         fields["deepstack_features"] = [_layer(each, lengths, chosen) for each in layers]
-    required = (f.name for f in dataclasses.fields(encoded) if f.default is dataclasses.MISSING)
-    features: ModelOutput = type(encoded)(**{**dict.fromkeys(required), **fields})
+    features: ModelOutput = type(encoded)(**{**dict.fromkeys(_required(encoded)), **fields})
     return features
+
+
+def _required(encoded: Any) -> list[str]:
+    """The fields without which such an output cannot be made."""
+    if not dataclasses.is_dataclass(encoded):
+        return []
+    return [f.name for f in dataclasses.fields(encoded) if f.default is dataclasses.MISSING]
 
 
 def _layer(features: Any, lengths: list[int], chosen: Sequence[int]) -> Any:
