@@ -146,7 +146,7 @@ class CacheError(RftError):
 
 
 class HubError(RftError):
-    """The hub cannot be reached or does not take what is uploaded, or nobody agreed to it."""
+    """The hub cannot be reached, rejects what is uploaded, or the upload was not confirmed."""
 
 
 class RunError(RftError):

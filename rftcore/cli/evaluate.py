@@ -133,7 +133,7 @@ def evaluate(
 def _endpoint(
     backend: str, url: str | None, concurrency: int, responses: Path | None
 ) -> "Settings | None":
-    """How the endpoint is asked; None if the model is loaded here."""
+    """How the endpoint is queried; None if the model is loaded here."""
     if backend != "openai":
         if responses is not None:
             raise RecipeError(f"--responses {responses} is for --backend openai: leave it out")

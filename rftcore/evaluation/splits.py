@@ -55,7 +55,7 @@ def evaluate_split(
     """Greedy completions for the first `limit` samples of `split`, scored.
 
     prompt: "reason" shows the task's prompt, "direct" its `direct_prompt`, or the question alone.
-    blind: how many samples are also asked with the images of others. drawn: also draw several
+    blind: how many samples are also evaluated with the images of others. drawn: also draw several
     completions per question. keeper: keeps the answers of each batch, and those beside the greedy
     ones.
     Raises: `DataError` for an unknown split; `RewardError` from `scorer`.

@@ -131,7 +131,7 @@ def without_adapter(model: Any, lora: LoraRecipe) -> list[str]:
 
     wanted, config = targets(model, lora), lora_config(model, lora)
     with warnings.catch_warnings(), torch.device("meta"):
-        warnings.simplefilter("ignore")  # what it says of patterns of its own making
+        warnings.simplefilter("ignore")  # of patterns of its own making
         whole: Any = get_peft_model(model, config)
     inside = whole.get_base_model().named_modules()
     adapted = {name for name, module in inside if hasattr(module, "lora_A")}

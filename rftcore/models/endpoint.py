@@ -1,7 +1,7 @@
 """A model behind an OpenAI-compatible endpoint: completions by HTTP, as those of a policy.
 
 Requests run at once up to a bound, and are repeated after errors that pass. Each response is
-kept in a file as it comes, so a repeated evaluation asks only what has no response yet.
+kept in a file as it comes, so a repeated evaluation requests only what has no response yet.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ LONGEST_WAIT_S = 60.0
 
 @dataclass(frozen=True)
 class Settings:
-    """How an endpoint is asked.
+    """How an endpoint is queried.
 
     url: up to `/v1`. concurrency: most requests at once. tries: of one request, the first
     included. backoff_s: the wait before the second try; each further one is twice as long, with
-    a random part, or what the server's `Retry-After` says. responses: a file that keeps them.
+    a random part, or the server's `Retry-After`. responses: a file that keeps them.
     """
 
     url: str
@@ -52,7 +52,7 @@ class Settings:
 
 
 class Endpoint:
-    """A model that is asked by HTTP. Use it as a context manager.
+    """A model that is queried by HTTP. Use it as a context manager.
 
     failed: how many requests had no answer after all tries. asked: how many were sent, further
     tries included.

@@ -1,4 +1,4 @@
-"""The responses of an endpoint, kept in a file: a repeated evaluation asks only for the others."""
+"""The responses of an endpoint, kept in a file: a repeated evaluation requests only the others."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def rollout_template_kwargs(processor: Any) -> dict[str, Any]:
       these fields shifted by one. So the template leaves it out, and the tokenizer adds it both
       times.
     - TRL takes all tokens of a batch as prompts, and batches of different lengths. Some
-      processors pad without being asked to (Gemma 4), or make one tensor of all (Pixtral).
+      processors pad by default (Gemma 4), or make one tensor of all (Pixtral).
     - Some processors read what their image processor makes as tensors (Ovis2).
 
     Returns: the first of these that gives the tokens of evaluation both times; {} if none does.

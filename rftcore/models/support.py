@@ -1,4 +1,4 @@
-"""Which families of models were tested, and a refusal of those that are known not to train.
+"""Which families of models were tested, and rejection of those that are known not to train.
 
 Support is what was tested: `support.toml` names for each family what does not work, and
 tests/test_families_matrix.py runs each kind for each family.

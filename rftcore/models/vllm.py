@@ -50,7 +50,7 @@ class EngineSettings:
 
 
 class Engine:
-    """A model in vLLM, which is asked as an endpoint is.
+    """A model in vLLM, which is queried as an endpoint is.
 
     Raises: `ModelError` if vLLM is missing, does not start, or reads other tokens in a prompt.
     """

@@ -44,7 +44,7 @@ def evaluate_splits(
     """Measure a run's newest policy, or a model, on splits of the run's task or of another.
 
     prompt: "reason" or "direct"; by default the one that the run's paradigm teaches. parser:
-    "strict" or "forgiving". endpoint: how `target`, the name of a model, is asked by HTTP.
+    "strict" or "forgiving". endpoint: how `target`, the name of a model, is queried by HTTP.
     engine: how vLLM is started, which then writes the completions. If an error ends it after a
     split, the splits before are in the result, with the error as its `error`.
     Raises: RecipeError for settings; what scoring and models raise, before the first split ends.

@@ -19,7 +19,7 @@ LEFT_OUT = ("training_args.bin",)  # a pickle with paths of this machine, which 
 
 @dataclass(frozen=True)
 class Upload:
-    """What is uploaded where. warnings: why the run would be refused without `anyway`."""
+    """What is uploaded where. warnings: why the run would be rejected without `anyway`."""
 
     repo: str
     private: bool

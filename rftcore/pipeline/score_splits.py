@@ -27,7 +27,7 @@ def score_splits(
 ) -> Found:
     """What the plan's model scores on its splits, one after another.
 
-    backend: how completions are asked by HTTP, or how vLLM is started to write them. An error
+    backend: how completions are requested by HTTP, or how vLLM is started to write them. An error
     after the first split ends it; it is in the result, with the splits before.
     """
     from rftcore.evaluation.keeping import Keeper

@@ -14,8 +14,8 @@
     evaluation/STAGE.json            scores per split, of a stage: start, sft or grpo
     evaluation/STAGE-SPLIT.jsonl     the answers behind them
     tracking.json                    the run's names in trackers, with tracking.to
-    evaluation/blind/STAGE-SPLIT.jsonl  answers with the images of other samples, if asked
-    evaluation/sampled/STAGE-SPLIT.jsonl  several drawn answers per question, if asked
+    evaluation/blind/STAGE-SPLIT.jsonl  answers with the images of other samples, if set
+    evaluation/sampled/STAGE-SPLIT.jsonl  several drawn answers per question, if set
     usage.json                       what the evaluations used
     summary.json  summary.txt        the table of the run
     report.html                      the run as a page

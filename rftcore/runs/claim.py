@@ -205,7 +205,7 @@ class Claimed(Files):
 
 
 def _half_made(names: Collection[str]) -> bool:
-    """Whether a process was killed while it made the folder: it is no run yet, and nobody's."""
+    """Whether a process was killed while it made the folder: it is no run yet and has no owner."""
     return STATE in names and {*names} <= {STATE, RECIPE}
 
 

@@ -36,7 +36,7 @@ class RunFolder(PhaseFiles, TrainingLines, Evaluations):
     # --- trackers ---
 
     def tracking(self) -> dict[str, Any]:
-        """The names of this run in its trackers, and what those that cannot be asked have."""
+        """The names of this run in its trackers, and what those that cannot be read have."""
         return dict(self.read_json(TRACKING)) if (self.path / TRACKING).exists() else {}
 
     def note_tracking(self, **facts: object) -> None:

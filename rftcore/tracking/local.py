@@ -63,7 +63,7 @@ class Trackio:
         self._identity = identity
 
     def open(self) -> Mapping[str, int] | None:
-        """Begin or continue the run; None if it is on a server, which is not asked."""
+        """Begin or continue the run; None if it is on a server, which is not read."""
         import trackio
 
         run = self._identity

@@ -22,7 +22,7 @@ class Tracker(Protocol):
     def open(self) -> Mapping[str, int] | None:
         """Begin or continue the tracker's run; the last step of each name that it has.
 
-        None: it cannot be asked, and the run folder keeps what it has been sent.
+        None: it cannot be read, and the run folder keeps what it has been sent.
         """
 
     def log(self, row: Row) -> None:

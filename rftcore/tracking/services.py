@@ -21,7 +21,7 @@ class WandB:
         self._identity = identity
 
     def open(self) -> None:
-        """Begin or continue the run; it is not asked what it has, since it may be offline."""
+        """Begin or continue the run; what it has is not read, since it may be offline."""
         import wandb
 
         run = self._identity

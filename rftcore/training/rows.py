@@ -73,7 +73,7 @@ def as_dataset(rows: Rows, sample: Callable[[int], int] | None = None) -> Datase
     """A `datasets.Dataset` of row numbers, which makes rows on access.
 
     Nothing is copied to Arrow, so images are in memory only for their batch.
-    sample: which row a number stands for at the time of the access; by default the row itself.
+    sample: the row of a number at the time of the access; by default the row itself.
     """
     from datasets import Dataset
 

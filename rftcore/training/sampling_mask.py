@@ -171,7 +171,7 @@ class SamplingMask(TrainerCallback):
         return output
 
     def _agrees(self, mine: Tensor, theirs: Tensor, dtype: torch.dtype, base: Any) -> bool:
-        """Whether our head gives TRL's numbers; asked for the first batch alone."""
+        """Whether our head gives TRL's numbers; checked on the first batch alone."""
         if self._checked:
             return True
         self._checked = True

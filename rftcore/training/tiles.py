@@ -31,11 +31,11 @@ def with_tile_counts(processor: Any) -> Any:
 
 def _counting(plain: type[Any]) -> type[Any]:
     def preprocess(self: Any, images: Any, *args: Any, **settings: Any) -> Any:
-        asked = settings.pop("crop_to_patches", None)  # by TRL, for this number alone
-        if asked is not None and hasattr(self, "crop_to_patches"):
+        wanted = settings.pop("crop_to_patches", None)  # by TRL, for this number alone
+        if wanted is not None and hasattr(self, "crop_to_patches"):
             settings["crop_to_patches"] = self.crop_to_patches
         made = plain.preprocess(self, images, *args, **settings)
-        if asked and "num_patches" not in made:
+        if wanted and "num_patches" not in made:
             import torch
 
             rows = [image for each in images for image in (each or [])]

@@ -54,7 +54,7 @@ def tiny_aya_vision(
     dtype: str = "float32",
     chat_template: str | None = AYA,
 ) -> Path:
-    """Write an Aya Vision, whose processor pads without being asked to."""
+    """Write an Aya Vision, whose processor pads by default."""
     from transformers import AyaVisionConfig, AyaVisionForConditionalGeneration, AyaVisionProcessor
     from transformers.models.got_ocr2.image_processing_got_ocr2 import GotOcr2ImageProcessor
 

@@ -27,7 +27,7 @@ def tiny_mistral3(
     dtype: str = "float32",
     chat_template: str | None = TEMPLATE,
 ) -> Path:
-    """Write a Mistral 3, whose processor makes one tensor of a batch without being asked to."""
+    """Write a Mistral 3, whose processor makes one tensor of a batch by default."""
     from transformers import Mistral3Config, Mistral3ForConditionalGeneration, PixtralProcessor
     from transformers.models.pixtral.image_processing_pixtral import PixtralImageProcessor
 
