@@ -25,7 +25,8 @@ def toy() -> Path:
     """A folder with nano's architecture and random weights, written on first use."""
     from rftcore.cache import cache_folder, keeping
 
-    sources = b"".join(path.read_bytes() for path in sorted(HERE.glob("*.py")))
+    files = [*sorted(HERE.glob("*.py")), WEIGHTS / "rft.yaml"]
+    sources = b"".join(path.read_bytes() for path in files)
     folder = cache_folder("models") / f"toy-{hashlib.sha256(sources).hexdigest()[:16]}"
     if not folder.is_dir():
         from tempfile import TemporaryDirectory
