@@ -27,9 +27,9 @@ from rftcore.training.callbacks import Progress, quiet, quiet_libraries
 from rftcore.training.configs import grpo_config
 from rftcore.training.grpo import grpo_trainer
 from rftcore.training.shared_prefix import Sharing, share_prefix
+from rftcore.training.shared_prefix.family import TOLERANCES
 from rftcore.training.shared_prefix.images import encode_once, equal_images
 from rftcore.training.shared_prefix.packing import fill, lay_out
-from rftcore.training.shared_prefix.sharing import TOLERANCES
 from rftcore.types import Parsed, Prompt, Sample, Task
 
 PAD, END, IMAGE, VOCABULARY = 0, 1, 2, 48

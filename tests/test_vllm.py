@@ -226,6 +226,10 @@ def test_vllm_must_be_there_in_a_version_that_trl_supports(version, found, monke
     assert found in installed.missing()
 
 
+def settings_of(min_p):
+    return SimpleNamespace(top_k=0, top_p=1.0, min_p=min_p)
+
+
 @pytest.mark.parametrize(("mean", "ends"), [(0.01, False), (0.5, True)])
 def test_the_first_step_ends_if_vllm_sampled_from_another_policy(mean, ends):
     model = torch.nn.Linear(1, 1)
@@ -235,7 +239,7 @@ def test_the_first_step_ends_if_vllm_sampled_from_another_policy(mean, ends):
     expected = pytest.raises(ModelError, match=r"differ by 0\.5 nats") if ends else nullcontext()
 
     with expected:
-        check.on_log(None, None, None, {"loss": 0.0, rollout_check.VLLM: mean})
+        check.on_log(settings_of(None), None, None, {"loss": 0.0, rollout_check.VLLM: mean})
 
 
 def test_a_loss_of_more_tokens_than_vllm_kept_is_named_as_the_cause():
@@ -245,4 +249,4 @@ def test_a_loss_of_more_tokens_than_vllm_kept_is_named_as_the_cause():
     check.install(SimpleNamespace(model=model, args=SimpleNamespace(use_vllm=True, temperature=1)))
 
     with pytest.raises(ModelError, match=r"grpo\.sampling_mask=auto"):
-        check.on_log(SimpleNamespace(top_k=0, top_p=1.0, min_p=0.1), None, None, logs)
+        check.on_log(settings_of(0.1), None, None, logs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,11 +75,6 @@ def _sharded(job: Job, phases: list[str]) -> str:
     return f"{by} divides the weights over processes" if by else ""
 
 
-def _truncates(settings: Mapping[str, Any]) -> bool:
-    """Whether sampling leaves tokens out."""
-    return any(map(settings.get, ("min_p", "top_k"))) or settings.get("top_p", 1.0) < 1
-
-
 class Change(NamedTuple):
     """A change of settings that may let a phase train."""
 
@@ -92,7 +87,7 @@ def _changes(phase: str, recipe: Recipe) -> Iterator[Change]:
     extra = section.model_extra or {}
     if phase == "grpo" and recipe.grpo.shared_prefix != "off":
         yield Change("grpo.shared_prefix=off", {"shared_prefix": "off"})
-    if phase == "grpo" and recipe.grpo.sampling_mask != "off" and _truncates(extra):
+    if phase == "grpo" and recipe.grpo.sampling_mask != "off":
         yield Change("grpo.sampling_mask=off", {"sampling_mask": "off"})
     if phase == "grpo" and extra.get("beta"):
         yield Change("grpo.beta=0.0", {"beta": 0.0})

@@ -15,21 +15,21 @@ What the cosine means: `rftcore.training.signal.gradients`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import TrainerCallback
 
 from rftcore import distributed
 from rftcore.training.signal.gradients import AGREEMENT, PAIRS
+from rftcore.training.step_numbers import StepNumbers
 
 STEPS = 16  # whose gradients are compared
 MOST = 2**22  # weights that are read
 
 
-class GradientAgreement(TrainerCallback):
+class GradientAgreement(StepNumbers):
     """Logs the mean cosine of each of the first steps' gradients with the earlier ones.
 
     reuse: optimizer steps per batch of rollouts; only the first of them has new rollouts. A phase
@@ -71,18 +71,13 @@ class GradientAgreement(TrainerCallback):
         if self._steps == STEPS:
             self._done, self._sum, self._sample = True, None, None
 
-    def on_log(
-        self,
-        args: Any,
-        state: Any,
-        control: Any,
-        logs: MutableMapping[str, Any] | None = None,
-        **_: Any,
-    ) -> None:
-        """Add the mean cosine since the last line, before `Progress` writes it."""
-        if logs is not None and "loss" in logs and self._pairs:
-            logs.update({AGREEMENT: self._cosines / self._pairs, PAIRS: self._pairs})
-            self._cosines, self._pairs = 0.0, 0
+    def numbers(self, args: Any, logs: Mapping[str, Any]) -> Mapping[str, float]:
+        """The mean cosine since the last line."""
+        if not self._pairs:
+            return {}
+        found = {AGREEMENT: self._cosines / self._pairs, PAIRS: self._pairs}
+        self._cosines, self._pairs = 0.0, 0
+        return found
 
 
 class Sample:

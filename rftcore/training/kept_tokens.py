@@ -7,14 +7,17 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from transformers import SuppressTokensLogitsProcessor, TopKLogitsWarper, TopPLogitsWarper
+from transformers import (
+    MinPLogitsWarper,
+    SuppressTokensLogitsProcessor,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from rftcore.training.engine import sharded_by
 from rftcore.training.steps import per_rollouts
@@ -68,14 +71,8 @@ def processors(config: Any) -> list[Processor]:
     if config.top_p < 1:
         made.append(TopPLogitsWarper(config.top_p))
     if config.min_p:
-        made.append(functools.partial(_at_least, config.min_p))
+        made.append(MinPLogitsWarper(config.min_p))
     return made
-
-
-def _at_least(min_p: float, _: Any, scores: Tensor) -> Tensor:
-    """transformers' `MinPLogitsWarper` without sorting the vocabulary."""
-    least = scores.amax(-1, keepdim=True) + math.log(min_p)
-    return scores.masked_fill(scores < least, -torch.inf)
 
 
 def kept(scores: Tensor, tokens: Tensor, leave_out: list[Processor]) -> Kept:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MethodType
@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from transformers import TrainerCallback
 
 from rftcore import distributed
 from rftcore.errors import ModelError
@@ -31,6 +30,7 @@ from rftcore.training.kept_tokens import truncates
 from rftcore.training.sampling_mask import SamplingMask
 from rftcore.training.shared_prefix.family import has_active_dropout, working_dtype
 from rftcore.training.shared_prefix.scoring import is_scoring
+from rftcore.training.step_numbers import StepNumbers
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Rollout:
     logps: Tensor
 
 
-class RolloutCheck(TrainerCallback):
+class RolloutCheck(StepNumbers):
     """Compares the first rollouts of a GRPO trainer with its loss, then leaves the model alone.
 
     difference: the result, once it is known. mask: what lets the loss count the tokens that
@@ -164,27 +164,21 @@ class RolloutCheck(TrainerCallback):
         self.difference = found
         require_equal(found, self._name, self._dtype)
 
-    def on_log(
-        self,
-        args: Any,
-        state: Any,
-        control: Any,
-        logs: MutableMapping[str, Any] | None = None,
-        **_: Any,
-    ) -> None:
-        """Add the result to the first step's line, before `Progress` writes it."""
-        if logs is None or "loss" not in logs:
-            return
-        if self.difference is not None:
-            logs["rollout_check/mean"] = self.difference.mean
-            logs["rollout_check/max"] = self.difference.largest
-            self.difference = None
-        elif self._by_vllm and (mean := logs.get(VLLM)) is not None:
+    def numbers(self, args: Any, logs: Mapping[str, Any]) -> Mapping[str, float]:
+        """The result, for the first step's line.
+
+        Raises: `ModelError` if it is TRL's own, of vLLM's rollouts, and too large.
+        """
+        found, self.difference = self.difference, None
+        if found is not None:
+            return {"rollout_check/mean": found.mean, "rollout_check/max": found.largest}
+        if self._by_vllm and (mean := logs.get(VLLM)) is not None:
             self._by_vllm = False
-            if mean > VLLM_MEAN and args is not None and truncates(args) and not self._mask.on:
+            if mean > VLLM_MEAN and truncates(args) and not self._mask.on:
                 raise ModelError(LEFT_OUT.format(mean=mean))
             if mean > VLLM_MEAN:
                 raise ModelError(_message(self._name, Difference(mean, mean, 0), VLLM_MEAN))
+        return {}
 
 
 LEFT_OUT = (

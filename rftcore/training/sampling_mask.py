@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MethodType
 from typing import Any, Literal
@@ -29,7 +29,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-from transformers import TrainerCallback
 
 from rftcore.distributed import is_main
 from rftcore.errors import ModelError
@@ -42,8 +41,9 @@ from rftcore.training.kept_tokens import (
     processors,
     truncates,
 )
-from rftcore.training.shared_prefix.family import working_dtype
+from rftcore.training.shared_prefix.family import tolerance
 from rftcore.training.shared_prefix.scoring import is_scoring
+from rftcore.training.step_numbers import StepNumbers
 
 logger = logging.getLogger(__name__)
 
@@ -51,11 +51,9 @@ Setting = Literal["auto", "on", "off"]
 
 POSITIONS, LOGITS = 64, 2**20  # held at a time: logits of so many tokens, or so many numbers
 NAME = "grpo.sampling_mask"
-# How far log p may be from TRL's: nats per token, mean over a batch
-TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
 
-class SamplingMask(TrainerCallback):
+class SamplingMask(StepNumbers):
     """Gives a GRPO trainer's loss the tokens that sampling kept, and logs how many these are.
 
     setting: "off" leaves the loss as it is; "auto" does, with a warning, where it cannot be
@@ -162,7 +160,7 @@ class SamplingMask(TrainerCallback):
         ]
         found = Kept(*map(torch.cat, zip(*parts, strict=True)))
         theirs = output.log_probs
-        if not self._agrees(found.log_p, theirs.detach()[scored], working_dtype(base), base):
+        if not self._agrees(found.log_p, theirs.detach()[scored], base):
             return output
         if torch.is_grad_enabled():
             self._count(found)
@@ -170,13 +168,13 @@ class SamplingMask(TrainerCallback):
         output["log_probs"] = theirs.detach().masked_scatter(scored, mine)
         return output
 
-    def _agrees(self, mine: Tensor, theirs: Tensor, dtype: torch.dtype, base: Any) -> bool:
+    def _agrees(self, mine: Tensor, theirs: Tensor, base: Any) -> bool:
         """Whether our head gives TRL's numbers; checked on the first batch alone."""
         if self._checked:
             return True
         self._checked = True
         difference = float((mine - theirs.float()).abs().mean())
-        if difference <= TOLERANCES.get(dtype, max(TOLERANCES.values())):
+        if difference <= tolerance(base):
             return True
         self._leave(
             f"the head of {type(base).__name__} computes its logits in a way that rft does not "
@@ -189,20 +187,10 @@ class SamplingMask(TrainerCallback):
         for index, value in enumerate((size, mass, len(found.mass))):
             self._sums[index] += value
 
-    def on_log(
-        self,
-        args: Any,
-        state: Any,
-        control: Any,
-        logs: MutableMapping[str, Any] | None = None,
-        **_: Any,
-    ) -> None:
-        """Add its metrics to a step's line, before `Progress` writes it."""
-        if logs is None or "loss" not in logs or (self._setting == "auto" and not truncates(args)):
-            return
-        if self._setting != "off":
-            logs["sampling_mask/on"] = float(self.on)
-        size, mass, tokens = self._sums
-        if tokens:
-            logs["sampling_mask/tokens"], logs["sampling_mask/mass"] = size / tokens, mass / tokens
-        self._sums = [0.0, 0.0, 0.0]
+    def numbers(self, args: Any, logs: Mapping[str, Any]) -> Mapping[str, float]:
+        """Whether the loss has the kept tokens where sampling leaves some out, and how many."""
+        if self._setting == "off" or not truncates(args):
+            return {}
+        (size, mass, tokens), self._sums = self._sums, [0.0, 0.0, 0.0]
+        means = {"tokens": size / tokens, "mass": mass / tokens} if tokens else {}
+        return {f"sampling_mask/{n}": v for n, v in {"on": float(self.on), **means}.items()}

@@ -20,6 +20,8 @@ from rftcore.training.shared_prefix.images import BatchImages
 
 KINDS = "mm_token_type_ids"
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+# How far one quantity computed in two ways may be apart by rounding: nats per token, mean
+TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 PROBABILITIES = ("attention_dropout", "dropout_prob", "drop_prob", "activation_dropout")
 
 
@@ -118,3 +120,8 @@ def working_dtype(model: Any) -> torch.dtype:
         return torch.get_autocast_dtype(device)
     dtype: torch.dtype = model.dtype
     return dtype
+
+
+def tolerance(model: Any) -> float:
+    """How far log-probabilities of this model may be apart by rounding: nats per token, mean."""
+    return TOLERANCES.get(working_dtype(model), max(TOLERANCES.values()))

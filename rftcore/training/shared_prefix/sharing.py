@@ -24,7 +24,7 @@ from rftcore.models.decode_loop import GrowingCache
 from rftcore.training.shared_prefix import attention
 from rftcore.training.shared_prefix.attention import OneToken
 from rftcore.training.shared_prefix.errors import NotShared
-from rftcore.training.shared_prefix.family import has_active_dropout, working_dtype
+from rftcore.training.shared_prefix.family import has_active_dropout, tolerance
 from rftcore.training.shared_prefix.images import encode_once
 from rftcore.training.shared_prefix.prefill import SharedPrefill, is_prefill
 from rftcore.training.shared_prefix.scoring import SharedScoring, is_scoring
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from transformers.utils.generic import ModelOutput
 
 logger = logging.getLogger(__name__)
-
-# How far the shared form may be from the plain one: nats per token, mean over a row
-TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
 Form = type[SharedScoring] | type[SharedPrefill]
 
@@ -127,7 +124,7 @@ class Sharing:
 
     def limit(self) -> float:
         """How far the shared form may be from the plain one, in the dtype of the computation."""
-        return TOLERANCES.get(working_dtype(self._model), max(TOLERANCES.values()))
+        return tolerance(self._model)
 
     def is_off(self) -> bool:
         """Whether calls go through unchanged at the moment."""

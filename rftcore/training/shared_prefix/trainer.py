@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from transformers import TrainerCallback
-
 from rftcore.training.shared_prefix.sharing import Sharing, share_prefix
+from rftcore.training.step_numbers import StepNumbers
 
 Setting = Literal["auto", "on", "off"]
 
 
-class SharedPrompts(TrainerCallback):
+class SharedPrompts(StepNumbers):
     """Makes a GRPO trainer's models share prompts, and logs what that saves.
 
     setting: "off" leaves the models unchanged, "auto" uses the plain form where
@@ -38,14 +37,6 @@ class SharedPrompts(TrainerCallback):
         elif trainer.ref_model is not None:
             share_prefix(trainer.ref_model, required=required)
 
-    def on_log(
-        self,
-        args: Any,
-        state: Any,
-        control: Any,
-        logs: MutableMapping[str, Any] | None = None,
-        **_: Any,
-    ) -> None:
-        """Add its metrics to a step's line, before `Progress` writes it."""
-        if self._policy is not None and logs is not None and "loss" in logs:
-            logs.update(self._policy.metrics())
+    def numbers(self, args: Any, logs: Mapping[str, Any]) -> Mapping[str, float]:
+        """Whether prompts are shared, and what that saves."""
+        return self._policy.metrics() if self._policy is not None else {}
