@@ -10,6 +10,7 @@ from rftcore.testing.families.parts import (
     Parts,
     builder,
     chatml,
+    ends_of,
     ids_of,
     small_tokenizer,
 )
@@ -62,5 +63,5 @@ def tiny_aria(chat_template: str | None) -> Parts:
         projector_patch_to_query_dict={patches: 4},
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
     )
-    generation = {"bos_token_id": BEGIN, "eos_token_id": END, "pad_token_id": PAD}
+    generation = ends_of(END, pad=PAD, begin=BEGIN)
     return Parts(AriaForConditionalGeneration, config, processor, generation)

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rftcore.testing.families.parts import TEXT, TOWER, content, ids_of, small_tokenizer, write
+from rftcore.testing.families.parts import (
+    TEXT,
+    TOWER,
+    Parts,
+    builder,
+    content,
+    ends_of,
+    ids_of,
+    small_tokenizer,
+)
 
 SIDE = 56  # pixels of a tile: 4 x 4 patches, of which 2 x 2 make one token
 BEGIN, END, PAD = "<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>", "<PAD>"
 TURNS = ("<|START_OF_TURN_TOKEN|>", "<|USER_TOKEN|>", "<|CHATBOT_TOKEN|>", "<|SYSTEM_TOKEN|>")
 REPLY = ("<|START_RESPONSE|>", "<|END_RESPONSE|>")
+GENERATION = ends_of(END, pad=PAD, begin=BEGIN)
 IMAGES: Mapping[str, str] = MappingProxyType(
     {
         "boi_token": "<|START_OF_IMG|>",
@@ -47,13 +56,8 @@ def _template(image: str) -> str:
 AYA, COMMAND = _template("<image>"), _template("<|IMG_PATCH|>")
 
 
-def tiny_aya_vision(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = AYA,
-) -> Path:
+@builder(AYA)
+def tiny_aya_vision(chat_template: str | None) -> Parts:
     """Write an Aya Vision, whose processor pads by default."""
     from transformers import AyaVisionConfig, AyaVisionForConditionalGeneration, AyaVisionProcessor
     from transformers.models.got_ocr2.image_processing_got_ocr2 import GotOcr2ImageProcessor
@@ -76,16 +80,11 @@ def tiny_aya_vision(
         downsample_factor=2,
         image_token_index=tokenizer.convert_tokens_to_ids("<|IMG_PATCH|>"),
     )
-    return _write(folder, AyaVisionForConditionalGeneration, config, processor, seed, dtype)
+    return Parts(AyaVisionForConditionalGeneration, config, processor, GENERATION)
 
 
-def tiny_cohere2_vision(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = COMMAND,
-) -> Path:
+@builder(COMMAND)
+def tiny_cohere2_vision(chat_template: str | None) -> Parts:
     """Write a Command A Vision: an image is up to 4 tiles, and the whole."""
     from transformers import (
         Cohere2VisionConfig,
@@ -111,7 +110,7 @@ def tiny_cohere2_vision(
         image_token_id=tokenizer.convert_tokens_to_ids("<|IMG_PATCH|>"),
         alignment_intermediate_size=64,
     )
-    return _write(folder, Cohere2VisionForConditionalGeneration, config, processor, seed, dtype)
+    return Parts(Cohere2VisionForConditionalGeneration, config, processor, GENERATION)
 
 
 def _tokenizer(*more: str, names: Mapping[str, str] | None = None) -> Any:
@@ -123,14 +122,3 @@ def _text(tokenizer: Any) -> dict[str, Any]:
     layers = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 32}
     kind = {"model_type": "cohere2", "logit_scale": 1.0, "head_dim": 16}
     return {**TEXT, **ids_of(tokenizer, begin=BEGIN, end=END, pad=PAD), **layers, **kind}
-
-
-def _write(
-    folder: str | Path, model: Any, config: Any, processor: Any, seed: int, dtype: str
-) -> Path:
-    return write(
-        *(folder, model, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={"bos_token_id": BEGIN, "eos_token_id": END, "pad_token_id": PAD},
-    )

@@ -12,6 +12,7 @@ from rftcore.testing.families.parts import (
     Parts,
     builder,
     content,
+    ends_of,
     ids_of,
     small_tokenizer,
 )
@@ -127,5 +128,5 @@ def _parts(
             **towers,
         ),
         whole(images, tokenizer, chat_template=chat_template, num_image_tokens=16),
-        {"bos_token_id": BEGIN, "eos_token_id": END, "pad_token_id": PAD},
+        ends_of(END, pad=PAD, begin=BEGIN),
     )

@@ -9,6 +9,7 @@ from rftcore.testing.families.parts import (
     Parts,
     builder,
     content,
+    ends_of,
     ids_of,
     small_tokenizer,
 )
@@ -76,5 +77,5 @@ def tiny_ernie4_5_vl_moe(chat_template: str | None) -> Parts:
         vision_config={"depth": 2, "hidden_size": 32, "num_heads": 2, "intermediate_size": 64},
         **{f"{name}_id": tokenizer.convert_tokens_to_ids(token) for name, token in NAMES.items()},
     )
-    generation = {"bos_token_id": BEGIN, "eos_token_id": END, "pad_token_id": PAD}
+    generation = ends_of(END, pad=PAD, begin=BEGIN)
     return Parts(Ernie4_5_VLMoeForConditionalGeneration, config, processor, generation)

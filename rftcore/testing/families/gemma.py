@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rftcore.testing.families.parts import TEXT, TOWER, ids_of, small_tokenizer, write
+from rftcore.testing.families.parts import TEXT, TOWER, Parts, builder, ids_of, small_tokenizer
 
 SIDE = 56  # pixels: 4 x 4 patches
 GEMMA: Mapping[str, Any] = MappingProxyType({**TEXT, "head_dim": 16})
@@ -54,13 +53,8 @@ ORDINARY: Mapping[str, Any] = MappingProxyType(
 SAMPLING: Mapping[str, Any] = MappingProxyType({"do_sample": True, "top_k": 64, "top_p": 0.95})
 
 
-def tiny_gemma3(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = GEMMA3,
-) -> Path:
+@builder(GEMMA3)
+def tiny_gemma3(chat_template: str | None) -> Parts:
     """Write a Gemma 3: an image is 4 tokens; one text layer attends to a window of 32 tokens."""
     from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3Processor
     from transformers.models.gemma3.image_processing_gemma3 import Gemma3ImageProcessor
@@ -88,21 +82,13 @@ def tiny_gemma3(
         eoi_token_index=tokenizer.eoi_token_id,
         image_token_index=tokenizer.image_token_id,
     )
-    return write(
-        *(folder, Gemma3ForConditionalGeneration, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={**ends("<end_of_turn>"), **SAMPLING},
+    return Parts(
+        Gemma3ForConditionalGeneration, config, processor, {**ends("<end_of_turn>"), **SAMPLING}
     )
 
 
-def tiny_gemma4(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = GEMMA4,
-) -> Path:
+@builder(GEMMA4)
+def tiny_gemma4(chat_template: str | None) -> Parts:
     """Write a Gemma 4: an image of any shape is scaled to at most 70 tokens of 12 x 12 pixels.
 
     As in its small sizes, each layer has an embedding of its own for every token, and the last
@@ -150,13 +136,9 @@ def tiny_gemma4(
         video_token_id=tokenizer.convert_tokens_to_ids("<|video|>"),
         **marked,
     )
-    return write(
-        *(folder, Gemma4ForConditionalGeneration, config),
-        _gemma4_processor(tokenizer, chat_template),
-        seed=seed,
-        dtype=dtype,
-        generation={**ends("<turn|>"), **SAMPLING},
-    )
+    processor = _gemma4_processor(tokenizer, chat_template)
+    generation = {**ends("<turn|>"), **SAMPLING}
+    return Parts(Gemma4ForConditionalGeneration, config, processor, generation)
 
 
 def _gemma4_processor(tokenizer: Any, template: str | None) -> Any:
@@ -179,13 +161,8 @@ def _gemma4_processor(tokenizer: Any, template: str | None) -> Any:
     )
 
 
-def tiny_paligemma(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = PALIGEMMA,
-) -> Path:
+@builder(PALIGEMMA)
+def tiny_paligemma(chat_template: str | None) -> Parts:
     """Write a PaliGemma: an image is 16 tokens; the prompt attends in both directions.
 
     Its processor adds 1,152 tokens for places and segments.
@@ -209,12 +186,7 @@ def tiny_paligemma(
         hidden_size=64,
         vocab_size=len(tokenizer),
     )
-    return write(
-        *(folder, PaliGemmaForConditionalGeneration, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation=ends(),
-    )
+    return Parts(PaliGemmaForConditionalGeneration, config, processor, ends())
 
 
 def ids(tokenizer: Any) -> dict[str, int]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from rftcore.testing.families.parts import TEXT, TOWER, ids_of, small_tokenizer, write
+from rftcore.testing.families.parts import (
+    TEXT,
+    TOWER,
+    Parts,
+    builder,
+    ends_of,
+    ids_of,
+    small_tokenizer,
+)
 
 SIDE = 56  # pixels of a tile: 4 x 4 patches, of which 2 x 2 make one token
 TOKENS = 4
@@ -34,13 +41,8 @@ SMOLVLM = template("<|im_start|>")
 IDEFICS3 = template("<|begin_of_text|>")
 
 
-def tiny_idefics3(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = IDEFICS3,
-) -> Path:
+@builder(IDEFICS3)
+def tiny_idefics3(chat_template: str | None) -> Parts:
     """Write an Idefics3: an image is read whole and in up to 2 x 2 tiles, 4 tokens each."""
     from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3Processor
     from transformers.models.idefics3.image_processing_idefics3 import Idefics3ImageProcessor
@@ -54,11 +56,11 @@ def tiny_idefics3(
         of_images(**_sizes()), tokenizer, image_seq_len=TOKENS, chat_template=chat_template
     )
     config = _config(Idefics3Config, tokenizer, ids_of(tokenizer, begin=begin, end=end, pad=pad))
-    return write(
-        *(folder, Idefics3ForConditionalGeneration, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={
+    return Parts(
+        Idefics3ForConditionalGeneration,
+        config,
+        processor,
+        {
             "bos_token_id": begin,
             "eos_token_id": [end, "<|eot_id|>", "<end_of_utterance>"],
             "pad_token_id": pad,
@@ -66,13 +68,8 @@ def tiny_idefics3(
     )
 
 
-def tiny_smolvlm(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = SMOLVLM,
-) -> Path:
+@builder(SMOLVLM)
+def tiny_smolvlm(chat_template: str | None) -> Parts:
     """Write a SmolVLM: an image is read whole and in up to 2 x 2 tiles, 4 tokens each.
 
     Raises: ImportError if torchvision or num2words is not installed.
@@ -94,11 +91,11 @@ def tiny_smolvlm(
         chat_template=chat_template,
     )
     config = _config(SmolVLMConfig, tokenizer, ids_of(tokenizer, begin=begin, end=end, pad=pad))
-    return write(
-        *(folder, SmolVLMForConditionalGeneration, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={"bos_token_id": begin, "eos_token_id": end, "pad_token_id": pad},
+    return Parts(
+        SmolVLMForConditionalGeneration,
+        config,
+        processor,
+        ends_of(end, pad=pad, begin=begin),
     )
 
 

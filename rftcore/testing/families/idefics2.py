@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rftcore.testing.families.idefics import template
-from rftcore.testing.families.parts import TEXT, TOWER, ids_of, small_tokenizer, write
+from rftcore.testing.families.parts import TEXT, TOWER, Parts, builder, ids_of, small_tokenizer
 
 SIDE = 70  # pixels of the longer side, at most: 5 x 5 patches
 TEMPLATE = template("")
 
 
-def tiny_idefics2(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = TEMPLATE,
-) -> Path:
+@builder(TEMPLATE)
+def tiny_idefics2(chat_template: str | None) -> Parts:
     """Write an Idefics2: an image of any shape is 4 tokens."""
     from transformers import Idefics2Config, Idefics2ForConditionalGeneration, Idefics2Processor
     from transformers.models.idefics2.image_processing_idefics2 import Idefics2ImageProcessor
@@ -46,11 +40,11 @@ def tiny_idefics2(
         perceiver_config=resampler,
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
     )
-    return write(
-        *(folder, Idefics2ForConditionalGeneration, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={
+    return Parts(
+        Idefics2ForConditionalGeneration,
+        config,
+        processor,
+        {
             "bos_token_id": "<s>",
             "eos_token_id": ["</s>", "<end_of_utterance>"],
             "pad_token_id": "<unk>",

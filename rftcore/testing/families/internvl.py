@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from rftcore.testing.families.parts import TEXT, TOWER, ids_of, small_tokenizer, write
+from rftcore.testing.families.parts import (
+    TEXT,
+    TOWER,
+    Parts,
+    builder,
+    ends_of,
+    ids_of,
+    small_tokenizer,
+)
 
 SIDE = 56  # pixels of a tile: 4 x 4 patches, of which 2 x 2 make one token
 NAMES = {
@@ -30,13 +37,8 @@ TEMPLATE = (
 )
 
 
-def tiny_internvl(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = TEMPLATE,
-) -> Path:
+@builder(TEMPLATE)
+def tiny_internvl(chat_template: str | None) -> Parts:
     """Write an InternVL: an image is read whole and in up to 4 tiles, 4 tokens each."""
     from transformers import InternVLConfig, InternVLForConditionalGeneration, InternVLProcessor
     from transformers.models.got_ocr2.image_processing_got_ocr2 import GotOcr2ImageProcessor
@@ -63,9 +65,9 @@ def tiny_internvl(
         image_seq_length=4,
         tie_word_embeddings=False,
     )
-    return write(
-        *(folder, InternVLForConditionalGeneration, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={"eos_token_id": "<|im_end|>", "pad_token_id": "<|endoftext|>"},
+    return Parts(
+        InternVLForConditionalGeneration,
+        config,
+        processor,
+        ends_of("<|im_end|>", pad="<|endoftext|>"),
     )

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rftcore.testing.families.parts import TEXT, TOWER, chatml, ids_of, small_tokenizer, write
+from rftcore.testing.families.parts import (
+    TEXT,
+    TOWER,
+    Parts,
+    builder,
+    chatml,
+    ends_of,
+    ids_of,
+    small_tokenizer,
+)
 
 SIDE = 56  # pixels of a tile: 4 x 4 patches, of which 2 x 2 make one token
 BEGIN, END, PAD = "<|startoftext|>", "<|im_end|>", "<|pad|>"
@@ -23,13 +31,8 @@ IMAGES: Mapping[str, str] = MappingProxyType(
 TEMPLATE = chatml("<image>", BEGIN)
 
 
-def tiny_lfm2_vl(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = TEMPLATE,
-) -> Path:
+@builder(TEMPLATE)
+def tiny_lfm2_vl(chat_template: str | None) -> Parts:
     """Write an LFM2-VL: an image is at most 8 tokens, or up to 4 tiles and the whole."""
     from transformers import Lfm2VlConfig, Lfm2VlForConditionalGeneration, Lfm2VlProcessor
     from transformers.models.lfm2_vl.image_processing_lfm2_vl import Lfm2VlImageProcessor
@@ -62,10 +65,6 @@ def tiny_lfm2_vl(
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         projector_hidden_size=64,
     )
-    return write(
-        *(folder, Lfm2VlForConditionalGeneration, config),
-        whole(images, tokenizer, chat_template=chat_template),
-        seed=seed,
-        dtype=dtype,
-        generation={"bos_token_id": BEGIN, "eos_token_id": END, "pad_token_id": PAD},
-    )
+    processor = whole(images, tokenizer, chat_template=chat_template)
+    generation = ends_of(END, pad=PAD, begin=BEGIN)
+    return Parts(Lfm2VlForConditionalGeneration, config, processor, generation)

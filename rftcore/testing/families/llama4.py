@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from rftcore.testing.families.parts import TEXT, content, ids_of, small_tokenizer, write
+from rftcore.testing.families.parts import TEXT, Parts, builder, content, ids_of, small_tokenizer
 
 SIDE = 56  # pixels of a tile: 4 x 4 patches, of which 2 x 2 make one token
 BEGIN, END, PAD = "<|begin_of_text|>", "<|eot|>", "<|finetune_right_pad|>"
@@ -28,13 +27,8 @@ TEMPLATE = (
 ROPE = (("rope_type", "default"), ("rope_theta", 10000.0))
 
 
-def tiny_llama4(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = TEMPLATE,
-) -> Path:
+@builder(TEMPLATE)
+def tiny_llama4(chat_template: str | None) -> Parts:
     """Write a Llama 4: the second of two text layers has two experts; an image is up to 4 tiles."""
     from transformers import Llama4Config, Llama4ForConditionalGeneration, Llama4Processor
     from transformers.models.llama4.image_processing_llama4 import Llama4ImageProcessor
@@ -57,11 +51,11 @@ def tiny_llama4(
         eoi_token_index=tokenizer.convert_tokens_to_ids("<|image_end|>"),
         image_token_index=tokenizer.convert_tokens_to_ids("<|patch|>"),
     )
-    return write(
-        *(folder, Llama4ForConditionalGeneration, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={
+    return Parts(
+        Llama4ForConditionalGeneration,
+        config,
+        processor,
+        {
             "bos_token_id": BEGIN,
             "eos_token_id": ["<|end_of_text|>", "<|eom|>", END],
             "pad_token_id": PAD,

@@ -5,10 +5,17 @@ The first two read each image in one size; the others cut it into tiles as well.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from rftcore.testing.families.parts import TEXT, TOWER, ids_of, small_tokenizer, write
+from rftcore.testing.families.parts import (
+    TEXT,
+    TOWER,
+    Parts,
+    builder,
+    ends_of,
+    ids_of,
+    small_tokenizer,
+)
 
 SIDE = 42  # pixels: 3 x 3 patches
 # The answer ends with a space and no token; TRL's own rollouts begin with the tokenizer's <s>.
@@ -55,13 +62,8 @@ ONEVISION = (
 )
 
 
-def tiny_llava(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = VICUNA,
-) -> Path:
+@builder(VICUNA)
+def tiny_llava(chat_template: str | None) -> Parts:
     """Write a LLaVA-1.5: an image is 9 tokens, whatever its size."""
     from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
     from transformers.models.llava.image_processing_llava import LlavaImageProcessor
@@ -69,21 +71,16 @@ def tiny_llava(
     classes = (LlavaProcessor, LlavaImageProcessor)
     processor = _clip_processor(classes, chat_template)
     config = _clip_config(LlavaConfig, processor, "llama", image_seq_length=9)
-    return write(
-        *(folder, LlavaForConditionalGeneration, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={"bos_token_id": "<s>", "eos_token_id": "</s>", "pad_token_id": "<pad>"},
+    return Parts(
+        LlavaForConditionalGeneration,
+        config,
+        processor,
+        ends_of("</s>", pad="<pad>", begin="<s>"),
     )
 
 
-def tiny_vipllava(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = VICUNA,
-) -> Path:
+@builder(VICUNA)
+def tiny_vipllava(chat_template: str | None) -> Parts:
     """Write a ViP-LLaVA, whose projector reads three layers of the tower."""
     from transformers import LlavaProcessor, VipLlavaConfig, VipLlavaForConditionalGeneration
     from transformers.models.clip.image_processing_clip import CLIPImageProcessor
@@ -92,21 +89,16 @@ def tiny_vipllava(
     processor = _clip_processor(classes, chat_template)
     config = _clip_config(VipLlavaConfig, processor, "llama", image_seq_length=9)
     config.vision_feature_layer = [-1, -2, 0]
-    return write(
-        *(folder, VipLlavaForConditionalGeneration, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={"bos_token_id": "<s>", "eos_token_id": "</s>", "pad_token_id": "<pad>"},
+    return Parts(
+        VipLlavaForConditionalGeneration,
+        config,
+        processor,
+        ends_of("</s>", pad="<pad>", begin="<s>"),
     )
 
 
-def tiny_llava_next(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = MISTRAL,
-) -> Path:
+@builder(MISTRAL)
+def tiny_llava_next(chat_template: str | None) -> Parts:
     """Write a LLaVA-NeXT: an image is read whole and in up to 2 x 2 tiles."""
     from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration, LlavaNextProcessor
     from transformers.models.llava_next.image_processing_llava_next import LlavaNextImageProcessor
@@ -115,11 +107,11 @@ def tiny_llava_next(
     classes = (LlavaNextProcessor, LlavaNextImageProcessor)
     processor = _clip_processor(classes, chat_template, image_grid_pinpoints=grid)
     config = _clip_config(LlavaNextConfig, processor, "mistral", image_grid_pinpoints=grid)
-    return write(
-        *(folder, LlavaNextForConditionalGeneration, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={"bos_token_id": "<s>", "eos_token_id": "</s>", "pad_token_id": "<pad>"},
+    return Parts(
+        LlavaNextForConditionalGeneration,
+        config,
+        processor,
+        ends_of("</s>", pad="<pad>", begin="<s>"),
     )
 
 
@@ -152,13 +144,8 @@ def _clip_config(config: Any, processor: Any, language: str, **more: Any) -> Any
     )
 
 
-def tiny_llava_onevision(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = ONEVISION,
-) -> Path:
+@builder(ONEVISION)
+def tiny_llava_onevision(chat_template: str | None) -> Parts:
     """Write a LLaVA-OneVision: one image is read in tiles as well, several are read whole."""
     from transformers import (
         LlavaOnevisionConfig,
@@ -199,11 +186,11 @@ def tiny_llava_onevision(
         image_grid_pinpoints=grid,
         vision_aspect_ratio="anyres_max_4",
     )
-    return write(
-        *(folder, LlavaOnevisionForConditionalGeneration, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={"eos_token_id": "<|im_end|>", "pad_token_id": "<|endoftext|>"},
+    return Parts(
+        LlavaOnevisionForConditionalGeneration,
+        config,
+        processor,
+        ends_of("<|im_end|>", pad="<|endoftext|>"),
     )
 
 

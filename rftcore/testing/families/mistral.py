@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from rftcore.testing.families.parts import TEXT, TOWER, content, ids_of, small_tokenizer, write
+from rftcore.testing.families.parts import (
+    TEXT,
+    TOWER,
+    Parts,
+    builder,
+    content,
+    ends_of,
+    ids_of,
+    small_tokenizer,
+)
 
 SIDE = 112  # pixels of the longer side, at most: 4 x 4 tokens of 28 x 28 pixels
 MARKS = ("[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]")
@@ -20,13 +28,8 @@ TEMPLATE = (
 )
 
 
-def tiny_mistral3(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = TEMPLATE,
-) -> Path:
+@builder(TEMPLATE)
+def tiny_mistral3(chat_template: str | None) -> Parts:
     """Write a Mistral 3, whose processor makes one tensor of a batch by default."""
     from transformers import Mistral3Config, Mistral3ForConditionalGeneration, PixtralProcessor
     from transformers.models.pixtral.image_processing_pixtral import PixtralImageProcessor
@@ -62,9 +65,9 @@ def tiny_mistral3(
         spatial_merge_size=2,
         tie_word_embeddings=False,
     )
-    return write(
-        *(folder, Mistral3ForConditionalGeneration, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={"bos_token_id": "<s>", "eos_token_id": "</s>", "pad_token_id": "<pad>"},
+    return Parts(
+        Mistral3ForConditionalGeneration,
+        config,
+        processor,
+        ends_of("</s>", pad="<pad>", begin="<s>"),
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from rftcore.testing.families.parts import TEXT, TOWER, ids_of, small_tokenizer, write
+from rftcore.testing.families.parts import TEXT, TOWER, Parts, builder, ids_of, small_tokenizer
 
 SIDE = 28  # pixels of a tile: 2 x 2 patches
 BEGIN, END, PAD = "<|begin_of_text|>", "<|end_of_text|>", "<|finetune_right_pad_id|>"
@@ -29,13 +28,8 @@ TEMPLATE = (
 )
 
 
-def tiny_mllama(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = TEMPLATE,
-) -> Path:
+@builder(TEMPLATE)
+def tiny_mllama(chat_template: str | None) -> Parts:
     """Write an Mllama: an image is up to 4 tiles; the second of three text layers sees them."""
     from transformers import MllamaConfig, MllamaForConditionalGeneration, MllamaProcessor
     from transformers.models.mllama.image_processing_mllama import MllamaImageProcessor
@@ -63,11 +57,11 @@ def tiny_mllama(
         },
         image_token_index=tokenizer.convert_tokens_to_ids("<|image|>"),
     )
-    return write(
-        *(folder, MllamaForConditionalGeneration, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={
+    return Parts(
+        MllamaForConditionalGeneration,
+        config,
+        processor,
+        {
             "bos_token_id": BEGIN,
             "pad_token_id": PAD,
             "eos_token_id": [END, "<|eom_id|>", "<|eot_id|>"],

@@ -11,11 +11,12 @@ from rftcore.testing.families.parts import (
     builder,
     chatml,
     content,
+    ends_of,
     ids_of,
     small_tokenizer,
 )
 
-CHATML_IDS = {"eos_token_id": "<|im_end|>", "pad_token_id": "<|endoftext|>"}
+CHATML_IDS = ends_of("<|im_end|>", pad="<|endoftext|>")
 CHATML_MARKS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 ROPE = {"rope_type": "axial", "rope_theta": 10000.0}
 
@@ -111,7 +112,7 @@ def tiny_paddleocr_vl(chat_template: str | None) -> Parts:
         PaddleOCRVLForConditionalGeneration,
         config,
         whole(of_images(size=size), tokenizer, chat_template=chat_template),
-        {"bos_token_id": begin, "eos_token_id": "</s>", "pad_token_id": "<unk>"},
+        ends_of("</s>", pad="<unk>", begin=begin),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rftcore.testing.families.parts import Parts, builder, ids_of, small_tokenizer
+from rftcore.testing.families.parts import Parts, builder, ends_of, ids_of, small_tokenizer
 from rftcore.testing.families.qwen import (
     CHATML,
     ENDS,
@@ -99,5 +99,5 @@ def _parts(
         **{mark: tokenizer.convert_tokens_to_ids(token) for mark, token in marks.items()},
     )
     model = getattr(transformers, f"{name}ThinkerForConditionalGeneration")
-    generation = {"eos_token_id": list(ENDS), "pad_token_id": "<|endoftext|>"}
+    generation = ends_of(list(ENDS), pad="<|endoftext|>")
     return Parts(model, config, processor, generation)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from rftcore.testing.families.parts import TEXT, chatml, ids_of, small_tokenizer, write
+from rftcore.testing.families.parts import (
+    TEXT,
+    Parts,
+    builder,
+    chatml,
+    ends_of,
+    ids_of,
+    small_tokenizer,
+)
 
 SIDE = 56  # pixels of a tile: 4 x 4 patches, of which 2 x 2 make one token
 MARKS = ("<IMG_START>", "<IMG_GRID>", "<IMG_COL>", "<IMG_ROW>", "<IMG_END>")
 TEMPLATE = chatml("<image>\n")
 
 
-def tiny_ovis2(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = TEMPLATE,
-) -> Path:
+@builder(TEMPLATE)
+def tiny_ovis2(chat_template: str | None) -> Parts:
     """Write an Ovis2: an image is up to 4 tiles, and the whole, 4 tokens each."""
     from transformers import Ovis2Config, Ovis2ForConditionalGeneration, Ovis2Processor
     from transformers.models.ovis2.image_processing_ovis2 import Ovis2ImageProcessor
@@ -56,9 +58,9 @@ def tiny_ovis2(
         tie_word_embeddings=False,
     )
     ends = ["<|im_end|>", "<|endoftext|>"]
-    return write(
-        *(folder, Ovis2ForConditionalGeneration, config, processor),
-        seed=seed,
-        dtype=dtype,
-        generation={"eos_token_id": ends, "pad_token_id": "<|endoftext|>"},
+    return Parts(
+        Ovis2ForConditionalGeneration,
+        config,
+        processor,
+        ends_of(ends, pad="<|endoftext|>"),
     )

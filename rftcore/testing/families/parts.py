@@ -159,10 +159,15 @@ def small_tokenizer(
 
 def ids_of(tokenizer: Any, *, begin: str | None, end: str, pad: str) -> dict[str, int]:
     """The entries of a text configuration that follow from the tokenizer."""
-    found = {"eos_token_id": end, "pad_token_id": pad}
-    found |= {"bos_token_id": begin} if begin else {}
+    found = ends_of(end, pad=pad, begin=begin)
     ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in found.items()}
     return {"vocab_size": len(tokenizer), **ids}
+
+
+def ends_of(end: str | list[str], *, pad: str, begin: str | None = None) -> dict[str, Any]:
+    """The tokens that begin, end and pad a text, by the names of a configuration."""
+    found: dict[str, Any] = {"eos_token_id": end, "pad_token_id": pad}
+    return {**found, "bos_token_id": begin} if begin else found
 
 
 def write(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from rftcore.testing.families.parts import TEXT, ids_of, small_tokenizer, write
+from rftcore.testing.families.parts import TEXT, Parts, builder, ids_of, small_tokenizer
 
 CHATML = (
     "{%- for message in messages -%}"
@@ -63,6 +62,7 @@ SPECIALS = (
     *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"),
     *("<|image_pad|>", "<|video_pad|>"),
 )
+MOST_PIXELS = 128 * 128  # of an image, height times width
 ENDS = ("<|im_end|>", "<|endoftext|>")
 VISION: Mapping[str, Any] = MappingProxyType({"depth": 2, "num_heads": 2, "temporal_patch_size": 2})
 # The vision tower of those after Qwen2-VL. Qwen3's has a table of 8 x 8 positions.
@@ -78,104 +78,68 @@ EXPERTS: Mapping[str, Any] = MappingProxyType(
 )
 
 
-def tiny_qwen2_vl(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = CHATML,
-    max_pixels: int = 128 * 128,
-) -> Path:
+@builder(CHATML)
+def tiny_qwen2_vl(chat_template: str | None) -> Parts:
     """Write a Qwen2-VL of about 190,000 random parameters with its processor; return the folder.
 
     Images keep their aspect ratio, in multiples of 28 pixels and at most
-    `max_pixels` (height times width), so their number of tokens varies.
+    `MOST_PIXELS`, so their number of tokens varies.
     Raises: ImportError if torchvision is not installed, which its processor needs.
     """
     vision = {"embed_dim": 32, "hidden_size": 64, "mlp_ratio": 2, "patch_size": 14}
     shape = _Shape("Qwen2VL", rope_text([2, 3, 3]), vision)
-    return _write(folder, shape, _generation(), seed, dtype, chat_template, max_pixels)
+    return _parts(shape, _generation(), chat_template)
 
 
-def tiny_qwen2_5_vl(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = CHATML_WITH_SYSTEM,
-    max_pixels: int = 128 * 128,
-) -> Path:
+@builder(CHATML_WITH_SYSTEM)
+def tiny_qwen2_5_vl(chat_template: str | None) -> Parts:
     """Write a Qwen2.5-VL, whose first vision layer attends in windows of 2 x 2 tokens."""
     windows = {"patch_size": 14, "window_size": 56, "fullatt_block_indexes": [1]}
     shape = _Shape("Qwen2_5_VL", rope_text([2, 3, 3]), {**TOWER, **windows})
     generation = _generation(repetition_penalty=1.05, temperature=1e-6)
-    return _write(folder, shape, generation, seed, dtype, chat_template, max_pixels)
+    return _parts(shape, generation, chat_template)
 
 
-def tiny_qwen3_vl(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = CHATML,
-    max_pixels: int = 128 * 128,
-) -> Path:
+@builder(CHATML)
+def tiny_qwen3_vl(chat_template: str | None) -> Parts:
     """Write a Qwen3-VL, whose first text layer also receives features of a vision layer."""
     text = {**rope_text([4, 2, 2]), "head_dim": 16}
     text["rope_parameters"]["mrope_interleaved"] = True
     vision = {**TOWER, **OF_QWEN3, "deepstack_visual_indexes": [0]}
     shape = _Shape("Qwen3VL", text, vision, processor="Qwen3VL", videos="Qwen3VL")
     generation = _generation(temperature=0.7, top_p=0.8, top_k=20)
-    return _write(folder, shape, generation, seed, dtype, chat_template, max_pixels)
+    return _parts(shape, generation, chat_template)
 
 
-def tiny_qwen3_5(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = CHATML_WITH_THINKING,
-    max_pixels: int = 128 * 128,
-) -> Path:
+@builder(CHATML_WITH_THINKING)
+def tiny_qwen3_5(chat_template: str | None) -> Parts:
     """Write a Qwen3.5, one of whose two text layers is linear attention."""
     text = _linear_text()
     vision = {**TOWER, **OF_QWEN3}
     shape = _Shape("Qwen3_5", text, vision, processor="Qwen3VL", videos="Qwen3VL")
     generation = _generation(temperature=0.6, top_p=0.95, top_k=20)
-    return _write(folder, shape, generation, seed, dtype, chat_template, max_pixels)
+    return _parts(shape, generation, chat_template)
 
 
-def tiny_qwen3_vl_moe(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = CHATML,
-    max_pixels: int = 128 * 128,
-) -> Path:
+@builder(CHATML)
+def tiny_qwen3_vl_moe(chat_template: str | None) -> Parts:
     """Write a Qwen3-VL with four experts in each text layer."""
     text = {**rope_text([4, 2, 2]), **EXPERTS, "head_dim": 16, "decoder_sparse_step": 1}
     text["rope_parameters"]["mrope_interleaved"] = True
     vision = {**TOWER, **OF_QWEN3, "deepstack_visual_indexes": [0]}
     shape = _Shape("Qwen3VLMoe", text, vision, processor="Qwen3VL", videos="Qwen3VL")
     generation = _generation(temperature=0.7, top_p=0.8, top_k=20)
-    return _write(folder, shape, generation, seed, dtype, chat_template, max_pixels)
+    return _parts(shape, generation, chat_template)
 
 
-def tiny_qwen3_5_moe(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    dtype: str = "float32",
-    chat_template: str | None = CHATML_WITH_THINKING,
-    max_pixels: int = 128 * 128,
-) -> Path:
+@builder(CHATML_WITH_THINKING)
+def tiny_qwen3_5_moe(chat_template: str | None) -> Parts:
     """Write a Qwen3.5 with four experts, and one for all tokens, in each text layer."""
     text = {**_linear_text(), **EXPERTS, "shared_expert_intermediate_size": 32}
     vision = {**TOWER, **OF_QWEN3}
     shape = _Shape("Qwen3_5Moe", text, vision, processor="Qwen3VL", videos="Qwen3VL")
     generation = _generation(temperature=0.6, top_p=0.95, top_k=20)
-    return _write(folder, shape, generation, seed, dtype, chat_template, max_pixels)
+    return _parts(shape, generation, chat_template)
 
 
 def _linear_text() -> dict[str, Any]:
@@ -208,24 +172,16 @@ class _Shape(NamedTuple):
     videos: str = "Qwen2VL"
 
 
-def _write(
-    folder: str | Path,
-    shape: _Shape,
-    generation: dict[str, Any],
-    seed: int,
-    dtype: str,
-    template: str | None,
-    pixels: int,
-) -> Path:
+def _parts(shape: _Shape, generation: Mapping[str, Any], template: str | None) -> Parts:
     import transformers
 
-    processor = _processor(shape, template, pixels)
+    processor = _processor(shape, template)
     config = _config(getattr(transformers, f"{shape.name}Config"), processor, shape)
     model = getattr(transformers, f"{shape.name}ForConditionalGeneration")
-    return write(folder, model, config, processor, seed=seed, dtype=dtype, generation=generation)
+    return Parts(model, config, processor, generation)
 
 
-def _processor(shape: _Shape, template: str | None, pixels: int) -> Any:
+def _processor(shape: _Shape, template: str | None) -> Any:
     import transformers
     from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
 
@@ -233,7 +189,7 @@ def _processor(shape: _Shape, template: str | None, pixels: int) -> Any:
     of_videos: Any = getattr(transformers, f"{shape.videos}VideoProcessor")
     of_images: Any = Qwen2VLImageProcessor  # untyped in transformers
     patch = shape.vision["patch_size"]
-    size = {"shortest_edge": (2 * patch) ** 2, "longest_edge": pixels}
+    size = {"shortest_edge": (2 * patch) ** 2, "longest_edge": MOST_PIXELS}
     tokenizer = small_tokenizer(SPECIALS, pad="<|endoftext|>", end="<|im_end|>")
     return whole(
         image_processor=of_images(size=size, patch_size=patch),

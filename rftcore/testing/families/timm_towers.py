@@ -11,6 +11,7 @@ from rftcore.testing.families.parts import (
     builder,
     chatml,
     content,
+    ends_of,
     ids_of,
     small_tokenizer,
 )
@@ -130,7 +131,7 @@ def tiny_fast_vlm(chat_template: str | None) -> Parts:
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         image_seq_length=4,
     )
-    generation = {"eos_token_id": "<|im_end|>", "pad_token_id": "<|endoftext|>"}
+    generation = ends_of("<|im_end|>", pad="<|endoftext|>")
     return Parts(FastVlmForConditionalGeneration, config, processor, generation)
 
 
