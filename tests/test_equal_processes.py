@@ -33,7 +33,8 @@ SETTINGS = (
 SPLIT = ("grpo.prompts_per_step=1", "grpo.micro_batch=1", "sft.micro_batch=1")
 PASSED = ("grpo.skip=[flat]", "grpo.skip_after=1")
 LORA = ("policy.lora.rank=4", "sft.learning_rate=1e-2", "grpo.learning_rate=1e-2")
-COMPARED = ("loss", "grad_norm", "reward", "kl", "entropy")
+MASKED = ("grpo.beta=0.0", "grpo.min_p=0.2", "grpo.sampling_mask=on")
+COMPARED = ("loss", "grad_norm", "reward", "kl", "entropy", "sampling_mask/mass")
 LIMIT = {"loss": 1e-4}  # other numbers: rounding grows in 20 steps at 1e-2
 # TRL logs the mean over the tokens of each forward pass of all processes, and then the mean over
 # passes: where these hold other rows, the two differ, and loss and gradient do not.
@@ -86,6 +87,7 @@ def differences(one, other, names):
         pytest.param("ddp", "toy", (), id="whole groups"),
         pytest.param("ddp", "toy", SPLIT, id="split groups, accumulated"),
         pytest.param("ddp", "toy", LORA, id="LoRA"),
+        pytest.param("ddp", "qwen2_vl", (*LORA, *MASKED), id="Qwen2-VL, LoRA, kept tokens"),
         pytest.param("ddp", "qwen2_vl", PASSED, id="Qwen2-VL, prompts passed over"),
         pytest.param("fsdp", "toy", (), id="FSDP2"),
         pytest.param("fsdp", "qwen2_vl", LORA, id="FSDP2, Qwen2-VL, LoRA"),

@@ -346,12 +346,35 @@ def test_sharing_the_prompt_changes_no_rollout_no_loss_and_no_gradient(
 @pytest.mark.families_deep
 @of("one")
 def test_the_loss_has_the_tokens_that_sampling_keeps(family, tiny, tmp_path):
-    kept = ("sft.enabled=false", "grpo.min_p=0.5", "grpo.sampling_mask=on")
-    assert train(tiny(family), tmp_path / "run", *QUICK, *kept) == 0
-
-    (step,) = [line for line in lines(tmp_path / "run/metrics.jsonl") if "loss" in line]
+    step = masked_step(tiny(family), tmp_path / "run")
     assert step["sampling_mask/on"] == 1
     assert 0 < step["sampling_mask/mass"] < 1
+
+
+def masked_step(model, run, *settings):
+    """The line of one step of GRPO whose loss has the tokens that sampling keeps."""
+    kept = ("sft.enabled=false", "grpo.min_p=0.5", "grpo.sampling_mask=on")
+    assert train(model, run, *QUICK, *kept, *settings) == 0
+    (step,) = [line for line in lines(run / "metrics.jsonl") if "loss" in line]
+    return step
+
+
+@pytest.mark.families_deep
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *("grpo.micro_batch=1", "grpo.activation_checkpointing=false", "grpo.shared_prefix=off"),
+        "policy.lora.rank=4",  # which changes nothing before the first update
+    ],
+)
+def test_the_loss_of_kept_tokens_is_the_same_whatever_the_shape_of_a_step(setting, tiny, tmp_path):
+    names = ("loss", "reward", "sampling_mask/tokens", "sampling_mask/mass")
+    plain = masked_step(tiny("qwen2_vl"), tmp_path / "plain")
+    other = masked_step(tiny("qwen2_vl"), tmp_path / "other", setting)
+
+    assert [other[name] for name in names] == pytest.approx(
+        [plain[name] for name in names], abs=1e-5
+    )
 
 
 @pytest.mark.families_deep
