@@ -19,6 +19,7 @@ from tests.campaigns.recipes import Recipes
 from tests.campaigns.soak import Soak
 
 PARTS: tuple[type[Part], ...] = (Recipes, Completions, Data, Plugins, Disk, Kills, Soak)
+SHARES = {"disk": 2.0, "kills": 3.0}  # of the time, where a part needs more than another one
 BROKEN = 1  # exit code if a promise was broken
 
 
@@ -45,7 +46,7 @@ def main(
     parts = [part for part in PARTS if only in (None, part.name)]
     done: list[Case] = []
     with file.open("w", encoding="utf-8") as stream:
-        for case in _cases(parts, seed, minutes * 60 / len(parts), cases, number):
+        for case in _cases(parts, seed, minutes * 60, cases, number):
             stream.write(line(case))
             stream.flush()
             done.append(case)
@@ -58,13 +59,14 @@ def main(
 def _cases(
     parts: list[type[Part]], seed: int, seconds: float, most: int | None, number: int | None
 ) -> Iterator[Case]:
+    whole = sum(SHARES.get(part.name, 1.0) for part in parts)
     for part in parts:
         click.echo(f"{part.name}: {part.promise}", err=True)
         numbers = itertools.count() if most is None else range(most)
-        made = part()
+        made, time = part(), seconds * SHARES.get(part.name, 1.0) / whole
         if isinstance(made, Soak):  # one case takes all the time
-            made.seconds = seconds
-        yield from run(made, seed, numbers if number is None else [number], seconds)
+            made.seconds = time
+        yield from run(made, seed, numbers if number is None else [number], time)
 
 
 if __name__ == "__main__":

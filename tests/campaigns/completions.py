@@ -89,8 +89,8 @@ class Completions:
         read = {}
         for name, parser in targets.parsers.items():
             read[name] = self._read(name, parser, text)
-        for reward in targets.rewards:
-            pair = rng.choice([pair for pair in targets.pairs if pair.reward == reward])
+        for reward, pairs in targets.pairs.items():
+            pair = rng.choice(pairs)
             x = _input(pair, read[pair.parser].value, text)
             what = f"reward {reward} on an answer of {pair.parser}"
             with suppress(TimeoutError):  # its own deadline
@@ -143,15 +143,10 @@ class Targets:
     """
 
     parsers: dict[str, Parser]
-    pairs: Sequence[Pair]
+    pairs: dict[str, list[Pair]]  # by reward
     tasks: Sequence[tuple[Task, Sequence[Sample]]]
     golds: Sequence[str]
     unused: Sequence[str]
-
-    @property
-    def rewards(self) -> list[str]:
-        """The names of the rewards."""
-        return list(dict.fromkeys(pair.reward for pair in self.pairs))
 
     @classmethod
     def of(cls, catalogue: Catalogue) -> Targets:
@@ -163,8 +158,9 @@ class Targets:
         samples = [sample for _, some in tasks for sample in some]
         samples += [Sample(f"gold-{n}", "What?", gold) for n, gold in enumerate(GOLDS)]
         functions = dict(_functions(catalogue))
-        pairs = [p for name, each in functions.items() for p in _pairs(name, each, made, samples)]
-        unused = tuple(sorted(functions.keys() - {pair.reward for pair in pairs}))
+        found = {name: [*_pairs(name, each, made, samples)] for name, each in functions.items()}
+        pairs = {name: some for name, some in found.items() if some}
+        unused = tuple(sorted(functions.keys() - pairs.keys()))
         return cls(made, pairs, tasks, [*dict.fromkeys(s.gold for s in samples)], unused)
 
 
