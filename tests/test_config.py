@@ -119,6 +119,16 @@ def test_all_faults_come_at_once_each_with_its_origin(tmp_path):
         assert place in message
 
 
+def test_a_mapping_in_the_place_of_a_value_is_reported_with_the_line_of_the_setting(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("task: counting\nseed:\n  a: 1\ngrpo:\n  group_size:\n    a: 1\n")
+
+    with pytest.raises(RecipeError) as caught:
+        load_recipe((str(file), read_recipe_file(file)))
+    for place in (f"seed = {{'a': 1}} ({file} line 2)", f"({file} line 5)"):
+        assert place in str(caught.value)
+
+
 def test_the_error_for_a_recipe_without_task_shows_how_to_give_one():
     with pytest.raises(RecipeError, match="task: not set; give --task"):
         load_recipe()

@@ -131,6 +131,9 @@ def _merge(
         _put(into, at, value)
         for old in [old for old in origins if old[: len(at)] == at or at[: len(old)] == old]:
             del origins[old]  # a value, or a mapping, in the place of the other
+        for above in (at[:length] for length in range(1, len(at))):
+            if above in lines:  # comes first, so that it is the origin of the mapping as a whole
+                origins[*above, ""] = f"{origin} line {lines[above]}"
         origins[at] = f"{origin} line {lines[at]}" if at in lines else origin
 
 
