@@ -40,6 +40,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         *({"function": name, "enhance": True} for name in paper.LENIENT),
     ]
 }
+# Bug for bug as released; scoring reports its NaN as a failure (docs/papers.md).
+MAY_BE_NAN = "paper math_accuracy_reward"
 Value = TypeVar("Value")
 
 
@@ -94,7 +96,9 @@ class Completions:
             x = _input(pair, read[pair.parser].value, text)
             what = f"reward {reward} on an answer of {pair.parser}"
             with suppress(TimeoutError):  # its own deadline
-                check_value(what, self._bounded(what, pair.function, x))
+                value = self._bounded(what, pair.function, x)
+                if reward != MAY_BE_NAN:
+                    check_value(what, value)
         for task, samples in targets.tasks:
             self._score(task, rng.choice(samples), text)
 
