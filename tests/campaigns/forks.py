@@ -212,6 +212,8 @@ def _start(
     try:
         _end_with_parent()
         os.setsid()
+        # A shell ignores SIGINT for what it starts in the background: not for these commands.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(within)
         for number, name, flags in ((0, os.devnull, os.O_RDONLY), (1, "out", 0), (2, "err", 0)):
             path = name if name == os.devnull else f".rft/{name}"
