@@ -5,9 +5,11 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
+import psutil
 import pytest
 
 from rftcore import parsers, rewards
@@ -227,23 +229,57 @@ def test_a_worker_that_was_killed_between_two_batches_is_replaced(wild, scorer):
     assert kinds[1] == "ok"
 
 
-def test_a_run_ends_although_a_worker_waits():
-    code = f"""
+def program(reward):
+    """Code that scores one completion with a reward of `wild_rewards`, in a worker."""
+    return f"""
 import sys; sys.path.insert(0, {str(CASES)!r})
 import wild_rewards
 from rftcore import parsers
 from rftcore.scoring import Scorer
 from rftcore.types import Sample, Task, Term
 if __name__ == "__main__":
-    task = Task("t", "none", str, parsers.Integer(), {{"accuracy": Term(wild_rewards.right)}})
-    scorer = Scorer(task, workers=1)
+    task = Task("t", "none", str, parsers.Integer(), {{"accuracy": Term(wild_rewards.{reward})}})
+    scorer = Scorer(task, workers=1, timeout_s=3)
     print(scorer.score(["5"], [Sample("a", "?", "5")])[0].total)
 """
+
+
+def test_a_run_ends_although_a_worker_waits():
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG_GUARD_S
+        [sys.executable, "-c", program("right")],
+        capture_output=True,
+        text=True,
+        timeout=HANG_GUARD_S,
     )
 
     assert (done.stdout, done.returncode) == ("1.0\n", 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="of POSIX")
+def test_a_worker_that_is_stuck_in_c_ends_although_its_parent_was_killed(tmp_path):
+    where = tmp_path / "pid"
+    code = program("shows_where_and_never_returns")
+    parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "WHERE": str(where)})
+    wait_until(lambda: where.exists() and where.read_text())
+    parent.kill()
+    parent.wait()
+
+    worker = int(where.read_text())
+    assert runs(worker)
+    wait_until(lambda: not runs(worker))
+
+
+def runs(pid):
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def wait_until(true):
+    end = time.monotonic() + HANG_GUARD_S
+    while not true():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.02)
 
 
 def test_isolation_needs_a_process():

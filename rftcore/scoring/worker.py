@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from rftcore.distributed import leave_with_parent
 from rftcore.errors import describe
@@ -19,6 +23,9 @@ from rftcore.types import Reward
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+ORPHAN_S = 5.0  # that a call may last beyond its deadline, when the pool has long killed it
+LONGEST_S = 1e7  # what a timer takes
+
 
 def serve(pipe: Connection, specs: RewardSpecs, timeout_s: float) -> None:
     """Send which rewards cannot be made, then run calls until the pipe closes."""
@@ -31,12 +38,28 @@ def serve(pipe: Connection, specs: RewardSpecs, timeout_s: float) -> None:
     leave_with_parent()
     made, unmade = specs.rewards()
     pipe.send(unmade)
-    while True:
-        try:
-            name, packed = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(_answer(made[name], packed, timeout_s))
+    with Path(os.devnull).open("w") as nowhere:
+        while True:
+            try:
+                name, packed = pipe.recv()
+            except EOFError:
+                return
+            with _at_most(min(timeout_s + ORPHAN_S, LONGEST_S), nowhere):
+                answer = _answer(made[name], packed, timeout_s)
+            pipe.send(answer)
+
+
+@contextmanager
+def _at_most(seconds: float, nowhere: TextIO) -> Iterator[None]:
+    """End the process after so long, also if C code holds the interpreter and the pool is gone.
+
+    A thread of Python cannot run then; faulthandler's timer needs no interpreter.
+    """
+    faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _answer(function: Reward, packed: bytes, timeout_s: float) -> Called:

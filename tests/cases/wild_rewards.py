@@ -8,6 +8,7 @@ import re
 import signal
 import time
 from functools import partial
+from pathlib import Path
 
 from rftcore import rewards
 from rftcore.types import RewardResult
@@ -55,6 +56,12 @@ def crashes(x):
 @slow
 def never_returns_to_python(x):
     return float(sum(itertools.repeat(0)))  # a loop in C: no signal is handled
+
+
+@slow
+def shows_where_and_never_returns(x):
+    Path(os.environ["WHERE"]).write_text(str(os.getpid()))
+    return never_returns_to_python(x)
 
 
 @slow
