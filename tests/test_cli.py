@@ -895,3 +895,10 @@ def test_an_unknown_name_is_reported_with_where_it_was_given(words, found):
 
     assert result.exit_code == 2
     assert result.stderr.startswith(f"error: {found}")
+
+
+def test_a_folder_that_is_no_model_is_reported_with_where_it_was_given():
+    result = rft("train", "--task=numbers", "--smoke", "--set=model=nano-folder")
+
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("error: --set model: model folder ")

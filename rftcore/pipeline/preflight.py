@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from rftcore import distributed
 from rftcore.config import ANSWERS, Recipe
 from rftcore.datasets import checks
 from rftcore.datasets.reasoning import SftRows, note
-from rftcore.errors import RunError
+from rftcore.errors import ModelError, RunError
 from rftcore.models.class_check import require_trainable
 from rftcore.models.encoding import opens_think
 from rftcore.models.fingerprint import fingerprint
@@ -41,19 +42,31 @@ def preflight(job: Job) -> None:
     Every part ends on all ranks together: after an error, rank 0 removes a new run's folder,
     which no other rank may be reading then.
     """
-    with distributed.together():
+    with distributed.together(), _origin_of_model(job):
         _check_plan(job)
     job.announce()
-    with distributed.main_first():
+    with distributed.main_first(), _origin_of_model(job):
         _same_model(job)
     with distributed.together():
         job.scorer("data").close()  # raises for rewards that cannot be called
-    with distributed.main_first():
+    with distributed.main_first(), _origin_of_model(job):
         if not job.run.done("data"):
             _check_data(job)
         elif distributed.is_main() and not _finished(job):
             _same_data(job)
             check_rewards(job.plan)
+
+
+@contextmanager
+def _origin_of_model(job: Job) -> Iterator[None]:
+    """Name in every `ModelError` where the model was set, unless it is the default one."""
+    try:
+        yield
+    except ModelError as error:
+        origin = job.plan.recipe.origin("model")
+        if origin == "default" or origin in str(error):
+            raise
+        raise type(error)(f"{origin}: {error}") from error
 
 
 def _check_plan(job: Job) -> None:
