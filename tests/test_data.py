@@ -187,6 +187,15 @@ def test_what_is_doubtful_about_a_sample_is_one_line_per_kind(expected):
     assert "2 such samples" in line
 
 
+def test_samples_that_repeat_another_one_of_an_evaluation_split_are_a_warning():
+    twice = [sample("1"), sample("2", question="how many in 1?", cot=None)]
+    [line] = checked(test=[*twice, sample("3")]).remarks
+
+    assert line.startswith("1 of 3 samples of 'test' have the question, answer and images of an")
+    assert "'2' repeats '1'" in line
+    assert checked(rl=twice, val=[sample("3")]).remarks == []
+
+
 def test_reasoning_under_another_name_is_named_where_sft_is_missing():
     bare = sample("1", cot=None, meta={"reasoning_content": "so 3"})
 

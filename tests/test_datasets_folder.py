@@ -496,6 +496,14 @@ def leaked(folder: Path) -> None:
     broken(problem=test["problem"], answer=test["answer"], image="again.png")(folder)
 
 
+def repeated(folder: Path) -> None:
+    """A test row again, its image under another name."""
+    path = folder / FILES["counting"]["test"]
+    test = json.loads(path.read_text())
+    shutil.copy(folder / "images" / test[0]["image"], folder / "images/again.png")
+    write(path, [*test, {**test[0], "id": "again", "image": "again.png"}])
+
+
 def no_cot_in_sft(folder: Path) -> None:
     """A file for phase 1 whose third row has no reasoning."""
     rows = json.loads((folder / FILES["counting"]["train"]).read_text())
@@ -539,6 +547,7 @@ BROKEN = [
     (broken(id="A3-Visual-Counting-train-35k-cot-0"), ROW, "duplicate id", "the id of row 1"),
     (broken(messages=[]), ROW, "wrong field", "got no turns"),
     (leaked, None, "leak", "the same question, answer and images"),
+    (repeated, None, "repeated", "so it counts twice"),
     (not_json, ROW, "not JSON", "the rest was not read"),
 ]
 

@@ -87,7 +87,7 @@ def check(
             if also is not None:
                 also(sample, split)
             bar.update()
-    lines = [*remarks.lines(), *warnings.lines()]
+    lines = [*remarks.lines(), *warnings.lines(), *map(str, leaks.repeated())]
     hashes = {split: digest.hexdigest() for split, digest in fingerprints.items()}
     return Checked(hashes, prompt_hash.hexdigest(), leaks.shared(), lines)
 

@@ -1,4 +1,7 @@
-"""Samples and images that training and evaluation share, by pixels instead of file names."""
+"""Samples that are there twice, by pixels instead of file names.
+
+In training and in evaluation, or twice in one split of an evaluation.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,29 @@ class Shared:
         )
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """Samples of an evaluation split with question, answer and images of an earlier one."""
+
+    split: str
+    samples: int
+    total: int
+    example: tuple[str, str]  # the first one's id, and the earlier one's
+
+    def __str__(self) -> str:
+        here, before = self.example
+        return (
+            f"{self.samples} of {self.total} samples of {self.split!r} have the question, answer "
+            f"and images of an earlier one (the first: {here!r} repeats {before!r}): they count "
+            "twice in the accuracy, and its interval is too narrow; leave them out"
+        )
+
+
 class Leaks:
-    """Samples and images that training and evaluation share, by pixels instead of file names."""
+    """Samples and images that are there twice, by pixels instead of file names."""
 
     def __init__(self) -> None:
+        self._repeated: dict[str, list[tuple[str, str]]] = {}
         self._samples: dict[bytes, tuple[str, str]] = {}
         self._trained: dict[str, tuple[str, str]] = {}  # the first that shows an image
         self._measured: dict[str, list[tuple[str, list[str]]]] = {}
@@ -39,6 +61,7 @@ class Leaks:
     def add(self, sample: Sample, split: str, pixels: list[str]) -> None:
         """Remember a sample. Raises: DataError if it is in training and in evaluation."""
         content = digest([sample.question, sample.gold, pixels])
+        again = content in self._samples
         first_split, first_id = self._samples.setdefault(content, (split, sample.id))
         if is_training(first_split) != is_training(split):
             raise DataError(
@@ -50,6 +73,8 @@ class Leaks:
                 self._trained.setdefault(image, (sample.id, split))
         else:
             self._measured.setdefault(split, []).append((sample.id, pixels))
+            if again and first_split == split:
+                self._repeated.setdefault(split, []).append((sample.id, first_id))
 
     def shared(self) -> list[Shared]:
         """Per evaluation split, how many of its samples show an image of training."""
@@ -63,3 +88,10 @@ class Leaks:
             if again:
                 found.append(Shared(split, len(again), len(samples), again[0]))
         return found
+
+    def repeated(self) -> list[Repeated]:
+        """Per evaluation split, how many of its samples repeat an earlier one."""
+        return [
+            Repeated(split, len(found), len(self._measured[split]), found[0])
+            for split, found in self._repeated.items()
+        ]

@@ -105,6 +105,8 @@ class SplitChecks:
         self, place: _Place, texts: bytes, pixels: tuple[str, ...]
     ) -> Iterable[tuple[str, str]]:
         other = self._seen.setdefault((texts, pixels), place)
+        if other is not place and other.split == place.split and not is_training(place.split):
+            yield "repeated", f"the same question, answer and images as {other}, so it counts twice"
         if not may_overlap(other.split, place.split):
             yield "leak", f"the same question, answer and images as {other}"
         elif is_training(place.split):
