@@ -1,8 +1,8 @@
 """Disks that fail, and files of a run that are damaged: named, and repaired or rejected.
 
-A write of a run fails (full, read-only, over quota, broken), once or from then on; the run folder
-is deleted under it; four processes share an empty cache folder; a file of an interrupted or a
-finished run is cut off, has a flipped bit, is empty or gone.
+A write of a run fails (full, read-only, over quota, broken), once or from then on; every write
+takes long; the run folder is deleted under it; four processes share an empty cache folder; a file
+of an interrupted or a finished run is cut off, has a flipped bit, is empty or gone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.campaigns import rows
-from tests.campaigns.forks import TRAINING, At, Ended, Server, library
+from tests.campaigns.forks import TRAINING, At, Ended, Running, Server, library
 from tests.campaigns.frame import Attempts, Verdict
 from tests.campaigns.lively import differences, results, resumed, start
 
@@ -55,7 +55,7 @@ class Disk:
             self._stop()
             self._kinds = [self._damaged, self._damaged, self._shared]
             if preload:
-                self._kinds += [self._failing, self._failing, self._deleted]
+                self._kinds += [self._failing, self._failing, self._deleted, self._slow]
             yield self._attempt
 
     def _stop(self) -> None:
@@ -85,6 +85,25 @@ class Disk:
         ended = start(self._server, self._work, at=at).end()
         fault = end_fault(ended, os.strerror(error), "torch could not write a file")
         return _verdict(what, fault or self._after(ended))
+
+    def _slow(self, rng: random.Random) -> Verdict:
+        """Every write takes long; half of the runs are stopped in the middle, too."""
+        at = At(self._work / "run", 1, lasting=True, delay_ms=rng.choice((2, 20)))
+        running = start(self._server, self._work, at=at)
+        stopped = rng.random() < 0.5
+        if stopped and self._wait_for(running, rng.random() * 20):
+            running.send(signal.SIGTERM)
+        ended = running.end()
+        what = f"every write takes {at.delay_ms} ms more{', and SIGTERM' * stopped}"
+        fault = str(ended) if ended.code not in (0, 128 + signal.SIGTERM) else self._after(ended)
+        return _verdict(what, fault)
+
+    def _wait_for(self, running: Running, seconds: float) -> bool:
+        """Wait so long; whether it still runs and its run has begun."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not running.ended():
+            time.sleep(0.05)
+        return not running.ended() and (self._work / "run" / "manifest.json").is_file()
 
     def _deleted(self, rng: random.Random) -> Verdict:
         """The run folder is deleted while the run is stopped at a write."""

@@ -42,7 +42,8 @@ class At:
     """What happens at a write: of the `number`-th below `folder`.
 
     error: it fails with this number, and those after it too if that is `lasting`. signal: the
-    process gets it, `delay_ms` later. A number of 0 counts writes only (`Ended.writes`).
+    process gets it, `delay_ms` later. Lasting without error or signal: the disk is slow, and every
+    write waits for `delay_ms`. A number of 0 counts writes only (`Ended.writes`).
     """
 
     folder: Path

@@ -1,5 +1,6 @@
 /* A preload that counts what a process writes below a folder, and at the n-th time fails it with an
-   error, or sends the process a signal after some milliseconds. Used by tests/campaigns/forks.py. */
+   error, or sends the process a signal after some milliseconds, or makes it and all later ones wait
+   so long. Used by tests/campaigns/forks.py. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -63,6 +64,7 @@ static int fails(int ours) {
         else if (!pthread_create(&thread, NULL, later, NULL)) pthread_detach(thread);
         return 0;
     }
+    if (at && now >= at && !error_number && lasting) usleep(1000 * delay_ms);
     if (!error_number || !at || now < at || (now > at && !lasting)) return 0;
     errno = error_number;
     return 1;
