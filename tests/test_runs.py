@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rftcore.errors import RunError
+from rftcore.pipeline.start import work
 from rftcore.runs import RunFolder, changed_versions, default_run_dir, manifest, storage_fault
 from rftcore.runs.provenance import PACKAGES
 
@@ -306,6 +308,21 @@ def test_a_run_folder_that_is_deleted_under_a_run_is_not_made_again(write, run):
         write(run)
     run.discard_unstarted()
     assert not run.path.exists()
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_a_library_raises_when_its_run_folder_is_gone_is_that_it_is_gone(
+    gone, run, monkeypatch
+):
+    def train(job):
+        if gone:
+            shutil.rmtree(run.path)
+        raise RuntimeError("Parent directory run/sft/checkpoint-1 does not exist.")
+
+    monkeypatch.setattr("rftcore.pipeline.loop.train", train)
+    with pytest.raises(RunError if gone else RuntimeError) as caught:
+        work(SimpleNamespace(run=run))
+    assert ("was deleted while the run" in str(caught.value)) == gone
 
 
 def test_a_folder_in_the_way_of_a_file_is_an_error_of_one_line(run):

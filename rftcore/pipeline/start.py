@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rftcore.config import DEFAULT, Layer, differences, dump_recipe, load_recipe, read_recipe_file
 from rftcore.distributed import all_gather, is_main
-from rftcore.errors import RecipeError, RunError
+from rftcore.errors import RecipeError, RftError, RunError
 from rftcore.pipeline.forks import Fork
 from rftcore.pipeline.job import Job
 from rftcore.pipeline.plan import Plan, Request, Settings, recipe_layer, setting_layers
@@ -70,7 +70,9 @@ def work(job: Job) -> Summary:
     with job.run:
         try:
             return train(job)
-        except Exception:
+        except Exception as error:
+            if not isinstance(error, RftError):  # a library whose file is gone raises anything
+                job.run.check_there()
             job.run.discard_unstarted()
             raise
         finally:
