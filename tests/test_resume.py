@@ -149,7 +149,7 @@ def whole(tmp_path_factory, qwen):
 
 @pytest.mark.parametrize("model", ["nano", "toy", "qwen2_vl"])
 def test_a_run_interrupted_in_both_phases_equals_an_uninterrupted_one(
-    model, qwen, whole, interrupt, tmp_path
+    model, qwen, whole, interrupt, tmp_path, capsys
 ):
     run, model = tmp_path / "run", qwen if model == "qwen2_vl" else model
     interrupt.at_step("sft", 3)
@@ -158,6 +158,7 @@ def test_a_run_interrupted_in_both_phases_equals_an_uninterrupted_one(
     assert rft("train", "--resume", run) == 130
     assert rft("train", "--resume", run) == 0
 
+    assert "is not what it was" not in capsys.readouterr().err
     assert_same(run, whole(model=model))
 
 
@@ -203,6 +204,13 @@ def flip(file):
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
+
+
+def other_digit(file):
+    """A change that leaves valid JSON."""
+    file.write_text(
+        re.sub('(?<="num_tokens": )[0-9]|(?<="tokens": )[0-9]', "7", file.read_text(), count=1)
+    )
 
 
 DAMAGES = {
@@ -343,6 +351,29 @@ def test_a_policy_that_is_not_what_sft_wrote_trains_no_further(halfway, tmp_path
     assert rft("train", "--resume", run) == 2
 
     assert "sft/model is not what sft wrote" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "rollouts.jsonl"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b""), other_digit])
+def test_lines_of_a_run_that_have_changed_are_a_warning(name, damage, halfway, tmp_path, capsys):
+    run = shutil.copytree(halfway("toy"), tmp_path / "run")
+    damage(run / name)
+    assert rft("train", "--resume", run) == 0
+
+    warning = f"{run / name} is not what it was when checkpoint-4 was written"
+    assert capsys.readouterr().err.count(warning) == 1
+
+
+def test_the_record_on_which_skip_depends_is_not_replaced_by_another(
+    qwen, interrupt, tmp_path, capsys
+):
+    run, short = tmp_path / "run", ("grpo.samples=4", "grpo.skip=[failed, flat]")
+    interrupt.at_step("grpo", 5)
+    assert start(qwen, run, *short) == 130
+    (run / "prompts.jsonl").unlink()
+    assert rft("train", "--resume", run) == 2
+
+    assert "and grpo.skip depends on it" in capsys.readouterr().err
 
 
 def test_other_versions_than_the_run_began_with_are_a_warning(halfway, tmp_path, capsys):

@@ -325,6 +325,26 @@ def test_what_a_library_raises_when_its_run_folder_is_gone_is_that_it_is_gone(
     assert ("was deleted while the run" in str(caught.value)) == gone
 
 
+@pytest.mark.parametrize(
+    ("edit", "found"),
+    [
+        (lambda text: text + '{"step": 3}\n', []),
+        (lambda text: text, []),
+        (lambda text: text[:-2], ["a.jsonl"]),
+        (lambda text: text.replace("1", "2", 1), ["a.jsonl"]),
+        (lambda text: "", ["a.jsonl"]),
+    ],
+)
+def test_a_file_of_lines_has_changed_unless_lines_were_added_alone(edit, found, run):
+    for step in (1, 2):
+        run.append_jsonl("a.jsonl", {"step": step})
+    before = run.hashes(["a.jsonl", "none.jsonl"])
+    file = run.path / "a.jsonl"
+    file.write_text(edit(file.read_text()))
+
+    assert run.changed(before) == found
+
+
 def test_a_folder_in_the_way_of_a_file_is_an_error_of_one_line(run):
     (run.path / "a.json").mkdir()
     (run.path / "evaluation").write_text("")

@@ -16,7 +16,7 @@ from rftcore.models.policy import Policy
 from rftcore.pipeline.diagnosis import as_json, facts_of, findings_of
 from rftcore.pipeline.job import Job
 from rftcore.pipeline.usage import of_phase
-from rftcore.runs import storage_fault
+from rftcore.runs import PROMPTS, RunFolder, storage_fault
 from rftcore.signals import Terminated
 from rftcore.training.checkpoints import (
     Checkpoint,
@@ -118,6 +118,8 @@ class _Session:
         self.first = checkpoint.step if checkpoint else 0
         self.clock = Clock(checkpoint.seconds if checkpoint else 0.0)
         job.run.forget_after(phase, self.first)
+        if checkpoint and distributed.is_main():
+            _check_lines(job.run, checkpoint)
         self._before = job.run.metrics(phase)
         self.progress = Progress(phase, job.run.log, before=self._before, show=job.progress)
         folder = job.run.phase_folder(phase)
@@ -140,7 +142,8 @@ class _Session:
         self._stopping = Stopping(self._job.stop, every=getattr(args, "num_iterations", 1))
         trainer.add_callback(self._stopping)
         source = self._job.plan.model
-        trainer.add_callback(Checkpoints(source, args.save_total_limit, self.clock.seconds))
+        keep, lines = args.save_total_limit, self._job.run.lines_so_far
+        trainer.add_callback(Checkpoints(source, keep, self.clock.seconds, lines))
         args.save_total_limit = None  # `Checkpoints` deletes old ones, once the new is sealed
         if checkpoint:
             _warn_of_processes(checkpoint)
@@ -190,6 +193,24 @@ def finished(job: Job, phase: str) -> Fitted:
         return Fitted(facts["metrics"], facts["seconds"], *found)
     except KeyError as error:
         raise job.run.not_written_by(phase) from error
+
+
+def _check_lines(run: RunFolder, checkpoint: Checkpoint) -> None:
+    """Warn of files of lines that have changed since the checkpoint was written.
+
+    Raises: `RunError` for the one on which `grpo.skip` depends.
+    """
+    for name in run.changed(checkpoint.lines):
+        text = (
+            f"{run.path / name} is not what it was when {checkpoint.path.name} was written: it was "
+            f"damaged or edited, so what it has of steps up to {checkpoint.step} is wrong"
+        )
+        if name == PROMPTS:
+            raise RunError(
+                f"{text}, and grpo.skip depends on it: restore it, or delete {checkpoint.path} "
+                "to continue from an earlier checkpoint"
+            )
+        logger.warning("%s; training does not depend on it and continues", text)
 
 
 def _warn_of_processes(checkpoint: Checkpoint) -> None:

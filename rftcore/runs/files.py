@@ -3,14 +3,17 @@
 A JSON line that a kill has torn is dropped when the next one is written or the file is read.
 """
 
+import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from rftcore import jsontext
 from rftcore.errors import RunError
 from rftcore.runs.faults import writing
+
+CHUNK = 1 << 20  # bytes
 
 
 class Files:
@@ -98,6 +101,14 @@ class Files:
                     return
                 file.write(jsontext.line(value).encode())
 
+    def hashes(self, names: Iterable[str]) -> dict[str, list[Any]]:
+        """[size in bytes, SHA-256] of files of lines, by name."""
+        return {name: _hash_of(self.path / name) for name in names}
+
+    def changed(self, before: Mapping[str, Sequence[Any]]) -> list[str]:
+        """The files that do not begin with what they were. before: from `hashes`."""
+        return [name for name, was in before.items() if _hash_of(self.path / name, was[0]) != [*was]]
+
     def read_jsonl(self, name: str) -> list[Any]:
         """All whole lines; [] if there is no such file. Raises `RunError` for a damaged one."""
         path = self.path / name
@@ -121,6 +132,18 @@ class Files:
         kept = [value for value in lines if keep(value)]
         if len(kept) < len(lines):
             self.write_text(name, "".join(map(jsontext.line, kept)))
+
+
+def _hash_of(path: Path, size: int | None = None) -> list[Any]:
+    """How many bytes a file has, of `size` at most, and their SHA-256; [0, ...] without a file."""
+    digest, left = hashlib.sha256(), size
+    if path.is_file():
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK if left is None else min(CHUNK, left)):
+                digest.update(chunk)
+                left = None if left is None else left - len(chunk)
+            return [file.tell(), digest.hexdigest()]
+    return [0, digest.hexdigest()]
 
 
 def _drop_torn_line(file: BinaryIO) -> None:

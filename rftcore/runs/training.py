@@ -52,6 +52,10 @@ class TrainingLines(Watched):
             self.keep_jsonl(ROLLOUTS, lambda line: line["step"] <= step)
             self.keep_jsonl(PROMPTS, lambda line: line["step"] <= step)
 
+    def lines_so_far(self) -> dict[str, list[Any]]:
+        """Size and hash of the files to which training adds lines, for `changed`."""
+        return self.hashes((METRICS, ROLLOUTS, PROMPTS))
+
     # --- failed reward calls ---
 
     @property

@@ -22,8 +22,8 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +50,21 @@ STATE = {
 }
 PARTS = (".safetensors", ".bin", ".pt", ".pth", ".json")  # a stray one of these would be loaded
 CHUNK = 1 << 20  # bytes
+Lines = Mapping[str, Sequence[Any]]  # [size in bytes, SHA-256] by the name of a file of lines
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A complete checkpoint: after which step, training how long, by how many processes."""
+    """A complete checkpoint: after which step, training how long, by how many processes.
+
+    lines: size and hash of the run's files of lines when it was written, by name.
+    """
 
     path: Path
     step: int
     seconds: float
     world_size: int
+    lines: Lines = field(default_factory=dict)
 
 
 class Checkpoints(TrainerCallback):
@@ -67,11 +72,18 @@ class Checkpoints(TrainerCallback):
 
     transformers deletes old checkpoints before the new one is synced, so its own
     limit is switched off and the old ones go only after the new one is sealed.
-    `seconds` returns how long the phase has trained, earlier sessions included.
+    `seconds` returns how long the phase has trained, earlier sessions included; `lines`, size and
+    hash of the run's files of lines.
     """
 
-    def __init__(self, base: str | Path, keep: int | None, seconds: Callable[[], float]) -> None:
-        self._base, self._keep, self._seconds = base, keep, seconds
+    def __init__(
+        self,
+        base: str | Path,
+        keep: int | None,
+        seconds: Callable[[], float],
+        lines: Callable[[], Lines] = dict,
+    ) -> None:
+        self._base, self._keep, self._seconds, self._lines = base, keep, seconds, lines
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Seal the checkpoint of this step, once every process has written its part."""
@@ -79,7 +91,8 @@ class Checkpoints(TrainerCallback):
         if distributed.is_main():
             path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             pass_on_defaults(self._base, path)
-            seal(path, step=state.global_step, seconds=self._seconds())
+            seconds, lines = self._seconds(), self._lines()
+            seal(path, step=state.global_step, seconds=seconds, lines=lines)
             if self._keep:
                 self._delete_old(path.parent)
         distributed.barrier()
@@ -96,7 +109,7 @@ def pass_on_defaults(base: str | Path, policy: Path) -> None:
         shutil.copyfile(file, policy / MODEL_RECIPE)
 
 
-def seal(path: Path, *, step: int, seconds: float) -> None:
+def seal(path: Path, *, step: int, seconds: float, lines: Lines | None = None) -> None:
     """Sync a checkpoint's files and list them, with their sizes and hashes, in `sealed.json`."""
     (path / SEAL).unlink(missing_ok=True)
     files = {}
@@ -108,6 +121,7 @@ def seal(path: Path, *, step: int, seconds: float) -> None:
         "step": step,
         "seconds": seconds,
         "world_size": distributed.world_size(),
+        "lines": lines or {},
         "files": files,
     }
     half = path / f".{SEAL}.tmp"
@@ -144,7 +158,8 @@ def _newest_complete(folder: Path) -> Checkpoint | None:
         fault = fault_of(path)
         if not fault:
             facts = json.loads((path / SEAL).read_text(encoding="utf-8"))
-            found = Checkpoint(path, facts["step"], facts["seconds"], facts["world_size"])
+            step, seconds, world = facts["step"], facts["seconds"], facts["world_size"]
+            found = Checkpoint(path, step, seconds, world, facts.get("lines", {}))
             break
         rejected.append(f"{path}: {fault}")
     instead = f"continuing from {found.path.name}" if found else "the phase starts over"
