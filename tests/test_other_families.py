@@ -13,13 +13,14 @@ from rftcore.errors import ModelError
 from rftcore.models.adapters import linear_layers, without_adapter
 from rftcore.models.configs import empty_model, model_config
 from rftcore.models.encoding import apply_processor, encode, render
+from rftcore.models.image_fields import PASSED
 from rftcore.models.loading import load_model
 from rftcore.models.placeholders import placeholder_ids
 from rftcore.models.policy import parts_of
 from rftcore.models.processor_check import ProcessorCheck
 from rftcore.models.processors import load_processor
 from rftcore.models.support import require_supported
-from rftcore.models.template_check import PASSED, require_plain_targets, unpassed
+from rftcore.models.template_check import require_plain_targets, unpassed
 from rftcore.models.vision import blank
 from rftcore.training.adapt import adapt, without_unknown_experts
 from rftcore.training.template_calls import with_named_conversation
@@ -188,12 +189,15 @@ def _adding_a_start(processor):
     return processor
 
 
-def test_fields_that_trl_leaves_out_of_its_loss_are_named(tiny):
-    check = ProcessorCheck(tiny("llava_onevision"), lambda s: Prompt(s.question, s.images))
+@pytest.mark.parametrize(
+    ("family", "names"), [("mllama", {"cross_attention_mask"}), ("aria", set())]
+)
+def test_fields_of_tokens_that_trl_leaves_out_of_its_loss_are_named(family, names, tiny):
+    check = ProcessorCheck(tiny(family), lambda s: Prompt(s.question, s.images))
     check.see(Sample("s", "How many?", "2", (blank((64, 64)),)), "rl")
 
-    assert "makes batch_num_images, which TRL does not pass" in unpassed("it", check.fields)
-    assert not unpassed("it", check.fields - {"batch_num_images"})
+    assert check.lost == names
+    assert all(f"makes {name}, which TRL does not pass" in unpassed("it", names) for name in names)
 
 
 def test_the_fields_that_trl_passes_are_the_arguments_of_its_loss():
