@@ -59,6 +59,11 @@ CLASSES = {
     "deepseek_vl_hybrid": ("DeepseekVLHybridForConditionalGeneration", "DeepseekVLHybridProcessor"),
     "aria": ("AriaForConditionalGeneration", "AriaProcessor"),
     "llama4": ("Llama4ForConditionalGeneration", "Llama4Processor"),
+    "minicpmv4_6": ("MiniCPMV4_6ForConditionalGeneration", "MiniCPMV4_6Processor"),
+    "minicpmv4_7": ("MiniCPMV4_7ForConditionalGeneration", "MiniCPMV4_7Processor"),
+    "molmo2": ("Molmo2ForConditionalGeneration", "Molmo2Processor"),
+    "kimi_k25": ("Kimi_K25ForConditionalGeneration", "Kimi_K25Processor"),
+    "video_llama_3": ("VideoLlama3ForConditionalGeneration", "VideoLlama3Processor"),
 }
 # PaliGemma's processor makes an array of a tensor
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -12,16 +12,20 @@ from rftcore.config import LoraRecipe
 from rftcore.errors import ModelError
 from rftcore.models.adapters import linear_layers, without_adapter
 from rftcore.models.configs import empty_model, model_config
+from rftcore.models.decode_loop import generate
 from rftcore.models.encoding import apply_processor, encode, render
+from rftcore.models.image_fields import PASSED
 from rftcore.models.loading import load_model
 from rftcore.models.placeholders import placeholder_ids
 from rftcore.models.policy import parts_of
 from rftcore.models.processor_check import ProcessorCheck
 from rftcore.models.processors import load_processor
 from rftcore.models.support import require_supported
-from rftcore.models.template_check import PASSED, require_plain_targets, unpassed
+from rftcore.models.template_check import require_plain_targets, unpassed
 from rftcore.models.vision import blank
 from rftcore.training.adapt import adapt, without_unknown_experts
+from rftcore.training.shared_prefix.sharing import share_prefix
+from rftcore.training.starts import without_starts
 from rftcore.training.template_calls import with_named_conversation
 from rftcore.training.tiles import with_tile_counts
 from rftcore.types import Prompt, Sample
@@ -188,12 +192,15 @@ def _adding_a_start(processor):
     return processor
 
 
-def test_fields_that_trl_leaves_out_of_its_loss_are_named(tiny):
-    check = ProcessorCheck(tiny("llava_onevision"), lambda s: Prompt(s.question, s.images))
+@pytest.mark.parametrize(
+    ("family", "names"), [("mllama", {"cross_attention_mask"}), ("aria", set())]
+)
+def test_fields_of_tokens_that_trl_leaves_out_of_its_loss_are_named(family, names, tiny):
+    check = ProcessorCheck(tiny(family), lambda s: Prompt(s.question, s.images))
     check.see(Sample("s", "How many?", "2", (blank((64, 64)),)), "rl")
 
-    assert "makes batch_num_images, which TRL does not pass" in unpassed("it", check.fields)
-    assert not unpassed("it", check.fields - {"batch_num_images"})
+    assert check.lost == names
+    assert all(f"makes {name}, which TRL does not pass" in unpassed("it", names) for name in names)
 
 
 def test_the_fields_that_trl_passes_are_the_arguments_of_its_loss():
@@ -226,3 +233,47 @@ def test_the_length_of_a_prompt_is_the_number_of_tokens_that_are_read(family, ti
         sample = Sample(f"s{at}", prompt.text, "2", prompt.images)
 
         assert check.see(sample, "rl") == read.shape[1]
+
+
+def test_a_start_token_of_the_processor_is_in_prompts_and_not_in_targets(tiny):
+    processor = load_processor(tiny("molmo2"))
+    (start,), text = processor.tokenizer("<|im_end|>").input_ids, "Seven."
+    plain = processor.tokenizer(text).input_ids
+    bare = without_starts(processor)
+
+    assert render(processor, Prompt("?")).startswith("<|im_end|>")
+    assert bare(text=[text], padding=True, return_tensors="pt")["input_ids"].tolist() == [plain]
+    made = bare(text=[text], images=None, padding=True, return_tensors="pt")  # a prompt
+    assert made["input_ids"].tolist() == [[start, *plain]]
+    require_plain_targets("it", processor)
+
+
+def test_a_processor_without_a_start_token_of_its_own_stays(tiny):
+    for family in ("qwen2_vl", "llava", "gemma3"):
+        processor = load_processor(tiny(family))
+
+        assert without_starts(processor) is processor
+
+
+def test_generate_evaluates_where_the_modes_compute_the_same(tiny):
+    policy, modes = load_model(tiny("molmo2"), device="cpu"), []
+    adapt(policy.model)
+    policy.model.train()
+    policy.model.register_forward_pre_hook(lambda model, _: modes.append(model.training))
+    policy.model.generate(**encode(policy, [Prompt("?")]), max_new_tokens=2)
+
+    assert modes == [False, False]
+    assert all(module.training for module in policy.model.modules())
+
+
+def test_keys_that_are_expanded_after_the_cache_are_not_shared_as_they_are_cached(tiny):
+    policy = load_model(tiny("kimi_k25"), device="cpu")
+    sharing = share_prefix(policy.model)
+    inputs = encode(policy, [Prompt("How many?")] * 2)
+    with torch.no_grad():
+        shared = generate(policy.model, policy.model.generate, {**inputs, "max_new_tokens": 3})
+    plain = load_model(tiny("kimi_k25"), device="cpu").model.generate(**inputs, max_new_tokens=3)
+
+    assert sharing.off is None
+    assert sharing.differences.keys() == {"SharedPrefill"}
+    assert torch.equal(shared, plain)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from rftcore import tags
 from rftcore.errors import ModelError, one_line
@@ -91,10 +92,39 @@ def render(processor: Any, prompt: Prompt) -> str:
 
 
 def start_token(processor: Any) -> str:
-    """The token that the tokenizer puts before a text by itself, such as "<s>", or ""."""
+    """The token that tokenizer or processor put before a text by themselves, or "": "<s>"."""
     tokenizer: Any = tokenizer_of(processor)
     added = tokenizer("")["input_ids"]
-    return str(tokenizer.bos_token) if added == [tokenizer.bos_token_id] else ""
+    if added == [tokenizer.bos_token_id]:
+        return str(tokenizer.bos_token)
+    return processor_start(processor)
+
+
+_STARTS: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # by processor
+
+
+def processor_start(processor: Any) -> str:
+    """The token that a processor puts before any text without it (Molmo 2), or ""."""
+    if processor not in _STARTS:
+        _STARTS[processor] = _processor_start(processor)
+    return _STARTS[processor]
+
+
+def _processor_start(processor: Any) -> str:
+    def read(text: str) -> list[int]:
+        ids: list[int] = apply_processor(processor, [text], [()])["input_ids"][0].tolist()
+        return ids
+
+    text = "a"
+    try:
+        found = read(text)
+        if found[1:] != text_ids(processor, text):
+            return ""
+        tokenizer: Any = tokenizer_of(processor)
+        start = str(tokenizer.convert_ids_to_tokens(found[0]))
+        return start if read(start + text) == found else ""
+    except ModelError:  # it takes no text without images
+        return ""
 
 
 def completion(prompt: str, reply: str, end: str) -> str:

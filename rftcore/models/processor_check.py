@@ -25,6 +25,7 @@ from rftcore.models.encoding import (
     text_ids,
     text_tokens,
 )
+from rftcore.models.image_fields import lost
 from rftcore.models.processors import load_processor
 from rftcore.models.sources import PLAIN
 from rftcore.models.vision import blank, check_placeholder
@@ -70,7 +71,7 @@ class ProcessorCheck:
         self.processor = load_processor(source, settings)
         self.context = read_context(source, self.processor, settings)
         self.splits: dict[str, Shown] = {}
-        self.fields: set[str] = set()  # of what the processor makes
+        self.lost: set[str] = set()  # fields that the loss of GRPO does not read
         self._source, self._prompt, self._sft_prompt = str(source), prompt, sft_prompt or prompt
         self._specials = special_tokens(self.processor)
         self._image_tokens: dict[tuple[int, int], int] = {}
@@ -191,7 +192,7 @@ class ProcessorCheck:
                 raise SampleError(
                     f"{where}: image of {size[0]} x {size[1]} pixels: {error}"
                 ) from error
-            self.fields |= {*inputs}
+            self.lost |= lost(inputs)
             whole = int(inputs["input_ids"].shape[1])
             self._image_tokens[size] = whole - text_tokens(self.processor, text)
         return self._image_tokens[size]

@@ -13,6 +13,7 @@ from rftcore.models.configs import model_config
 from rftcore.models.encoding import (
     apply_processor,
     end_of_turn,
+    processor_start,
     stops_of,
     template_end,
     text_ids,
@@ -20,33 +21,26 @@ from rftcore.models.encoding import (
 from rftcore.models.policy import tokenizer_of
 from rftcore.models.sources import PLAIN
 
-# What TRL 1.16 passes from a processor to the loss of GRPO
-PASSED = frozenset(
-    (
-        *("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "pixel_values"),
-        *("pixel_attention_mask", "image_grid_thw", "image_sizes", "image_position_ids"),
-        "spatial_shapes",
-    )
-)
-
 
 def unpassed(source: str | Path, fields: Collection[str]) -> str:
-    """A line if a processor makes fields that TRL leaves out of the loss of GRPO, or "".
+    """A line for fields of tokens that TRL leaves out of the loss of GRPO; "" for none.
 
     Some families do without them. Of others the first step fails, or the log-probabilities of
     the first rollouts differ from those in the loss: either ends the run.
     """
-    left = sorted({*fields} - PASSED)
-    if not left:
+    if not fields:
         return ""
     return (
-        f"{source}: its processor makes {', '.join(left)}, which TRL does not pass to the loss of "
-        "GRPO. If GRPO fails for that, SFT can be run alone: --set grpo.enabled=false"
+        f"{source}: its processor makes {', '.join(sorted(fields))}, which TRL does not pass to "
+        "the loss of GRPO. If GRPO fails for that, SFT can be run alone: --set grpo.enabled=false"
     )
 
 
 def require_plain_targets(source: str | Path, processor: Any) -> None:
-    """Raise `ModelError` if the processor adds tokens to a target of SFT."""
+    """Raise `ModelError` if the processor adds tokens to a target of SFT, but a start token.
+
+    That one SFT leaves out (`rftcore.training.starts`).
+    """
     text = "Seven."
     try:
         read = apply_processor(processor, [text], [()])["input_ids"][0].tolist()
@@ -55,7 +49,7 @@ def require_plain_targets(source: str | Path, processor: Any) -> None:
             f"{source}: a target of SFT, which is text without images, failed: {error}. Leave out "
             "SFT (--set sft.enabled=false), or take a model of another family"
         ) from error
-    if read != text_ids(processor, text):
+    if read != text_ids(processor, processor_start(processor) + text):
         added = tokenizer_of(processor).decode(read)
         raise ModelError(
             f"{source}: its processor reads {text!r} as {added!r}, so SFT would teach tokens that "

@@ -46,7 +46,7 @@ def check_rows(
     if grpo is not None:
         check.require_one_kind(RL)
         require_equal_prompts(plan.model, check.processor)
-        if line := unpassed(plan.model, check.fields):
+        if line := unpassed(plan.model, check.lost):
             logger.warning(line)
     check.require_prompts_fit()
     if sft is not None:

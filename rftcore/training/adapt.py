@@ -5,6 +5,8 @@
 - `generate` encodes images outside `forward`, where accelerate opens autocast: in another dtype
   than training does, which half of the towers reject if the weights are bfloat16.
 - `generate` takes settings that TRL leaves open from the model's folder, such as penalties.
+- TRL samples in training mode, in which some models (Molmo 2) require fields that `generate` leaves
+  out after the prompt. Without dropout the modes compute the same, and `generate` then evaluates.
 - A static key-value cache takes the dtype of the first keys. Under autocast, rotary positions
   make keys float32 while values stay bfloat16, and storing the values fails. transformers 5.24
   has repaired it.
@@ -25,6 +27,7 @@ import copy
 import functools
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from types import MethodType
 from typing import Any
 
@@ -39,6 +42,7 @@ from rftcore.models.cache_name import CACHE
 from rftcore.models.completions import plain_decoding
 from rftcore.models.policy import VISION_PARTS
 from rftcore.training.cpu import plain_products
+from rftcore.training.shared_prefix.family import has_active_dropout
 
 logger = logging.getLogger(__name__)
 
@@ -158,6 +162,7 @@ def _adapt_generate(model: Any, bf16: bool) -> None:
             inputs["generation_config"] = config
             inputs[CACHE] = _casting_cache(model, length)
         with (
+            nullcontext() if has_active_dropout(model) else evaluating(model),
             plain_decoding(model),
             plain_products(),
             torch.autocast(model.device.type, torch.bfloat16, enabled=bf16),
@@ -165,6 +170,18 @@ def _adapt_generate(model: Any, bf16: bool) -> None:
             return plain(*args, **inputs) if args else decode_loop.generate(model, plain, inputs)
 
     model.generate = generate
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Evaluate with a model, without dropout; afterwards its modules are in the modes of before."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def _casting_cache(model: Any, length: int) -> StaticCache:

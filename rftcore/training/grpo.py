@@ -44,6 +44,7 @@ from rftcore.training.rollout_check import RolloutCheck
 from rftcore.training.rows import Rows, as_dataset
 from rftcore.training.sampling_mask import SamplingMask
 from rftcore.training.shared_prefix import SharedPrompts
+from rftcore.training.stand_ins import StandIns
 from rftcore.training.steps import per_rollouts
 from rftcore.training.template_calls import with_named_conversation
 from rftcore.training.tiles import with_tile_counts
@@ -125,12 +126,16 @@ def grpo_trainer(
         prompt=task.prompt,
         seen=policy.seen_size,
     )
+    images = StandIns(policy.processor)
+    processor = with_named_conversation(policy.processor)
     trainer = GRPOTrainer(
         model=policy.model,
         reward_funcs=[reward],
         args=config,
         train_dataset=as_dataset(Rows(part, task.prompt), order.sample),
-        processing_class=with_tile_counts(with_named_conversation(policy.processor)),
+        processing_class=images.processor(processor)
+        if images.names
+        else with_tile_counts(processor),
         callbacks=[
             *(order, mask, shared, check, GradientAgreement(per_rollouts(config))),
             *callbacks,
@@ -138,6 +143,7 @@ def grpo_trainer(
         ],
         peft_config=adapter,
     )
+    images.install(trainer)
     mask.install(trainer)
     shared.install(trainer)
     check.install(trainer)

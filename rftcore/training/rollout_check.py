@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MethodType
 from typing import Any, NamedTuple
@@ -26,6 +25,7 @@ from torch import Tensor
 from rftcore import distributed
 from rftcore.errors import ModelError
 from rftcore.models.token_record import IN_USE, Record, recording
+from rftcore.training.adapt import evaluating
 from rftcore.training.kept_tokens import truncates
 from rftcore.training.sampling_mask import SamplingMask
 from rftcore.training.shared_prefix.family import has_active_dropout, working_dtype
@@ -108,7 +108,7 @@ class RolloutCheck(StepNumbers):
             if not self._done and is_scoring(inputs) and torch.is_grad_enabled():
                 scored = output
                 if self._mask.on or has_active_dropout(base):
-                    with torch.no_grad(), self._mask.whole_vocabulary(), _evaluating(base):
+                    with torch.no_grad(), self._mask.whole_vocabulary(), evaluating(base):
                         scored = plain(*args, **inputs)
                 self._dtype = working_dtype(base)
                 self._compare(inputs, scored.log_probs.detach().float().cpu())
@@ -227,15 +227,3 @@ def _existing(ids: Tensor, mask: Tensor) -> list[Tokens]:
     """The tokens of each row of (B, T) that are not padding."""
     pairs = zip(ids.cpu(), mask.bool().cpu(), strict=True)
     return [tuple(row[kept].tolist()) for row, kept in pairs]
-
-
-@contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
-    """In evaluation mode, without dropout."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training

@@ -16,6 +16,7 @@ from rftcore.prompts import target_of
 from rftcore.training.adapt import adapt, without_unknown_experts
 from rftcore.training.engine import shard_on_cpu
 from rftcore.training.rows import Rows, as_dataset, written
+from rftcore.training.starts import without_starts
 from rftcore.training.trained import choose
 from rftcore.types import Task
 
@@ -49,7 +50,7 @@ def sft_trainer(
         model=policy.model,
         args=config,
         train_dataset=as_dataset(rows),
-        processing_class=policy.processor,
+        processing_class=without_starts(policy.processor),
         callbacks=callbacks,
         peft_config=adapter,
     )

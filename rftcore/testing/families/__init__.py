@@ -27,6 +27,7 @@ from rftcore.testing.families.glm import tiny_glm4v, tiny_glm4v_moe, tiny_glm46v
 from rftcore.testing.families.idefics import tiny_idefics3, tiny_smolvlm
 from rftcore.testing.families.idefics2 import tiny_idefics2
 from rftcore.testing.families.internvl import tiny_internvl
+from rftcore.testing.families.kimi import tiny_kimi_k25
 from rftcore.testing.families.lfm import tiny_lfm2_vl
 from rftcore.testing.families.llama4 import tiny_llama4
 from rftcore.testing.families.llava import (
@@ -35,8 +36,13 @@ from rftcore.testing.families.llava import (
     tiny_llava_onevision,
     tiny_vipllava,
 )
+from rftcore.testing.families.minicpm import (
+    tiny_minicpmv4_6,
+    tiny_minicpmv4_7,
+)
 from rftcore.testing.families.mistral import tiny_mistral3
 from rftcore.testing.families.mllama import tiny_mllama
+from rftcore.testing.families.molmo import tiny_molmo2
 from rftcore.testing.families.ocr import tiny_got_ocr2, tiny_lighton_ocr, tiny_paddleocr_vl
 from rftcore.testing.families.omni import tiny_qwen2_5_omni_thinker, tiny_qwen3_omni_moe_thinker
 from rftcore.testing.families.ovis import tiny_ovis2
@@ -55,6 +61,7 @@ from rftcore.testing.families.timm_towers import (
     tiny_gemma3n,
     tiny_perception_lm,
 )
+from rftcore.testing.families.video_llama import tiny_video_llama_3
 
 # By `model_type` of config.json.
 FAMILIES: Mapping[str, Builder] = MappingProxyType(
@@ -100,6 +107,11 @@ FAMILIES: Mapping[str, Builder] = MappingProxyType(
         "janus": tiny_janus,
         "deepseek_vl_hybrid": tiny_deepseek_vl_hybrid,
         "aria": tiny_aria,
+        "minicpmv4_6": tiny_minicpmv4_6,
+        "minicpmv4_7": tiny_minicpmv4_7,
+        "molmo2": tiny_molmo2,
+        "kimi_k25": tiny_kimi_k25,
+        "video_llama_3": tiny_video_llama_3,
     }
 )
 
@@ -127,14 +139,18 @@ __all__ = [
     "tiny_idefics3",
     "tiny_internvl",
     "tiny_janus",
+    "tiny_kimi_k25",
     "tiny_lfm2_vl",
     "tiny_lighton_ocr",
     "tiny_llama4",
     "tiny_llava",
     "tiny_llava_next",
     "tiny_llava_onevision",
+    "tiny_minicpmv4_6",
+    "tiny_minicpmv4_7",
     "tiny_mistral3",
     "tiny_mllama",
+    "tiny_molmo2",
     "tiny_ovis2",
     "tiny_paddleocr_vl",
     "tiny_paligemma",
@@ -148,5 +164,6 @@ __all__ = [
     "tiny_qwen3_vl",
     "tiny_qwen3_vl_moe",
     "tiny_smolvlm",
+    "tiny_video_llama_3",
     "tiny_vipllava",
 ]

@@ -114,7 +114,7 @@ def tiny_qwen3_vl(chat_template: str | None) -> Parts:
 @builder(CHATML_WITH_THINKING)
 def tiny_qwen3_5(chat_template: str | None) -> Parts:
     """Write a Qwen3.5, one of whose two text layers is linear attention."""
-    text = _linear_text()
+    text = linear_text()
     vision = {**TOWER, **OF_QWEN3}
     shape = _Shape("Qwen3_5", text, vision, processor="Qwen3VL", videos="Qwen3VL")
     generation = _generation(temperature=0.6, top_p=0.95, top_k=20)
@@ -135,14 +135,14 @@ def tiny_qwen3_vl_moe(chat_template: str | None) -> Parts:
 @builder(CHATML_WITH_THINKING)
 def tiny_qwen3_5_moe(chat_template: str | None) -> Parts:
     """Write a Qwen3.5 with four experts, and one for all tokens, in each text layer."""
-    text = {**_linear_text(), **EXPERTS, "shared_expert_intermediate_size": 32}
+    text = {**linear_text(), **EXPERTS, "shared_expert_intermediate_size": 32}
     vision = {**TOWER, **OF_QWEN3}
     shape = _Shape("Qwen3_5Moe", text, vision, processor="Qwen3VL", videos="Qwen3VL")
     generation = _generation(temperature=0.6, top_p=0.95, top_k=20)
     return _parts(shape, generation, chat_template)
 
 
-def _linear_text() -> dict[str, Any]:
+def linear_text() -> dict[str, Any]:
     """A text configuration whose first layer is linear attention."""
     text = {
         **rope_text([2, 1, 1]),

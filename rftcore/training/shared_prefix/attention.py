@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -46,9 +46,26 @@ class Parts(Protocol):
 
 @dataclass
 class Witness:
-    """Counts the layers that use `attend`; how they attend stays as it is."""
+    """Sees what the layers attend to by `attend`; how they attend stays as it is.
 
-    calls: int = 0
+    read: the memory of each layer's keys and values, in the order of the calls.
+    """
+
+    read: list[Place] = field(default_factory=list)
+
+    def has_read(self, cache: GrowingCache) -> bool:
+        """Whether the layers attend to just what the cache holds.
+
+        Compressed keys and values (MLA) are expanded after the cache.
+        """
+        return self.read == [_place(layer.keys, layer.values) for layer in cache.held()]
+
+
+Place = tuple[tuple[int, torch.Size], ...]
+
+
+def _place(*states: Tensor) -> Place:
+    return tuple((each.data_ptr(), each.shape) for each in states)
 
 
 _parts: ContextVar[Parts | Witness | None] = ContextVar("parts", default=None)
@@ -70,7 +87,7 @@ def attend(
     """What transformers' `sdpa` returns: results (B, T, H, D), and no weights."""
     parts = _parts.get()
     if isinstance(parts, Witness):
-        parts.calls += 1
+        parts.read.append(_place(key, value))
         parts = None
     if parts is None or given.get("dropout") or any(given.get(n) is not None for n in PLAIN):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **given)

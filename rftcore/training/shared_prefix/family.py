@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from rftcore.models.cache_name import CACHE
 from rftcore.training.shared_prefix.errors import NotShared
 from rftcore.training.shared_prefix.images import BatchImages
+from rftcore.training.stand_ins import are_stand_ins
 
 KINDS = "mm_token_type_ids"
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
@@ -100,6 +101,8 @@ def positions(
     """
     ids, kinds = inputs["input_ids"][list(rows)], inputs.get(KINDS)
     rule = getattr(model.base_model, "get_rope_index", None)
+    if rule is not None and are_stand_ins(inputs.get("pixel_values")):
+        raise NotShared("its position numbers depend on fields of images that TRL does not pass")
     by_kind = rule is not None and KINDS in inspect.signature(rule).parameters  # not Qwen-Omni's
     of_kinds = {KINDS: kinds[list(rows)]} if by_kind and kinds is not None else {}
     if rule is None or images.grids is None or (by_kind and not of_kinds):

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from rftcore.training.cpu import plain_products
 from rftcore.training.shared_prefix.errors import NotShared
+from rftcore.training.stand_ins import are_stand_ins, prompts_of
 
 if TYPE_CHECKING:
     from transformers.utils.generic import ModelOutput
@@ -73,6 +74,10 @@ def read_images(config: Any, inputs: Mapping[str, Any]) -> BatchImages:
     if values is None and encoded is None:
         return BatchImages((), None, None, [()] * len(ids), ())
     counts = (ids == config.image_token_id).sum(1).tolist()
+    if are_stand_ins(values):
+        return BatchImages(
+            list(values), None, None, _whole(values, counts), equal_images([*values])
+        )
     grids = inputs.get("image_grid_thw")
     if encoded is not None:
         images = list(encoded.pooler_output)
@@ -244,6 +249,20 @@ def _assign(lengths: Sequence[int], counts: Sequence[int]) -> list[list[int]]:
             raise NotShared("the images of a row do not fill its image tokens")
         assigned.append(mine)
     if image != len(lengths):
+        raise NotShared("some images belong to no row")
+    return assigned
+
+
+def _whole(values: Tensor, counts: Sequence[int]) -> list[list[int]]:
+    """Assign the images of stand-ins (images, 2) to the rows that have image tokens, in order."""
+    mine = iter(prompts_of(values))
+    assigned: list[list[int]] = []
+    at = 0
+    for count in counts:
+        _, images = next(mine, (0, 0)) if count else (0, 0)
+        assigned.append([*range(at, at + images)])
+        at += images
+    if at != len(values):
         raise NotShared("some images belong to no row")
     return assigned
 

@@ -97,7 +97,7 @@ class SharedPrefill:
     def restore(self, output: Any) -> ModelOutput:
         """The result of the plain call: logits (B, 1, V), and the cache filled for all rows."""
         cache = cache_of(output)
-        if isinstance(cache, GrowingCache) and self.witness.calls == len(cache.layers):
+        if isinstance(cache, GrowingCache) and self.witness.has_read(cache):
             cache.share(self.prompt_of)
         else:
             cache.reorder_cache(self.prompt_of)
