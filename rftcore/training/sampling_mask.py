@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from rftcore.distributed import is_main
+from rftcore.distributed import all_gather, is_main
 from rftcore.errors import ModelError
 from rftcore.training.kept_tokens import (
     Kept,
@@ -125,26 +125,24 @@ class SamplingMask(StepNumbers):
                 states = self._states
             finally:
                 self._states = None
+            scored = inputs["labels"][:, 1:] != -100
+            fault, found = "", None
             if len(states) != 1:
-                self._leave(f"{type(base).__name__} does not show the states of its last layer")
-                return output
-            return self._masked(base, output, states[0], inputs["labels"], config, leave_out)
+                fault = f"{type(base).__name__} does not show the states of its last layer"
+            elif scored.any():
+                found = self._kept(base, states[0], inputs["labels"], config, leave_out)
+                fault = self._difference(found.log_p, output.log_probs.detach()[scored], base)
+            if self._agreed(fault) and found is not None:
+                self._put(found, output, scored)
+            return output
 
         return forward
 
-    def _masked(
-        self,
-        base: Any,
-        output: Any,
-        states: Tensor,
-        labels: Tensor,
-        config: Any,
-        leave_out: list[Processor],
-    ) -> Any:
-        """TRL's output for labels (B, T) with log q in place of log p, from states (B, T, H)."""
+    def _kept(
+        self, base: Any, states: Tensor, labels: Tensor, config: Any, leave_out: list[Processor]
+    ) -> Kept:
+        """What sampling keeps, for the N scored tokens of labels (B, T) and states (B, T, H)."""
         scored = labels[:, 1:] != -100
-        if not scored.any():
-            return output
 
         def part(states: Tensor, tokens: Tensor) -> Kept:
             return kept(logits(base, states) / config.temperature, tokens, leave_out)
@@ -158,29 +156,36 @@ class SamplingMask(StepNumbers):
         parts = [
             checkpoint(part, *pair, use_reentrant=False, preserve_rng_state=False) for pair in pairs
         ]
-        found = Kept(*map(torch.cat, zip(*parts, strict=True)))
-        theirs = output.log_probs
-        if not self._agrees(found.log_p, theirs.detach()[scored], base):
-            return output
+        return Kept(*map(torch.cat, zip(*parts, strict=True)))
+
+    def _put(self, found: Kept, output: Any, scored: Tensor) -> None:
+        """Put log q in place of log p into TRL's output, where tokens are scored (B, T - 1)."""
         if torch.is_grad_enabled():
             self._count(found)
+        theirs = output.log_probs
         mine = found.log_q.to(theirs.dtype)
         output["log_probs"] = theirs.detach().masked_scatter(scored, mine)
-        return output
 
-    def _agrees(self, mine: Tensor, theirs: Tensor, base: Any) -> bool:
-        """Whether our head gives TRL's numbers; checked on the first batch alone."""
+    def _difference(self, mine: Tensor, theirs: Tensor, base: Any) -> str:
+        """Why our head does not give TRL's numbers, or ""; checked on the first batch alone."""
         if self._checked:
-            return True
-        self._checked = True
+            return ""
         difference = float((mine - theirs.float()).abs().mean())
         if difference <= tolerance(base):
-            return True
-        self._leave(
+            return ""
+        return (
             f"the head of {type(base).__name__} computes its logits in a way that rft does not "
             f"know (they differ by {difference:.1e} nats per token); please report it"
         )
-        return False
+
+    def _agreed(self, fault: str) -> bool:
+        """Whether no rank has a fault: on the first batch, all of them leave if one has to."""
+        if not self._checked:
+            self._checked = True
+            fault = next(filter(None, all_gather(fault)), "")
+        if fault:
+            self._leave(fault)
+        return not fault
 
     def _count(self, found: Kept) -> None:
         size, mass = float(found.size.sum()), float(found.mass.sum())
@@ -191,6 +196,7 @@ class SamplingMask(StepNumbers):
         """Whether the loss has the kept tokens where sampling leaves some out, and how many."""
         if self._setting == "off" or not truncates(args):
             return {}
-        (size, mass, tokens), self._sums = self._sums, [0.0, 0.0, 0.0]
+        sums, self._sums = all_gather(self._sums), [0.0, 0.0, 0.0]
+        size, mass, tokens = map(sum, zip(*sums, strict=True))
         means = {"tokens": size / tokens, "mass": mass / tokens} if tokens else {}
         return {f"sampling_mask/{n}": v for n, v in {"on": float(self.on), **means}.items()}

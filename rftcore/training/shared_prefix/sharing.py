@@ -109,17 +109,19 @@ class Sharing:
             return self._plain(**{**inputs, "attention_mask": None})
 
     def metrics(self) -> dict[str, float]:
-        """Whether prompts are shared, and the share of tokens not read since the last call.
+        """The share of ranks that share prompts, and of tokens not read since the last call.
 
         Of all tokens of prompts and of scored completions, those of calls in the plain form too.
+        Every rank has to call this.
         """
-        saved = 1 - self.read / self.unshared if self.unshared else 0.0
-        self.read = self.unshared = 0
         worst = max(self.differences.values(), default=0.0)
+        mine = float(self.off is None), self.read, self.unshared, worst
+        on, read, unshared, differences = zip(*distributed.all_gather(mine), strict=True)
+        self.read = self.unshared = 0
         return {
-            "shared_prefix/on": float(self.off is None),
-            "shared_prefix/tokens_saved": saved,
-            "shared_prefix/difference": worst,
+            "shared_prefix/on": sum(on) / len(on),
+            "shared_prefix/tokens_saved": 1 - sum(read) / sum(unshared) if sum(unshared) else 0.0,
+            "shared_prefix/difference": max(differences),
         }
 
     def limit(self) -> float:
