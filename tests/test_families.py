@@ -64,6 +64,16 @@ CLASSES = {
     "molmo2": ("Molmo2ForConditionalGeneration", "Molmo2Processor"),
     "kimi_k25": ("Kimi_K25ForConditionalGeneration", "Kimi_K25Processor"),
     "video_llama_3": ("VideoLlama3ForConditionalGeneration", "VideoLlama3Processor"),
+    "qwen4_exp": ("Qwen4ExpForConditionalGeneration", "Qwen3VLProcessor"),
+    "gemma4_unified": ("Gemma4UnifiedForConditionalGeneration", "Gemma4UnifiedProcessor"),
+    "lfm3_vl": ("Lfm3VlForConditionalGeneration", "Lfm3VlProcessor"),
+    "exaone4_5": ("Exaone4_5_ForConditionalGeneration", "Exaone4_5_Processor"),
+    "qianfan_ocr": ("QianfanOCRForConditionalGeneration", "QianfanOCRProcessor"),
+    "llava_next_video": ("LlavaNextVideoForConditionalGeneration", "LlavaNextVideoProcessor"),
+    "glm5_next": ("Glm5NextForConditionalGeneration", "Glm5NextProcessor"),
+    "hunyuan_vl": ("HunYuanVLForConditionalGeneration", "HunYuanVLProcessor"),
+    "granite_docling": ("GraniteDoclingForConditionalGeneration", "GraniteDoclingProcessor"),
+    "mistral_large4": ("MistralLarge4ForConditionalGeneration", "PixtralProcessor"),
 }
 # PaliGemma's processor makes an array of a tensor
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -41,7 +41,10 @@ DEEP = (
     *("grpo.max_steps=2", "grpo.save_steps=1", "grpo.beta=0.04", "vision_check.enabled=false"),
 )
 # peft would adapt the experts in place of other layers, which is an error that asks for these
-TARGETS = {"glm4v_moe": ("policy.lora.targets=[q_proj,k_proj,v_proj,o_proj]",)}
+TARGETS = {
+    "glm4v_moe": ("policy.lora.targets=[q_proj,k_proj,v_proj,o_proj]",),
+    "mistral_large4": ("policy.lora.targets=[q_proj,kv_b_proj,o_proj]",),
+}
 pytestmark = [
     # PaliGemma's processor makes an array of a tensor
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),

@@ -17,7 +17,7 @@ from rftcore.models.encoding import apply_processor, encode, render
 from rftcore.models.image_fields import PASSED
 from rftcore.models.loading import load_model
 from rftcore.models.placeholders import placeholder_ids
-from rftcore.models.policy import parts_of
+from rftcore.models.policy import freeze, parts_of
 from rftcore.models.processor_check import ProcessorCheck
 from rftcore.models.processors import load_processor
 from rftcore.models.support import require_supported
@@ -277,3 +277,11 @@ def test_keys_that_are_expanded_after_the_cache_are_not_shared_as_they_are_cache
     assert sharing.off is None
     assert sharing.differences.keys() == {"SharedPrefill"}
     assert torch.equal(shared, plain)
+
+
+def test_a_model_without_a_tower_has_no_vision_to_freeze(tiny):
+    policy = load_model(tiny("gemma4_unified"), device="cpu")
+
+    assert freeze(policy, ["vision"]) == sum(p.numel() for p in policy.model.parameters())
+    with pytest.raises(ModelError, match="cannot freeze 'towers'"):
+        freeze(policy, ["towers"])

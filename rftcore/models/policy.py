@@ -66,6 +66,8 @@ def freeze(policy: Policy, parts: Sequence[str]) -> int:
     found = parts_of(policy.model) if parts else {}
     for part in parts:
         frozen = [p for name, p in policy.model.named_parameters() if found[name] == part]
+        if not frozen and part == "vision" and "projector" in found.values():
+            continue  # without a tower (Gemma 4 unified): pixels enter by the projector alone
         if not frozen:
             raise ModelError(
                 f"cannot freeze {part!r}: {policy.source} has no part of that name (modules "

@@ -5,8 +5,9 @@
 - `generate` encodes images outside `forward`, where accelerate opens autocast: in another dtype
   than training does, which half of the towers reject if the weights are bfloat16.
 - `generate` takes settings that TRL leaves open from the model's folder, such as penalties.
-- TRL samples in training mode, in which some models (Molmo 2) require fields that `generate` leaves
-  out after the prompt. Without dropout the modes compute the same, and `generate` then evaluates.
+- TRL samples in training mode: with dropout or dropped paths (Qianfan-OCR), rollouts would be
+  of another policy than the one that is scored. Some models (Molmo 2) require fields then that
+  `generate` leaves out after the prompt. `generate` evaluates.
 - A static key-value cache takes the dtype of the first keys. Under autocast, rotary positions
   make keys float32 while values stay bfloat16, and storing the values fails. transformers 5.24
   has repaired it.
@@ -27,7 +28,7 @@ import copy
 import functools
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from types import MethodType
 from typing import Any
 
@@ -42,7 +43,6 @@ from rftcore.models.cache_name import CACHE
 from rftcore.models.completions import plain_decoding
 from rftcore.models.policy import VISION_PARTS
 from rftcore.training.cpu import plain_products
-from rftcore.training.shared_prefix.family import has_active_dropout
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ def _adapt_generate(model: Any, bf16: bool) -> None:
             inputs["generation_config"] = config
             inputs[CACHE] = _casting_cache(model, length)
         with (
-            nullcontext() if has_active_dropout(model) else evaluating(model),
+            evaluating(model),
             plain_decoding(model),
             plain_products(),
             torch.autocast(model.device.type, torch.bfloat16, enabled=bf16),

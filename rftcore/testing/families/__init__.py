@@ -23,7 +23,11 @@ from rftcore.testing.families.cohere import tiny_aya_vision, tiny_cohere2_vision
 from rftcore.testing.families.deepseek import tiny_deepseek_vl, tiny_deepseek_vl_hybrid, tiny_janus
 from rftcore.testing.families.ernie import tiny_ernie4_5_vl_moe
 from rftcore.testing.families.gemma import tiny_gemma3, tiny_gemma4, tiny_paligemma
+from rftcore.testing.families.gemma4_unified import tiny_gemma4_unified
 from rftcore.testing.families.glm import tiny_glm4v, tiny_glm4v_moe, tiny_glm46v, tiny_glm_ocr
+from rftcore.testing.families.glm5 import tiny_glm5_next
+from rftcore.testing.families.granite import tiny_granite_docling
+from rftcore.testing.families.hunyuan import tiny_hunyuan_vl
 from rftcore.testing.families.idefics import tiny_idefics3, tiny_smolvlm
 from rftcore.testing.families.idefics2 import tiny_idefics2
 from rftcore.testing.families.internvl import tiny_internvl
@@ -36,17 +40,20 @@ from rftcore.testing.families.llava import (
     tiny_llava_onevision,
     tiny_vipllava,
 )
+from rftcore.testing.families.llava_video import tiny_llava_next_video
 from rftcore.testing.families.minicpm import (
     tiny_minicpmv4_6,
     tiny_minicpmv4_7,
 )
 from rftcore.testing.families.mistral import tiny_mistral3
+from rftcore.testing.families.mistral_large import tiny_mistral_large4
 from rftcore.testing.families.mllama import tiny_mllama
 from rftcore.testing.families.molmo import tiny_molmo2
 from rftcore.testing.families.ocr import tiny_got_ocr2, tiny_lighton_ocr, tiny_paddleocr_vl
 from rftcore.testing.families.omni import tiny_qwen2_5_omni_thinker, tiny_qwen3_omni_moe_thinker
 from rftcore.testing.families.ovis import tiny_ovis2
 from rftcore.testing.families.parts import Builder, small_tokenizer
+from rftcore.testing.families.qianfan import tiny_qianfan_ocr
 from rftcore.testing.families.qwen import (
     CHATML,
     tiny_qwen2_5_vl,
@@ -55,6 +62,11 @@ from rftcore.testing.families.qwen import (
     tiny_qwen3_5_moe,
     tiny_qwen3_vl,
     tiny_qwen3_vl_moe,
+)
+from rftcore.testing.families.qwen_like import (
+    tiny_exaone4_5,
+    tiny_lfm3_vl,
+    tiny_qwen4_exp,
 )
 from rftcore.testing.families.timm_towers import (
     tiny_fast_vlm,
@@ -112,6 +124,16 @@ FAMILIES: Mapping[str, Builder] = MappingProxyType(
         "molmo2": tiny_molmo2,
         "kimi_k25": tiny_kimi_k25,
         "video_llama_3": tiny_video_llama_3,
+        "qwen4_exp": tiny_qwen4_exp,
+        "gemma4_unified": tiny_gemma4_unified,
+        "lfm3_vl": tiny_lfm3_vl,
+        "exaone4_5": tiny_exaone4_5,
+        "qianfan_ocr": tiny_qianfan_ocr,
+        "llava_next_video": tiny_llava_next_video,
+        "glm5_next": tiny_glm5_next,
+        "hunyuan_vl": tiny_hunyuan_vl,
+        "granite_docling": tiny_granite_docling,
+        "mistral_large4": tiny_mistral_large4,
     }
 )
 
@@ -126,35 +148,44 @@ __all__ = [
     "tiny_deepseek_vl",
     "tiny_deepseek_vl_hybrid",
     "tiny_ernie4_5_vl_moe",
+    "tiny_exaone4_5",
     "tiny_fast_vlm",
     "tiny_gemma3",
     "tiny_gemma3n",
     "tiny_gemma4",
+    "tiny_gemma4_unified",
     "tiny_glm4v",
     "tiny_glm4v_moe",
+    "tiny_glm5_next",
     "tiny_glm46v",
     "tiny_glm_ocr",
     "tiny_got_ocr2",
+    "tiny_granite_docling",
+    "tiny_hunyuan_vl",
     "tiny_idefics2",
     "tiny_idefics3",
     "tiny_internvl",
     "tiny_janus",
     "tiny_kimi_k25",
     "tiny_lfm2_vl",
+    "tiny_lfm3_vl",
     "tiny_lighton_ocr",
     "tiny_llama4",
     "tiny_llava",
     "tiny_llava_next",
+    "tiny_llava_next_video",
     "tiny_llava_onevision",
     "tiny_minicpmv4_6",
     "tiny_minicpmv4_7",
     "tiny_mistral3",
+    "tiny_mistral_large4",
     "tiny_mllama",
     "tiny_molmo2",
     "tiny_ovis2",
     "tiny_paddleocr_vl",
     "tiny_paligemma",
     "tiny_perception_lm",
+    "tiny_qianfan_ocr",
     "tiny_qwen2_5_omni_thinker",
     "tiny_qwen2_5_vl",
     "tiny_qwen2_vl",
@@ -163,6 +194,7 @@ __all__ = [
     "tiny_qwen3_omni_moe_thinker",
     "tiny_qwen3_vl",
     "tiny_qwen3_vl_moe",
+    "tiny_qwen4_exp",
     "tiny_smolvlm",
     "tiny_video_llama_3",
     "tiny_vipllava",

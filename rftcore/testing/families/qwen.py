@@ -87,17 +87,17 @@ def tiny_qwen2_vl(chat_template: str | None) -> Parts:
     Raises: ImportError if torchvision is not installed, which its processor needs.
     """
     vision = {"embed_dim": 32, "hidden_size": 64, "mlp_ratio": 2, "patch_size": 14}
-    shape = _Shape("Qwen2VL", rope_text([2, 3, 3]), vision)
-    return _parts(shape, _generation(), chat_template)
+    shape = Shape("Qwen2VL", rope_text([2, 3, 3]), vision)
+    return shape_parts(shape, _generation(), chat_template)
 
 
 @builder(CHATML_WITH_SYSTEM)
 def tiny_qwen2_5_vl(chat_template: str | None) -> Parts:
     """Write a Qwen2.5-VL, whose first vision layer attends in windows of 2 x 2 tokens."""
     windows = {"patch_size": 14, "window_size": 56, "fullatt_block_indexes": [1]}
-    shape = _Shape("Qwen2_5_VL", rope_text([2, 3, 3]), {**TOWER, **windows})
+    shape = Shape("Qwen2_5_VL", rope_text([2, 3, 3]), {**TOWER, **windows})
     generation = _generation(repetition_penalty=1.05, temperature=1e-6)
-    return _parts(shape, generation, chat_template)
+    return shape_parts(shape, generation, chat_template)
 
 
 @builder(CHATML)
@@ -106,9 +106,9 @@ def tiny_qwen3_vl(chat_template: str | None) -> Parts:
     text = {**rope_text([4, 2, 2]), "head_dim": 16}
     text["rope_parameters"]["mrope_interleaved"] = True
     vision = {**TOWER, **OF_QWEN3, "deepstack_visual_indexes": [0]}
-    shape = _Shape("Qwen3VL", text, vision, processor="Qwen3VL", videos="Qwen3VL")
+    shape = Shape("Qwen3VL", text, vision, processor="Qwen3VL", videos="Qwen3VL")
     generation = _generation(temperature=0.7, top_p=0.8, top_k=20)
-    return _parts(shape, generation, chat_template)
+    return shape_parts(shape, generation, chat_template)
 
 
 @builder(CHATML_WITH_THINKING)
@@ -116,9 +116,9 @@ def tiny_qwen3_5(chat_template: str | None) -> Parts:
     """Write a Qwen3.5, one of whose two text layers is linear attention."""
     text = linear_text()
     vision = {**TOWER, **OF_QWEN3}
-    shape = _Shape("Qwen3_5", text, vision, processor="Qwen3VL", videos="Qwen3VL")
+    shape = Shape("Qwen3_5", text, vision, processor="Qwen3VL", videos="Qwen3VL")
     generation = _generation(temperature=0.6, top_p=0.95, top_k=20)
-    return _parts(shape, generation, chat_template)
+    return shape_parts(shape, generation, chat_template)
 
 
 @builder(CHATML)
@@ -127,9 +127,9 @@ def tiny_qwen3_vl_moe(chat_template: str | None) -> Parts:
     text = {**rope_text([4, 2, 2]), **EXPERTS, "head_dim": 16, "decoder_sparse_step": 1}
     text["rope_parameters"]["mrope_interleaved"] = True
     vision = {**TOWER, **OF_QWEN3, "deepstack_visual_indexes": [0]}
-    shape = _Shape("Qwen3VLMoe", text, vision, processor="Qwen3VL", videos="Qwen3VL")
+    shape = Shape("Qwen3VLMoe", text, vision, processor="Qwen3VL", videos="Qwen3VL")
     generation = _generation(temperature=0.7, top_p=0.8, top_k=20)
-    return _parts(shape, generation, chat_template)
+    return shape_parts(shape, generation, chat_template)
 
 
 @builder(CHATML_WITH_THINKING)
@@ -137,9 +137,9 @@ def tiny_qwen3_5_moe(chat_template: str | None) -> Parts:
     """Write a Qwen3.5 with four experts, and one for all tokens, in each text layer."""
     text = {**linear_text(), **EXPERTS, "shared_expert_intermediate_size": 32}
     vision = {**TOWER, **OF_QWEN3}
-    shape = _Shape("Qwen3_5Moe", text, vision, processor="Qwen3VL", videos="Qwen3VL")
+    shape = Shape("Qwen3_5Moe", text, vision, processor="Qwen3VL", videos="Qwen3VL")
     generation = _generation(temperature=0.6, top_p=0.95, top_k=20)
-    return _parts(shape, generation, chat_template)
+    return shape_parts(shape, generation, chat_template)
 
 
 def linear_text() -> dict[str, Any]:
@@ -159,10 +159,11 @@ def linear_text() -> dict[str, Any]:
     return text
 
 
-class _Shape(NamedTuple):
+class Shape(NamedTuple):
     """A family by the name that its classes begin with, and its configurations.
 
     processor, videos: the names of its processor's classes, where they are of another family.
+    own: other entries of its configuration.
     """
 
     name: str
@@ -170,9 +171,11 @@ class _Shape(NamedTuple):
     vision: dict[str, Any]
     processor: str = ""
     videos: str = "Qwen2VL"
+    own: Mapping[str, Any] = MappingProxyType({})
 
 
-def _parts(shape: _Shape, generation: Mapping[str, Any], template: str | None) -> Parts:
+def shape_parts(shape: Shape, generation: Mapping[str, Any], template: str | None) -> Parts:
+    """The parts of a family with Qwen's image processor and tokens."""
     import transformers
 
     processor = _processor(shape, template)
@@ -181,7 +184,7 @@ def _parts(shape: _Shape, generation: Mapping[str, Any], template: str | None) -
     return Parts(model, config, processor, generation)
 
 
-def _processor(shape: _Shape, template: str | None) -> Any:
+def _processor(shape: Shape, template: str | None) -> Any:
     import transformers
     from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
 
@@ -205,7 +208,7 @@ def rope_text(sections: list[int]) -> dict[str, Any]:
     return {**copy.deepcopy(dict(TEXT)), "rope_parameters": rope}
 
 
-def _config(config: Any, processor: Any, shape: _Shape) -> Any:
+def _config(config: Any, processor: Any, shape: Shape) -> Any:
     tokenizer = processor.tokenizer
     ids = ids_of(tokenizer, begin="<|endoftext|>", end="<|im_end|>", pad="<|endoftext|>")
     marks = {
@@ -218,6 +221,7 @@ def _config(config: Any, processor: Any, shape: _Shape) -> Any:
         text_config={**shape.text, **ids},
         vision_config={**VISION, **shape.vision},
         **{name: tokenizer.convert_tokens_to_ids(token) for name, token in marks.items()},
+        **shape.own,
     )
 
 
