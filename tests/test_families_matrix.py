@@ -43,6 +43,7 @@ DEEP = (
 # peft would adapt the experts in place of other layers, which is an error that asks for these
 TARGETS = {
     "glm4v_moe": ("policy.lora.targets=[q_proj,k_proj,v_proj,o_proj]",),
+    # of others, plain peft, with which this is compared, does not load the adapter
     "mistral_large4": ("policy.lora.targets=[q_proj,kv_b_proj,o_proj]",),
 }
 pytestmark = [

@@ -10,7 +10,7 @@ from PIL import Image as pil
 
 from rftcore.config import LoraRecipe
 from rftcore.errors import ModelError
-from rftcore.models.adapters import linear_layers, without_adapter
+from rftcore.models.adapters import linear_layers, lora_config, with_adapter, without_adapter
 from rftcore.models.configs import empty_model, model_config
 from rftcore.models.decode_loop import generate
 from rftcore.models.encoding import apply_processor, encode, render
@@ -47,6 +47,23 @@ def test_what_joins_a_tower_to_the_decoder_is_the_projector_whatever_its_name(fa
     named = {name for name in parts if module in name.split(".")}
     assert named == {name for name, part in parts.items() if part == "projector"} != set()
     assert not any(module in name for name in linear_layers(model).language)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of peft
+@pytest.mark.parametrize("family", ["mistral_large4", "qwen3_vl_moe"])
+def test_an_adapter_that_is_loaded_has_the_weights_that_were_saved(family, tiny, tmp_path):
+    peft = pytest.importorskip("peft")
+    model = load_model(tiny(family), device="cpu").model
+    saved = peft.get_peft_model(model, lora_config(model, LoraRecipe()))
+    for name, weight in saved.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight)
+    saved.save_pretrained(tmp_path)
+
+    loaded = with_adapter(load_model(tiny(family), device="cpu").model, tmp_path, trainable=False)
+    mine, its = map(peft.get_peft_model_state_dict, (saved, loaded))
+    assert mine.keys() == its.keys()
+    assert all(torch.equal(mine[name], its[name]) for name in mine)
 
 
 @pytest.mark.parametrize("family", ["qwen2_vl", "smolvlm", "internvl", "gemma4", "glm4v", "llama4"])
