@@ -9,18 +9,18 @@ from __future__ import annotations
 import importlib.util
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rftcore.config import LoraRecipe
 from rftcore.errors import ModelError, similar
+from rftcore.models.adapter_weights import load_adapter
 from rftcore.models.policy import parts_of
 
 if TYPE_CHECKING:
     from peft import LoraConfig
-    from torch import Tensor, nn
+    from torch import nn
 
 ADAPTER_CONFIG = "adapter_config.json"
 PEFT_MISSING = "needs the package peft: pip install 'rftcore[lora]' (or pip install peft)"
@@ -170,65 +170,6 @@ def with_adapter(model: Any, folder: str | Path, *, trainable: bool) -> Any:
             f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         ) from error
     return whole
-
-
-def load_adapter(whole: Any, folder: str | Path) -> None:
-    """Copy an adapter's weights into a `PeftModel`, in place; every one of them must be there.
-
-    Raises: `ModelError` if they are not those of the model's adapter, or cannot be loaded.
-    """
-    from peft import get_peft_model_state_dict, load_peft_weights, set_peft_model_state_dict
-
-    own, saved = get_peft_model_state_dict(whole), load_peft_weights(str(folder), device="cpu")
-    shapes = {name: value.shape for name, value in own.items()}
-    apart = sorted(
-        name
-        for name in own.keys() | saved.keys()
-        if shapes.get(name) != getattr(saved.get(name), "shape", None)
-    )
-    if apart:
-        raise ModelError(
-            f"the adapter in {str(folder)!r} is not of this model: {len(apart)} weights are "
-            f"missing, left over or of another shape, such as {apart[0]}"
-        )
-    set_peft_model_state_dict(whole, saved)
-    if left := _not_loaded(whole, saved):
-        _copy(whole, {name: saved[name] for name in left})
-        if left := _not_loaded(whole, saved):
-            raise ModelError(
-                f"peft {metadata.version('peft')} has not loaded {len(left)} weights of the "
-                f"adapter in {str(folder)!r}, such as {left[0]}: choose other policy.lora.targets"
-            )
-
-
-def _not_loaded(whole: Any, saved: Mapping[str, Tensor]) -> list[str]:
-    """The weights of an adapter that a `PeftModel` does not have.
-
-    peft takes names of some layers for those that transformers has renamed (shared experts of
-    Mistral Large 4), and leaves such weights as they were.
-    """
-    import torch
-    from peft import get_peft_model_state_dict
-
-    own = get_peft_model_state_dict(whole)
-    return [
-        name
-        for name, value in saved.items()
-        if not torch.equal(own[name].cpu(), value.to(own[name].dtype).cpu())
-    ]
-
-
-def _copy(whole: Any, weights: Mapping[str, Tensor]) -> None:
-    """Copy weights of LoRA into a `PeftModel`, where they have the adapter's name in theirs."""
-    import torch
-
-    own = dict(whole.named_parameters())
-    for name, value in weights.items():
-        layer, part = name.rpartition(".")[0], name.rpartition(".")[2]
-        full = f"{layer}.{whole.active_adapter}.{part}"
-        if full in own:
-            with torch.no_grad():
-                own[full].copy_(value)
 
 
 def merged(model: Any, folder: str | Path) -> Any:

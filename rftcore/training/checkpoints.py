@@ -32,7 +32,7 @@ from transformers import TrainerCallback
 from rftcore import distributed
 from rftcore.config import MODEL_RECIPE, PolicyRecipe
 from rftcore.errors import TrainerError
-from rftcore.models.adapters import load_adapter
+from rftcore.models.adapter_weights import load_adapter
 from rftcore.models.loading import load_model
 from rftcore.models.sources import PLAIN
 from rftcore.training.trained import has_adapter
