@@ -264,7 +264,7 @@ def test_a_family_that_cannot_train_is_refused_before_its_weights_load(
     (folder / "model.safetensors").unlink()
     assert train(folder, tmp_path / "run", *QUICK) == 2
 
-    assert f"error: rft does not train {folder}, which is a" in capsys.readouterr().err
+    assert f"error: --model: rft does not train {folder}, which is a" in capsys.readouterr().err
 
 
 @pytest.mark.families
