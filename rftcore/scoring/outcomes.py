@@ -137,7 +137,9 @@ def outcome_of(output: object) -> Outcome:
         return Outcome("n/a")
     value, note = (output.value, output.note) if isinstance(output, RewardResult) else (output, "")
     if not isinstance(value, numbers.Real):
-        raise TypeError(f"it returned {value!r} ({type(value).__name__}), not a number: use float()")
+        raise TypeError(
+            f"it returned {value!r} ({type(value).__name__}), not a number: use float()"
+        )
     number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"it returned {number}, which is not finite")
