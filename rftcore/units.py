@@ -83,7 +83,12 @@ def _by_name(*rows: tuple[str, Unit]) -> Mapping[str, Unit]:
 _WITH_PREFIX = _by_name(
     *(("m", _M), ("g", _GRAM), ("s", _S), ("L l", _LITER), ("A", _A), ("N", _N), ("J", _J)),
     *(("W", _W), ("V", _W * _A**-1), ("\u03a9", _W * _A**-2), ("C", _A * _S), ("Hz", _S**-1)),
-    *(("F", _A**2 * _S**2 * _J**-1), ("Pa", _N * _M**-2), ("mol", _one(mol=1))),
+    *(
+        ("F", _A**2 * _S**2 * _J**-1),
+        ("Pa", _N * _M**-2),
+        ("bar", _one(10**5) * _N * _M**-2),
+        ("mol", _one(mol=1)),
+    ),
     *(("eV", _one("1.602176634e-19") * _J), ("K", _one(K=1)), ("Wh", _W * _HOUR)),
     ("cal", _one("4.184") * _J),
 )

@@ -136,6 +136,14 @@ def test_a_card_gives_away_no_secret_and_no_folder():
     assert "/home/me" not in text
 
 
+def test_a_task_in_a_file_gives_away_no_folder():
+    recipe = facts().recipe | {"task": "/home/me/secret/task.py:task"}
+    text = card(facts(recipe=recipe, plugin="/home/me/secret/task.py"))
+
+    assert "on the task task.py:task (" in text
+    assert "/home" not in text
+
+
 def test_the_front_matter_names_a_base_model_of_the_hub_alone():
     first = yaml.safe_load(card(facts()).split("---\n")[1])
     other = yaml.safe_load(card(facts(recipe=facts().recipe | {"model": "/x/y"})).split("---\n")[1])

@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -113,6 +114,13 @@ def test_a_window_and_not_the_file_is_in_memory():
 
     assert next(reader).value == rows[0]
     assert stream.tell() <= 2000
+
+
+def test_a_missing_file_of_a_relative_path_names_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(DataError, match=rf"nowhere.json: .* working folder {tmp_path}\)"):
+        next(streams.rows(Path("nowhere.json")))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pluggy
 import pytest
 
+from rftcore import rewards
 from rftcore.config import load_recipe
 from rftcore.errors import DataError, Fault, PluginError, RecipeError, RftError, UnknownNameError
 from rftcore.hookspecs import hookimpl
@@ -275,6 +276,10 @@ def test_a_factory_that_fails_names_the_component_and_its_distribution(factory, 
     [
         ({"rewards": {"accuracy": print}}, "write rftcore.Term"),
         ({"rewards": {"accuracy": Term(3)}}, "its reward is 3"),
+        ({"rewards": {"accuracy": Term(rewards.quantity)}}, "is none: write quantity()"),
+        ({"rewards": {"accuracy": Term(lambda x, y: 1.0)}}, "missing a required argument: 'y'"),
+        ({"rewards": {"accuracy": Term(lambda x: x.correct or 0.0)}}, 'reward(uses=["correct"])'),
+        ({"groups": "color"}, "write a list of keys of meta, ('color',)"),
         ({"rewards": {}}, "is not one of its rewards"),
         ({"accuracy": "acc"}, "accuracy='acc' is not one of its rewards (accuracy, format)"),
         ({"parser": int}, "which is not a parser"),
@@ -294,6 +299,19 @@ def test_the_error_for_a_task_names_the_wrong_part(change, expected, fakes):
         catalogue.task("cubes")
     assert str(caught.value).startswith("task 'cubes' of bad 1.0: ")
     assert expected in str(caught.value)
+
+
+def test_a_default_that_is_a_relative_path_holds_from_any_folder(fakes, tmp_path, monkeypatch):
+    def cubes(data: str = "my data/a.csv", between: str = "./", name: str = "data") -> Task:
+        return fakes.numbers()
+
+    (tmp_path / "my data").mkdir()
+    (tmp_path / "my data" / "a.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    catalogue = fakes.load({"own": fakes.tasks(cubes=cubes)})
+
+    recipe = catalogue.located(load_recipe(("t", {"task": "cubes"})))
+    assert recipe.task_options == {"data": str(tmp_path / "my data" / "a.csv")}
 
 
 def test_an_rft_error_of_a_factory_passes_unchanged(fakes):

@@ -34,6 +34,7 @@ SAME = [
     ("5 cm", "5.0 cm"),
     (r"5\text{ cm}^2", r"5 \mathrm{cm}^{2}"),
     ("36 km/h", "10 m/s"),
+    ("1 mbar", "100 Pa"),
     ("5 m/s^2", r"5\,\text{m}\cdot\text{s}^{-2}"),
     ("1 h 30 min", "1 h 30 min"),
     ("30°", "30"),

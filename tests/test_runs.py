@@ -88,6 +88,15 @@ def test_only_a_run_can_be_resumed_and_the_runs_beside_it_are_named(run, tmp_pat
         RunFolder.resume(tmp_path / "rum")
 
 
+def test_of_a_folder_of_runs_or_a_comparison_the_runs_in_it_are_named(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "comparison" / "runs" / "zero-shot-s0")
+
+    with pytest.raises(RunError, match=r"Runs in .*comparison/runs: zero-shot-s0\."):
+        RunFolder.open(tmp_path / "comparison")
+    with pytest.raises(RunError, match=r"Runs in .*comparison/runs: zero-shot-s0\."):
+        RunFolder.open(tmp_path / "comparison" / "runs")
+
+
 def in_another_process(code, path, **kwargs):
     command = [sys.executable, "-c", f"from rftcore.runs import *; path={str(path)!r}\n{code}"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

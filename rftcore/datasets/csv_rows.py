@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rftcore.datasets.export import stat_of
-from rftcore.datasets.streams import LONGEST
+from rftcore.datasets.streams import LONGEST, unreadable
 from rftcore.errors import DataError
 
 _MARKS = {
@@ -135,7 +135,7 @@ class CsvSource:
         except LookupError as error:
             raise DataError(f"encoding: {error}; use utf-8", origin=self.name) from error
         except OSError as error:
-            raise DataError(f"cannot read {self.path}: {error.strerror or error}") from error
+            raise unreadable(self.path, error) from error
         finally:
             csv.field_size_limit(before)
 

@@ -21,7 +21,7 @@ from rftcore.datasets.files import Row, RowFile
 from rftcore.datasets.image_paths import is_outside
 from rftcore.datasets.rows.faults import Fault
 from rftcore.datasets.rows.fields import DIALOGUE, FILE, alias
-from rftcore.datasets.streams import Raw, special
+from rftcore.datasets.streams import Raw, special, unreadable
 from rftcore.errors import DataError, closest
 from rftcore.progress import Bar
 
@@ -238,5 +238,5 @@ def stat_of(path: Path) -> list[object]:
             raise DataError(f"cannot read {path}: it is {kind}, not a file")
         found = path.stat()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+        raise unreadable(path, error) from error
     return [os.fspath(path.resolve()), found.st_size, found.st_mtime_ns]

@@ -67,7 +67,13 @@ def rows(path: Path, chunk: int = CHUNK) -> Iterator[Raw]:
         with path.open("rb") as stream:
             yield from read(stream, chunk)
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The error for a file that cannot be read; a relative path names the working folder."""
+    here = "" if path.is_absolute() else f" (from the working folder {Path.cwd()})"
+    return DataError(f"cannot read {path}: {error.strerror or error}{here}")
 
 
 def special(path: Path) -> str:

@@ -90,7 +90,7 @@ def card(facts: CardFacts) -> str:
     """The card's text, with the hub's front matter."""
     sections = [
         f"---\n{yaml.safe_dump(front_matter(facts), sort_keys=False).rstrip()}\n---",
-        f"# {escaped(facts.recipe['task'])}: {_model(facts)} after {PHASES[facts.phase]}",
+        f"# {_task(facts)}: {_model(facts)} after {PHASES[facts.phase]}",
         *_introduction(facts),
         "## Results",
         *_results(facts),
@@ -120,6 +120,10 @@ def front_matter(facts: CardFacts) -> dict[str, Any]:
     }
 
 
+def _task(facts: CardFacts) -> str:
+    return escaped(without_folders(facts.recipe["task"]))
+
+
 def _model(facts: CardFacts) -> str:
     return escaped(without_folders(facts.recipe["model"]))
 
@@ -133,7 +137,7 @@ def _introduction(facts: CardFacts) -> Iterator[str]:
         steps = ["SFT on bare answers"]
     yield (
         f"{_model(facts)}, trained by {', then '.join(steps)} on the task "
-        f"{escaped(facts.recipe['task'])}"
+        f"{_task(facts)}"
         + (f" ({escaped(facts.summary).rstrip('.')})" if facts.summary else "")
         + f". Trained with rft {escaped(_version(facts, 'rftcore'))}: {LINKS['rft']}, with "
         f"{LINKS['trl']}."
@@ -265,7 +269,8 @@ def _training(facts: CardFacts) -> Iterator[str]:
 
 def _licenses(facts: CardFacts) -> Iterator[str]:
     yield f"rft: {escaped(license_of('rftcore'))}."
-    yield f"The task's code, {escaped(facts.plugin)}: {escaped(license_of(facts.plugin))}."
+    plugin = escaped(without_folders(facts.plugin))
+    yield f"The task's code, {plugin}: {escaped(license_of(facts.plugin))}."
     yield (
         f"The base model {_model(facts)} and the data: not recorded by rft. Look them up before "
         "you publish or use the model; these weights are derived from both."

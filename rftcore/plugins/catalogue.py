@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from rftcore.errors import PluginError, RecipeError, UnknownNameError
-from rftcore.plugins.components import Origin, checked_options, misfit, option_faults, task_fault
+from rftcore.plugins.components import (
+    Origin,
+    checked_options,
+    misfit,
+    option_faults,
+    reward_fault,
+    task_fault,
+)
 from rftcore.plugins.guard import guard
 from rftcore.plugins.isolation import unchanged
-from rftcore.plugins.located import absolute, located, takes_path, task_name
+from rftcore.plugins.located import absolute, located, paths_by_default, takes_path, task_name
 from rftcore.plugins.lookup import Lookup
 from rftcore.plugins.missing import placed
 from rftcore.plugins.tasks import dataset_of, resolved
@@ -58,6 +65,8 @@ class Catalogue(Lookup):
         if fault:
             text = f"{offer}: the factory returned {made!r}, which is not {fault}"
             raise PluginError(text, plugin=plugin)
+        if kind == "reward" and (fault := reward_fault(cast("Reward", made))):
+            raise PluginError(f"{offer}: {fault}", plugin=plugin)
         return cast("Component", made)
 
     def task(self, name: str, options: Mapping[str, Any] | None = None) -> Task:
@@ -157,7 +166,8 @@ class Catalogue(Lookup):
     def located(self, recipe: "Recipe") -> "Recipe":
         """The recipe with absolute paths, so that it holds from any working directory."""
         offered = any(offer.name == recipe.model for offer in self.offers("model"))
-        is_path = takes_path(self.find("task", recipe.task))
+        task = self.find("task", recipe.task)
+        options = {**paths_by_default(task), **recipe.task_options}
         rewards = {
             name: one.model_copy(update={"options": located(one.options)})
             for name, one in recipe.rewards.items()
@@ -166,7 +176,7 @@ class Catalogue(Lookup):
             update={
                 "task": task_name(recipe.task),
                 "model": recipe.model if offered else absolute(recipe.model),
-                "task_options": located(recipe.task_options, is_path),
+                "task_options": located(options, takes_path(task)),
                 "dataset": located(recipe.dataset, lambda at: at == ("path",)),
                 "rewards": rewards,
             }

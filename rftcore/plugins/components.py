@@ -1,6 +1,7 @@
 """Check what goes into a factory and what comes out of it."""
 
 import inspect
+import json
 import math
 import numbers
 from collections.abc import Callable, Mapping
@@ -10,7 +11,8 @@ from typing import Any, Protocol
 
 from rftcore.errors import Fault, RecipeError, closest
 from rftcore.plugins.offers import Offer
-from rftcore.types import TASK_SECTIONS, Dataset, Parser, Suite, Task, Term
+from rftcore.rewards import undeclared
+from rftcore.types import TASK_SECTIONS, Dataset, Parser, Reward, Suite, Task, Term
 
 
 class Origin(Protocol):
@@ -78,6 +80,11 @@ def task_fault(task: Task) -> str:
     for kind, part in parts:
         if not isinstance(part, str) and (expected := misfit(kind, part)):
             return f"its {kind} is {part!r}, which is not {expected}"
+    for name, term in task.rewards.items():
+        if not isinstance(term.reward, str) and (fault := reward_fault(term.reward)):
+            return f"rewards[{name!r}]: {fault}"
+    if isinstance(task.groups, str):
+        return f"its groups are {task.groups!r}: write a list of keys of meta, ({task.groups!r},)"
     if not callable(task.prompt):
         return f"its prompt is {task.prompt!r}: it must be callable"
     return _defaults_fault(task.defaults)
@@ -93,6 +100,27 @@ def _rewards_fault(task: Task) -> str:
             return f"rewards[{name!r}] is {term!r}: write rftcore.Term({name}, weight)"
         if not isinstance(term.weight, numbers.Real) or not math.isfinite(term.weight):
             return f"the weight of rewards[{name!r}] is {term.weight!r:.60}: write a finite number"
+    return ""
+
+
+def reward_fault(reward: Reward) -> str:
+    """Why a reward cannot work, as far as its signature and code show, or ""."""
+    name = getattr(reward, "__name__", type(reward).__name__)
+    try:
+        inspect.signature(reward).bind(None)
+    except TypeError as error:
+        return f"the reward {name} cannot be called with a RewardInput alone: {error}"
+    except ValueError:  # no signature, as of some functions in C
+        return ""
+    required = [p for p in inspect.signature(reward).parameters.values() if p.default is p.empty]
+    if not required:
+        return f"{name} makes a reward and is none: write {name}()"
+    if names := undeclared(reward):
+        read = " and ".join(f"x.{one}" for one in names)
+        return (
+            f"the reward {name} reads {read}, which is always None, because the reward does not "
+            f"declare it: decorate it with @rftcore.rewards.reward(uses={json.dumps(names)})"
+        )
     return ""
 
 

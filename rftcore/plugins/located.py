@@ -34,6 +34,14 @@ def located(
     return value
 
 
+def paths_by_default(offer: Offer) -> dict[str, str]:
+    """The options of a factory whose default is a relative path that exists, as absolute paths."""
+    defaults = {name: option.default for name, option in offer.options.items()}
+    texts = {n: str(d) for n, d in defaults.items() if isinstance(d, str | Path)}
+    found = located(texts, takes_path(offer))
+    return {n: found[n] for n in texts if found[n] != texts[n] and texts[n].strip("./")}
+
+
 def absolute(text: str) -> str:
     """The absolute path of a file or folder, or the text as it is if there is none."""
     path = Path(text).expanduser()

@@ -22,7 +22,7 @@ from rftcore.rewards.benchmarks import (
     relaxed_score,
 )
 from rftcore.rewards.boxes import boxes_score, iou
-from rftcore.rewards.declare import gold_fault, is_slow, reward, uses
+from rftcore.rewards.declare import gold_fault, is_slow, reward, undeclared, uses
 from rftcore.rewards.texts import (
     brevity,
     caption_tags,
@@ -57,6 +57,7 @@ __all__ = [
     "tags",
     "tolerance",
     "tolerance_score",
+    "undeclared",
     "uses",
 ]
 

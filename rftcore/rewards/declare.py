@@ -1,7 +1,10 @@
 """Declarations of a reward: the fields it reads, whether it is slow, the golds it cannot use."""
 
+import dis
+import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from rftcore.errors import PluginError, RftError, closest
@@ -51,6 +54,22 @@ def uses(function: Reward) -> frozenset[str]:
     if declared is None and isinstance(function, partial):
         return uses(function.func)
     return frozenset(declared or ())
+
+
+def undeclared(function: Reward) -> tuple[str, ...]:
+    """The optional fields of `RewardInput` that the code of a reward reads without declaring them.
+
+    They are always None, so `if x.correct:` never holds. Only a plain function is examined.
+    """
+    plain: object = inspect.unwrap(function)
+    if not inspect.isfunction(plain) or not plain.__code__.co_argcount:
+        return ()
+    x, read = plain.__code__.co_varnames[0], set()
+    for load, step in pairwise(dis.get_instructions(plain)):
+        loaded = load.argval[-1] if isinstance(load.argval, tuple) and load.argval else load.argval
+        if load.opname.startswith(("LOAD_FAST", "LOAD_DEREF")) and loaded == x:
+            read |= {step.argval} if step.opname == "LOAD_ATTR" else set()
+    return tuple(name for name in USABLE if name in read - uses(function))
 
 
 def is_slow(function: Reward) -> bool:

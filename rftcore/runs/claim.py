@@ -229,5 +229,8 @@ def is_run(path: str | Path) -> bool:
 
 
 def _others(path: Path) -> str:
-    runs = sorted(p.parent.name for p in path.parent.glob(f"*/{MANIFEST}"))
-    return f" Runs in {path.parent}: {', '.join(runs[-5:])}." if runs else ""
+    """The runs in a folder, as in that of a comparison, or else beside it."""
+    for folder in (path, path / "runs", path.parent):
+        if runs := sorted(p.parent.name for p in folder.glob(f"*/{MANIFEST}")):
+            return f" Runs in {folder}: {', '.join(runs[-5:])}."
+    return ""

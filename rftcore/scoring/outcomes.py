@@ -137,7 +137,8 @@ def outcome_of(output: object) -> Outcome:
         return Outcome("n/a")
     value, note = (output.value, output.note) if isinstance(output, RewardResult) else (output, "")
     if not isinstance(value, numbers.Real):
-        raise TypeError(f"it returned {value!r} ({type(value).__name__}), not a number")
+        kind = type(value).__name__
+        raise TypeError(f"it returned {value!r} ({kind}), not a number: use float()")
     number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"it returned {number}, which is not finite")
