@@ -196,6 +196,18 @@ def test_samples_that_repeat_another_one_of_an_evaluation_split_are_a_warning():
     assert checked(rl=twice, val=[sample("3")]).remarks == []
 
 
+def test_a_group_that_no_sample_of_an_evaluation_has_is_a_warning():
+    made = task(test=[sample("1", meta={"color": "red"}), sample("2")])
+    found = [
+        checks.check(replace(made, groups=[key]), [slices.take(made, "test")], progress=False)
+        for key in ("color", "colour")
+    ]
+
+    assert found[0].remarks == []
+    assert "name 'colour', but no sample of an evaluation has it" in found[1].remarks[0]
+    assert "Did you mean 'color'" in found[1].remarks[0]
+
+
 def test_reasoning_under_another_name_is_named_where_sft_is_missing():
     bare = sample("1", cot=None, meta={"reasoning_content": "so 3"})
 

@@ -7,7 +7,7 @@ training and evaluation share, and computes the fingerprints of the data.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,11 +16,12 @@ from rftcore.datasets.cross_checks import CrossChecks, same_answer
 from rftcore.datasets.leaks import Leaks, Shared
 from rftcore.datasets.sample_check import check_sample
 from rftcore.datasets.slices import Slice, parser_of
+from rftcore.errors import closest
 from rftcore.images.pixels import PixelCache, Pixels
 from rftcore.images.threads import Job, Threads
 from rftcore.progress import Bar
 from rftcore.prompts import PromptHash
-from rftcore.splits import SFT
+from rftcore.splits import SFT, is_training
 from rftcore.types import Prompt, Sample, Task
 
 
@@ -124,6 +125,9 @@ class _Warnings:
 
     def __init__(self, task: Task) -> None:
         self._across = CrossChecks(same_answer(parser_of(task)))
+        self._groups = task.groups
+        self._keys: dict[str, None] = {}  # of `meta` in evaluation, in order
+        self._measured = False
         self._found: dict[str, tuple[int, str]] = {}
 
     def add(
@@ -131,6 +135,9 @@ class _Warnings:
     ) -> None:
         """Compare a sample with its prompt and with the samples before it."""
         where = sample.origin or f"sample {sample.id!r} of {split!r}"
+        if not is_training(split):
+            self._measured = True
+            self._keys |= dict.fromkeys(sample.meta)
         for kind, text in (
             *self._across.contradiction(sample, pixels, where),
             *self._across.duplicate_id(sample, split, content),
@@ -145,4 +152,14 @@ class _Warnings:
         return [
             f"{kind}: {first}" + (f" ({count} such samples, this is the first)" * (count > 1))
             for kind, (count, first) in self._found.items()
-        ] + [text for _, text in self._across.constant_prompt()]
+        ] + [*(text for _, text in self._across.constant_prompt()), *self._missing_groups()]
+
+    def _missing_groups(self) -> Iterator[str]:
+        """Groups of the task that no sample of an evaluation belongs to."""
+        for key in self._groups:
+            if self._measured and key not in self._keys:
+                there = ", ".join(list(self._keys)[:10]) or "nothing"
+                yield (
+                    f"the task's groups name {key!r}, but no sample of an evaluation has it in "
+                    f"its meta, which has {there}.{closest(key, self._keys)}"
+                )
