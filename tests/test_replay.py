@@ -98,6 +98,12 @@ def test_a_changed_reward_is_found_and_its_first_examples_shown(world):
     assert {change["term"] for change in told["changes"]} >= {"accuracy", "total"}
 
 
+def test_a_task_in_a_file_that_was_edited_is_another_version(world):
+    world.run.record(task_file="0" * 64)
+
+    assert "numbers: SHA-256 000000000000 in the run, absent now" in replay(world.run)[1]
+
+
 def test_a_term_that_came_or_went_has_changed(world):
     world.change = lambda task: replace(
         task, rewards={"accuracy": Term(rewards.exact), "steps": Term(rewards.steps())}

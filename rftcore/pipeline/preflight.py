@@ -6,15 +6,13 @@ again and requires the same fingerprints.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 
 from rftcore import distributed
-from rftcore.config import ANSWERS, Recipe
+from rftcore.config import ANSWERS
 from rftcore.datasets import checks
 from rftcore.datasets.reasoning import SftRows, note
 from rftcore.errors import ModelError, RunError
@@ -27,7 +25,7 @@ from rftcore.models.sources import check_source
 from rftcore.pipeline.job import Job
 from rftcore.pipeline.rewards_check import check_rewards
 from rftcore.pipeline.row_checks import check_rows, targets_of
-from rftcore.runs import MANIFEST
+from rftcore.runs import MANIFEST, task_file
 from rftcore.splits import PHASE_SPLITS, RL
 from rftcore.tracking import check_tracking
 from rftcore.training.settings_check import check_model_fits, check_settings, check_steps
@@ -138,7 +136,7 @@ def _check_data(job: Job) -> None:
         data=dict(checked.fingerprints),
         shared_images=[asdict(shared) for shared in checked.shared],
         prompt_hash=checked.prompt_hash,
-        task_file=_task_file(plan.recipe),
+        task_file=task_file(plan.recipe.task),
         prompt_example=plan.taught.prompt(first).text,
         rows_with_images={split: shown.images for split, shown in check.splits.items()},
         opens_think=_opens_think(job, check, first),
@@ -166,7 +164,7 @@ def _same_data(job: Job) -> None:
     Raises: RunError if samples, images or prompts are not those that the run began with.
     """
     began = job.run.manifest()
-    if _task_file(job.plan.recipe) != began.get("task_file"):
+    if task_file(job.plan.recipe.task) != began.get("task_file"):
         text = f"{job.plan.recipe.task} has changed since {job.run.path} began"
         logger.warning("%s: its rewards or parser may differ", text)
     now = _checked(job)
@@ -179,14 +177,6 @@ def _same_data(job: Job) -> None:
         f"{what} has changed since {job.run.path} began, so the run cannot continue as it "
         "began: restore the old one, or start a new run"
     )
-
-
-def _task_file(recipe: Recipe) -> str | None:
-    """The SHA-256 of the file of a task ./file.py:factory, which has no version; else None."""
-    path = Path(recipe.task.rpartition(":")[0])
-    if path.suffix != ".py" or not path.is_file():
-        return None
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _as_forked(job: Job, now: checks.Checked) -> None:

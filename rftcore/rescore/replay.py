@@ -19,7 +19,7 @@ from rftcore.config import load_recipe, read_recipe_file
 from rftcore.datasets.slices import Slice, take
 from rftcore.errors import RunError
 from rftcore.plugins import Catalogue
-from rftcore.runs import ROLLOUTS, RunFolder
+from rftcore.runs import ROLLOUTS, RunFolder, task_file
 from rftcore.scoring import Failure, Scorer
 from rftcore.splits import RL
 
@@ -42,8 +42,8 @@ class Replay:
 
     `compared` counts values by term: by reward, and as "sample", "answer" and "total".
     `versions` has the stored and the installed version of each distribution for which they
-    differ. `failures` are the reward calls that fail now: the fields of
-    `rftcore.scoring.Failure` and the `split`.
+    differ; of a task in a file, the hash of the file. `failures` are the reward calls that fail
+    now: the fields of `rftcore.scoring.Failure` and the `split`.
     """
 
     rollouts: int
@@ -83,7 +83,7 @@ def replay(run: RunFolder, catalogue: Catalogue) -> Replay:
                 pair = old.get(term, "absent"), new.get(term, "absent")
                 if not _same(*pair):
                     changes.append(Change(line, before.step or 0, before.id, term, *pair))
-    versions = _versions(run.manifest(), catalogue.distributions())
+    versions = _versions(run.manifest(), catalogue.distributions(), recipe.task)
     return Replay(len(stored), dict(compared), changes, versions, failures)
 
 
@@ -152,8 +152,13 @@ def _same(before: Any, now: Any) -> bool:
 
 
 def _versions(
-    manifest: Mapping[str, Any], now: Mapping[str, str]
+    manifest: Mapping[str, Any], now: Mapping[str, str | None], task: str
 ) -> dict[str, tuple[str | None, str | None]]:
-    stored = manifest.get("plugins", {})
+    stored = {**manifest.get("plugins", {}), task: _short(manifest.get("task_file"))}
+    now = {**now, task: _short(task_file(task))}
     pairs = {name: (stored.get(name), now.get(name)) for name in sorted({*stored, *now})}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _short(digest: str | None) -> str | None:
+    return f"SHA-256 {digest[:12]}" if digest else None

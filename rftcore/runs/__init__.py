@@ -30,7 +30,7 @@ from rftcore.runs.faults import storage_fault
 from rftcore.runs.folder import RunFolder
 from rftcore.runs.fork import take_over
 from rftcore.runs.names import FAILURES, MANIFEST, METRICS, PHASES, PROMPTS, RECIPE, ROLLOUTS, STATE, answers_name, scores_name
-from rftcore.runs.provenance import changed_versions, default_run_dir, manifest, now, provenance
+from rftcore.runs.provenance import changed_versions, default_run_dir, manifest, now, provenance, task_file
 
 __all__ = [
     "FAILURES",
@@ -51,5 +51,6 @@ __all__ = [
     "provenance",
     "scores_name",
     "storage_fault",
+    "task_file",
     "take_over",
 ]

@@ -1,5 +1,6 @@
 """Where a run's numbers come from: versions, machine, commit; and the name of a run's folder."""
 
+import hashlib
 import os
 import platform
 import re
@@ -97,6 +98,14 @@ def changed_versions(manifest: Mapping[str, Any], plugins: Mapping[str, str]) ->
         for name in sorted({*before, *now})
         if before.get(name) != now.get(name)
     ]
+
+
+def task_file(task: str) -> str | None:
+    """The SHA-256 of the file of a task ./file.py:factory, which has no version; else None."""
+    path = Path(task.rpartition(":")[0])
+    if path.suffix != ".py" or not path.is_file():
+        return None
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _packages(plugins: Iterable[str]) -> dict[str, str]:
