@@ -165,12 +165,19 @@ class AddsNothing:
         return {"input_ids": []}
 
 
+class OpensThink:
+    """A processor of texts alone whose template opens the reasoning."""
+
+    tokenizer = AddsNothing()
+
+    def apply_chat_template(self, turns, **options):
+        return turns[0]["content"][-1]["text"] + "<|a|><think>\n"
+
+
 def test_a_think_tag_that_the_template_opens_is_scored_and_kept(monkeypatch):
     written = [Completion("a</think><answer>5</answer>", 9, clipped=False)]
     monkeypatch.setattr("rftcore.evaluation.splits.generate", lambda policy, prompts, n: written)
-    ask = lambda turns, **options: turns[0]["content"][-1]["text"] + "<|a|><think>\n"  # noqa: E731
-    processor = SimpleNamespace(apply_chat_template=ask, tokenizer=AddsNothing())
-    policy = SimpleNamespace(processor=processor, seen_size=lambda size: None)
+    policy = SimpleNamespace(processor=OpensThink(), seen_size=lambda size: None)
     terms = {"accuracy": Term(rewards.exact), "format": Term(rewards.tags)}
     task = Task("t", Shown(), lambda s: Prompt(s.question), parsers.Integer(), terms)
     with Scorer(task) as scorer:

@@ -17,6 +17,7 @@ from rftcore.images import Image
 from rftcore.pipeline import preflight
 from rftcore.pipeline.job import Job
 from rftcore.pipeline.plan import Plan
+from rftcore.runs import task_file
 from rftcore.types import Prompt, Sample, Task, Term
 
 ROWS = [
@@ -284,10 +285,10 @@ def test_a_run_whose_data_or_prompt_has_changed_does_not_go_on(change, found, mo
 def test_the_file_of_a_task_without_a_version_is_identified_by_its_content(tmp_path):
     def known(content: str) -> str | None:
         (tmp_path / "mine.py").write_text(content)
-        return preflight._task_file(Recipe(f"{tmp_path}/mine.py:task"))
+        return task_file(f"{tmp_path}/mine.py:task")
 
     assert known("1") == known("1") != known("2")
-    assert preflight._task_file(Recipe("rft-x:counting")) is None
+    assert task_file("rft-x:counting") is None
 
 
 def test_a_sample_is_known_again_by_its_pixels_under_any_name(tmp_path):
