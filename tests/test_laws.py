@@ -81,6 +81,7 @@ def test_a_broken_law_is_shown_with_each_law_that_needs_it(law: Law):
         assert {one for one, result in states.items() if result.state == "broken"} == roots
 
 
+@pytest.mark.long
 def test_the_usual_cause_of_what_a_bad_plugin_does_is_one_of_its_own():
     causes = [result.cause for law in LAWS.values() for result in broken(bad_plugin(law)).values()]
 

@@ -42,6 +42,11 @@ NOT_COMPARED = (
 )
 
 
+def later(*values):
+    """A case of `make long`."""
+    return pytest.param(*values, marks=pytest.mark.long)
+
+
 def rft(*arguments):
     """The command's exit code, in this process."""
     try:
@@ -147,7 +152,7 @@ def whole(tmp_path_factory, qwen):
     return of
 
 
-@pytest.mark.parametrize("model", ["nano", "toy", "qwen2_vl"])
+@pytest.mark.parametrize("model", ["nano", later("toy"), "qwen2_vl"])
 def test_a_run_interrupted_in_both_phases_equals_an_uninterrupted_one(
     model, qwen, whole, interrupt, tmp_path, capsys
 ):
@@ -162,7 +167,7 @@ def test_a_run_interrupted_in_both_phases_equals_an_uninterrupted_one(
     assert_same(run, whole(model=model))
 
 
-@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("closed", [True, later(False)])
 @pytest.mark.parametrize("phase", ["sft", "grpo"])
 def test_a_phase_interrupted_after_its_last_step_takes_no_step_more(
     phase, closed, qwen, whole, interrupt, tmp_path
@@ -181,10 +186,14 @@ def test_a_phase_interrupted_after_its_last_step_takes_no_step_more(
 @pytest.mark.parametrize(
     "setting",
     [
-        *("grpo.num_iterations=2", "grpo.micro_batch=2", "sft.micro_batch=2"),
-        *("grpo.min_p=0.3", "grpo.shared_prefix=off", "policy.dtype=bfloat16", "grpo.bf16=true"),
-        "policy.lora={rank: 4, dropout: 0.1}",
-        "policy.lora={rank: 4, between: continue}",
+        *("grpo.num_iterations=2", "grpo.min_p=0.3", "policy.lora={rank: 4, between: continue}"),
+        *map(
+            later,
+            (
+                *("grpo.micro_batch=2", "sft.micro_batch=2", "grpo.shared_prefix=off"),
+                *("policy.dtype=bfloat16", "grpo.bf16=true", "policy.lora={rank: 4, dropout: 0.1}"),
+            ),
+        ),
     ],
 )
 def test_it_equals_whatever_the_shape_of_a_step(setting, qwen, whole, interrupt, tmp_path):
@@ -246,8 +255,9 @@ def halfway(tmp_path_factory, qwen):
 @pytest.mark.parametrize(
     ("model", "damage"),
     [
-        *(("qwen2_vl", name) for name in DAMAGES),
-        ("toy", "weights cut off"),
+        *(("qwen2_vl", name) for name in [*DAMAGES][:3]),
+        *(later("qwen2_vl", name) for name in [*DAMAGES][3:]),
+        later("toy", "weights cut off"),
     ],
 )
 def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(
@@ -292,6 +302,7 @@ def test_sigterm_to_every_process_of_a_run_fails_no_reward(qwen, tmp_path):
     assert_same(run, other)
 
 
+@pytest.mark.long
 def test_two_processes_interrupted_and_killed_equal_two_that_were_not(qwen, tmp_path):
     run, other = tmp_path / "run", tmp_path / "other"
     assert two_ranks(*arguments(qwen, other))[0] == 0
@@ -353,7 +364,7 @@ def test_a_policy_that_is_not_what_sft_wrote_trains_no_further(halfway, tmp_path
     assert "sft/model is not what sft wrote" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["metrics.jsonl", "rollouts.jsonl"])
+@pytest.mark.parametrize("name", [later("metrics.jsonl"), "rollouts.jsonl"])
 @pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b""), other_digit])
 def test_lines_of_a_run_that_have_changed_are_a_warning(name, damage, halfway, tmp_path, capsys):
     run = shutil.copytree(halfway("toy"), tmp_path / "run")
