@@ -29,6 +29,7 @@ from rftcore.errors import ModelError
 from rftcore.models.encoding import apply_processor, render
 from rftcore.models.image_fields import OF_TOKENS, PIXELS, restored
 from rftcore.models.vision import blank
+from rftcore.training.shared_prefix.family import KINDS
 from rftcore.types import Prompt
 
 
@@ -138,6 +139,9 @@ class StandIns:
             if are_stand_ins(values):
                 fields = self._fields_of(values)
                 inputs |= {n: v.to(values.device) for n, v in fields.items() if n in taken}
+            elif base.training and KINDS in taken and values is None and "input_ids" in inputs:
+                # TRL passes them with images alone; some models (Molmo 2) require them in training
+                inputs.setdefault(KINDS, torch.zeros_like(inputs["input_ids"]))
             return plain(*args, **inputs)
 
         base.forward = MethodType(forward, base)
