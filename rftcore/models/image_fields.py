@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 PIXELS = "pixel_values"
-OF_TOKENS = frozenset(("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"))
+KINDS = "mm_token_type_ids"  # 0 for tokens of text
+OF_TOKENS = frozenset(("input_ids", "attention_mask", "token_type_ids", KINDS))
 # What TRL 1.16 passes from a processor to the loss of GRPO
 PASSED = OF_TOKENS | frozenset(
     (

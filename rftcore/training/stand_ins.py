@@ -27,9 +27,8 @@ from torch import Tensor
 
 from rftcore.errors import ModelError
 from rftcore.models.encoding import apply_processor, render
-from rftcore.models.image_fields import OF_TOKENS, PIXELS, restored
+from rftcore.models.image_fields import KINDS, OF_TOKENS, PIXELS, restored
 from rftcore.models.vision import blank
-from rftcore.training.shared_prefix.family import KINDS
 from rftcore.types import Prompt
 
 

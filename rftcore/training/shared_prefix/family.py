@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from rftcore.models.cache_name import CACHE
+from rftcore.models.image_fields import KINDS
 from rftcore.training.shared_prefix.errors import NotShared
 from rftcore.training.shared_prefix.images import BatchImages
 from rftcore.training.stand_ins import are_stand_ins
 
-KINDS = "mm_token_type_ids"
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 # How far one quantity computed in two ways may be apart by rounding: nats per token, mean
 TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8, torch.float16: 1e-2, torch.bfloat16: 5e-2}
