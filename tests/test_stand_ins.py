@@ -114,3 +114,8 @@ def test_a_processor_that_makes_stand_ins_is_saved_as_the_plain_one(tiny, tmp_pa
 @pytest.mark.parametrize("family", ["qwen2_vl", "llava", "idefics3", "internvl", "gemma3"])
 def test_what_trl_passes_on_by_itself_has_no_stand_ins(family, tiny):
     assert StandIns(load_processor(tiny(family))).names == []
+
+
+def test_stand_ins_that_were_padded_are_an_error_and_no_endless_loop():
+    with pytest.raises(ModelError, match="TRL has divided the 0 images"):
+        prompts_of(torch.tensor([[5, 1], [0, 0]]))

@@ -92,7 +92,7 @@ def render(processor: Any, prompt: Prompt) -> str:
 
 
 def start_token(processor: Any) -> str:
-    """The token that tokenizer or processor put before a text by themselves, or "": "<s>"."""
+    """The token that the tokenizer or processor adds before a text, such as "<s>", or ""."""
     tokenizer: Any = tokenizer_of(processor)
     added = tokenizer("")["input_ids"]
     if added == [tokenizer.bos_token_id]:

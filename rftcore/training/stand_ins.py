@@ -47,7 +47,7 @@ def prompts_of(values: Tensor) -> list[tuple[int, int]]:
     at, rows = 0, values.tolist()
     while at < len(rows):
         number, images = rows[at]
-        if rows[at : at + images] != [[number, images]] * images:
+        if images < 1 or rows[at : at + images] != [[number, images]] * images:
             raise ModelError(
                 f"TRL has divided the {images} images of a prompt, which belong together: take "
                 "a tested version of TRL, or leave out GRPO (--set grpo.enabled=false)"
