@@ -32,7 +32,19 @@ LARGE = ("torch", "transformers", "trl.trainer.sft_trainer", "trl.trainer.grpo_t
 _frozen = -1
 
 
-def pytest_runtest_setup() -> None:
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail if pytest-xdist does not keep groups together, as 3.8 with pytest 9.2.
+
+    Each process would make the fixtures of every module, and only the time would show it.
+    """
+    grouped = getattr(item.config.option, "loadgroup", False)
+    if grouped and item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+        version = pytest.__version__
+        pytest.fail(f"pytest-xdist does not group tests with pytest {version}: see constraints.txt")
+    _freeze()
+
+
+def _freeze() -> None:
     """Leave out of garbage collection what stays: tests and imported modules.
 
     A trainer collects garbage several times; without this it is a quarter of a run's time.
