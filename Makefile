@@ -42,7 +42,7 @@ test: lint
 
 # Whole runs of half a minute and more, of kinds of which `make test` has another.
 long: $(STAMP)
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup -m long tests
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup -m long
 
 # What `make test` leaves out of the tests of families of models.
 families: $(STAMP)

@@ -124,6 +124,7 @@ def test_two_processes_share_a_suite_that_a_plugin_brings(tmp_path, monkeypatch)
     assert (report["colour"]["n"], report["one"]["n"], list(report["blind"])) == (3, 1, ["colour"])
 
 
+@pytest.mark.long
 def test_a_run_killed_while_rendering_in_sft_and_in_grpo_equals_one_that_was_not(tmp_path):
     out, other, cache = tmp_path / "run", tmp_path / "other", tmp_path / "cache"
     saves = [f"--set={p}.{s}" for p in ("sft", "grpo") for s in ("max_steps=4", "save_steps=2")]

@@ -78,11 +78,13 @@ def test_every_package_passes_its_own_tests(packages):
     run("pytest", *quick, *tests, sources=sources)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not HAS_LAWS, reason="rftcore.testing is not there")
-def test_every_package_obeys_the_laws(packages):
-    laws = [folder / "tests" / "test_laws.py" for folder in packages.values()]
-    sources = [folder / "src" for folder in packages.values()]
+@pytest.mark.parametrize(
+    "names", [["counting-1", "reward"], pytest.param([*LAYERS], marks=pytest.mark.long)]
+)
+def test_every_package_obeys_the_laws(names, packages):
+    laws = [packages[name] / "tests" / "test_laws.py" for name in names]
+    sources = [packages[name] / "src" for name in names]
     settings = packages["counting-1"] / "pyproject.toml"
 
     run("pytest", "-q", "--import-mode=importlib", "-c", settings, *laws, sources=sources)

@@ -291,6 +291,7 @@ def test_sigterm_finishes_the_step_and_saves_in_both_phases(qwen, whole, tmp_pat
     assert_same(run, whole())
 
 
+@pytest.mark.long
 def test_sigterm_to_every_process_of_a_run_fails_no_reward(qwen, tmp_path):
     run, other = tmp_path / "run", tmp_path / "other"
     workers = ("scoring.isolate_all=true", "scoring.workers=1", "sft.max_steps=1")
@@ -398,6 +399,7 @@ def test_other_versions_than_the_run_began_with_are_a_warning(halfway, tmp_path,
     assert json.loads((run / "manifest.json").read_text())["resumed"][-1]["changed_versions"]
 
 
+@pytest.mark.long
 def test_a_disk_that_takes_no_more_is_one_message_with_the_command_that_continues(whole, tmp_path):
     run = tmp_path / "run"
     # as a file system without room for larger files, full or with a quota

@@ -226,7 +226,7 @@ def cases(phase):
             yield from ((field.name, value) for value in absurd(hints[field.name]))
 
 
-@pytest.mark.parametrize("phase", ["sft", "grpo"])
+@pytest.mark.parametrize("phase", ["sft", pytest.param("grpo", marks=pytest.mark.long)])
 def test_every_field_with_an_absurd_value_takes_a_step_or_is_an_error_with_its_origin(
     phase, monkeypatch
 ):

@@ -47,7 +47,7 @@ def corpus(seed, count):
     return Corpus(np.stack(pixels), list(shown))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_small_training_learns_colors_resumes_and_exports(tmp_path):
     def exhibits(seed):
