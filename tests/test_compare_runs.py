@@ -1,6 +1,7 @@
 """The runs of a comparison: made once, continued after a kill, SFT shared where it is the same."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from rftcore.comparison import api
 from rftcore.comparison.running import Runs
 from rftcore.comparison.tables import FORMATS
-from rftcore.comparison.wanted import RowSpec, row_specs, shares, wanted, with_less_data
+from rftcore.comparison.wanted import RowSpec, row_specs, seed_list, shares, wanted, with_less_data
 from rftcore.completions import ScoredCompletion
 from rftcore.errors import RecipeError, RunError
 from rftcore.evaluation.splits import split_score
@@ -145,6 +146,19 @@ def test_what_exists_is_taken_and_what_is_missing_is_made(tmp_path):
     assert more.phases == [("cot-sft-s2", "sft"), ("reason-rft-s2", "grpo")]
 
 
+def test_seeds_made_on_two_machines_and_put_together_have_the_tables_of_all(tmp_path):
+    compare(tmp_path / "whole", Training(), seeds=3)
+    for folder, seeds in (("here", [0, 2]), ("there", [1])):
+        compare(tmp_path / folder, Training(), seeds=seeds)
+    shutil.copytree(tmp_path / "there/runs", tmp_path / "here/runs", dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "there")
+    last = Training()
+    compare(tmp_path / "here", last, seeds=3)
+
+    assert last.phases == []
+    assert tables_of(tmp_path / "here") == tables_of(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("first", range(4))
 def test_a_comparison_killed_three_times_ends_with_the_same_tables(tmp_path, first):
     compare(tmp_path / "whole", Training(), seeds=1)
@@ -162,6 +176,21 @@ def test_a_comparison_killed_three_times_ends_with_the_same_tables(tmp_path, fir
 
     assert sorted(done) == sorted({*done})
     assert tables_of(tmp_path / "killed") == tables_of(tmp_path / "whole")
+
+
+def test_settings_are_checked_before_anything_is_made_whatever_the_seeds(tmp_path):
+    training = Training()
+    with pytest.raises(RecipeError, match="adam_beta1"):
+        compare(tmp_path / "c", training, seeds=[1, 2], settings=["grpo.adam_beta1=7"])
+
+    assert training.phases == []
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("3", 3), ("3,", [3]), ("0, 2", [0, 2]), ("4,1", [4, 1])]
+)
+def test_seeds_are_a_number_or_a_list(text, seeds):
+    assert seed_list(text) == seeds
 
 
 def test_other_settings_in_the_same_folder_are_an_error_before_anything_is_trained(tmp_path):

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 @click.command(short_help="Compare paradigms, models and runs, with intervals and tests.")
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @click.option("--task", help="Train the paradigms on this task and compare them.")
-@click.option("--seeds", type=int, default=3, show_default=True, help="How many, from seed 0.")
+@click.option(
+    "--seeds", default="3", show_default=True, help="How many, from seed 0, or which: 3,4."
+)
 @click.option("--paradigms", default="", help="Comma-separated.  [default: all five]")
 @click.option(
     "--row",
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 def compare(
     runs: tuple[str, ...],
     task: str | None,
-    seeds: int,
+    seeds: str,
     paradigms: str,
     rows: tuple[str, ...],
     model: str | None,
@@ -64,7 +66,7 @@ def compare(
     from rftcore.comparison import api
     from rftcore.comparison.folder import checked
     from rftcore.comparison.running import Runs
-    from rftcore.comparison.wanted import row_specs, shares
+    from rftcore.comparison.wanted import row_specs, seed_list, shares
     from rftcore.plugins import Catalogue
     from rftcore.signals import Terminated, on_stop
     from rftcore.statistics import scipy_stats
@@ -95,7 +97,7 @@ def compare(
         try:
             found = api.of_task(
                 made,
-                seeds=seeds,
+                seeds=seed_list(seeds),
                 specs=row_specs(_names(paradigms), rows),
                 less=shares(data_efficiency),
                 splits=splits,

@@ -67,7 +67,7 @@ class Compared:
 def compare(
     *runs: str | Path | Run,
     task: AnyTask | None = None,
-    seeds: int = 3,
+    seeds: int | Sequence[int] = 3,
     paradigms: Sequence[str] = (),
     rows: Sequence[str] = (),
     model: str | Path | None = None,
@@ -84,6 +84,7 @@ def compare(
 
     runs: folders, "RUN@STAGE" for an earlier stage, or `Run`s; then only `out`, `splits` and
     `reference` go with them. Otherwise `out` is needed: a comparison that it holds is continued.
+    seeds: how many, from 0, or which.
 
     Raises: `RftError` for whatever a user can fix.
     """
@@ -141,7 +142,7 @@ def of_runs(
 def of_task(
     made: Runs,
     *,
-    seeds: int,
+    seeds: int | Sequence[int],
     specs: Sequence[RowSpec],
     less: Sequence[float] = (),
     splits: Sequence[str] = (),

@@ -98,19 +98,38 @@ def _paradigm(name: str, origin: str) -> Paradigm:
     )
 
 
-def wanted(specs: Sequence[RowSpec], seeds: int) -> list[Wanted]:
-    """One run per row and seed from 0; of zero-shot one, which no seed changes.
+def seed_list(text: str) -> int | list[int]:
+    """How many seeds, "3", or which, "3,4" ("3," is one). Raises: RecipeError for other text."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) > 1 and not parts[-1]:
+        parts.pop()
+    try:
+        numbers = [int(part) for part in parts]
+    except ValueError as error:
+        raise RecipeError(
+            f"--seeds {text!r}: write how many, from seed 0, such as 3, or which, such as 3,4"
+        ) from error
+    return numbers if "," in text else numbers[0]
 
-    Runs of SFT alone come first, so that those with GRPO too can begin with their policies.
-    Raises: RecipeError for a number of seeds that is out of range.
+
+def wanted(specs: Sequence[RowSpec], seeds: int | Sequence[int]) -> list[Wanted]:
+    """One run per row and seed; of zero-shot one, which no seed changes.
+
+    seeds: how many, from 0, or which. Runs of SFT alone come first, so that those with GRPO too
+    can begin with their policies.
+    Raises: RecipeError for a number of seeds that is out of range, a seed below 0, or one twice.
     """
-    if not 1 <= seeds <= MOST_SEEDS:
-        raise RecipeError(f"--seeds {seeds}: use 1 to {MOST_SEEDS}")
+    which = range(seeds) if isinstance(seeds, int) else seeds
+    if not 1 <= len(which) <= MOST_SEEDS:
+        number = seeds if isinstance(seeds, int) else len(which)
+        raise RecipeError(f"--seeds {number}: use 1 to {MOST_SEEDS}")
+    if wrong := [seed for seed in which if seed < 0 or which.count(seed) > 1]:
+        raise RecipeError(f"--seeds: {wrong[0]} is below 0 or named twice")
     return [
         Wanted(spec, seed)
-        for seed in range(seeds)
+        for seed in which
         for spec in sorted(specs, key=lambda spec: PHASES[spec.paradigm]["grpo"])
-        if seed == 0 or spec.paradigm != ZERO_SHOT
+        if seed == which[0] or spec.paradigm != ZERO_SHOT
     ]
 
 
