@@ -6,35 +6,28 @@ scored on. The best guess is chosen by training questions that the rules were no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import NamedTuple
 
-from rftcore import tags
 from rftcore.config import Recipe
 from rftcore.datasets.grouping import groups, identity
 from rftcore.datasets.slices import dataset_of, parser_of, take
 from rftcore.errors import DataError
 from rftcore.evaluation.scores import Share
-from rftcore.evaluation.shares import share
-from rftcore.guessing.questions import Question
+from rftcore.guessing.asked import Answers, Asked, Shown, written
 from rftcore.guessing.rules import Rule, fit
+from rftcore.guessing.scored import Scored
 from rftcore.guessing.words import most_common
 from rftcore.progress import Bar
-from rftcore.prompts import made
 from rftcore.scoring import Scorer
-from rftcore.scoring.reading import Reader
 from rftcore.splits import TRAINING, VAL, is_training
-from rftcore.types import Parser, PromptMaker, Sample, Task
+from rftcore.types import Sample, Task
 
 LEAST = 10  # training questions
 HELD_OUT, MOST_HELD_OUT = 0.2, 2000  # a share of the training questions, and how many at most
-BATCH = 256  # answers that are scored at once
 TRIED = 20  # golds that are scored before any guess
 CONSTANTS, ASKED = 30, 100  # answers that are tried on as many questions each
-LISTED, PLAIN = "with choices", "without choices"  # kinds of questions
-REASONING = "A guess."  # in front of an answer
 
 
 @dataclass(frozen=True)
@@ -91,7 +84,7 @@ def measure(
             f"task {task.name!r} has {len(train)} different training questions in "
             f"{' and '.join(trained)}, but rules are fitted on {LEAST} or more: add rows"
         )
-    shown, answers = _Shown(task.prompt, train), _Answers(parser_of(task), train[0])
+    shown, answers = Shown(task.prompt, train), Answers(parser_of(task), train[0])
     asked = [shown(sample) for sample in train]
     held, rest = _divided(asked, Random(recipe.seed))
     only = replace(task, rewards={task.accuracy: task.rewards[task.accuracy]})
@@ -99,12 +92,12 @@ def measure(
         _check_golds(scorer, [each.sample for each in held[:TRIED]], task)
         accepted = _accepted(scorer, rest, answers)
         tried = _fitted(rest, answers, accepted)
-        chosen = _Scored.of(scorer, tried, held, "held out", progress)
+        chosen = Scored.of(scorer, tried, held, "held out", progress)
         rules = [r for r in _fitted(asked, answers, accepted) if r.name in chosen.right]
         scored = {}
         for split in splits:
             samples = _samples(task, split, recipe.evaluation.samples.get(split), progress)
-            scored[split] = _Scored.of(scorer, rules, [*map(shown, samples)], split, progress)
+            scored[split] = Scored.of(scorer, rules, [*map(shown, samples)], split, progress)
     return Report(
         task=task.name,
         questions={split: len(samples) for split, samples in rows.items()},
@@ -156,18 +149,18 @@ def _samples(task: Task, split: str, limit: int | None, progress: bool) -> list[
     return found
 
 
-def _divided(asked: Sequence[_Asked], rng: Random) -> tuple[list[_Asked], list[_Asked]]:
+def _divided(asked: Sequence[Asked], rng: Random) -> tuple[list[Asked], list[Asked]]:
     """The questions to choose by, and the others. Those that share an image stay together."""
     links = [[identity("image", image.key) for image in each.sample.images] for each in asked]
-    together: dict[tuple[str, int], list[_Asked]] = {}
+    together: dict[tuple[str, int], list[Asked]] = {}
     for at, (each, group) in enumerate(zip(asked, groups(links), strict=True)):
         place = ("row", at) if group is None else ("image", group)
         together.setdefault(place, []).append(each)
     parts = [*together.values()]
     rng.shuffle(parts)
     most = min(MOST_HELD_OUT, round(HELD_OUT * len(asked)))
-    held: list[_Asked] = []
-    rest: list[_Asked] = []
+    held: list[Asked] = []
+    rest: list[Asked] = []
     for part in parts:
         (held if len(held) + len(part) <= most else rest).extend(part)
     if not held:  # nearly all show the same images
@@ -176,7 +169,7 @@ def _divided(asked: Sequence[_Asked], rng: Random) -> tuple[list[_Asked], list[_
     return held, rest
 
 
-def _accepted(scorer: Scorer, asked: Sequence[_Asked], answers: _Answers) -> str | None:
+def _accepted(scorer: Scorer, asked: Sequence[Asked], answers: Answers) -> str | None:
     """Of some golds, the one that is right for most questions; None if only golds are right.
 
     A number within a tolerance and a box that overlaps are right without being the gold.
@@ -187,19 +180,19 @@ def _accepted(scorer: Scorer, asked: Sequence[_Asked], answers: _Answers) -> str
     samples = [each.sample for each in some]
     right: dict[str, int] = {}
     for answer in tried:
-        scores = scorer.score([_written(answer)] * len(samples), samples)
+        scores = scorer.score([written(answer)] * len(samples), samples)
         right[answer] = sum(bool(score.correct) for score in scores)
     if all(count <= golds.count(answer) for answer, count in right.items()):
         return None
     return max(tried, key=lambda answer: right[answer])
 
 
-def _fitted(asked: Sequence[_Asked], answers: _Answers, accepted: str | None) -> list[Rule]:
+def _fitted(asked: Sequence[Asked], answers: Answers, accepted: str | None) -> list[Rule]:
     golds = [answers.gold(each.sample) for each in asked]
     return fit([each.question for each in asked], golds, answers.read, accepted)
 
 
-def _best(chosen: _Scored, scored: Mapping[str, _Scored]) -> Best:
+def _best(chosen: Scored, scored: Mapping[str, Scored]) -> Best:
     """The best guess for each kind of question, by the questions held out, and its scores."""
     kinds = dict.fromkeys(kind for one in (chosen, *scored.values()) for kind in one.kinds)
     known = {kind: kind if kind in chosen.kinds else None for kind in kinds}
@@ -214,62 +207,9 @@ def _best(chosen: _Scored, scored: Mapping[str, _Scored]) -> Best:
     )
 
 
-class _Asked(NamedTuple):
-    """A sample, and what a rule sees of it."""
-
-    sample: Sample
-    question: Question
-
-
-class _Shown:
-    """What the task's prompt shows of a sample, without its images.
-
-    The question alone if the rest of the text is that of other samples too; a prompt that adds
-    choices from `meta`, for example, is seen whole.
-    """
-
-    def __init__(self, prompt: PromptMaker, samples: Iterable[Sample]) -> None:
-        self._prompt = prompt
-        self._rest = next((rest for s in samples if (rest := self._rest_of(s)) is not None), None)
-
-    def __call__(self, sample: Sample) -> _Asked:
-        rest = self._rest_of(sample)
-        whole = rest is None or rest != self._rest
-        text = made(self._prompt, sample).text if whole else sample.question
-        return _Asked(sample, Question(text))
-
-    def _rest_of(self, sample: Sample) -> str | None:
-        text, question = made(self._prompt, sample).text, sample.question.strip()
-        return " ".join(text.replace(question, " ", 1).split()) if question in text else None
-
-
-class _Answers:
-    """Answers as the task's parser reads them: of texts that are the same answer, one text."""
-
-    def __init__(self, parser: Parser, example: Sample) -> None:
-        self._reader, self._example = Reader(parser), example
-        self._known: dict[str, str | None] = {}
-
-    def gold(self, sample: Sample) -> str:
-        """The right answer of a sample. Raises: SampleError if the parser cannot read it."""
-        return self.read(sample.gold, sample) or sample.gold
-
-    def read(self, text: str, sample: Sample | None = None) -> str | None:
-        """The answer in a text, None if it is none."""
-        if text not in self._known:
-            answer = self._reader.read(_written(text), sample or self._example)
-            self._known[text] = self._reader.shown(answer)
-        return self._known[text]
-
-
-def _written(answer: str) -> str:
-    """A completion with this answer."""
-    return tags.write(REASONING, answer)
-
-
 def _check_golds(scorer: Scorer, some: Sequence[Sample], task: Task) -> None:
     """Raises: DataError if no gold is right, so that no guess could be."""
-    scores = scorer.score([_written(sample.gold) for sample in some], some)
+    scores = scorer.score([written(sample.gold) for sample in some], some)
     if any(score.correct for score in scores):
         return
     first = scores[0]
@@ -280,54 +220,3 @@ def _check_golds(scorer: Scorer, some: Sequence[Sample], task: Task) -> None:
         f"right. From the gold of {some[0].where}, {some[0].gold!r:.60}, the parser reads {read}. "
         "`rft score` shows what parser and rewards make of a completion"
     )
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """The kind of each question, and which of them each rule answers right.
-
-    None: the accuracy term gave no value.
-    """
-
-    kinds: Sequence[str]
-    right: Mapping[str, Sequence[bool | None]]
-
-    @classmethod
-    def of(
-        cls,
-        scorer: Scorer,
-        rules: Sequence[Rule],
-        asked: Sequence[_Asked],
-        label: str,
-        progress: bool,
-    ) -> _Scored:
-        """Answer the questions by each rule. An answer that several rules give is scored once."""
-        questions = [each.question for each in asked]
-        given = {rule.name: [*enumerate(map(rule.guess, questions))] for rule in rules}
-        pairs = [*dict.fromkeys(pair for some in given.values() for pair in some)]
-        correct: dict[tuple[int, str], bool | None] = {}
-        with Bar(len(pairs), f"scoring guesses, {label}", "answer", show=progress) as bar:
-            for start in range(0, len(pairs), BATCH):
-                batch = pairs[start : start + BATCH]
-                texts = [_written(answer) for _, answer in batch]
-                scores = scorer.score(texts, [asked[at].sample for at, _ in batch])
-                correct.update(zip(batch, (score.correct for score in scores), strict=True))
-                bar.update(len(batch))
-        return cls(
-            [LISTED if question.choices else PLAIN for question in questions],
-            {name: [correct[pair] for pair in some] for name, some in given.items()},
-        )
-
-    def share(self, rule: str, kind: str | None = None) -> Share:
-        """How often a rule is right, on all questions or those of one kind."""
-        return self.of_kinds(dict.fromkeys(self.kinds, rule), kind)
-
-    def best(self, kind: str | None) -> str:
-        """The rule that is right most often; of equal ones the first, which is the simplest."""
-        return max(self.right, key=lambda rule: self.share(rule, kind).accuracy or 0.0)
-
-    def of_kinds(self, rules: Mapping[str, str], kind: str | None = None) -> Share:
-        """How often the rule for each question's kind is right, on all or on those of one kind."""
-        return share(
-            self.right[rules[own]][at] for at, own in enumerate(self.kinds) if kind in (None, own)
-        )
