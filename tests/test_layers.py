@@ -34,7 +34,7 @@ ROWS = (
     ("scaffold", "scoring"),
     ("rescore", "testing", "tracking", "training"),
     ("evaluation",),
-    ("reports",),
+    ("guessing", "reports"),
     ("pipeline",),
     ("comparison", "planning"),
     ("cli",),
