@@ -682,6 +682,29 @@ def test_eval_writes_answers_that_score_reads(measured):
     assert rft("score", "numbers", "answers.jsonl").exit_code == 0
 
 
+COMPARISON = "Runs in comparison/runs: a-s0."
+TAKES_A_RUN = {
+    "eval": ["eval", "comparison"],
+    "eval, suite": ["eval", "comparison", "--suite", "perception"],
+    "replay": ["replay", "comparison"],
+    "push": ["push", "comparison", "me/mine"],
+    "compare": ["compare", "comparison"],
+    "compare, stage": ["compare", "comparison@sft"],
+    "resume": ["train", "--resume", "comparison"],
+    "fork": ["train", "--fork", "comparison"],
+}
+
+
+@pytest.mark.parametrize("command", TAKES_A_RUN.values(), ids=TAKES_A_RUN)
+def test_a_comparison_in_place_of_a_run_names_its_runs(command):
+    Path("comparison/runs/a-s0").mkdir(parents=True)
+    Path("comparison/runs/a-s0/manifest.json").write_text("{}")
+    done = rft(*command)
+
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.endswith(f"{COMPARISON}\n")
+
+
 @pytest.mark.parametrize(
     ("phases", "policy"),
     [([], "nano-folder"), (["sft"], "sft/model"), (["sft", "grpo"], "grpo/model")],
