@@ -692,6 +692,7 @@ TAKES_A_RUN = {
     "compare, stage": ["compare", "comparison@sft"],
     "resume": ["train", "--resume", "comparison"],
     "fork": ["train", "--fork", "comparison"],
+    "score": ["score", "numbers", "comparison"],
 }
 
 
