@@ -614,6 +614,29 @@ def test_the_error_for_a_folder_without_data_lists_what_was_expected(tmp_path):
         dataset(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("names", "hint"),
+    [
+        (["parts.csv", "images/1.png"], r"tables: parts\.csv\. Give the file .*/parts\.csv$"),
+        (["b.parquet", "a/1.TSV"], r"tables: a/1\.TSV, b\.parquet\. Give one .*dataset\.use=hf$"),
+        (["metadata.csv", "1.png"], r"image folder of Hugging Face with --set dataset\.use=hf$"),
+        (["metadata.jsonl", "1.png"], r"dataset\.train=FILE, or read .* dataset\.use=hf$"),
+        (["info.json", "a.csv"], r"dataset\.train=FILE, or give the file in .*/a\.csv$"),
+        (["a/1.png", "a/2.png", "rows.xlsx"], r"it has 2 \.png, 1 \.xlsx\. Write questions"),
+        (["images/1.png"], "it has no files"),
+    ],
+)
+def test_a_folder_without_json_for_the_task_names_what_it_has_and_how_to_read_it(
+    names, hint, tmp_path
+):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+    with pytest.raises(DataError, match=hint):
+        dataset(tmp_path)
+
+
 def test_a_data_file_that_links_out_of_the_folder_is_an_error(folder):
     path = folder / FILES["counting"]["test"]
     path.rename(folder.parent / "outside.json")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rftcore.datasets.arrow_rows import is_saved
+from rftcore.datasets.layout import READERS
 from rftcore.errors import Fault, PluginError, RecipeError, similar
 from rftcore.plugins.components import Origin
 from rftcore.plugins.offers import Offer
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from rftcore.config import Recipe, RewardOverride
 
 FOLDER_READER = "reason-rft"
-_READERS = {".jsonl": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv"}
-_READERS |= {".parquet": "parquet"}
 
 
 class Components(Protocol):
@@ -161,7 +160,7 @@ def _reader(path: object, recipe: "Recipe") -> str:
         raise _no_dataset(recipe)
     if Path(path).is_dir():
         return "hf" if is_saved(Path(path)) else FOLDER_READER
-    if Path(path).exists() and (reader := _READERS.get(Path(path).suffix.lower())):
+    if Path(path).exists() and (reader := READERS.get(Path(path).suffix.lower())):
         return reader
     rule = "there is no such file or folder"
     if Path(path).exists():
