@@ -19,7 +19,7 @@ from PIL import Image as Pil
 
 from rftcore import builtin, cli, parsers, prompts, rewards, tags
 from rftcore.config import load_recipe
-from rftcore.datasets import JsonlDataset, ReasonRftDataset
+from rftcore.datasets import CsvDataset, JsonlDataset, ReasonRftDataset
 from rftcore.datasets.audit import audit
 from rftcore.datasets.checks import check
 from rftcore.datasets.rows.record import record
@@ -682,8 +682,8 @@ def counting(**options: Any) -> Task:
     )
 
 
-def of_recipe(fakes, *settings: str) -> Task:
-    catalogue = fakes.load({"rft-counting": fakes.tasks(counting=counting)})
+def of_recipe(fakes, *settings: str, factory: Callable[..., Task] = counting) -> Task:
+    catalogue = fakes.load({"rft-counting": fakes.tasks(counting=factory)})
     return catalogue.task_of(load_recipe(("", {"task": "counting"}), overrides=settings))
 
 
@@ -720,6 +720,30 @@ def test_options_of_the_reader_are_set_beside_the_path(fakes, paper):
 def test_a_path_without_a_reader_is_an_error_with_the_next_step(fakes, setting, expected):
     with pytest.raises(RecipeError, match=expected):
         of_recipe(fakes, setting)
+
+
+def test_options_without_a_path_are_those_of_the_tasks_own_dataset(fakes, tmp_path):
+    text = "Frage,answer\nWie groß?,5\n"
+    (tmp_path / "q.csv").write_text(text, encoding="cp1252")
+
+    def quiz(data: str = "q.csv"):
+        return replace(fakes.numbers(), dataset=CsvDataset(data, columns={"question": "Frage"}))
+
+    given = f"task_options.data={tmp_path / 'q.csv'}", "dataset.encoding=cp1252"
+    made = of_recipe(fakes, *given, factory=quiz).dataset
+
+    assert made.file.sample_at(0).question == "Wie groß?"
+    with pytest.raises(RecipeError, match=r"dataset\.encodng .* Did you mean 'encoding'"):
+        of_recipe(fakes, "dataset.encodng=cp1252", factory=quiz)
+    with pytest.raises(RecipeError, match=r"^task_options\.data .* since dataset\.path = 'q\.csv'"):
+        of_recipe(fakes, "dataset.path=q.csv", given[0], factory=quiz)
+
+
+def test_options_for_a_dataset_that_has_none_name_those_of_the_task(fakes):
+    with pytest.raises(
+        RecipeError, match=r"own, Numbers, with .*task_options\.NAME: low, high\. To"
+    ):
+        of_recipe(fakes, "dataset.encoding=cp1252", factory=fakes.numbers)
 
 
 def test_a_misspelled_option_of_the_reader_gets_a_suggestion(fakes, paper):
