@@ -10,6 +10,9 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
+# Digits, plain or in correct groups (in a pattern with re.ASCII): 0,500 has no group but a decimal
+# comma.
+DIGITS = r"(?:[1-9]\d{0,2}(?:,\d{3})+|\d+)"
 LONGEST = 20_000  # characters; a longer text is returned as it is by `core`
 _MOST_LAYERS = 20
 _MOST_NAMED = 3
@@ -47,7 +50,7 @@ _OPTION = re.compile(
 )
 _BRACED = re.compile(r"\{\s*([A-Za-z])\s*\}")
 _GROUPS = re.compile(
-    r"(?P<sign>[+-]?)(?P<digits>\d{1,3}(?:(?:\\,|\{,\}| |')\d{3})+)(?P<rest>\.\d*)?"
+    r"(?P<sign>[+-]?)(?P<digits>[1-9]\d{0,2}(?:(?:\\,|\{,\}| |')\d{3})+)(?P<rest>\.\d*)?"
 )
 _LETTER = re.compile(r"(?P<open>[(\[]?)(?P<letter>[A-Za-z])(?:[)\]]?[.:]|[)\]]|\s-)(?:\s+|$)")
 _OTHER_LETTER = re.compile(r"(?<!\w)[(\[]?[A-Za-z][)\].:](?=\s|$)")

@@ -1,5 +1,6 @@
 """A model card states what the run recorded, and nothing in the data becomes markup of it."""
 
+import ast
 import html
 import json
 import re
@@ -142,6 +143,16 @@ def test_a_task_in_a_file_gives_away_no_folder():
 
     assert "on the task task.py:task (" in text
     assert "/home" not in text
+
+
+def test_a_card_has_letters_as_they_are_and_what_nobody_sees_as_escapes():
+    question = "Wie groß ist\u202e es?"
+    recipe = facts().recipe | {"task_options": {"gruß": "Grüße"}}
+    text = card(facts(recipe=recipe, example=Example(question, 1)))
+    code = re.search(r"^text = (.*)$", text, re.M)[1]
+
+    assert "gruß: Grüße" in text
+    assert (ast.literal_eval(code), "groß" in code, code.isprintable()) == (question, True, True)
 
 
 def test_the_front_matter_names_a_base_model_of_the_hub_alone():

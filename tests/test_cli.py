@@ -1,5 +1,6 @@
 """The command line: names and settings in, a job or one clear line out."""
 
+import io
 import json
 import logging
 import sys
@@ -680,6 +681,42 @@ def test_eval_writes_answers_that_score_reads(measured):
         ("test", "5, or fünf"),
     ]
     assert rft("score", "numbers", "answers.jsonl").exit_code == 0
+
+
+def test_json_for_a_terminal_that_cannot_encode_it_stays_json(measured, monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr("sys.stdout", stream)
+    Path("rows.jsonl").write_text('{"completion": "fünf 😀", "gold": "5"}', encoding="utf-8")
+    with pytest.raises(SystemExit):
+        cli.main(["score", "numbers", "rows.jsonl", "--json"])
+    stream.flush()
+
+    [row] = json.loads(stream.buffer.getvalue().decode("latin-1"))["rows"]
+    assert row["completion"] == "fünf 😀"
+
+
+COMPARISON = "Runs in comparison/runs: a-s0."
+TAKES_A_RUN = {
+    "eval": ["eval", "comparison"],
+    "eval, suite": ["eval", "comparison", "--suite", "perception"],
+    "replay": ["replay", "comparison"],
+    "push": ["push", "comparison", "me/mine"],
+    "compare": ["compare", "comparison"],
+    "compare, stage": ["compare", "comparison@sft"],
+    "resume": ["train", "--resume", "comparison"],
+    "fork": ["train", "--fork", "comparison"],
+    "score": ["score", "numbers", "comparison"],
+}
+
+
+@pytest.mark.parametrize("command", TAKES_A_RUN.values(), ids=TAKES_A_RUN)
+def test_a_comparison_in_place_of_a_run_names_its_runs(command):
+    Path("comparison/runs/a-s0").mkdir(parents=True)
+    Path("comparison/runs/a-s0/manifest.json").write_text("{}")
+    done = rft(*command)
+
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.endswith(f"{COMPARISON}\n")
 
 
 @pytest.mark.parametrize(

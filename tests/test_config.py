@@ -24,6 +24,7 @@ from rftcore.config import (
     load_recipe,
     parse_override,
     read_recipe_file,
+    yaml12,
 )
 from rftcore.config.faults import typed
 from rftcore.config.rules import RULES
@@ -215,6 +216,19 @@ def test_a_resolved_recipe_reads_back_unchanged(free, tmp_path_factory):
     assert again.model_dump() == recipe.model_dump()
 
 
+SEEN = ["Zähle die Würfel", "tab\tWürfel", "数えて", "می‌خواهم", "½ a", "😀", "zwei\nWürfel"]
+HIDDEN = ["a\x85b", "a\u2028b", "\ufeffa", "a\u202eb", "a\u200bü", "\x07", "\x7f", "a\U000e0041"]
+
+
+@pytest.mark.parametrize("text", [*SEEN, *HIDDEN])
+def test_a_resolved_recipe_has_letters_as_they_are_and_what_nobody_sees_as_escapes(text):
+    dumped = dump_recipe(load_recipe(BASE, ("x", {"task_options": {"text": text}})))
+
+    assert yaml12.parse(dumped, "x")[1]["task_options"]["text"] == text
+    assert all(char.isprintable() or char in "\n\u200c" for char in dumped)
+    assert text in HIDDEN or {*text} - {*"\t\n"} <= {*dumped}
+
+
 @given(batch=st.integers(1, 64), micro=st.integers(1, 64))
 def test_a_micro_batch_divides_its_batch_and_a_error_of_names_one_that_does(batch, micro):
     size, part = f"sft.batch_size={batch}", f"sft.micro_batch={micro}"
@@ -286,6 +300,11 @@ def test_no_value_of_a_setting_is_a_traceback(name, value):
         dump_recipe(load(f"{name}={value}"))
     except RecipeError as error:
         assert name.partition(".")[0] in str(error) or "--set" in str(error)  # noqa: PT017
+
+
+def test_bytes_of_a_terminal_that_are_no_text_are_named_with_their_setting():
+    with pytest.raises(RecipeError, match=r"^model = 'w\\udcc3' \(--model\): .* PYTHONUTF8=1"):
+        load_recipe(BASE, ("--model", {"model": "w\udcc3"}))
 
 
 @pytest.mark.parametrize(

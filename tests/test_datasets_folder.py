@@ -19,7 +19,7 @@ from PIL import Image as Pil
 
 from rftcore import builtin, cli, parsers, prompts, rewards, tags
 from rftcore.config import load_recipe
-from rftcore.datasets import JsonlDataset, ReasonRftDataset
+from rftcore.datasets import CsvDataset, JsonlDataset, ReasonRftDataset
 from rftcore.datasets.audit import audit
 from rftcore.datasets.checks import check
 from rftcore.datasets.rows.record import record
@@ -614,6 +614,29 @@ def test_the_error_for_a_folder_without_data_lists_what_was_expected(tmp_path):
         dataset(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("names", "hint"),
+    [
+        (["parts.csv", "images/1.png"], r"tables: parts\.csv\. Give the file .*/parts\.csv$"),
+        (["b.parquet", "a/1.TSV"], r"tables: a/1\.TSV, b\.parquet\. Give one .*dataset\.use=hf$"),
+        (["metadata.csv", "1.png"], r"image folder of Hugging Face with --set dataset\.use=hf$"),
+        (["metadata.jsonl", "1.png"], r"dataset\.train=FILE, or read .* dataset\.use=hf$"),
+        (["info.json", "a.csv"], r"dataset\.train=FILE, or give the file in .*/a\.csv$"),
+        (["a/1.png", "a/2.png", "rows.xlsx"], r"it has 2 \.png, 1 \.xlsx\. Write questions"),
+        (["images/1.png"], "it has no files"),
+    ],
+)
+def test_a_folder_without_json_for_the_task_names_what_it_has_and_how_to_read_it(
+    names, hint, tmp_path
+):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+    with pytest.raises(DataError, match=hint):
+        dataset(tmp_path)
+
+
 def test_a_data_file_that_links_out_of_the_folder_is_an_error(folder):
     path = folder / FILES["counting"]["test"]
     path.rename(folder.parent / "outside.json")
@@ -659,8 +682,8 @@ def counting(**options: Any) -> Task:
     )
 
 
-def of_recipe(fakes, *settings: str) -> Task:
-    catalogue = fakes.load({"rft-counting": fakes.tasks(counting=counting)})
+def of_recipe(fakes, *settings: str, factory: Callable[..., Task] = counting) -> Task:
+    catalogue = fakes.load({"rft-counting": fakes.tasks(counting=factory)})
     return catalogue.task_of(load_recipe(("", {"task": "counting"}), overrides=settings))
 
 
@@ -697,6 +720,30 @@ def test_options_of_the_reader_are_set_beside_the_path(fakes, paper):
 def test_a_path_without_a_reader_is_an_error_with_the_next_step(fakes, setting, expected):
     with pytest.raises(RecipeError, match=expected):
         of_recipe(fakes, setting)
+
+
+def test_options_without_a_path_are_those_of_the_tasks_own_dataset(fakes, tmp_path):
+    text = "Frage,answer\nWie groß?,5\n"
+    (tmp_path / "q.csv").write_text(text, encoding="cp1252")
+
+    def quiz(data: str = "q.csv"):
+        return replace(fakes.numbers(), dataset=CsvDataset(data, columns={"question": "Frage"}))
+
+    given = f"task_options.data={tmp_path / 'q.csv'}", "dataset.encoding=cp1252"
+    made = of_recipe(fakes, *given, factory=quiz).dataset
+
+    assert made.file.sample_at(0).question == "Wie groß?"
+    with pytest.raises(RecipeError, match=r"dataset\.encodng .* Did you mean 'encoding'"):
+        of_recipe(fakes, "dataset.encodng=cp1252", factory=quiz)
+    with pytest.raises(RecipeError, match=r"^task_options\.data .* since dataset\.path = 'q\.csv'"):
+        of_recipe(fakes, "dataset.path=q.csv", given[0], factory=quiz)
+
+
+def test_options_for_a_dataset_that_has_none_name_those_of_the_task(fakes):
+    with pytest.raises(
+        RecipeError, match=r"own, Numbers, with .*task_options\.NAME: low, high\. To"
+    ):
+        of_recipe(fakes, "dataset.encoding=cp1252", factory=fakes.numbers)
 
 
 def test_a_misspelled_option_of_the_reader_gets_a_suggestion(fakes, paper):

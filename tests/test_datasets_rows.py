@@ -227,7 +227,7 @@ def test_an_image_in_a_numbered_field_is_not_left_out(reader, name, place):
 
 
 SPELLED = {"A.PNG": "a.png", " a.png": "a.png", "in%20it/c.png": "in it/c.png"}
-SPELLED |= {"IN IT\\c.png": "in it/c.png", "\u00e9.png": "e\u0301.png"}
+SPELLED |= {"IN IT\\c.png": "in it/c.png", "\u00c4.png": "\u00e4.png", "\u00e9.png": "e\u0301.png"}
 
 
 @reader
@@ -238,7 +238,8 @@ def test_a_missing_image_of_another_spelling_is_named(reader, name, tmp_path):
     Pil.new("RGB", (4, 4), "red").save(there)
     [(kind, text)] = faults(reader, tmp_path, {**ROW, "image": name})
 
-    assert (kind, f"A file {SPELLED[name]!a} exists" in text) == ("missing image", True)
+    shown = ascii if name == "\u00e9.png" else repr  # accents in NFD look like those in NFC
+    assert (kind, f"A file {shown(SPELLED[name])} exists" in text) == ("missing image", True)
 
 
 MOVED = {"parts/in/c.png": "in/c.png", "D:\\x\\in\\c.png": "in/c.png", "/x/y/c.png": "c.png"}

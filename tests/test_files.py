@@ -1,6 +1,7 @@
 """A task in a file: what it imports from beside it is its own."""
 
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,33 @@ def test_only_functions_of_the_file_are_offered_for_a_wrong_name(tmp_path: Path)
 
     with pytest.raises(UnknownNameError, match=r"Functions there: same, task\.$"):
         summary(name)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("./task:task", "'./task.py:task'"),
+        ("task:task", "'task.py:task'"),
+        ("./task", "'./task.py:FACTORY'"),
+        ("./task.task", "'./task.py:task'"),
+        ("task.py.task", "'task.py:task'"),
+        ("./tsak.py:task", "'task.py'"),
+    ],
+)
+@pytest.mark.parametrize("lookup", [Catalogue.find_any, lambda c, name: c.find("task", name)])
+def test_a_task_in_a_file_that_is_named_otherwise_is_suggested(
+    given, meant, lookup, tmp_path, monkeypatch
+):
+    write(tmp_path, "round")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(UnknownNameError, match=rf"Did you mean {re.escape(meant)}\?"):
+        lookup(Catalogue.load(), given)
+
+
+def test_a_reward_in_a_file_is_not_named_by_the_file(tmp_path: Path):
+    with pytest.raises(UnknownNameError, match="Only a task is named by its file: pass the reward"):
+        Catalogue.load().find("reward", write(tmp_path, "round"))
 
 
 def test_modules_of_one_name_in_two_folders_stay_apart(tmp_path: Path):

@@ -14,6 +14,7 @@ from rftcore import prompts
 from rftcore.errors import ModelError
 from rftcore.images import Image
 from rftcore.models.completions import generate
+from rftcore.models.configs import model_config
 from rftcore.models.encoding import (
     encode,
     end_of_turn,
@@ -451,6 +452,17 @@ def test_a_run_given_as_a_model_names_its_policies(tmp_path):
     (tmp_path / "sft" / "model" / "config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"it is a run, whose policies are .*sft/model"):
         check_source(tmp_path)
+
+
+def test_a_folder_of_a_phase_or_a_comparison_given_as_a_model_names_what_is_in_it(tmp_path):
+    (tmp_path / "sft" / "model").mkdir(parents=True)
+    (tmp_path / "sft" / "model" / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"no config\.json: the policy in it is .*sft/model$"):
+        check_source(tmp_path / "sft")
+    (tmp_path / "runs" / "zero-shot-s0").mkdir(parents=True)
+    (tmp_path / "runs" / "zero-shot-s0" / "manifest.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"it is no run\. Runs in .*runs: zero-shot-s0\.$"):
+        model_config(tmp_path / "runs")
 
 
 def test_a_token_without_an_embedding_is_an_error_before_it_is_looked_up(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rftcore import parsers, tags
+from rftcore import parsers, rewards, tags
 from rftcore.boxes import Box
 from rftcore.errors import PluginError
 from rftcore.types import Parser
@@ -521,7 +521,40 @@ def test_a_completion_after_an_opened_tag_is_well_formed_whoever_opened_it(reaso
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("30,5", True), ("-1,0", True), ("30", False), ("x", False)]
+    ("text", "meant"),
+    [
+        *(("30,5", "30.5"), ("-1,0", "-1.0"), ("0,500", "0.500"), ("3,5 mm", "3.5")),
+        *(("12345,678", "12345.678"), ("1.234,5", "1234.5"), ("1 234,50 €", "1234.50")),
+        *((r"$3{,}5$", "3.5"), ("**3,5**", "3.5"), ("$3,50", "3.50"), ("3,5 %", "3.5")),
+        *(("x", None), ("3,5,7", None), ("3, 5", None), ("1,234,5", None)),
+        *(("1,234 xyz", None), (r"3{,}500 xyz", None)),
+    ],
 )
-def test_a_decimal_comma_is_named(text: str, told: bool):
-    assert ("decimal mark is a point" in (parsers.Number().gold(text).error or "")) == told
+@pytest.mark.parametrize("forgiving", [False, True])
+@pytest.mark.parametrize("parser", [parsers.Integer, parsers.Number, parsers.Quantity])
+def test_a_decimal_comma_is_named_and_never_another_number(parser, forgiving, text, meant):
+    parsed = parser(forgiving=forgiving).parse(f"<think>a</think><answer>{text}</answer>")
+
+    assert not parsed.ok
+    named = parsed.error.partition("it has a decimal comma, but commas group thousands: write ")[2]
+    assert named == (meant or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("1,234", 1234), ("12,000,000", 12_000_000), ("-999,001", -999_001)]
+)
+def test_a_comma_that_groups_thousands_is_no_decimal_comma(text: str, number: int):
+    assert parsers.Integer().gold(text).value == parsers.Number().gold(text).value == number
+    assert parsers.Quantity().gold(f"{text} m").value.number == number
+
+
+@pytest.mark.parametrize("text", ["0,500", r"0\,500", "0 500", "0{,}500", "0'500", "00,500"])
+def test_a_group_of_thousands_does_not_start_with_zero(text: str):
+    assert not parsers.Number(forgiving=True).parse(text).ok
+    assert rewards.relaxed_score(text, "500") == 0
+
+
+def test_decimal_commas_in_a_box_are_named():
+    error = parsers.Boxes().gold("[0,5, 0,5, 1,5, 2,25]").error
+
+    assert error.endswith("commas separate coordinates: write [0.5, 0.5, 1.5, 2.25]")

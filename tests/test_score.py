@@ -18,6 +18,8 @@ from rftcore.types import RewardResult, Term
 def curious(x):
     if x.answer == 4:
         raise KeyError("four")
+    if x.answer and x.answer > 7:
+        raise ValueError(f"{x.answer} is too many")
     return RewardResult(0.0, f"{x.sample.id}: {x.step} {x.tokens} {x.siblings}")
 
 
@@ -67,6 +69,21 @@ def test_a_failure_is_shown_with_its_traceback_and_sets_the_exit_code():
     assert "row 2, curious: error: KeyError: 'four'" in done.output
     assert 'raise KeyError("four")' in done.output
     assert done.output.splitlines()[2].split() == ["2", "4", "0", "0", "error", "none"]
+
+
+def test_failures_of_one_cause_are_shown_once_with_their_rows_whatever_their_messages_have():
+    shown = score([{"completion": answer, "gold": "5"} for answer in "84948445"]).output
+
+    assert shown.count("Traceback") == 2
+    assert "rows 2, 4, 6 and 1 more, curious: error: KeyError: 'four'" in shown
+    assert "rows 1, 3, 5, curious: error: ValueError: 8 is too many" in shown
+
+
+def test_equal_notes_are_one_line_with_their_rows():
+    shown = score([{"completion": "6 or 7", "gold": "5"}] * 5).output
+
+    assert shown.count("no answer") == 1
+    assert "\nrows 1, 2, 3 and 2 more: no answer: " in shown
 
 
 def test_a_row_may_name_a_sample_of_the_task_by_its_place_or_its_id():

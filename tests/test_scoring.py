@@ -179,6 +179,19 @@ def test_failures_that_are_not_kept_are_counted():
     assert (len(kept), sum(1 + one.more for one in kept)) == (100, 130)
 
 
+def test_the_first_failure_of_each_cause_is_kept():
+    def fails(x):
+        raise (KeyError if x.answer == 5 else ValueError)(x.answer)
+
+    kept = []
+    scorer = Scorer(task(extra=fails), error_budget=999, record=kept.append)
+    with scorer.collective():
+        scorer.score([*["5"] * 130, "6", "7"], [SAMPLE] * 132)
+
+    assert [one.note.partition(" (")[0] for one in kept[99:]] == ["KeyError: 5", "ValueError: 6"]
+    assert sum(1 + one.more for one in kept) == 132
+
+
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0, None, "raises", "hangs"])
 def test_an_answer_is_right_wrong_or_not_known(value):
     def accuracy(x):

@@ -5,8 +5,10 @@ and exit code 2; RFT_DEBUG=1 shows the traceback instead. Any other exception is
 and keeps its traceback.
 """
 
+import codecs
 import errno
 import io
+import json
 import os
 import sys
 from contextlib import suppress
@@ -42,7 +44,18 @@ COMMANDS = {
     "train": "rftcore.cli.train:train",
 }
 NO_ROOM = 2**20  # bytes
+ESCAPES = "rft-escapes"  # an error handler of codecs
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Characters that a stream cannot encode, as the escapes of JSON: --json stays JSON."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(ESCAPES, _escaped)
 
 
 class Commands(click.Group):
@@ -79,7 +92,7 @@ class Commands(click.Group):
         _open_streams()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # for text that the terminal cannot encode
-                stream.reconfigure(errors="backslashreplace")
+                stream.reconfigure(errors=ESCAPES)
         try:
             return super().main(*args, **kwargs)
         except SystemExit as end:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FAILED = 1  # exit code if a reward could not be computed
 WIDTH = 32  # characters of an answer in the table
+LISTED = 3  # rows that are named of those with one note or one cause of failure
 
 
 @click.command(short_help="Score completions in a file.")
@@ -83,11 +84,18 @@ def score(
 
 
 def _lines(file: str) -> list[str]:
+    from rftcore.runs import runs_in
+
     try:
         with click.open_file(file, encoding="utf-8") as stream:
             return list(stream)
     except UnicodeDecodeError as error:
         raise DataError(f"{file} is not UTF-8 text: {error}") from error
+    except IsADirectoryError as error:
+        raise DataError(
+            f"{file} is a folder: name a file of completions; `rft replay {file}` scores the "
+            f"rollouts of a run again.{runs_in(file)}"
+        ) from error
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}") from error
 
@@ -122,11 +130,36 @@ def _text(
     yield table([head, *(_cells(*pair) for pair in zip(rows, scores, strict=True))])
     terms = (f"{term.weight:g} {name}" for name, term in task.rewards.items())
     yield f"\ntotal = {' + '.join(terms)}; - does not apply"
+    notes: dict[str, list[int]] = {}
     for row, score in zip(rows, scores, strict=True):
-        yield from _notes(row, score)
-    for one in failures:
-        yield f"\nrow {rows[one.at].number}, {one.reward}: {one.kind}: {one.note}"
+        for note in _notes(score):
+            notes.setdefault(note, []).append(row.number)
+    for note, numbers in notes.items():
+        yield f"{_rows(numbers)}{note}"
+    yield from _failures(rows, scores, failures)
+
+
+def _failures(
+    rows: "Sequence[Stored]", scores: "Sequence[Score]", failures: "Sequence[Failure]"
+) -> Iterator[str]:
+    """The failures of rewards by cause, each with the note and the traceback of its first."""
+    failed: dict[tuple[str, str, str], list[int]] = {}
+    for row, score in zip(rows, scores, strict=True):
+        for name, part in score.parts.items():
+            if part.failed:
+                failed.setdefault((name, part.kind, part.cause), []).append(row.number)
+    first = {(one.reward, one.kind, one.cause): one for one in reversed(failures)}
+    for cause, numbers in failed.items():
+        one = first[cause]
+        yield f"\n{_rows(numbers)}, {one.reward}: {one.kind}: {one.note}"
         yield textwrap.indent(one.traceback.rstrip(), "  ")
+
+
+def _rows(numbers: Sequence[int]) -> str:
+    """The rows of one cause: "row 2", "rows 2, 3, 4 and 97 more"."""
+    listed = ", ".join(map(str, numbers[:LISTED]))
+    more = f" and {len(numbers) - LISTED} more" if len(numbers) > LISTED else ""
+    return f"row{'s' * (len(numbers) > 1)} {listed}{more}"
 
 
 def _cells(row: "Stored", score: "Score") -> tuple[str, ...]:
@@ -145,10 +178,10 @@ def _cell(part: "Outcome") -> str:
     return "-" if part.kind == "n/a" else part.kind
 
 
-def _notes(row: "Stored", score: "Score") -> Iterator[str]:
+def _notes(score: "Score") -> Iterator[str]:
     """Why there is no answer, and the notes of rewards."""
     if not score.parsed.ok:
-        yield f"row {row.number}: no answer: {score.parsed.error}"
+        yield f": no answer: {score.parsed.error}"
     for name, part in score.parts.items():
         if part.note and not part.failed:
-            yield f"row {row.number}, {name}: {part.note}"
+            yield f", {name}: {part.note}"

@@ -6,16 +6,17 @@ faults are reported at once.
 
 import copy
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from rftcore.config import paradigms, yaml12
-from rftcore.config.faults import faults_of
-from rftcore.config.recipe import SECTIONS, Layer, Path_, Recipe, leaves
+from rftcore.config.faults import fault, faults_of
+from rftcore.config.recipe import SECTIONS, Layer, Path_, Recipe, leaves, origin_of
 from rftcore.errors import Fault, RecipeError
+from rftcore.spelling import has_half_a_character
 
 MODEL_RECIPE = "rft.yaml"  # in a model's folder: settings that belong to that model
 
@@ -90,6 +91,8 @@ def load_recipe(
         _merge(merged, layer, origin, (), origins)
     merged = {name: value for name, value in merged.items() if name not in without}
     faults = paradigms.settle(merged, origins)
+    if undecoded := list(_undecoded(merged, origins)):
+        raise RecipeError(*faults, *undecoded)
     try:
         # As JSON, because strict JSON accepts exactly what a recipe file can contain:
         # "3" and true are not integers, a list can be a tuple.
@@ -100,6 +103,14 @@ def load_recipe(
         raise RecipeError(*faults)
     recipe._origins.update(origins)
     return recipe
+
+
+def _undecoded(merged: Mapping[str, Any], origins: Mapping[Path_, str]) -> Iterator[Fault]:
+    """The settings with bytes of a command line that Python could not decode."""
+    rule = "it is not text in the encoding of your terminal: PYTHONUTF8=1 reads UTF-8 in any"
+    for at, value in leaves(merged):
+        if isinstance(value, str) and has_half_a_character(value):
+            yield fault(at, value, origin_of(origins, at), rule)
 
 
 def parse_override(text: str) -> Layer:

@@ -18,9 +18,31 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes the strings that `_Loader` would read as something else."""
+    """Quotes the strings that `_Loader` would read as something else.
+
+    Letters of any script stay as they are. In a text with characters that nobody sees, or that
+    readers of YAML take for line breaks, all that is not ASCII is written as escapes.
+    """
+
+    def analyze_scalar(self, scalar: str) -> Any:
+        """What PyYAML may write a text as: only in double quotes if it needs escapes."""
+        found: Any = super().analyze_scalar(scalar)
+        if _HIDDEN.search(scalar):
+            found.allow_flow_plain = found.allow_block_plain = found.allow_single_quoted = False
+        return found
+
+    def write_double_quoted(self, text: str, split: bool = True) -> None:
+        """Write a text in double quotes, with escapes if it needs them."""
+        self.allow_unicode = not _HIDDEN.search(text)
+        super().write_double_quoted(text, split)
+        self.allow_unicode = True
 
 
+# Controls, line separators, marks of direction and the like; not the joiners that scripts need.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\uffff\U000e0000-\U000e0fff]"
+)
 _SCALARS = {
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
@@ -88,4 +110,4 @@ def lines_of(
 
 def dump(value: Mapping[str, Any]) -> str:
     """The value as YAML, which `parse` reads back unchanged."""
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False)
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)

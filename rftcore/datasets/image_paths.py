@@ -60,10 +60,16 @@ def similar_hint(name: str, folder: Path) -> str:
     the folder; since another image may have that name, the sentence leaves it open.
     """
     if other := next(_spelled_alike(name, folder), ""):
-        return f". A file {other!a} exists: use this name"
+        return f". A file {_apart(other, name)} exists: use this name"
     if other := next(_placed_alike(name, folder), ""):
-        return f". A file {other!a} exists: if it is this image, use this name"
+        return f". A file {_apart(other, name)} exists: if it is this image, use this name"
     return ""
+
+
+def _apart(other: str, name: str) -> str:
+    """A name in quotes; with escapes if accents in NFD may make it look like the missing one."""
+    composed = all(unicodedata.is_normalized("NFC", each) for each in (other, name))
+    return repr(other) if composed else ascii(other)
 
 
 def _spelled_alike(name: str, folder: Path) -> Iterator[str]:

@@ -13,7 +13,8 @@ ood, test, 1k, json. They decide, in this order:
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,11 @@ from rftcore.datasets.image_paths import is_outside, links_out
 from rftcore.errors import DataError
 from rftcore.splits import OOD_PREFIX, RL, SFT, STANDARD, TEST, VAL
 
-SUFFIXES = (".json", ".jsonl")
+JSON = {".jsonl": "jsonl", ".json": "jsonl"}
+TABLES = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+READERS = {**JSON, **TABLES}  # the dataset that reads one file, by the end of its name
+IMAGE_FOLDER = "metadata"  # the name of the table in an image folder of Hugging Face
+SHOWN = 5  # names of files in a message
 TRAIN = "train"  # the role of a file that sft, rl and val are taken from
 ROLES = (TRAIN, *STANDARD)  # options of the dataset; ood is a mapping
 PAPER_CODES = ("a1", "a2", "a3")  # of the paper's training files
@@ -86,7 +91,7 @@ def find(folder: Path, own: TaskFiles, given: Mapping[str, str]) -> Layout:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    seen = sorted(_json_files(folder))
+    seen = sorted(_files(folder, JSON))
     files = {role: _given(folder, role, name) for role, name in given.items()}
     candidates: dict[str, list[Path]] = {}
     for path in _ours(folder, seen, own):
@@ -133,11 +138,12 @@ def _order(item: tuple[str, Path]) -> tuple[int, str]:
     return (ROLES.index(role) if role in ROLES else len(ROLES), role)
 
 
-def _json_files(folder: Path) -> Iterator[Path]:
-    """Every JSON file outside `images` and hidden folders."""
+def _files(folder: Path, suffixes: Iterable[str] = ("",)) -> Iterator[Path]:
+    """Every file outside `images` and hidden folders whose name ends in one of the suffixes."""
+    ends = tuple(suffixes)
     for at, folders, names in os.walk(folder):
         folders[:] = [f for f in folders if f != "images" and not f.startswith(".")]
-        yield from (Path(at) / n for n in names if n.lower().endswith(SUFFIXES) and n[0] != ".")
+        yield from (Path(at) / n for n in names if n.lower().endswith(ends) and n[0] != ".")
 
 
 def _ours(folder: Path, paths: Sequence[Path], own: TaskFiles) -> list[Path]:
@@ -174,8 +180,39 @@ def _only(folder: Path, task: str, role: str, paths: Sequence[Path]) -> Path:
 
 
 def _nothing(folder: Path, task: str, seen: Sequence[Path]) -> str:
-    names = ", ".join(path.relative_to(folder).as_posix() for path in seen) or "none"
+    """Why a folder has no data, what it has instead, and how that is read."""
+    tables = [*sorted(_files(folder, TABLES)), *(p for p in seen if p.stem == IMAGE_FOLDER)]
+    if seen:
+        other = f", or {_as_tables(tables)}" if tables else ""
+        return (
+            f"{folder} has no data of task {task!r}: no JSON file has train, val, test or ood in "
+            f"its name. JSON files found: {_listed(folder, seen)}. Choose one with --set "
+            f"dataset.train=FILE{other}"
+        )
+    if tables:
+        found, read = _listed(folder, tables), _as_tables(tables)
+        return f"{folder} has no JSON file, but tables: {found}. {read[0].upper()}{read[1:]}"
+    kinds = Counter(path.suffix.lower() or path.name for path in _files(folder))
+    found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(SHOWN))
     return (
-        f"{folder} has no data of task {task!r}: no JSON file has train, val, test or ood in its "
-        f"name. JSON files found: {names}. Choose one with --set dataset.train=FILE"
+        f"{folder} has no JSON file; outside folders named images it has {found or 'no files'}. "
+        "Write questions and answers to train.json in it, or to a CSV file"
+    )
+
+
+def _listed(folder: Path, paths: Sequence[Path]) -> str:
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
+
+
+def _as_tables(tables: Sequence[Path]) -> str:
+    """How the tables of a folder are read; the folder alone does not decide it."""
+    if any(path.stem == IMAGE_FOLDER for path in tables):
+        return "read it as an image folder of Hugging Face with --set dataset.use=hf"
+    if len(tables) == 1:
+        return f"give the file in place of the folder, {tables[0]}"
+    return (
+        f"give one file in place of the folder, such as {tables[0]}, or read all of them as one "
+        "dataset with --set dataset.use=hf"
     )

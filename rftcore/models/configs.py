@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rftcore.config import PolicyRecipe
 from rftcore.models.load_errors import as_model_errors
 from rftcore.models.policy import tokenizer_of
-from rftcore.models.sources import PLAIN, arguments, complete_source
+from rftcore.models.sources import PLAIN, arguments, check_source, complete_source
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -32,6 +32,7 @@ def model_config(source: str | Path, settings: PolicyRecipe = PLAIN) -> PreTrain
     """
     from transformers import AutoConfig
 
+    check_source(source)
     source, settings = complete_source(source, settings)
     with as_model_errors(source):
         config: PreTrainedConfig = AutoConfig.from_pretrained(source, **arguments(source, settings))

@@ -8,6 +8,7 @@ from typing import Any
 from rftcore.config import PolicyRecipe
 from rftcore.errors import ModelError
 from rftcore.models.adapters import PEFT_MISSING, base_of, has_peft, is_adapter, revision_of
+from rftcore.runs import runs_in
 
 PLAIN = PolicyRecipe()  # how a model is loaded without a recipe
 
@@ -23,7 +24,12 @@ def check_source(source: str | Path) -> None:
     looks_local = path.is_absolute() or str(source).startswith((".", "~")) or path.exists()
     if looks_local and not (path / "config.json").is_file():
         inside = sorted(str(file.parent) for file in path.glob("*/model/config.json"))
-        hint = f": it is a run, whose policies are {' and '.join(inside)}" if inside else ""
+        if inside:
+            hint = f": it is a run, whose policies are {' and '.join(inside)}"
+        elif (path / "model" / "config.json").is_file():
+            hint = f": the policy in it is {path / 'model'}"
+        else:
+            hint = f", and it is no run.{runs}" if (runs := runs_in(path)) else ""
         raise ModelError(f"model folder {str(source)!r} has no config.json{hint}")
 
 

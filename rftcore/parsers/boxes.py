@@ -22,6 +22,7 @@ _FOUR = _APART.join([rf"({_NUMBER})"] * 4)
 _BARE = re.compile(rf"\s*+{_FOUR}\s*+", re.ASCII)
 _BOX = re.compile(rf"\s*+(?:\[\s*+{_FOUR}\s*+\]|\(\s*+{_FOUR}\s*+\))\s*+", re.ASCII)
 _OUTER = re.compile(r"\[\s*+[\[(\]]")
+_COMMA = re.compile(r"(?<=\d),(?=\d)", re.ASCII)  # without a space after it
 _NEXT = re.compile(r"[,;]?")
 _TOKENS = re.compile(
     r"<\|object_ref_start\|>[^<]{0,200}<\|object_ref_end\|>|<\|box_(?:start|end)\|>|</?box>"
@@ -96,6 +97,10 @@ class Boxes:
         plain = spelling.trimmed(text).replace("\u2212", "-")
         found = _listed(plain)
         if found is None:
+            pointed = _COMMA.sub(".", plain)
+            if _listed(pointed) is not None:
+                reason = "it has decimal commas, but commas separate coordinates: write"
+                return parse_error(text, f"not {self._many()}: {reason} {pointed}")
             return parse_error(text, f"not {self._many()} such as {self._example()}")
         return self._checked(text, found)
 

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from rftcore.errors import PluginError
-from rftcore.parsers.reading import in_tags, parse_error, whole_match
+from rftcore.parsers.reading import in_tags, number_error, parse_error, whole_match
+from rftcore.spelling import DIGITS
 from rftcore.types import Parsed
 
-# Plain or correctly grouped digits; re.ASCII keeps other scripts' digits out.
-_DIGITS = r"(?:\d+|\d{1,3}(?:,\d{3})+)"
-_INTEGER = re.compile(rf"(?P<value>[+-]?{_DIGITS})(?:\.0*)?", re.ASCII)
+# re.ASCII keeps other scripts' digits out.
+_INTEGER = re.compile(rf"(?P<value>[+-]?{DIGITS})(?:\.0*)?", re.ASCII)
 _NUMBER = re.compile(
-    rf"(?P<value>[+-]?(?:{_DIGITS}(?:\.\d*)?|\.\d+)(?:e[+-]?\d{{1,3}})?)\.?",
+    rf"(?P<value>[+-]?(?:{DIGITS}(?:\.\d*)?|\.\d+)(?:e[+-]?\d{{1,3}})?)\.?",
     re.ASCII | re.IGNORECASE,
 )
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Integer:
         """Read an answer without tags."""
         match = whole_match(_INTEGER, text)
         if match is None:
-            return parse_error(text, "not an integer in digits")
+            return number_error(text, "not an integer in digits")
         value = int(match["value"].replace(",", ""))
         below = self.low is not None and value < self.low
         if below or (self.high is not None and value > self.high):
@@ -69,9 +68,7 @@ class Number:
         """Read an answer without tags."""
         match = whole_match(_NUMBER, text)
         if match is None:
-            comma = whole_match(_DECIMAL_COMMA, text)
-            why = ": commas group thousands, the decimal mark is a point" if comma else ""
-            return parse_error(text, f"not a number{why}")
+            return number_error(text, "not a number")
         value = float(match["value"].replace(",", ""))
         return Parsed(value) if math.isfinite(value) else parse_error(text, "too large")
 

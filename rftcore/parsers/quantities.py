@@ -8,15 +8,14 @@ from typing import Any
 
 from rftcore import spelling
 from rftcore.errors import PluginError
-from rftcore.parsers.reading import in_tags, parse_error
+from rftcore.parsers.reading import in_tags, number_error, parse_error
 from rftcore.types import Parsed
 from rftcore.units import CURRENCIES, LONGEST, Unit, unit_of
 
 _PLAIN = str.maketrans({"\u2212": "-", "²": "^2", "³": "^3"})
-_DIGITS = r"(?:\d+|\d{1,3}(?:,\d{3})+)"
 _QUANTITY = re.compile(
     rf"(?P<sign>[+-]?)\s?(?P<money>\\?[{CURRENCIES}])?\s?"
-    rf"(?P<number>(?:{_DIGITS}(?:\.\d*)?|\.\d+)(?:e[+-]?\d{{1,3}})?)"
+    rf"(?P<number>(?:{spelling.DIGITS}(?:\.\d*)?|\.\d+)(?:e[+-]?\d{{1,3}})?)"
     r"\s*(?P<unit>(?:[^\W\d_]|[°%‰℃℉$€£¥₹₩¢\\]).*)?",
     re.ASCII | re.IGNORECASE,
 )
@@ -63,7 +62,7 @@ class Quantity:
         written = spelling.spaced(spelling.trimmed(text)).translate(_PLAIN)
         match = _QUANTITY.fullmatch(written) if len(written) <= LONGEST else None
         if match is None or (match["money"] and match["unit"]):
-            return parse_error(text, "not a number with a unit, such as 3.5 cm")
+            return number_error(text, "not a number with a unit, such as 3.5 cm")
         name = (match["money"] or match["unit"] or self.unit).replace("\\", "")
         name = name.strip().removesuffix(".")
         unit = unit_of(name)

@@ -8,6 +8,12 @@ from typing import Any
 from rftcore import spelling, tags
 from rftcore.types import Parsed, Parser
 
+# of any length but three after one to three digits, which are a group of thousands
+_DECIMAL_COMMA = re.compile(
+    r"(?<![\d.,])(?P<sign>[+-]?)(?![1-9]\d{0,2}(?:,|\{,\})\d{3}(?!\d))"
+    r"(?P<whole>\d+|\d{1,3}(?:[. ']\d{3})+)(?:,|\{,\})(?P<part>\d+)(?![\d,.{])",
+    re.ASCII,
+)
 LONGEST = 40  # characters of an answer, and of what a parse error quotes
 
 
@@ -86,6 +92,17 @@ def whole_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
     """
     text = spelling.trimmed(text).replace("\u2212", "-")  # the minus sign itself
     return pattern.fullmatch(text) if len(text) <= LONGEST else None
+
+
+def number_error(text: str, reason: str) -> Parsed:
+    """A parse error of a text that should be a number; it names a decimal comma."""
+    comma = _DECIMAL_COMMA.search(text[: 2 * LONGEST])
+    if comma is None:
+        return parse_error(text, reason)
+    number = f"{comma['sign']}{re.sub(r'[^0-9]', '', comma['whole'])}.{comma['part']}"
+    return parse_error(
+        text, f"{reason}: it has a decimal comma, but commas group thousands: write {number}"
+    )
 
 
 def parse_error(text: str, reason: str) -> Parsed:

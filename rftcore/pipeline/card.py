@@ -6,7 +6,6 @@ named as missing and never guessed.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,9 @@ from typing import Any
 
 import yaml
 
-from rftcore.config import ANSWERS
+from rftcore import jsontext
+from rftcore.columns import printable
+from rftcore.config import ANSWERS, yaml12
 from rftcore.disclosure import shown_command, without_folders, without_secrets
 from rftcore.evaluation.scores import Gain, Share, SplitScore
 from rftcore.evaluation.tables import PHASES, row_name
@@ -199,7 +200,7 @@ def _use(facts: CardFacts) -> str:
         f"model = {loader}.from_pretrained(source)",
         "",
         "# one question of the training data, as the task's prompt writes it",
-        f"text = {json.dumps(facts.example.text)}",
+        f"text = {printable(jsontext.dumps(facts.example.text))}",
         "content = [",
         *(f"    {line}" for line in content),
         '    {"type": "text", "text": text},',
@@ -264,7 +265,7 @@ def _training(facts: CardFacts) -> Iterator[str]:
     yield table(["package", "version"], dict(rows).items())
     yield "Every setting, with folders shortened:"
     recipe = without_folders(without_secrets(dict(facts.recipe)))
-    yield fenced(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=False), "yaml")
+    yield fenced(yaml12.dump(recipe), "yaml")
 
 
 def _licenses(facts: CardFacts) -> Iterator[str]:

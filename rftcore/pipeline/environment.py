@@ -134,14 +134,12 @@ def _model(name: str) -> Model:
     from rftcore.models.configs import model_config
     from rftcore.models.processors import load_processor
     from rftcore.models.rollout_prompts import require_equal_prompts
-    from rftcore.models.sources import check_source
     from rftcore.models.support import families
     from rftcore.plugins import Catalogue
 
     about = ""
     try:
         source = Catalogue.load().model(name)
-        check_source(source)
         config = model_config(source, PolicyRecipe())
         family = families().get(config.model_type)
         status = f"{family.name}, {family.status}" if family else "which was not tested"

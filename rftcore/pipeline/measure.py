@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
+from rftcore.plugins import Catalogue
+from rftcore.runs import RunFolder, is_run
+
 Within = Callable[[], AbstractContextManager[None]]  # what libraries run in, once they load
+
+
+def run_at(catalogue: Catalogue, target: str) -> RunFolder | None:
+    """The run in a folder; None if `target` is a model.
+
+    Raises: ModelError for a folder that is neither, with the runs in it, as in a comparison.
+    """
+    if is_run(target):
+        return RunFolder.open(target)
+    if Path(target).is_dir() and not catalogue.offers_model(target):
+        from rftcore.models.sources import check_source
+
+        check_source(target)
+    return None
 
 
 class Answer(Protocol):

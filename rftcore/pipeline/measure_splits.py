@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from rftcore.config import Layer, Recipe, read_recipe_file
 from rftcore.errors import RecipeError
-from rftcore.pipeline.measure import Within
+from rftcore.pipeline.measure import Within, run_at
 from rftcore.pipeline.plan import Request, Settings, setting_layers
 from rftcore.pipeline.score_splits import score_splits
 from rftcore.pipeline.splits_evaluation import SplitsEvaluation
 from rftcore.plugins import Catalogue
-from rftcore.runs import RunFolder, is_run
+from rftcore.runs import RunFolder
 from rftcore.types import Task
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def evaluate_splits(
     """
     if parser not in PARSERS:
         raise RecipeError(f"parser={parser!r}: use {' or '.join(map(repr, PARSERS))}")
-    run = RunFolder.open(target) if endpoint is None and is_run(target) else None
+    run = run_at(catalogue, target) if endpoint is None else None
     request = _request(target, run, task, splits, setting_layers(settings))
     if endpoint is not None:
         request = replace(request, policy=Path(target))

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from rftcore.config import PolicyRecipe, load_recipe, read_recipe_file
 from rftcore.errors import RecipeError
 from rftcore.evaluation.scores import SuiteScore
-from rftcore.pipeline.measure import Within
+from rftcore.pipeline.measure import Within, run_at
 from rftcore.pipeline.plan import Settings, setting_layers
 from rftcore.plugins import Catalogue
-from rftcore.runs import RunFolder, is_run, provenance
+from rftcore.runs import provenance
 from rftcore.types import Suite
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def evaluate_on_suite(
     """
     from rftcore.distributed import main_first
 
+    run = run_at(catalogue, target)
     suite = catalogue.suite(name, options, origin=_set_by)
-    run = RunFolder.open(target) if is_run(target) else None
     own = load_recipe((str(run.recipe_file), read_recipe_file(run.recipe_file))) if run else None
     named, how = (own.model, own.policy) if own else (target, PolicyRecipe())
     with main_first():  # a model such as toy is made on first use

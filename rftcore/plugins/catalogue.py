@@ -142,8 +142,7 @@ class Catalogue(Lookup):
         Raises: RftError as `make` does, or if there is no such folder.
         """
         folder = Path(name).expanduser()
-        offered = any(offer.name == name for offer in self.offers("model"))
-        if folder.is_dir() and not offered:
+        if folder.is_dir() and not self.offers_model(name):
             return folder
         if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name):
             return name
@@ -157,6 +156,10 @@ class Catalogue(Lookup):
             raise PluginError(text, plugin=offer.plugin.distribution)
         return folder
 
+    def offers_model(self, name: str) -> bool:
+        """Whether a plugin offers a model by this name."""
+        return any(offer.name == name for offer in self.offers("model"))
+
     # --- recipes ---
 
     def defaults_of(self, name: str, task: Task) -> "Layer":
@@ -165,8 +168,7 @@ class Catalogue(Lookup):
 
     def located(self, recipe: "Recipe") -> "Recipe":
         """The recipe with absolute paths, so that it holds from any working directory."""
-        offered = any(offer.name == recipe.model for offer in self.offers("model"))
-        task = self.find("task", recipe.task)
+        task, model = self.find("task", recipe.task), recipe.model
         options = {**paths_by_default(task), **recipe.task_options}
         rewards = {
             name: one.model_copy(update={"options": located(one.options)})
@@ -175,7 +177,7 @@ class Catalogue(Lookup):
         return recipe.model_copy(
             update={
                 "task": task_name(recipe.task),
-                "model": recipe.model if offered else absolute(recipe.model),
+                "model": model if self.offers_model(model) else absolute(model),
                 "task_options": located(options, takes_path(task)),
                 "dataset": located(recipe.dataset, lambda at: at == ("path",)),
                 "rewards": rewards,

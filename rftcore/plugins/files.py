@@ -61,7 +61,9 @@ def _file(path: str, about: str) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # too long, no home, a loop of links
         raise UnknownNameError(f"{about:.300}: there is no such file: {error}") from error
     if not found:
-        raise UnknownNameError(f"{about}: there is no file {file}")
+        near = similar(file.stem, [other.stem for other in file.parent.glob("*.py")])
+        meant = did_you_mean([f"{stem}.py" for stem in near])
+        raise UnknownNameError(f"{about}: there is no file {file}.{meant}")
     return file
 
 

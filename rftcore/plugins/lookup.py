@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from rftcore.errors import UnknownNameError, similar
 from rftcore.plugins.files import from_file
 from rftcore.plugins.loading import Loaded, Observers, canonical
-from rftcore.plugins.missing import ambiguous, missing, placed, suspects
+from rftcore.plugins.missing import ambiguous, missing, placed, suspects, task_in_file
 from rftcore.plugins.offers import KINDS, OWNERS, Failure, Offer, Plugin, Row
 from rftcore.types import TaskFactory
 
@@ -178,6 +178,8 @@ class Lookup:
 
     def _kind_like(self, name: str, bare: str) -> str:
         """The kind of the component whose name is most like a name that no component has."""
+        if task_in_file(name):
+            return "task"
         known = {offer.name: kind for kind in KINDS for offer in self.offers(kind)}
         known |= {owned: kind for kind, owned in OWNERS}
         near = similar(bare, known, most=1)

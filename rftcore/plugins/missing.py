@@ -5,6 +5,8 @@ They suggest similar names and what to install, and report the plugins that are 
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from rftcore.errors import PluginError, UnknownNameError, did_you_mean, similar
 from rftcore.plugins.loading import canonical
@@ -52,9 +54,14 @@ def missing(
             error.__cause__ = failure.error
             return error
     known = [known for of, known in OWNERS if of == kind]
+    in_file = task_in_file(name)
     meant = similar(bare, {*names, *known} - {bare})
+    if in_file and kind == "task":
+        meant = (in_file,)
     text = f"no {kind} named {name!r}{placed(origin)}.{did_you_mean(meant)}"
     text += _left_out() or _install_hint(kind, bare, names)
+    if kind != "task" and (in_file or ".py" in name):
+        text += f" Only a task is named by its file: pass the {kind} to the Task in it."
     if others := [offer.qualified for offer in offers if offer.name == bare]:
         text += f" Other distributions offer that name: {', '.join(others)}."
     text += f"\nOffered: {', '.join(names) or 'none'}."
@@ -62,6 +69,16 @@ def missing(
     return UnknownNameError(
         text, kind=kind, name=name, origin=origin, suggestions=meant, offered=names
     )
+
+
+def task_in_file(name: str) -> str:
+    """`./file.py:factory` for a name that leaves out ".py", the colon or the factory; or ""."""
+    for path, _, factory in (name.partition(":"), name.rpartition("."), (name, "", "")):
+        file = path if path.endswith(".py") else f"{path}.py"
+        with suppress(OSError, RuntimeError, ValueError):  # too long, no home, a null byte
+            if Path(file).expanduser().is_file():
+                return f"{file}:{factory or 'FACTORY'}"
+    return ""
 
 
 def suspects(broken: Sequence[Failure]) -> str:

@@ -1,11 +1,12 @@
 """Resolve a task: names become objects, and a recipe's dataset and rewards replace its own."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rftcore.datasets.arrow_rows import is_saved
+from rftcore.datasets.layout import READERS
 from rftcore.errors import Fault, PluginError, RecipeError, similar
 from rftcore.plugins.components import Origin
 from rftcore.plugins.offers import Offer
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from rftcore.config import Recipe, RewardOverride
 
 FOLDER_READER = "reason-rft"
-_READERS = {".jsonl": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv"}
-_READERS |= {".parquet": "parquet"}
 
 
 class Components(Protocol):
@@ -24,6 +23,9 @@ class Components(Protocol):
 
     def find(self, kind: str, name: str, origin: str = "") -> Offer:
         """The component of a name."""
+
+    def offers(self, kind: str) -> Sequence[Offer]:
+        """Every component of a kind."""
 
     def dataset(
         self,
@@ -124,15 +126,19 @@ def _term(
 
 
 def dataset_of(components: Components, recipe: "Recipe", task: Task) -> Dataset:
-    """The dataset with which a recipe replaces the task's own.
+    """The dataset with which a recipe replaces the task's own, or that one with other options.
 
-    Without `use`, its `path` decides which. An option `task` is the task's name, the options of
+    `use` names it, or its `path` decides which; without both, the options are those of the task's
+    own dataset, if it is of an offered class. An option `task` is the task's name, the options of
     a folder include the task's `files`, and rows without a `cot` may go to split sft if
     sft.without_cot=answer, unless the recipe sets these options.
 
     Raises: RecipeError if the recipe names no dataset, or options that it does not have.
     """
     options = dict(recipe.dataset)
+    if not options.keys() & {"use", "path"}:
+        return _changed(components, recipe, task)
+    _check_one_source(recipe, task)
     name = options.pop("use", None) or _reader(options.get("path"), recipe)
     if not isinstance(name, str):
         raise _no_dataset(recipe)
@@ -155,13 +161,50 @@ def dataset_of(components: Components, recipe: "Recipe", task: Task) -> Dataset:
     return components.dataset(name, {**own, **options}, origin=origin, path=("dataset",))
 
 
+def _check_one_source(recipe: "Recipe", task: Task) -> None:
+    """Raise RecipeError if a call sets the task's own data and other data, which replaces it.
+
+    A recipe file may have both: that of a run has every path that an option has by default.
+    """
+    source = next(at for at in (("dataset", "path"), ("dataset", "use")) if at[1] in recipe.dataset)
+    for name, value in recipe.task_options.items():
+        origins = recipe.origin("task_options", name), recipe.origin(*source)
+        if str(value) == str(getattr(task.dataset, "path", None)) and all(
+            origin.startswith("--set") for origin in origins
+        ):
+            rule = (
+                f"no effect, since {'.'.join(source)} = {recipe.dataset[source[1]]!r} replaces the "
+                "task's own data: leave one of them out"
+            )
+            raise RecipeError(Fault(f"task_options.{name}", rule, value, origins[0]))
+
+
+def _changed(components: Components, recipe: "Recipe", task: Task) -> Dataset:
+    """The task's own dataset with the options of a recipe.
+
+    Raises: RecipeError for a dataset that is of no offered class, or has no such option.
+    """
+    own = task.dataset
+    offer = next((o for o in components.offers("dataset") if o.factory is type(own)), None)
+    if offer is None or not is_dataclass(own):
+        named = components.find("task", recipe.task).options
+        there = f", with the options task_options.NAME: {', '.join(named)}" if named else ""
+        kind = type(own).__name__
+        reason = f"task {task.name!r} has a dataset of its own, {kind}{there}. To replace it, "
+        raise _no_dataset(recipe, reason)
+    before = {one.name: getattr(own, one.name) for one in fields(own) if one.init}
+    return components.dataset(
+        offer.qualified, {**before, **recipe.dataset}, origin=recipe.origin, path=("dataset",)
+    )
+
+
 def _reader(path: object, recipe: "Recipe") -> str:
     """The core's dataset that reads the file or folder at `path`."""
     if not isinstance(path, str):
         raise _no_dataset(recipe)
     if Path(path).is_dir():
         return "hf" if is_saved(Path(path)) else FOLDER_READER
-    if Path(path).exists() and (reader := _READERS.get(Path(path).suffix.lower())):
+    if Path(path).exists() and (reader := READERS.get(Path(path).suffix.lower())):
         return reader
     rule = "there is no such file or folder"
     if Path(path).exists():
@@ -172,9 +215,9 @@ def _reader(path: object, recipe: "Recipe") -> str:
     raise RecipeError(Fault("dataset.path", rule, path, recipe.origin("dataset", "path")))
 
 
-def _no_dataset(recipe: "Recipe") -> RecipeError:
+def _no_dataset(recipe: "Recipe", reason: str = "") -> RecipeError:
     rule = (
-        "set where the data is, e.g. --set dataset.path=FOLDER, or name an offered dataset with "
-        "--set dataset.use=NAME"
+        f"{reason}set where the data is, e.g. --set dataset.path=FOLDER, or name an offered "
+        "dataset with --set dataset.use=NAME"
     )
     return RecipeError(Fault("dataset", rule, recipe.dataset, recipe.origin("dataset")))

@@ -145,7 +145,8 @@ def _failures(run: RunFolder) -> dict[str, Any]:
     lines = run.failures()
     kinds: dict[tuple[str, str, str], dict[str, Any]] = {}
     for line in lines:
-        cause = str(line.get("reward")), str(line.get("kind")), str(line.get("note"))
+        why = line.get("cause") or line.get("note")
+        cause = str(line.get("reward")), str(line.get("kind")), str(why)
         kind = kinds.setdefault(cause, {**line, "count": 0})
         kind["count"] += 1 + int(line.get("more") or 0)
     most = sorted(kinds.values(), key=lambda kind: -kind["count"])

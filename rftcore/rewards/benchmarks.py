@@ -7,11 +7,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from rftcore.errors import PluginError, SampleError
 from rftcore.rewards.declare import reward
+from rftcore.spelling import DIGITS
 from rftcore.types import Reward, RewardInput
 
-_DIGITS = r"(?:\d+|\d{1,3}(?:,\d{3})+)"
 _NUMBER = re.compile(
-    rf"(?P<number>[+-]?(?:{_DIGITS}(?:\.\d*)?|\.\d+)(?:e[+-]?\d{{1,3}})?)(?P<percent>\s?%)?",
+    rf"(?P<number>[+-]?(?:{DIGITS}(?:\.\d*)?|\.\d+)(?:e[+-]?\d{{1,3}})?)(?P<percent>\s?%)?",
     re.ASCII | re.IGNORECASE,
 )
 _LONGEST = 60  # characters of a number

@@ -25,7 +25,7 @@ appended; a line torn by a kill is dropped when the next one is written or read.
 `names` alone has these names: other packages call the methods of `RunFolder`.
 """
 
-from rftcore.runs.claim import is_run
+from rftcore.runs.claim import is_run, runs_in
 from rftcore.runs.faults import storage_fault
 from rftcore.runs.folder import RunFolder
 from rftcore.runs.fork import take_over
@@ -49,6 +49,7 @@ __all__ = [
     "manifest",
     "now",
     "provenance",
+    "runs_in",
     "scores_name",
     "storage_fault",
     "task_file",

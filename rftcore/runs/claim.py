@@ -229,8 +229,13 @@ def is_run(path: str | Path) -> bool:
 
 
 def _others(path: Path) -> str:
-    """The runs in a folder, as in that of a comparison, or else beside it."""
-    for folder in (path, path / "runs", path.parent):
+    """The runs in a folder, or else beside it, as a sentence to append; "" without any."""
+    return runs_in(path) or runs_in(path.parent)
+
+
+def runs_in(path: str | Path) -> str:
+    """The runs in a folder, or in that of a comparison, as a sentence to append; or ""."""
+    for folder in (Path(path), Path(path) / "runs"):
         if runs := sorted(p.parent.name for p in folder.glob(f"*/{MANIFEST}")):
             return f" Runs in {folder}: {', '.join(runs[-5:])}."
     return ""

@@ -147,10 +147,10 @@ def _commit() -> str | None:
     """The commit of the folder that rft is called in, "-dirty" if it has changes."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        answer = subprocess.run(command, capture_output=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()
+    return answer.stdout.decode(errors="replace").strip()  # a tag may have any name
 
 
 def _task_slug(task: str) -> str:

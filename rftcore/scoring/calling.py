@@ -38,7 +38,8 @@ def _call(function: Reward, x: RewardInput, timeout_s: float) -> Called:
     except SampleError as error:
         return Called(Outcome("error", note=str(error)), bad_data=str(error), cause=error)
     except (Exception, SystemExit) as error:
-        return Called(Outcome("error", note=describe(error)), _traceback(error), cause=error)
+        outcome = Outcome("error", note=describe(error), cause=_cause(error, place(error)))
+        return Called(outcome, _traceback(error), cause=error)
 
 
 def _returned(function: Reward, output: object) -> Called:
@@ -46,8 +47,14 @@ def _returned(function: Reward, output: object) -> Called:
     try:
         return Called(outcome_of(output))
     except (TypeError, ValueError) as error:
-        note = f"{describe(error)}{_defined_in(function)}"
-        return Called(Outcome("error", note=note), _traceback(error), cause=error)
+        defined = _defined_in(function)
+        outcome = Outcome("error", note=describe(error) + defined, cause=_cause(error, defined))
+        return Called(outcome, _traceback(error), cause=error)
+
+
+def _cause(error: BaseException, where: str) -> str:
+    """What failures of one cause share: their messages may differ with the completion."""
+    return f"{type(error).__name__} {where}"
 
 
 def _defined_in(function: Reward) -> str:

@@ -10,7 +10,8 @@ from rftcore import distributed
 from rftcore.errors import RewardError
 from rftcore.scoring.outcomes import Failure
 
-MOST_PENDING = 100  # failures kept per block; of a batch in which all fail, the first show why
+# failures kept per block, and the first of each further cause: these show why
+MOST_PENDING = 100
 
 
 class ErrorBudget:
@@ -28,11 +29,14 @@ class ErrorBudget:
         self._kept_in = kept_in
         self._failures = 0
         self._pending: list[Failure] = []
+        self._causes: set[tuple[str, str, str]] = set()  # those of pending failures
 
     def add(self, failure: Failure, cause: BaseException | None) -> None:
         """Count a failure of this rank. Raises `RewardError` past the limit."""
         self._failures += 1
-        if len(self._pending) < MOST_PENDING:
+        why = failure.reward, failure.kind, failure.cause
+        if len(self._pending) < MOST_PENDING or why not in self._causes:
+            self._causes.add(why)
             self._pending.append(failure)
         else:
             self._pending[-1] = replace(self._pending[-1], more=self._pending[-1].more + 1)
@@ -69,6 +73,7 @@ class ErrorBudget:
     def _report(self, fault: Exception | None) -> _Report:
         pending = tuple(self._pending)
         self._pending.clear()
+        self._causes.clear()
         return _Report(distributed.Fault.of(fault), self._failures, pending)
 
     def _raise_for_others(self, reports: Sequence[_Report]) -> None:

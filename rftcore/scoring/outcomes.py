@@ -19,13 +19,15 @@ from rftcore.types import Parsed, RewardResult, Sample
 class Outcome:
     """The result of one reward call; `value` is a number only if `kind` is "ok".
 
-    `seconds` is the duration of the call.
+    `seconds` is the duration of the call. `cause` is the type of an exception and where it was
+    raised, so failures of one cause are equal in it, whatever their messages have.
     """
 
     kind: Literal["ok", "n/a", "error", "timeout"]
     value: float | None = None
     note: str = ""
     seconds: float = field(default=0.0, compare=False)
+    cause: str = field(default="", compare=False)
 
     @property
     def failed(self) -> bool:
@@ -95,9 +97,9 @@ class Score:
 class Failure:
     """A failed reward call as the run folder keeps it.
 
-    `at` is the index of the completion in its batch, `step` the optimizer step. Completion
-    and traceback are truncated. `more` counts the failures after this one in the batch that
-    are not kept.
+    `at` is the index of the completion in its batch, `step` the optimizer step, `cause` as in
+    `Outcome`. Completion and traceback are truncated. `more` counts the failures after this one
+    in the batch that are not kept.
     """
 
     reward: str
@@ -109,6 +111,7 @@ class Failure:
     completion: str
     at: int
     step: int | None = None
+    cause: str = ""
     more: int = 0
 
     @property

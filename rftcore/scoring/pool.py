@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 from weakref import WeakSet
 
@@ -182,7 +181,7 @@ class _Worker:
                 'no `if __name__ == "__main__":` guard? scoring.workers=0 uses no workers'
             )
         self.end()
-        return Called(replace(Outcome(kind, note=note), seconds=seconds))
+        return Called(Outcome(kind, note=note, seconds=seconds, cause=note))
 
     def _code(self) -> str:
         self.end(kill=False)

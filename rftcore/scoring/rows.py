@@ -49,4 +49,5 @@ class Row:
             completion=self.answer.completion[:COMPLETION_KEPT],
             at=self.at,
             step=self.inputs["step"],
+            cause=called.outcome.cause,
         )

@@ -67,5 +67,5 @@ def _answer(function: Reward, packed: bytes, timeout_s: float) -> Called:
         x = unpack(packed)
     except Exception as error:
         note = f"a worker process cannot unpack its input: {describe(error)}"
-        return Called(Outcome("error", note=note))
+        return Called(Outcome("error", note=note, cause=type(error).__name__))
     return replace(call(function, x, timeout_s), cause=None)  # it may not pickle

@@ -108,6 +108,16 @@ def test_gains_are_those_of_the_answers(world, row):
     assert found["name"] == "zero-shot to SFT"
 
 
+def test_failures_of_one_cause_are_one_line_whatever_their_notes_have(world, row):
+    run = world.run({"start": [row("val", 0, "0")]})
+    for at, cause in enumerate(("ValueError a", "ValueError a", "", "")):
+        run.add_failure({"reward": "accuracy", "kind": "error", "note": f"n{at}", "cause": cause})
+    data, _ = shown(world.report(run))
+    kinds = data["runs"][0]["failures"]["kinds"]
+
+    assert [(kind["note"], kind["count"]) for kind in kinds] == [("n0", 2), ("n2", 1), ("n3", 1)]
+
+
 sizes = st.lists(st.integers(0, 400), min_size=1, max_size=40)
 
 

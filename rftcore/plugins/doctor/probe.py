@@ -88,13 +88,11 @@ def probe(point: metadata.EntryPoint, distribution: str, version: str, timeout_s
         file = Path(folder, "probed.json")
         command = [sys.executable, "-m", __name__, given, str(file)]
         try:
-            done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, timeout=timeout_s
-            )
+            done = subprocess.run(command, env=environment, capture_output=True, timeout=timeout_s)
         except subprocess.TimeoutExpired:
             return Probed(timeout_s, failures=(("", f"it did not load within {timeout_s:g} s"),))
         if not file.is_file():
-            last = done.stderr.strip().rpartition("\n")[2]
+            last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
             reason = f"it ended Python with exit code {done.returncode}: {last}"
             return Probed(0.0, failures=(("", reason),))
         return _read(json.loads(file.read_text("utf-8")))

@@ -18,7 +18,8 @@ _SPACE = re.compile(r"\\(?:[,;: ]|q?quad(?![A-Za-z]))|~")
 _TEXT = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|it|sf)|mbox|operatorname\*?)\s*\{")
 _SUBSCRIPT_TEXT = re.compile(r"_\s*\{?\s*\\(?:text|mathrm)\s*\{\s*(\w*)\s*\}\s*\}?")
 _THOUSANDS = re.compile(
-    r"(?<![\d.,_'])\d{1,3}(?:(?:\\,\d{3})+|(?: \d{3})+|(?:\{,\}\d{3})+|(?:_\d{3})+|(?:'\d{3})+)"
+    r"(?<![\d.,_'])[1-9]\d{0,2}"
+    r"(?:(?:\\,\d{3})+|(?: \d{3})+|(?:\{,\}\d{3})+|(?:_\d{3})+|(?:'\d{3})+)"
     r"(?![\d,_{'])"
 )
 

@@ -7,6 +7,7 @@ from rftcore.rewards.notation.characters import plain
 from rftcore.rewards.notation.markup import bare
 from rftcore.rewards.notation.part import Part, UnreadableError
 from rftcore.rewards.notation.values import compound, leaf
+from rftcore.spelling import DIGITS
 from rftcore.units import CURRENCIES, unit_of
 
 LONGEST = 400  # characters of one answer
@@ -17,13 +18,13 @@ _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _WORD_COMMA = re.compile(r"\s*(?:,\s*)?\b(?:and|or)\b\s*", re.IGNORECASE)
 _UNION = re.compile(r"\\cup(?![A-Za-z])|(?<=[)\]}])\s*U\s*(?=[(\[\\])")
 _MEMBER = re.compile(r"[^\W\d_]\s*\\in(?![A-Za-z])")
-_GROUPED = re.compile(r"(?<![\d.,])[+-]?\d{1,3}(?:,\d{3})+(?![\d,])")
+_GROUPED = re.compile(r"(?<![\d.,])[+-]?[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 _DATE = re.compile(
     r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}([/.-])\d{1,2}\1\d{4}|\d{4}([/.])\d{1,2}\2\d{1,2}"
 )
 _RATIO = re.compile(r"(\d+(?:\.\d+)?(?:\s*:\s*\d+(?:\.\d+)?)+)\s*(\S.{0,5})?")
 _RANGE_END = re.compile(
-    rf"(?P<money>(?:US|CA|AU)?\\?[{CURRENCIES}]\s*)?(?P<number>\d+(?:,\d{{3}})*(?:\.\d+)?)(?P<unit>.*)"
+    rf"(?P<money>(?:US|CA|AU)?\\?[{CURRENCIES}]\s*)?(?P<number>{DIGITS}(?:\.\d+)?)(?P<unit>.*)"
 )
 
 
