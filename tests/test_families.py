@@ -74,6 +74,13 @@ CLASSES = {
     "hunyuan_vl": ("HunYuanVLForConditionalGeneration", "HunYuanVLProcessor"),
     "granite_docling": ("GraniteDoclingForConditionalGeneration", "GraniteDoclingProcessor"),
     "mistral_large4": ("MistralLarge4ForConditionalGeneration", "PixtralProcessor"),
+    "granite4_vision": ("Granite4VisionForConditionalGeneration", "Granite4VisionProcessor"),
+    "emu3": ("Emu3ForConditionalGeneration", "Emu3Processor"),
+    "video_llava": ("VideoLlavaForConditionalGeneration", "VideoLlavaProcessor"),
+    "step3p7": ("Step3p7ForConditionalGeneration", "Step3p7Processor"),
+    "chameleon": ("ChameleonForConditionalGeneration", "ChameleonProcessor"),
+    "idefics": ("IdeficsForVisionText2Text", "IdeficsProcessor"),
+    "minimax_m3_vl": ("MiniMaxM3SparseForConditionalGeneration", "MiniMaxM3VLProcessor"),
 }
 # PaliGemma's processor makes an array of a tensor
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -1,7 +1,9 @@
 """What families need that were not tested, or why they are refused: each on a tiny model."""
 
 import inspect
+import io
 import json
+import random
 import shutil
 
 import pytest
@@ -10,11 +12,13 @@ from PIL import Image as pil
 
 from rftcore.config import LoraRecipe
 from rftcore.errors import ModelError
+from rftcore.images import Image
 from rftcore.models.adapters import linear_layers, lora_config, with_adapter, without_adapter
 from rftcore.models.configs import empty_model, model_config
 from rftcore.models.decode_loop import generate
 from rftcore.models.encoding import apply_processor, encode, render
 from rftcore.models.image_fields import PASSED
+from rftcore.models.independence import require_independent
 from rftcore.models.loading import load_model
 from rftcore.models.placeholders import placeholder_ids
 from rftcore.models.policy import freeze, parts_of
@@ -263,6 +267,39 @@ def test_a_start_token_of_the_processor_is_in_prompts_and_not_in_targets(tiny):
     made = bare(text=[text], images=None, padding=True, return_tensors="pt")  # a prompt
     assert made["input_ids"].tolist() == [[start, *plain]]
     require_plain_targets("it", processor)
+
+
+def test_a_former_name_of_pixels_is_not_used_and_not_saved(tiny, tmp_path):
+    processor = load_processor(tiny("video_llava"))
+    made = apply_processor(processor, ["<image>"], [[blank((64, 64)).open()]])
+    processor.save_pretrained(tmp_path)
+
+    assert "pixel_values" in made
+    assert not [file for file in tmp_path.iterdir() if "legacy" in file.read_text()]
+
+
+@pytest.mark.parametrize("family", ["llava", "kimi_k25", "mistral3", "llava_next"])
+def test_a_prompt_is_read_alike_alone_and_beside_a_longer_one(family, tiny):
+    policy = load_model(tiny(family), device="cpu")
+
+    require_independent(policy, Prompt("How many?", (blank((64, 64)),)))
+    require_independent(policy, Prompt("How many?"))
+
+
+@pytest.mark.parametrize("family", ["minimax_m3_vl", "emu3"])
+def test_a_model_whose_answer_depends_on_the_batch_is_refused(family, tiny):
+    policy = load_model(tiny(family), device="cpu")
+
+    with pytest.raises(ModelError, match="depends on the prompts of its batch"):
+        require_independent(policy, prompt_with_noise())
+
+
+def prompt_with_noise():
+    """A prompt whose image is no plane of one color, as which an encoder may see its padding."""
+    image = pil.frombytes("RGB", (64, 64), random.Random(0).randbytes(3 * 64 * 64))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return Prompt("How many?", (Image.from_bytes(file.getvalue()),))
 
 
 def test_a_processor_without_a_start_token_of_its_own_stays(tiny):

@@ -51,7 +51,7 @@ def _logprob(policy: Policy, prompt: Prompt, target: str) -> Tensor:
     whole, start = (text_tokens(policy.processor, text) for text in texts)
     answer = whole - start  # A; placeholders count alike in both texts
     ids = inputs["input_ids"][0, -answer:]  # (A,)
-    kept = {"logits_to_keep": answer + 1} if _keeps_logits(policy.model) else {}
+    kept = {"logits_to_keep": answer + 1} if keeps_logits(policy.model) else {}
     logits = policy.model(**inputs, **kept).logits[0, -answer - 1 : -1]  # (A, V)
     pairs = zip(ids.split(CHUNK), logits.split(CHUNK), strict=True)
     return torch.stack([_of_chunk(*pair) for pair in pairs]).sum()
@@ -63,6 +63,6 @@ def _of_chunk(ids: Tensor, logits: Tensor) -> Tensor:
     return (logits.gather(-1, ids[:, None])[:, 0] - logits.logsumexp(-1)).sum()
 
 
-def _keeps_logits(model: Any) -> bool:
+def keeps_logits(model: Any) -> bool:
     """Whether `forward` computes logits of the last positions alone if it is given their number."""
     return "logits_to_keep" in inspect.signature(model.forward).parameters

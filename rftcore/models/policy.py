@@ -18,7 +18,7 @@ VISION_PARTS = {
     "vision": ("vision_tower", "vision_model", "visual"),
     "projector": (
         *("multi_modal_projector", "connector", "merger", "deepstack_merger_list"),
-        *("embed_vision", "image_newline"),
+        *("embed_vision", "image_newline", "layerwise_projectors", "spatial_projectors"),
     ),
 }
 

@@ -16,6 +16,7 @@ from rftcore.models.sources import PLAIN, arguments, check_source, complete_sour
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
 
+FORMER = "return_legacy_image_output"  # a setting of image processors
 LENGTH_WARNING = "sequence-length-is-longer-than-the-specified-maximum"  # of transformers
 
 
@@ -43,6 +44,7 @@ def load_processor(source: str | Path, settings: PolicyRecipe = PLAIN) -> Proces
             "Pass one to --model."
         )
     pixels.apply(processor, settings)
+    _name_images_as_models_do(processor)
     tokenizer = tokenizer_of(processor)
     if not getattr(processor, "chat_template", None):  # some classes leave it to the tokenizer
         processor.chat_template = tokenizer.chat_template
@@ -65,3 +67,13 @@ def load_processor(source: str | Path, settings: PolicyRecipe = PLAIN) -> Proces
     # its warning about its own limit would be shown once; `ProcessorCheck` counts every row
     getattr(tokenizer, "deprecation_warnings", {})[LENGTH_WARNING] = True
     return processor
+
+
+def _name_images_as_models_do(processor: Any) -> None:
+    """Let a processor make `pixel_values`, which TRL passes, where it has a former name for them.
+
+    As a default of the processor's calls, which is not saved with it.
+    """
+    known = getattr(processor.image_processor, "valid_kwargs", None)
+    if FORMER in getattr(known, "__annotations__", {}):
+        processor.images_kwargs = {**processor.images_kwargs, FORMER: False}

@@ -101,8 +101,9 @@ def require_supported(source: str | Path, config: PreTrainedConfig) -> None:
     if family is None or family.status == "not tested":
         logger.warning(
             "%s is of a family that was not tested with rft (model_type %s; %s lists those that "
-            "were). It trains if it passes the checks of every run: equal tokens, vision, a first "
-            "step of each phase, and equal log-probabilities of rollouts and loss",
+            "were). It trains if it passes the checks of every run: equal tokens, vision, no "
+            "dependence on the batch, a first step of each phase, and equal log-probabilities of "
+            "rollouts and loss",
             *(source, kind, PAGE),
         )
         return

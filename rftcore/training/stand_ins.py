@@ -27,7 +27,7 @@ from torch import Tensor
 
 from rftcore.errors import ModelError
 from rftcore.models.encoding import apply_processor, render
-from rftcore.models.image_fields import KINDS, OF_TOKENS, PIXELS, restored
+from rftcore.models.image_fields import KINDS, OF_TOKENS, PIXELS, restored, undivided
 from rftcore.models.vision import blank
 from rftcore.types import Prompt
 
@@ -64,7 +64,8 @@ class StandIns:
     """
 
     def __init__(self, processor: Any) -> None:
-        self.names = sorted(restored(_made(processor)))
+        made = _made(processor)
+        self.names = sorted(restored(made) | ({PIXELS} if undivided(made, 1) else set()))
         self._make: Any = None  # the plain processor of TRL
         self._prompts: dict[int, tuple[str, Sequence[Any]]] = {}
         self._fields: dict[tuple[int, ...], dict[str, Tensor]] = {}

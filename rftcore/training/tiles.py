@@ -20,7 +20,7 @@ def with_tile_counts(processor: Any) -> Any:
     """
     plain = processor.image_processor
     made = plain(images=[[blank((64, 64)).open()]], return_tensors="pt")
-    if "num_patches" in made or getattr(made["pixel_values"], "ndim", 0) != 4:
+    if "num_patches" in made or getattr(made.get("pixel_values"), "ndim", 0) != 4:
         return processor
     counting = copy.copy(plain)
     counting.__class__ = _counting(type(plain))

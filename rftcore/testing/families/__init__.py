@@ -21,14 +21,17 @@ from types import MappingProxyType
 from rftcore.testing.families.aria import tiny_aria
 from rftcore.testing.families.cohere import tiny_aya_vision, tiny_cohere2_vision
 from rftcore.testing.families.deepseek import tiny_deepseek_vl, tiny_deepseek_vl_hybrid, tiny_janus
+from rftcore.testing.families.discrete import tiny_chameleon, tiny_emu3
 from rftcore.testing.families.ernie import tiny_ernie4_5_vl_moe
 from rftcore.testing.families.gemma import tiny_gemma3, tiny_gemma4, tiny_paligemma
 from rftcore.testing.families.gemma4_unified import tiny_gemma4_unified
 from rftcore.testing.families.glm import tiny_glm4v, tiny_glm4v_moe, tiny_glm46v, tiny_glm_ocr
 from rftcore.testing.families.glm5 import tiny_glm5_next
 from rftcore.testing.families.granite import tiny_granite_docling
+from rftcore.testing.families.granite4 import tiny_granite4_vision
 from rftcore.testing.families.hunyuan import tiny_hunyuan_vl
 from rftcore.testing.families.idefics import tiny_idefics3, tiny_smolvlm
+from rftcore.testing.families.idefics1 import tiny_idefics
 from rftcore.testing.families.idefics2 import tiny_idefics2
 from rftcore.testing.families.internvl import tiny_internvl
 from rftcore.testing.families.kimi import tiny_kimi_k25
@@ -40,11 +43,12 @@ from rftcore.testing.families.llava import (
     tiny_llava_onevision,
     tiny_vipllava,
 )
-from rftcore.testing.families.llava_video import tiny_llava_next_video
+from rftcore.testing.families.llava_video import tiny_llava_next_video, tiny_video_llava
 from rftcore.testing.families.minicpm import (
     tiny_minicpmv4_6,
     tiny_minicpmv4_7,
 )
+from rftcore.testing.families.minimax import tiny_minimax_m3_vl
 from rftcore.testing.families.mistral import tiny_mistral3
 from rftcore.testing.families.mistral_large import tiny_mistral_large4
 from rftcore.testing.families.mllama import tiny_mllama
@@ -68,6 +72,7 @@ from rftcore.testing.families.qwen_like import (
     tiny_lfm3_vl,
     tiny_qwen4_exp,
 )
+from rftcore.testing.families.step import tiny_step3p7
 from rftcore.testing.families.timm_towers import (
     tiny_fast_vlm,
     tiny_gemma3n,
@@ -134,6 +139,13 @@ FAMILIES: Mapping[str, Builder] = MappingProxyType(
         "hunyuan_vl": tiny_hunyuan_vl,
         "granite_docling": tiny_granite_docling,
         "mistral_large4": tiny_mistral_large4,
+        "granite4_vision": tiny_granite4_vision,
+        "emu3": tiny_emu3,
+        "video_llava": tiny_video_llava,
+        "step3p7": tiny_step3p7,
+        "chameleon": tiny_chameleon,
+        "idefics": tiny_idefics,
+        "minimax_m3_vl": tiny_minimax_m3_vl,
     }
 )
 
@@ -144,9 +156,11 @@ __all__ = [
     "small_tokenizer",
     "tiny_aria",
     "tiny_aya_vision",
+    "tiny_chameleon",
     "tiny_cohere2_vision",
     "tiny_deepseek_vl",
     "tiny_deepseek_vl_hybrid",
+    "tiny_emu3",
     "tiny_ernie4_5_vl_moe",
     "tiny_exaone4_5",
     "tiny_fast_vlm",
@@ -160,8 +174,10 @@ __all__ = [
     "tiny_glm46v",
     "tiny_glm_ocr",
     "tiny_got_ocr2",
+    "tiny_granite4_vision",
     "tiny_granite_docling",
     "tiny_hunyuan_vl",
+    "tiny_idefics",
     "tiny_idefics2",
     "tiny_idefics3",
     "tiny_internvl",
@@ -177,6 +193,7 @@ __all__ = [
     "tiny_llava_onevision",
     "tiny_minicpmv4_6",
     "tiny_minicpmv4_7",
+    "tiny_minimax_m3_vl",
     "tiny_mistral3",
     "tiny_mistral_large4",
     "tiny_mllama",
@@ -196,6 +213,8 @@ __all__ = [
     "tiny_qwen3_vl_moe",
     "tiny_qwen4_exp",
     "tiny_smolvlm",
+    "tiny_step3p7",
     "tiny_video_llama_3",
+    "tiny_video_llava",
     "tiny_vipllava",
 ]

@@ -17,6 +17,7 @@ from rftcore.testing.families.parts import (
 
 SIDE = 56  # pixels of a tile: 4 x 4 patches, of which 2 x 2 make one token
 END, PAD = "<|end_of_text|>", "<|pad|>"
+ROLES = ("<|start_of_role|>", "<|end_of_role|>")
 MARKS = ("<image>", "<fake_token_around_image>", "<global-img>")
 PLACES = tuple(f"<row_{row}_col_{column}>" for row in range(1, 5) for column in range(1, 5))
 TEMPLATE = (
@@ -45,8 +46,7 @@ def tiny_granite_docling(chat_template: str | None) -> Parts:
 
     classes: Any = (GraniteDoclingProcessor, GraniteDoclingImageProcessor)
     whole, of_images = classes
-    roles = ("<|start_of_role|>", "<|end_of_role|>")
-    tokenizer = small_tokenizer((END, PAD, *roles, *MARKS, *PLACES), pad=PAD, end=END, begin=END)
+    tokenizer = small_tokenizer((END, PAD, *ROLES, *MARKS, *PLACES), pad=PAD, end=END, begin=END)
     processor = whole(
         of_images(size={"height": SIDE, "width": SIDE}, max_patches=4),
         tokenizer,

@@ -222,7 +222,7 @@ def _layer(features: Any, lengths: list[int], chosen: Sequence[int]) -> Any:
 
 def _readable(encoded: Any) -> bool:
     """Whether `_features` understands all that an encoder returns."""
-    return KNOWN.issuperset(encoded.keys())
+    return KNOWN.issuperset(encoded.keys()) and encoded.get("pooler_output") is not None
 
 
 def _encoded(outputs: Mapping[str, Any] | None) -> ModelOutput | None:
