@@ -80,6 +80,16 @@ CLASSES = {
     "step3p7": ("Step3p7ForConditionalGeneration", "Step3p7Processor"),
     "chameleon": ("ChameleonForConditionalGeneration", "ChameleonProcessor"),
     "idefics": ("IdeficsForVisionText2Text", "IdeficsProcessor"),
+    "cosmos3_omni": ("Cosmos3OmniForConditionalGeneration", "Qwen3VLProcessor"),
+    "muse_glimmer": ("MuseGlimmerForConditionalGeneration", "MuseGlimmerProcessor"),
+    "inkling_mm_model": ("InklingForConditionalGeneration", "InklingProcessor"),
+    "hyperclovax_vision_v2": (
+        "HyperCLOVAXVisionV2ForConditionalGeneration",
+        "HyperCLOVAXVisionV2Processor",
+    ),
+    "inkling2": ("Inkling2ForConditionalGeneration", "Inkling2Processor"),
+    "glmga": ("Glm46VForConditionalGeneration", "Glm46VProcessor"),
+    "muse_spark": ("MuseSparkForConditionalGeneration", "MuseSparkProcessor"),
     "minimax_m3_vl": ("MiniMaxM3SparseForConditionalGeneration", "MiniMaxM3VLProcessor"),
 }
 # PaliGemma's processor makes an array of a tensor

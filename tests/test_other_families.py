@@ -29,6 +29,7 @@ from rftcore.models.template_check import require_plain_targets, unpassed
 from rftcore.models.vision import blank
 from rftcore.training.adapt import adapt, without_unknown_experts
 from rftcore.training.shared_prefix.sharing import share_prefix
+from rftcore.training.stand_ins import StandIns
 from rftcore.training.starts import without_starts
 from rftcore.training.template_calls import with_named_conversation
 from rftcore.training.tiles import with_tile_counts
@@ -231,6 +232,13 @@ def test_the_fields_that_trl_passes_are_the_arguments_of_its_loss():
     others = {"self", "model", "logits_to_keep", "batch_size", "compute_entropy"}
     others |= {"compute_aux_loss", "num_images", "num_tiles"}  # TRL counts the last two itself
     assert given - others == PASSED
+
+
+@pytest.mark.parametrize(
+    ("family", "names"), [("inkling_mm_model", ["pixel_values"]), ("qwen2_vl", []), ("llava", [])]
+)
+def test_pixels_that_trl_cannot_assign_to_images_have_stand_ins(family, names, tiny):
+    assert StandIns(load_processor(tiny(family))).names == names
 
 
 def test_a_chat_template_of_the_tokenizer_is_the_processor_s(tiny, tmp_path):

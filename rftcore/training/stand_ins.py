@@ -3,7 +3,8 @@
 TRL passes on the fields of images that it knows by name (`image_grid_thw`, ...) and divides
 `pixel_values` by the rules of the families that it knows. Other processors make more: a mask of
 pixels (Aria), the image at a second size (DeepSeek-VL hybrid), the number of images of each prompt
-(LLaVA-OneVision), indices into all patches of the batch (Molmo 2).
+(LLaVA-OneVision), indices into all patches of the batch (Molmo 2); or patches of all images without
+their numbers (Inkling).
 
 So TRL receives a stand-in for each image in place of `pixel_values`: two whole numbers, which it
 divides, repeats, shuffles and moves like one image each. The model's `forward` exchanges the

@@ -20,12 +20,19 @@ from types import MappingProxyType
 
 from rftcore.testing.families.aria import tiny_aria
 from rftcore.testing.families.cohere import tiny_aya_vision, tiny_cohere2_vision
+from rftcore.testing.families.cosmos import tiny_cosmos3_omni
 from rftcore.testing.families.deepseek import tiny_deepseek_vl, tiny_deepseek_vl_hybrid, tiny_janus
 from rftcore.testing.families.discrete import tiny_chameleon, tiny_emu3
 from rftcore.testing.families.ernie import tiny_ernie4_5_vl_moe
 from rftcore.testing.families.gemma import tiny_gemma3, tiny_gemma4, tiny_paligemma
 from rftcore.testing.families.gemma4_unified import tiny_gemma4_unified
-from rftcore.testing.families.glm import tiny_glm4v, tiny_glm4v_moe, tiny_glm46v, tiny_glm_ocr
+from rftcore.testing.families.glm import (
+    tiny_glm4v,
+    tiny_glm4v_moe,
+    tiny_glm46v,
+    tiny_glm_ocr,
+    tiny_glmga,
+)
 from rftcore.testing.families.glm5 import tiny_glm5_next
 from rftcore.testing.families.granite import tiny_granite_docling
 from rftcore.testing.families.granite4 import tiny_granite4_vision
@@ -33,6 +40,7 @@ from rftcore.testing.families.hunyuan import tiny_hunyuan_vl
 from rftcore.testing.families.idefics import tiny_idefics3, tiny_smolvlm
 from rftcore.testing.families.idefics1 import tiny_idefics
 from rftcore.testing.families.idefics2 import tiny_idefics2
+from rftcore.testing.families.inkling import tiny_inkling2, tiny_inkling_mm_model
 from rftcore.testing.families.internvl import tiny_internvl
 from rftcore.testing.families.kimi import tiny_kimi_k25
 from rftcore.testing.families.lfm import tiny_lfm2_vl
@@ -53,6 +61,7 @@ from rftcore.testing.families.mistral import tiny_mistral3
 from rftcore.testing.families.mistral_large import tiny_mistral_large4
 from rftcore.testing.families.mllama import tiny_mllama
 from rftcore.testing.families.molmo import tiny_molmo2
+from rftcore.testing.families.muse import tiny_muse_glimmer, tiny_muse_spark
 from rftcore.testing.families.ocr import tiny_got_ocr2, tiny_lighton_ocr, tiny_paddleocr_vl
 from rftcore.testing.families.omni import tiny_qwen2_5_omni_thinker, tiny_qwen3_omni_moe_thinker
 from rftcore.testing.families.ovis import tiny_ovis2
@@ -69,6 +78,7 @@ from rftcore.testing.families.qwen import (
 )
 from rftcore.testing.families.qwen_like import (
     tiny_exaone4_5,
+    tiny_hyperclovax_vision_v2,
     tiny_lfm3_vl,
     tiny_qwen4_exp,
 )
@@ -146,6 +156,13 @@ FAMILIES: Mapping[str, Builder] = MappingProxyType(
         "chameleon": tiny_chameleon,
         "idefics": tiny_idefics,
         "minimax_m3_vl": tiny_minimax_m3_vl,
+        "cosmos3_omni": tiny_cosmos3_omni,
+        "muse_glimmer": tiny_muse_glimmer,
+        "inkling_mm_model": tiny_inkling_mm_model,
+        "hyperclovax_vision_v2": tiny_hyperclovax_vision_v2,
+        "inkling2": tiny_inkling2,
+        "glmga": tiny_glmga,
+        "muse_spark": tiny_muse_spark,
     }
 )
 
@@ -158,6 +175,7 @@ __all__ = [
     "tiny_aya_vision",
     "tiny_chameleon",
     "tiny_cohere2_vision",
+    "tiny_cosmos3_omni",
     "tiny_deepseek_vl",
     "tiny_deepseek_vl_hybrid",
     "tiny_emu3",
@@ -173,13 +191,17 @@ __all__ = [
     "tiny_glm5_next",
     "tiny_glm46v",
     "tiny_glm_ocr",
+    "tiny_glmga",
     "tiny_got_ocr2",
     "tiny_granite4_vision",
     "tiny_granite_docling",
     "tiny_hunyuan_vl",
+    "tiny_hyperclovax_vision_v2",
     "tiny_idefics",
     "tiny_idefics2",
     "tiny_idefics3",
+    "tiny_inkling2",
+    "tiny_inkling_mm_model",
     "tiny_internvl",
     "tiny_janus",
     "tiny_kimi_k25",
@@ -198,6 +220,8 @@ __all__ = [
     "tiny_mistral_large4",
     "tiny_mllama",
     "tiny_molmo2",
+    "tiny_muse_glimmer",
+    "tiny_muse_spark",
     "tiny_ovis2",
     "tiny_paddleocr_vl",
     "tiny_paligemma",

@@ -89,13 +89,30 @@ def tiny_glm46v(chat_template: str | None) -> Parts:
 
 
 @builder(TEMPLATE)
+def tiny_glmga(chat_template: str | None) -> Parts:
+    """Write a GLM-GA: GLM-4.6V's model and processor, with an image processor of its own."""
+    return _parts("Glmga", "Glm46V", {}, chat_template, images="Glmga", model="Glm46V")
+
+
+@builder(TEMPLATE)
 def tiny_glm_ocr(chat_template: str | None) -> Parts:
     """Write a GLM-OCR, which has GLM-4.6V's processor."""
     return _parts("GlmOcr", "Glm46V", {"head_dim": 16}, chat_template)
 
 
-def _parts(name: str, processor: str, text: Mapping[str, int], chat_template: str | None) -> Parts:
-    """A model and a processor by what the names of their classes begin with."""
+def _parts(
+    name: str,
+    processor: str,
+    text: Mapping[str, int],
+    chat_template: str | None,
+    *,
+    images: str = "",
+    model: str = "",
+) -> Parts:
+    """A model and a processor by what the names of their classes begin with.
+
+    images, model: where the names of image processor or model begin otherwise.
+    """
     import transformers
 
     specials = (END, "[gMASK]", "<sop>", *ROLES, *IMAGES.values())
@@ -103,8 +120,12 @@ def _parts(name: str, processor: str, text: Mapping[str, int], chat_template: st
     tokenizer = small_tokenizer(specials, pad=END, end=END, names=names)
     size = {"shortest_edge": 56 * 56, "longest_edge": 2 * 112 * 112}  # pixels, of two frames
     whole, of_images, of_videos = (
-        getattr(transformers, f"{processor}{kind}")
-        for kind in ("Processor", "ImageProcessor", "VideoProcessor")
+        getattr(transformers, each)
+        for each in (
+            f"{processor}Processor",
+            f"{images or processor}ImageProcessor",
+            f"{images or processor}VideoProcessor",
+        )
     )
     ids = ids_of(tokenizer, begin=None, end=END, pad=END)
     config = getattr(transformers, f"{name}Config")(
@@ -113,7 +134,7 @@ def _parts(name: str, processor: str, text: Mapping[str, int], chat_template: st
         **{n: tokenizer.convert_tokens_to_ids(token) for n, token in IMAGES.items()},
     )
     return Parts(
-        getattr(transformers, f"{name}ForConditionalGeneration"),
+        getattr(transformers, f"{model or name}ForConditionalGeneration"),
         config,
         whole(of_images(size=size), tokenizer, of_videos(size=size), chat_template=chat_template),
         {

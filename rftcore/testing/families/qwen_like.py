@@ -1,4 +1,4 @@
-"""Tiny Qwen4-Exp, LFM3-VL and EXAONE 4.5: other towers and text models, Qwen's image processor."""
+"""Tiny Qwen4-Exp, LFM3-VL, EXAONE 4.5 and HyperCLOVA X: other parts, Qwen's image processor."""
 
 from __future__ import annotations
 
@@ -56,4 +56,12 @@ def tiny_exaone4_5(chat_template: str | None) -> Parts:
     windows = {"patch_size": 14, "window_size": 56, "fullatt_block_indexes": [1]}
     vision = {**TOWER, **windows, "num_key_value_heads": 1}
     shape = Shape("Exaone4_5_", text, vision)
+    return shape_parts(shape, GENERATION, chat_template)
+
+
+@builder(CHATML)
+def tiny_hyperclovax_vision_v2(chat_template: str | None) -> Parts:
+    """Write a HyperCLOVA X Vision: Qwen2.5-VL's tower before a text model of its own."""
+    windows = {"patch_size": 14, "window_size": 56, "fullatt_block_indexes": [1]}
+    shape = Shape("HyperCLOVAXVisionV2", {**TEXT, "head_dim": 16}, {**TOWER, **windows})
     return shape_parts(shape, GENERATION, chat_template)
