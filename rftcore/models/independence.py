@@ -65,6 +65,6 @@ def _next(policy: Policy, texts: Sequence[str], images: Sequence[Sequence[PilIma
     policy.model.eval()
     kept = {"logits_to_keep": 1} if keeps_logits(policy.model) else {}
     with torch.inference_mode():
-        logits = policy.model(**inputs, **kept).logits[-1, -1]
+        logits: Tensor = policy.model(**inputs, **kept).logits[-1, -1]
     policy.model.train(was_training)
     return logits.log_softmax(-1)
