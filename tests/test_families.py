@@ -124,7 +124,9 @@ def inputs(processor, image):
 
     parts = [{"type": "image"}, {"type": "text", "text": "How many?"}]
     asked = [{"role": "user", "content": parts}]
-    text = processor.apply_chat_template(asked, add_generation_prompt=True)
+    # classes whose processor has no place for a template leave it to the tokenizer
+    renders = processor if processor.chat_template else processor.tokenizer
+    text = renders.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
     images = [image] if "GotOcr2" in type(processor).__name__ else [[image]]
     made = processor(text=[text], images=images, return_tensors="pt", add_special_tokens=False)
     made.pop("labels", None)

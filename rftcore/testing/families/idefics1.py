@@ -36,6 +36,7 @@ def tiny_idefics(chat_template: str | None) -> Parts:
     tower = {name: value for name, value in TOWER.items() if name != "hidden_size"}
     config = IdeficsConfig(
         **{**text, **ids_of(tokenizer, begin="<s>", end="</s>", pad="<unk>")},
+        alpha_initializer="ones",  # of gates, which are closed at first otherwise
         vision_config={**tower, "embed_dim": 32, "image_size": SIDE},
     )
     generation = {
