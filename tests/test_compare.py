@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import asdict
+from statistics import mean
 from xml.etree import ElementTree
 
 import pytest
@@ -255,6 +256,19 @@ def test_a_comparison_writes_every_file_with_the_same_numbers(runs, tmp_path):
         assert float(line["accuracy"]) == cell["accuracy"]["value"]
     assert found.table() + "\n" == (found.path / "table.txt").read_text()
     assert [claim["sentence"] for claim in facts["claims"]] == [c["sentence"] for c in found.claims]
+
+
+def test_the_statistics_can_be_repeated_from_the_answers_alone(runs, tmp_path):
+    folder = rft.compare(*runs, out=tmp_path / "out").path
+    texts = {name: (folder / f"{name}.csv").read_text() for name in ("answers", "table")}
+    of = {name: list(csv.DictReader(io.StringIO(text))) for name, text in texts.items()}
+    right = {}
+    for line in of["answers"]:
+        right.setdefault((line["row"], line["split"]), []).extend(map(int, line["answers"]))
+
+    for cell in of["table"]:
+        assert mean(right[cell["row"], cell["split"]]) == pytest.approx(float(cell["accuracy"]))
+    assert {line["seed"] for line in of["answers"]} == {"", "0", "1"}
 
 
 def test_the_text_table_shows_shares_and_differences(runs):

@@ -3,6 +3,7 @@
 comparison.json                 rows, claims, notes, and where they come from
 table.txt .md .tex .csv         the table; as CSV with every number
 claims.csv  costs.csv           one line per claim; what each row's training took
+answers.csv                     which questions each run answered right
 plots/NAME.svg                  accuracy, learning, rewards, lengths, data
 runs/ROW-sSEED/                 the runs, each a run folder, if the comparison made them
 """

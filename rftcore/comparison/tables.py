@@ -86,6 +86,27 @@ def costs_csv(found: Comparison) -> str:
     return _csv([{"row": row.name, **found.costs.get(row.name, {})} for row in found.rows])
 
 
+def answers_csv(found: Comparison) -> str:
+    """One line per row, seed and split: a digit per question, 1 right, 0 wrong, - not scored.
+
+    In the order of the split, so equal places are the same question: what the statistics need.
+    """
+    digits = {True: "1", False: "0", None: "-"}
+    return _csv(
+        [
+            {
+                "row": row.name,
+                "seed": each.seed if row.depends_on_seed else "",
+                "split": split,
+                "answers": "".join(digits[right] for right in each.answers(split)[1]),
+            }
+            for row in found.rows
+            for each in row.runs
+            for split in found.splits
+        ]
+    )
+
+
 FORMATS: Mapping[str, Callable[[Comparison], str]] = MappingProxyType(
     {
         "table.txt": lambda found: as_text(found) + "\n",
@@ -94,6 +115,7 @@ FORMATS: Mapping[str, Callable[[Comparison], str]] = MappingProxyType(
         "table.csv": as_csv,
         "claims.csv": claims_csv,
         "costs.csv": costs_csv,
+        "answers.csv": answers_csv,
     }
 )
 
