@@ -91,12 +91,19 @@ def kept(scores: Tensor, tokens: Tensor, leave_out: list[Processor]) -> Kept:
     return Kept(own - inside, own.detach() - total, keep.sum(-1), (inside.detach() - total).exp())
 
 
+# Settings of the scale of logits, of Cohere and Muse, and of Granite.
+MULTIPLIED, DIVIDED = ("logit_scale", "output_multiplier"), "logits_scaling"
+
+
 def logits(model: Any, states: Tensor) -> Tensor:
     """Logits (N, V) in float32 by states (N, H) of the last layer, as the model scales them."""
     text = model.config.get_text_config()
     found: Tensor = model.get_output_embeddings()(states).float()
-    if (scale := getattr(text, "logit_scale", None)) is not None:
-        found = found * scale
+    for name in MULTIPLIED:
+        if (scale := getattr(text, name, None)) is not None:
+            found = found * scale
+    if (scale := getattr(text, DIVIDED, None)) is not None:
+        found = found / scale
     if (cap := getattr(text, "final_logit_softcapping", None)) is not None:
         found = cap * torch.tanh(found / cap)
     return found

@@ -55,7 +55,7 @@ def tiny_granite_docling(chat_template: str | None) -> Parts:
     )
     ids = ids_of(tokenizer, begin=END, end=END, pad=PAD)
     config = GraniteDoclingConfig(
-        text_config={**TEXT, **ids, "logits_scaling": 1.0, "embedding_multiplier": 1.0},
+        text_config={**TEXT, **ids, "logits_scaling": 2.0, "embedding_multiplier": 1.0},
         vision_config={
             **TOWER,
             "image_size": SIDE,
