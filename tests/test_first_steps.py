@@ -133,6 +133,7 @@ def test_the_tokens_of_the_step_are_compared_with_an_adapter_too(
 
 def test_settings_with_which_the_step_is_not_tried_are_reported(task, monkeypatch, caplog):
     monkeypatch.setattr(real_step, "take_step", lambda *args, **kwargs: None)
+    monkeypatch.setattr(real_step, "read_beside_another", lambda *args: None)
     run = job(SimpleNamespace(source="m"), task, "grpo")
     run.configs["grpo"].use_vllm = run.configs["grpo"].torch_compile = True
     with caplog.at_level("INFO", logger="rftcore"):
@@ -140,6 +141,24 @@ def test_settings_with_which_the_step_is_not_tried_are_reported(task, monkeypatc
 
     line = "the first step of grpo is tried without grpo.use_vllm and grpo.torch_compile"
     assert caplog.messages == [line]
+
+
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        (ModelError("it depends on its batch"), "it depends on its batch"),
+        (ValueError("one size alone"), "cannot read two prompts of different length .*size alone"),
+    ],
+)
+def test_a_prompt_that_is_read_otherwise_beside_another_is_an_error_after_the_step(
+    raised, message, task, tiny, monkeypatch
+):
+    def check(policy, prompt):
+        raise raised
+
+    monkeypatch.setattr(real_step, "require_independent", check)
+    with pytest.raises(ModelError, match=message):
+        check_first_steps(job(load_model(tiny("qwen2_vl"), device="cpu"), task, "sft"))
 
 
 def test_a_family_that_trl_cannot_train_is_one_error_with_phase_and_advice(task, tiny):

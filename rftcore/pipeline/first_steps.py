@@ -1,6 +1,6 @@
 """Take the first step of both phases before training, and explain what fails in it.
 
-Before it, a prompt is read alone and beside another.
+After it, a prompt is read alone and beside another.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from rftcore import distributed
 from rftcore.config import Recipe
 from rftcore.errors import ModelError, RftError
 from rftcore.models.encoding import sentence
-from rftcore.models.independence import require_independent
 from rftcore.models.policy import Policy
 from rftcore.pipeline.job import Job
 from rftcore.splits import PHASE_SPLITS
@@ -36,23 +35,34 @@ def check_first_steps(job: Job) -> None:
             logger.info("the first steps are not tried before training: %s", reason)
         return
     for phase in phases:
-        if phase == phases[0]:
-            _check_rows(job, phase)
         untried = [name for name in UNTRIED if getattr(job.configs[phase], name, False)]
         if untried and distributed.is_main():
             names = " and ".join(f"{phase}.{name}" for name in untried)
             logger.info("the first step of %s is tried without %s", phase, names)
         _check(job, phase)
+    for phase in phases[:1]:
+        _check_rows(job, phase)
 
 
 def _check_rows(job: Job, phase: str) -> None:
-    """Check that a prompt of a phase is read alike alone and beside another."""
+    """Check that a prompt of a phase is read alike alone and beside another.
+
+    After the steps, whose errors have advice.
+    """
     from rftcore.training import real_step
 
     policy = job.policies.lend(_start(job, phase)[0], job.plan.recipe.policy.dtype)
     task = job.plan.sft_task if phase == "sft" else job.plan.task
     sample = real_step.choose(job.plan.part(phase), task)[-1]  # one of few pixels
-    require_independent(policy, task.prompt(sample))
+    try:
+        real_step.read_beside_another(policy, task.prompt(sample))
+    except RftError:
+        raise
+    except Exception as error:  # whatever the family's processor and model raise
+        raise ModelError(
+            f"{policy.source}: {type(policy.model).__name__} cannot read two prompts of different "
+            f"length in one batch, as rollouts and evaluation do: {sentence(error)}"
+        ) from error
 
 
 def _check(job: Job, phase: str) -> None:

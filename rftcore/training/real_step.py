@@ -25,6 +25,7 @@ from rftcore.distributed import world_size
 from rftcore.errors import ModelError
 from rftcore.models import adapters
 from rftcore.models.encoding import encode, stop_ids
+from rftcore.models.independence import require_independent
 from rftcore.models.policy import Policy
 from rftcore.scoring import Score
 from rftcore.training.configs import make_config, trl_fields
@@ -32,7 +33,7 @@ from rftcore.training.dry_run import unnoticed
 from rftcore.training.grpo import grpo_trainer
 from rftcore.training.sft import sft_trainer
 from rftcore.training.unchanged import unchanged
-from rftcore.types import Parsed, Sample, Task
+from rftcore.types import Parsed, Prompt, Sample, Task
 
 ROWS = 2  # per process
 TOKENS = 8  # of a completion
@@ -96,6 +97,15 @@ def take_step(
     _require_equal_tokens(phase, policy, task, samples, seen)
     if phase == "sft" and whole:
         _require_an_end(policy, seen)
+
+
+def read_beside_another(policy: Policy, prompt: Prompt) -> None:
+    """Check that a prompt is read alike alone and beside another, and leave the model as it was.
+
+    Raises: `ModelError` if it is not; whatever the processor or the model raises.
+    """
+    with unnoticed(), unchanged(policy.model):
+        require_independent(policy, prompt)
 
 
 def _require_a_body(policy: Policy) -> None:
