@@ -29,14 +29,14 @@ def restored(made: Mapping[str, Any]) -> set[str]:
     return {*made} - PASSED - _of_tokens(made)
 
 
-def undivided(made: Mapping[str, Any], images: int) -> bool:
-    """Whether `pixel_values` has rows that TRL cannot assign to so many images (Inkling).
+def undivided(made: Mapping[str, Any]) -> bool:
+    """Whether `pixel_values`, made of one image, has rows that TRL cannot assign to it (Inkling).
 
     It can by another field that it passes, and of tiles (tiles, C, H, W) by their counts.
     """
     values = made.get(PIXELS)
     known = {*made} & PASSED - OF_TOKENS - {PIXELS}
-    return values is not None and not known and values.ndim != 4 and len(values) != images
+    return values is not None and not known and values.ndim != 4 and len(values) != 1
 
 
 def lost(made: Mapping[str, Any]) -> set[str]:

@@ -40,8 +40,8 @@ def check_first_steps(job: Job) -> None:
             names = " and ".join(f"{phase}.{name}" for name in untried)
             logger.info("the first step of %s is tried without %s", phase, names)
         _check(job, phase)
-    for phase in phases[:1]:
-        _check_rows(job, phase)
+    if phases:
+        _check_rows(job, phases[0])
 
 
 def _check_rows(job: Job, phase: str) -> None:

@@ -66,7 +66,7 @@ class StandIns:
 
     def __init__(self, processor: Any) -> None:
         made = _made(processor)
-        self.names = sorted(restored(made) | ({PIXELS} if undivided(made, 1) else set()))
+        self.names = sorted(restored(made) | ({PIXELS} if undivided(made) else set()))
         self._make: Any = None  # the plain processor of TRL
         self._prompts: dict[int, tuple[str, Sequence[Any]]] = {}
         self._fields: dict[tuple[int, ...], dict[str, Tensor]] = {}
