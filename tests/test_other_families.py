@@ -294,6 +294,16 @@ def test_a_prompt_is_read_alike_alone_and_beside_a_longer_one(family, tiny):
     require_independent(policy, Prompt("How many?"))
 
 
+def test_that_a_prompt_is_not_read_beside_another_in_fewer_digits_is_logged(tiny, caplog):
+    policy = load_model(tiny("qwen2_vl"), device="cpu", dtype="bfloat16")
+    with caplog.at_level("INFO", logger="rftcore"):
+        require_independent(policy, Prompt("How many?", (blank((64, 64)),)))
+
+    assert (
+        caplog.messages[-1] == "not checked in bfloat16: that a prompt is read alike beside another"
+    )
+
+
 @pytest.mark.parametrize("family", ["minimax_m3_vl", "emu3"])
 def test_a_model_whose_answer_depends_on_the_batch_is_refused(family, tiny):
     policy = load_model(tiny(family), device="cpu")

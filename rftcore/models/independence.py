@@ -11,9 +11,11 @@ equal does not show it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rftcore.distributed import is_main
 from rftcore.errors import ModelError
 from rftcore.models.encoding import apply_processor, render
 from rftcore.models.logprobs import keeps_logits
@@ -25,17 +27,26 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
     from torch import Tensor
 
+logger = logging.getLogger(__name__)
+
 LIMIT = 1e-3  # nats; rounding explains about 1e-5 in float32
 
 
 def require_independent(policy: Policy, prompt: Prompt) -> None:
     """Raise `ModelError` if a longer prompt beside this one changes its next token's distribution.
 
-    Tried with float32 weights alone: with fewer digits, rounding may choose other experts.
+    Tried with float32 weights alone, and logged where it is not: with fewer digits, rounding may
+    choose other experts.
     """
     import torch
 
-    if policy.model.dtype != torch.float32 or torch.get_float32_matmul_precision() != "highest":
+    dtype, products = policy.model.dtype, torch.get_float32_matmul_precision()
+    if dtype != torch.float32 or products != "highest":
+        rounded = str(dtype).removeprefix("torch.")
+        if dtype == torch.float32:
+            rounded += f" with products of precision {products!r}"
+        if is_main():
+            logger.info("not checked in %s: that a prompt is read alike beside another", rounded)
         return
     text = render(policy.processor, prompt)
     own = [image.open() for image in prompt.images]
