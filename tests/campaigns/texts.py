@@ -12,6 +12,8 @@ from rftcore.testing.hostile import completions, hostile
 from rftcore.testing.properties import NASTY
 
 MOST = 1_000_000  # characters
+# Of all but one in a hundred: what a policy can write, so that a campaign tries many
+USUAL, LONG = 2_000, 0.01
 SIZES = (10, 100, 1_000, 10_000, 50_000)  # the largest ones are rarer
 TAGS = (
     *("<think>", "</think>", "<answer>", "</answer>", "<THINK>", "< answer >", "</ answer>"),
@@ -101,7 +103,7 @@ def completion(rng: random.Random, golds: Sequence[str]) -> tuple[str, str]:
     """A name and a completion. golds: canonical answers that right completions have."""
     [make] = rng.choices([make for make, _ in MAKERS], [often for _, often in MAKERS])
     name, text = make(rng, golds)
-    return name, text[:MOST]
+    return name, text[: MOST if rng.random() < LONG else USUAL]
 
 
 def _grammar(rng: random.Random, golds: Sequence[str]) -> tuple[str, str]:
