@@ -174,6 +174,27 @@ def test_a_recipe_that_teaches_bare_answers_lets_such_rows_go_to_sft(tmp_path, s
     assert catalogue.task_of(made).dataset.sft_needs_cot is expected
 
 
+class OfMine(JsonlDataset):
+    """A dataset of a plugin."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "there"),
+    [
+        (JsonlDataset, [], False),
+        (JsonlDataset, ["sft.without_cot=answer"], True),
+        (JsonlDataset, ["sft.without_cot=answer", "dataset.sft_needs_cot=true"], False),
+        (OfMine, [], False),
+        (OfMine, ["sft.without_cot=answer"], True),
+    ],
+)
+def test_so_it_is_with_the_dataset_of_a_task(tmp_path, kind, settings, there):
+    path, catalogue = write(tmp_path, None, [False] * 40), Catalogue.load()
+    name = catalogue.offer_task("t", lambda: task(kind(path)))
+    made = load_recipe(("here", {"task": name}), overrides=settings)
+    assert ("sft" in catalogue.task_of(made).dataset.splits) is there
+
+
 def test_a_file_of_sft_without_any_reasoning_is_still_split_sft(tmp_path):
     (tmp_path / "sft.jsonl").write_text(write(tmp_path, None, [False] * 3).read_text())
     (tmp_path / "rows.jsonl").rename(tmp_path / "rl.jsonl")

@@ -82,8 +82,7 @@ class Catalogue(Lookup):
         Raises: RftError as `find` and `make` do.
         """
         made = self._task(recipe.task, recipe.task_options, recipe.origin)
-        if recipe.dataset:
-            made = replace(made, dataset=dataset_of(self, recipe, made))
+        made = replace(made, dataset=dataset_of(self, recipe, made))
         return resolved(self, made, recipe.task, recipe.rewards, recipe.origin)
 
     def _task(self, name: str, options: Mapping[str, Any], origin: Origin | None = None) -> Task:

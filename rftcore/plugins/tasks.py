@@ -1,9 +1,9 @@
 """Resolve a task: names become objects, and a recipe's dataset and rewards replace its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from rftcore.datasets.arrow_rows import is_saved
 from rftcore.datasets.layout import READERS
@@ -126,7 +126,7 @@ def _term(
 
 
 def dataset_of(components: Components, recipe: "Recipe", task: Task) -> Dataset:
-    """The dataset with which a recipe replaces the task's own, or that one with other options.
+    """The dataset with which a recipe replaces the task's own, or that one with its options.
 
     `use` names it, or its `path` decides which; without both, the options are those of the task's
     own dataset, if it is of an offered class. An option `task` is the task's name, the options of
@@ -136,6 +136,8 @@ def dataset_of(components: Components, recipe: "Recipe", task: Task) -> Dataset:
     Raises: RecipeError if the recipe names no dataset, or options that it does not have.
     """
     options = dict(recipe.dataset)
+    if not options:
+        return _own(recipe, task.dataset)
     if not options.keys() & {"use", "path"}:
         return _changed(components, recipe, task)
     _check_one_source(recipe, task)
@@ -146,8 +148,7 @@ def dataset_of(components: Components, recipe: "Recipe", task: Task) -> Dataset:
     offered = components.find("dataset", name, named_in).options
     if "task" in offered:
         options.setdefault("task", task.name)
-    if "sft_needs_cot" in offered and recipe.sft.without_cot == "answer":
-        options.setdefault("sft_needs_cot", False)
+    options = _of_bare_answers(recipe, offered) | options
     own = task.files if name.rpartition(":")[2] == FOLDER_READER else {}
     if not isinstance(own, Mapping):
         raise PluginError(
@@ -193,9 +194,21 @@ def _changed(components: Components, recipe: "Recipe", task: Task) -> Dataset:
         reason = f"task {task.name!r} has a dataset of its own, {kind}{there}. To replace it, "
         raise _no_dataset(recipe, reason)
     before = {one.name: getattr(own, one.name) for one in fields(own) if one.init}
-    return components.dataset(
-        offer.qualified, {**before, **recipe.dataset}, origin=recipe.origin, path=("dataset",)
-    )
+    options = {**before, **_of_bare_answers(recipe, before), **recipe.dataset}
+    return components.dataset(offer.qualified, options, origin=recipe.origin, path=("dataset",))
+
+
+def _own(recipe: "Recipe", own: Any) -> Dataset:
+    """A task's own dataset, with what the recipe says of rows without a `cot`."""
+    known = [one.name for one in fields(own) if one.init] if is_dataclass(own) else ()
+    options = _of_bare_answers(recipe, known)
+    return cast("Dataset", replace(own, **options) if options else own)
+
+
+def _of_bare_answers(recipe: "Recipe", options: Container[str]) -> dict[str, Any]:
+    """The option of a dataset that lets rows without a `cot` go to sft, if they are taught."""
+    needed = "sft_needs_cot" in options and recipe.sft.without_cot == "answer"
+    return {"sft_needs_cot": False} if needed else {}
 
 
 def _reader(path: object, recipe: "Recipe") -> str:
