@@ -30,18 +30,24 @@ class Shown:
 
     def __init__(self, prompt: PromptMaker, samples: Iterable[Sample]) -> None:
         self._prompt = prompt
-        self._rest = next((rest for s in samples if (rest := self._rest_of(s)) is not None), None)
+        rests = (_rest(self._text(sample), sample) for sample in samples)
+        self._common = next((rest for rest in rests if rest is not None), None)
 
     def __call__(self, sample: Sample) -> Asked:
         """The sample with what its prompt shows."""
-        rest = self._rest_of(sample)
-        whole = rest is None or rest != self._rest
-        text = made(self._prompt, sample).text if whole else sample.question
-        return Asked(sample, Question(text))
+        text = self._text(sample)
+        rest = _rest(text, sample)
+        alone = rest is not None and rest == self._common
+        return Asked(sample, Question(sample.question if alone else text))
 
-    def _rest_of(self, sample: Sample) -> str | None:
-        text, question = made(self._prompt, sample).text, sample.question.strip()
-        return " ".join(text.replace(question, " ", 1).split()) if question in text else None
+    def _text(self, sample: Sample) -> str:
+        return made(self._prompt, sample).text
+
+
+def _rest(text: str, sample: Sample) -> str | None:
+    """A prompt's text without the question; None if the question is not in it."""
+    question = sample.question.strip()
+    return " ".join(text.replace(question, " ", 1).split()) if question in text else None
 
 
 class Answers:
