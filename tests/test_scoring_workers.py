@@ -282,6 +282,16 @@ def wait_until(true):
         time.sleep(0.02)
 
 
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="of POSIX")
+def test_what_a_reward_has_started_ends_with_its_process(scorer, wild, tmp_path, monkeypatch):
+    where = tmp_path / "pid"
+    monkeypatch.setenv("WHERE", str(where))
+    (score,) = scorer(extra=wild.starts_a_process_and_crashes).score(["5"], [SAMPLE])
+
+    assert "SIGSEGV" in score.parts["extra"].note
+    wait_until(lambda: not runs(int(where.read_text())))
+
+
 def test_isolation_needs_a_process():
     with pytest.raises(RecipeError, match=r"scoring.isolate_all = True .*scoring.workers is 0"):
         load_recipe(("test", {"task": "t", "scoring": {"workers": 0, "isolate_all": True}}))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rftcore import jsontext
+from rftcore.cli.output import echo, json_option
 from rftcore.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--expect", multiple=True, metavar="LAW=REASON", help="Expected failure and its reason."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@json_option("Print JSON instead of a table.")
 def check(
     name: str,
     only: Sequence[str],
@@ -63,7 +64,7 @@ def check(
             results.append(result)
             bar.update(law=result.law.id)
     seconds = time.monotonic() - start
-    click.echo(_as_json(trial, results, seconds) if as_json else _report(trial, results, seconds))
+    echo(_as_json(trial, results, seconds) if as_json else _report(trial, results, seconds))
     sys.exit(int(any(result.bad for result in results)))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rftcore import jsontext
+from rftcore.cli.output import echo, json_option
 from rftcore.columns import table
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ GIB = 2**30
 
 @click.command()
 @click.option("--model", help="Also check what this model needs: a name, folder or ORG/NAME.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option("Print JSON instead of text.")
 @click.pass_context
 def doctor(ctx: click.Context, model: str | None, as_json: bool) -> None:
     """Show devices, packages, folders and plugins, and what they lack.
@@ -33,9 +34,9 @@ def doctor(ctx: click.Context, model: str | None, as_json: bool) -> None:
 
     found = examine(model)
     if as_json:
-        click.echo(jsontext.dumps({**asdict(found), "faults": found.faults}, indent=2))
+        echo(jsontext.dumps({**asdict(found), "faults": found.faults}, indent=2))
     else:
-        click.echo(_text(found))
+        echo(_text(found))
     ctx.exit(int(bool(found.faults)))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from rftcore import jsontext
+from rftcore.cli.output import echo, json_option
 
 
 @click.command(short_help="Tokens, steps and memory of a run, before it starts.")
@@ -28,7 +29,7 @@ from rftcore import jsontext
     metavar="K",
     help="Load the weights and sample K completions: what would GRPO learn from?",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option("Print JSON instead of text.")
 def plan(
     task: str | None,
     model: str | None,
@@ -64,4 +65,4 @@ def plan(
         probe=probe,
         signal=signal,
     )
-    click.echo(jsontext.dumps(report.as_data(), indent=2) if as_json else report.as_text())
+    echo(jsontext.dumps(report.as_data(), indent=2) if as_json else report.as_text())

@@ -9,6 +9,7 @@ import click
 
 from rftcore import jsontext
 from rftcore.cli.check import check
+from rftcore.cli.output import echo, json_option
 from rftcore.columns import table
 from rftcore.plugins.offers import KINDS
 
@@ -26,7 +27,7 @@ plugins.add_command(check)
 
 
 @plugins.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@json_option("Print JSON instead of a table.")
 def list_(as_json: bool) -> None:
     """List every component of every plugin.
 
@@ -40,7 +41,7 @@ def list_(as_json: bool) -> None:
     from rftcore.plugins import Catalogue  # not for --help
 
     rows = Catalogue.load().rows()
-    click.echo(jsontext.dumps([asdict(row) for row in rows], indent=2) if as_json else _table(rows))
+    echo(jsontext.dumps([asdict(row) for row in rows], indent=2) if as_json else _table(rows))
 
 
 @plugins.command()
@@ -48,7 +49,7 @@ def list_(as_json: bool) -> None:
 @click.option(
     "--kind", type=click.Choice(list(KINDS)), help="Component kind, if the name is ambiguous."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option("Print JSON instead of text.")
 def info(name: str, kind: str | None, as_json: bool) -> None:
     """Show a component's options, parts and source.
 
@@ -67,11 +68,11 @@ def info(name: str, kind: str | None, as_json: bool) -> None:
     catalogue = Catalogue.load()
     offer = catalogue.find(kind, name) if kind else catalogue.find_any(name)
     about = describe(catalogue, offer, name)
-    click.echo(jsontext.dumps(asdict(about), indent=2) if as_json else text_of(about))
+    echo(jsontext.dumps(asdict(about), indent=2) if as_json else text_of(about))
 
 
 @plugins.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option("Print JSON instead of text.")
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Find faults of the installed plugins, and what to do about each.
@@ -88,9 +89,9 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
     checkups = examine()
     if as_json:
-        click.echo(jsontext.dumps([asdict(one) for one in checkups], indent=2))
+        echo(jsontext.dumps([asdict(one) for one in checkups], indent=2))
     else:
-        click.echo(_report(checkups))
+        echo(_report(checkups))
     ctx.exit(int(any(one.findings for one in checkups)))
 
 

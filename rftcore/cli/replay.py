@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rftcore import jsontext
+from rftcore.cli.output import echo, json_option
 from rftcore.columns import table
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ EXAMPLES = 3  # changes shown per term, without --json
 
 @click.command(short_help="Score the rollouts of a run again.")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every change.")
+@json_option("Print JSON, with every change.")
 @click.pass_context
 def replay(ctx: click.Context, run: Path, as_json: bool) -> None:
     """Score the stored rollouts of RUN again and report what differs.
@@ -36,9 +37,9 @@ def replay(ctx: click.Context, run: Path, as_json: bool) -> None:
 
     found = score_again(RunFolder.open(run), Catalogue.load())
     if as_json:
-        click.echo(jsontext.dumps({**asdict(found), "changed": found.changed}, indent=2))
+        echo(jsontext.dumps({**asdict(found), "changed": found.changed}, indent=2))
     else:
-        click.echo("\n".join(_text(found)))
+        echo("\n".join(_text(found)))
     if found.changes:
         ctx.exit(DRIFTED)
 

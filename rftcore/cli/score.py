@@ -10,6 +10,7 @@ import click
 
 from rftcore import jsontext
 from rftcore.cli.making import recipe_and_task
+from rftcore.cli.output import echo, json_option
 from rftcore.columns import printable, table
 from rftcore.errors import DataError
 
@@ -35,7 +36,7 @@ LISTED = 3  # rows that are named of those with one note or one cause of failure
     show_default=True,
     help="How answers are read: as in training, or as in the zero-shot row of a run.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@json_option("Print JSON instead of a table.")
 @click.pass_context
 def score(
     ctx: click.Context,
@@ -76,9 +77,9 @@ def score(
         texts, samples = [row.completion for row in rows], [row.sample for row in rows]
         scores = scorer.score(texts, samples, step=step, groups=groups(rows), tokens=tokens)
     if as_json:
-        click.echo(jsontext.dumps(_report(made, rows, scores, failures, step), indent=2))
+        echo(jsontext.dumps(_report(made, rows, scores, failures, step), indent=2))
     else:
-        click.echo("\n".join(_text(made, rows, scores, failures)))
+        echo("\n".join(_text(made, rows, scores, failures)))
     if any(part.failed for one in scores for part in one.parts.values()):
         ctx.exit(FAILED)
 

@@ -2,9 +2,9 @@
 
 A worker interrupts a call past its deadline by its own timer, as the main thread does.
 Code that does not return to Python never handles that timer's signal: then the worker is
-killed `GRACE_S` later, with all that it has started. If a worker ends, the call that it
-was running has failed, and the next call gets a new worker. Processes are spawned, not
-forked, since the parent may hold threads or a model.
+killed `GRACE_S` later. If a worker ends, the call that it was running has failed, and the
+next call gets a new worker. Whatever ends it, what it has started is killed. Processes are
+spawned, not forked, since the parent may hold threads or a model.
 """
 
 from __future__ import annotations
@@ -136,6 +136,7 @@ class _Worker:
         self.until = self._sent_at + START_S
         self._process = context.Process(target=serve, args=(child_end, specs, timeout_s))
         self._process.start()
+        self._group = self._process.pid
         child_end.close()  # else the pipe would never signal that the process has ended
         _RUNNING.add(self)
 
@@ -192,14 +193,17 @@ class _Worker:
 
     def end(self, *, kill: bool = True) -> None:
         """End the process and what it has started."""
+        from multiprocessing.connection import wait
+
         self.job, self.ended = None, True
         if not kill:  # it has ended or is ending: keep its own exit code
-            self._process.join(1)
-        pid = self._process.pid
+            wait([self._process.sentinel], 1)
+        # before `join`, after which another process may have its number
+        if self._group is not None and hasattr(os, "killpg"):
+            with suppress(OSError):  # it has no process group before it has started
+                os.killpg(self._group, signal.SIGKILL)
+        self._group = None
         if self._process.exitcode is None:
-            if pid is not None and hasattr(os, "killpg"):
-                with suppress(OSError):  # it has no process group before it has started
-                    os.killpg(pid, signal.SIGKILL)
             self._process.kill()
             self._process.join()
         self.pipe.close()

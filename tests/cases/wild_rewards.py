@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 import time
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,13 @@ def no_number(x):
 @slow
 def kills_its_process(x):
     os._exit(7)
+
+
+@slow
+def starts_a_process_and_crashes(x):
+    started = subprocess.Popen(["sleep", "600"])
+    Path(os.environ["WHERE"]).write_text(str(started.pid))
+    ctypes.string_at(0)
 
 
 @slow

@@ -11,6 +11,7 @@ import click
 
 from rftcore import jsontext
 from rftcore.cli.making import recipe_and_task
+from rftcore.cli.output import echo, json_option
 from rftcore.columns import table
 from rftcore.errors import DataError
 from rftcore.splits import RL, SFT
@@ -34,7 +35,7 @@ FAULTY = 1  # exit code of `rft data check` if there are findings
     show_default=True,
     help="Largest image, in pixels.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option("Print JSON instead of text.")
 @click.pass_context
 def check(
     ctx: click.Context,
@@ -78,9 +79,9 @@ def check(
         raise DataError(f"{path} has no rows")
     reasoning = _reasoning(report, recipe)
     if as_json:
-        click.echo(_as_json(report, reasoning))
+        echo(_as_json(report, reasoning))
     else:
-        click.echo("\n".join(_as_text(report, reasoning)))
+        echo("\n".join(_as_text(report, reasoning)))
     if report.findings:
         ctx.exit(FAULTY)
 

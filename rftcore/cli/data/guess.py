@@ -8,6 +8,7 @@ import click
 
 from rftcore import jsontext
 from rftcore.cli.making import recipe_and_task
+from rftcore.cli.output import echo, json_option
 from rftcore.columns import printable, table
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ WIDTH = 32  # characters of what a rule has learned, in the table
     help="A split to score the rules on; repeat it for several.  [default: val]",
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@json_option("Print JSON instead of a table.")
 def guess(task: str, splits: tuple[str, ...], settings: tuple[str, ...], as_json: bool) -> None:
     """Measure how often guesses are right that do not look at the images.
 
@@ -45,9 +46,9 @@ def guess(task: str, splits: tuple[str, ...], settings: tuple[str, ...], as_json
     recipe, made = recipe_and_task(("--task", {"task": task}), settings=settings)
     report = measure(made, recipe, splits)
     if as_json:
-        click.echo(jsontext.dumps(asdict(report), indent=2))
+        echo(jsontext.dumps(asdict(report), indent=2))
     else:
-        click.echo("\n".join(_as_text(report)))
+        echo("\n".join(_as_text(report)))
 
 
 def _as_text(report: "Report") -> Iterator[str]:

@@ -6,6 +6,7 @@ import click
 
 from rftcore import jsontext
 from rftcore.cli.making import recipe_and_task
+from rftcore.cli.output import echo, json_option
 from rftcore.columns import printable
 
 
@@ -14,7 +15,7 @@ from rftcore.columns import printable
 @click.option("--id", "ids", required=True, multiple=True, metavar="ID", help="May be repeated.")
 @click.option("--split", help="Search this split only.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object per sample.")
+@json_option("Print a JSON object per sample.")
 def show(
     task: str, ids: tuple[str, ...], split: str | None, settings: tuple[str, ...], as_json: bool
 ) -> None:
@@ -41,7 +42,7 @@ def show(
             "meta": {**sample.meta},
             "images": [{"key": image.key, "size": image.size()} for image in sample.images],
         }
-        click.echo(jsontext.dumps(facts) if as_json else _sample_text(facts))
+        echo(jsontext.dumps(facts) if as_json else _sample_text(facts))
 
 
 def _sample_text(facts: dict[str, Any]) -> str:
