@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from rftcore.errors import Interrupt
 
-class DeadlineExceeded(BaseException):
-    """The deadline passed. Not an `Exception`, so that `except Exception` does not catch it."""
+
+class DeadlineExceeded(Interrupt):
+    """The deadline passed."""
 
 
 def can_interrupt() -> bool:

@@ -153,6 +153,14 @@ class RunError(RftError):
     """A run folder is in use, missing, or does not fit the request."""
 
 
+class Interrupt(BaseException):
+    """Ends what runs, whose code it may be: a stop or a deadline, no fault of that code.
+
+    Not an `Exception`, so that the code does not catch it. A Rust library's panic is none
+    either, and is a fault.
+    """
+
+
 def similar(name: str, offered: Iterable[str], *, most: int = 3) -> tuple[str, ...]:
     """The offered names that look like `name`, the most similar first."""
     return tuple(difflib.get_close_matches(name, list(offered), n=most, cutoff=0.5))

@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from rftcore.errors import Interrupt
+
 REQUESTS = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
-class Terminated(BaseException):
+class Terminated(Interrupt):
     """A stop was requested; what can be saved is saved."""
 
 

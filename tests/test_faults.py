@@ -73,9 +73,18 @@ def test_an_exception_of_ours_keeps_its_traceback(failing):
     assert isinstance(failing(KeyError("ours")).exception, KeyError)
 
 
-def test_an_exception_in_a_plugins_command_names_plugin_file_and_line(fakes, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("{}['entri']", "KeyError: 'entri'"),
+        ("raise BaseException('out of bounds')", "BaseException: out of bounds"),  # as Rust's panic
+    ],
+)
+def test_an_exception_in_a_plugins_command_names_plugin_file_and_line(
+    line, told, fakes, monkeypatch, tmp_path
+):
     file = tmp_path / "fake.py"
-    file.write_text("def fail():\n    {}['entri']\n")
+    file.write_text(f"def fail():\n    {line}\n")
     made = fakes.plugin(rft_commands=[])
     made.__file__ = str(file)
     catalogue = fakes.load({"fake": made})
@@ -86,7 +95,7 @@ def test_an_exception_in_a_plugins_command_names_plugin_file_and_line(fakes, mon
     )
 
     assert catalogue.failures == []
-    assert message(rft("f")) == f"error: fake 1.0 failed: KeyError: 'entri' ({file} line 2)"
+    assert message(rft("f")) == f"error: fake 1.0 failed: {told} ({file} line 2)"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 from rftcore.errors import PluginError
 from rftcore.hookspecs import hookimpl
 from rftcore.plugins.isolation import SHARED
+from rftcore.signals import Terminated
 
 CHANGES = {
     "the working folder": lambda: os.chdir("/"),
@@ -84,3 +85,12 @@ def test_plugins_load_in_a_folder_that_was_deleted(fakes, tmp_path, monkeypatch)
     gone.rmdir()
 
     assert "numbers" in doing(fakes, lambda: None)[1]
+
+
+@pytest.mark.parametrize("stop", [Terminated, KeyboardInterrupt])
+def test_a_stop_while_a_plugin_loads_is_no_fault_of_it(stop, fakes):
+    def raising():
+        raise stop
+
+    with pytest.raises(stop):
+        doing(fakes, raising)

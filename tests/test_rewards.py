@@ -359,3 +359,24 @@ def test_no_text_of_a_policy_makes_a_reward_raise_or_wins(text):
             assert name not in TEXT or value == 0
         for function in sorted(rewards.paper.FUNCTIONS.keys() - {"len_reward"}):
             assert rewards.paper.FUNCTIONS[function](completion, "5") is not None
+
+
+def test_a_reward_is_declared_with_arguments_or_without():
+    @rewards.reward
+    def plain(x):
+        return 1.0
+
+    @rewards.reward(uses=["completion"])
+    def long(x):
+        return float(len(x.completion))
+
+    assert (rewards.uses(plain), plain.slow) == (frozenset(), False)
+    assert rewards.uses(long) == {"completion"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda: rewards.reward(uses="step"), lambda: rewards.reward("step")]
+)
+def test_a_text_in_place_of_a_list_of_fields_is_an_error_with_the_list(wrong):
+    with pytest.raises(PluginError, match=r'uses=\["step"\]'):
+        wrong()

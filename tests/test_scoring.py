@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rftcore import parsers, rewards
 from rftcore.errors import PluginError, RewardError, SampleError
 from rftcore.scoring import Outcome, Score, Scorer
+from rftcore.signals import Terminated
 from rftcore.types import Parsed, RewardResult, Sample, Task, Term
 
 SAMPLE = Sample("a", "How many?", "5", origin="rows.jsonl row 3")
@@ -38,6 +39,14 @@ def leaves(x):
     raise SystemExit(3)
 
 
+class Panic(BaseException):
+    """As a library written in Rust raises it."""
+
+
+def panics(x):
+    raise Panic("index out of bounds")
+
+
 def hangs(x):
     while True:
         pass
@@ -56,6 +65,15 @@ def runs_away(x):
     return float(re.fullmatch("(a|aa)+b", "a" * 60) is not None)
 
 
+@pytest.mark.parametrize("stop", [Terminated, KeyboardInterrupt])
+def test_a_stop_in_the_middle_of_a_reward_is_no_failure_of_it(stop):
+    def stopped(x):
+        raise stop
+
+    with pytest.raises(stop):
+        score(extra=stopped)
+
+
 @pytest.mark.parametrize(("completion", "right"), [(RIGHT, True), ("6", False), ("x", False)])
 def test_an_answer_is_right_or_wrong_and_never_a_failure(completion: str, right: bool):
     result = score(completion)
@@ -68,6 +86,7 @@ def test_an_answer_is_right_or_wrong_and_never_a_failure(completion: str, right:
     [
         (raises, "error", "KeyError: 'gone'"),
         (leaves, "error", "SystemExit: 3"),
+        (panics, "error", "Panic: index out of bounds"),
         (lambda x: math.nan, "error", "not finite"),
         (lambda x: -math.inf, "error", "not finite"),
         (lambda x: "1.0", "error", "not a number"),

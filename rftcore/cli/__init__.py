@@ -26,7 +26,7 @@ from rftcore.distributed import (
     rank,
     world_size,
 )
-from rftcore.errors import RftError, closest
+from rftcore.errors import Interrupt, RftError, closest
 
 COMMANDS = {
     "compare": "rftcore.cli.compare:compare",
@@ -101,7 +101,9 @@ class Commands(click.Group):
                 raise
             click.echo(f"error: {message}", err=True)
             sys.exit(2)
-        except Exception as error:
+        except (KeyboardInterrupt, Interrupt):
+            raise
+        except BaseException as error:
             message = _message(error)
             if not first_to_report(
                 failed=True
@@ -152,7 +154,7 @@ def _on_rank() -> str:
         return ""
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     """An exception as one message for the user; "" for a bug of rft."""
     if isinstance(error, RftError):
         return str(error)

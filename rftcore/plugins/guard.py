@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rftcore.errors import OURS, PluginError, RftError, describe, text_of
+from rftcore.errors import OURS, Interrupt, PluginError, RftError, describe, text_of
 from rftcore.plugins.offers import Plugin
 
 _CODE: dict[str, Plugin] = {}  # loaded plugins by their file or folder
@@ -21,7 +21,7 @@ def guard(plugin: Plugin, what: str, *, wrap_all: bool = False) -> Iterator[None
     """
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupt):
         raise
     except BaseException as error:
         if isinstance(error, RftError) and not wrap_all:

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from rftcore.errors import PluginError, RftError, closest
 from rftcore.types import Reward, RewardOutput
@@ -19,10 +19,27 @@ AnyReward = TypeVar("AnyReward", bound=Callable[..., RewardOutput])
 GoldCheck = Callable[[Any], str | None]
 
 
+@overload
+def reward(function: AnyReward, /) -> AnyReward: ...
+
+
+@overload
 def reward(
     *, uses: Sequence[str] = (), slow: bool = False, gold_fault: GoldCheck | None = None
-) -> Callable[[AnyReward], AnyReward]:
+) -> Callable[[AnyReward], AnyReward]: ...
+
+
+def reward(
+    function: AnyReward | None = None,
+    /,
+    *,
+    uses: Sequence[str] = (),
+    slow: bool = False,
+    gold_fault: GoldCheck | None = None,
+) -> AnyReward | Callable[[AnyReward], AnyReward]:
     """Declare which optional fields of `RewardInput` a reward reads; the others stay None.
+
+    A decorator, with arguments or without.
 
     uses: names from `USABLE`.
     slow: calls take about 10 ms or more, so they run in parallel worker processes. A worker
@@ -33,6 +50,9 @@ def reward(
 
     Raises: PluginError for a field that does not exist.
     """
+    if isinstance(uses, str) or (function is not None and not callable(function)):
+        named = uses if isinstance(uses, str) else function
+        raise PluginError(f'name the fields that a reward uses in a list: uses=["{named}"]')
     for name in uses:
         if name not in USABLE:
             raise PluginError(
@@ -45,7 +65,7 @@ def reward(
         function.gold_fault = gold_fault  # type: ignore[attr-defined]
         return function
 
-    return mark
+    return mark if function is None else mark(function)
 
 
 def uses(function: Reward) -> frozenset[str]:

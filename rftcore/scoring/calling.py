@@ -9,7 +9,7 @@ import traceback
 from dataclasses import replace
 
 from rftcore.deadlines import DeadlineExceeded, deadline
-from rftcore.errors import SampleError, describe, place
+from rftcore.errors import Interrupt, SampleError, describe, place
 from rftcore.scoring.outcomes import Called, Outcome, outcome_of
 from rftcore.types import Reward, RewardInput
 
@@ -37,7 +37,9 @@ def _call(function: Reward, x: RewardInput, timeout_s: float) -> Called:
         return Called(Outcome("timeout", note=describe(error)), _traceback(error))
     except SampleError as error:
         return Called(Outcome("error", note=str(error)), bad_data=str(error), cause=error)
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, Interrupt):
+        raise
+    except BaseException as error:
         outcome = Outcome("error", note=describe(error), cause=_cause(error, place(error)))
         return Called(outcome, _traceback(error), cause=error)
 

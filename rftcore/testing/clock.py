@@ -5,9 +5,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from rftcore.deadlines import deadline
+from rftcore.errors import Interrupt
 
 
-class TooLong(BaseException):
+class TooLong(Interrupt):
     """A call took longer than its law allows; `DeadlineExceeded` is a reward's own deadline."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Expected = Literal["broken", "use", "changed", "works", "doctor"]
+Expected = Literal["broken", "use", "changed", "works", "doctor", "scored"]
 NAME, VERSION = "rft-bad", "1.2"
 
 
@@ -19,7 +19,8 @@ class Broken:
 
     "broken": `rft plugins list` names it with `reason`. "use": its task is an error that names it.
     "changed": it works, and a warning names what it changed. "works": nothing is wrong. "doctor":
-    it ends the process, so that only `rft plugins doctor` can name it.
+    it ends the process, so that only `rft plugins doctor` can name it. "scored": its reward fails
+    on the answer 2 with `reason` (or not at all, if there is none), and gives 1 and 3 their value.
     """
 
     code: str
@@ -124,6 +125,61 @@ def changed(old: str, new: str) -> str:
     """The sound plugin with one piece replaced."""
     assert old in SOUND
     return SOUND.replace(old, new)
+
+
+# What a reward does on one answer, in a worker, and the reason of its failure.
+REWARDS = {
+    "a crash in C": (CRASH, "signal SIGSEGV"),
+    "os._exit": ("import os\nos._exit(3)", "code 3"),
+    "os.abort": ("import os\nos.abort()", "signal SIGABRT"),
+    "SIGKILL": ("import os\nos.kill(os.getpid(), 9)", "signal SIGKILL"),
+    "a hang": ("import time\ntime.sleep(600)", "no result within"),
+    "a hang that swallows exceptions": (STUBBORN.replace("range(2)", "range(99)"), "killed"),
+    "a busy loop": (BUSY, "no result within"),
+    "a pattern that never returns": (
+        "import re\nre.match('(a+)+$', 'a' * 64 + 'b')",
+        "no result within",
+    ),
+    "a child and a crash": (
+        f"import subprocess\nsubprocess.Popen(['sleep', '600'])\n{CRASH}",
+        "signal SIGSEGV",
+    ),
+    "100 TB": ("bytearray(10**14)", "MemoryError"),
+    "a stack without end": (
+        "import sys\nsys.setrecursionlimit(10**9)\nf = lambda n: f(n + 1)\nf(0)",
+        "its process",
+    ),
+    "closed files": ("import os\nos.closerange(0, 100)", "its process ended with"),
+    "1 MB on standard output": ("print('x' * 10**6)", ""),
+    "1 MB past Python's standard output": ("import os\nos.write(1, b'x' * 10**6)", ""),
+    "a text": ("return 'yes'", "str"),
+    "NaN": ("return float('nan')", "not finite"),
+    "another working folder": ("import os\nos.chdir('/')", ""),
+    "signals that are ignored": (
+        "import signal\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nimport time\ntime.sleep(9)",
+        "killed",
+    ),
+    **{
+        name: (RAISES[name], reason)
+        for name, reason in (
+            ("KeyError", "KeyError"),
+            ("RecursionError", "RecursionError"),
+            ("SystemExit", "SystemExit"),
+            ("BaseException", "BaseException"),
+            ("an exception that cannot be shown", "Odd"),
+            ("an exception of 1 MB", "ValueError"),
+        )
+    },
+}
+
+
+def rewarding(body: str) -> str:
+    """The sound plugin, whose reward does something else on the answer 2."""
+    lines = "".join(f"        {line}\n" for line in body.splitlines())
+    return changed("rft.rewards.exact", "right") + (
+        "\n@rft.rewards.reward\ndef right(x):\n    if x.answer == 2:\n"
+        f"{lines}    return float(x.answer == x.gold)\n"
+    )
 
 
 VALUES = (
@@ -264,6 +320,10 @@ PLUGINS: dict[str, Broken] = {
     "a missing requirement": Broken(SOUND, "doctor", metadata="Requires-Dist: no-such-thing-xyz\n"),
     "a requirement that cannot be read": Broken(SOUND, "doctor", metadata="Requires-Dist: ???\n"),
     "another Python": Broken(SOUND, "doctor", metadata="Requires-Python: >=99\n"),
+    **{
+        f"a reward: {what}": Broken(rewarding(code), "scored", reason)
+        for what, (code, reason) in REWARDS.items()
+    },
     "null bytes": Broken("\0" + SOUND, "broken"),
     "another encoding": Broken("# coding: no-such-encoding\n" + SOUND, "broken"),
     "a module that replaces itself": Broken(

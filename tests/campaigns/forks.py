@@ -94,6 +94,27 @@ class Running:
         return Ended(code, *texts, int(seen.read_text()) if seen.exists() else 0)
 
 
+def left_over(running: Running) -> str:
+    """Processes of a run that live on after its end, in its session."""
+    import psutil
+
+    for _ in range(100):
+        alive = [process for process in psutil.process_iter() if _of(process, running.pid)]
+        if not alive:
+            return ""
+        time.sleep(0.1)
+    return f"processes are left: {alive!r:.500}"
+
+
+def _of(process: Any, session: int) -> bool:
+    import psutil
+
+    try:
+        return os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError):
+        return False
+
+
 class Server:
     """Starts commands. modules: what they need, imported before the first one.
 

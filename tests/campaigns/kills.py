@@ -6,7 +6,6 @@ depends on the seed; without a C compiler it is a share of the time of a run.
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import shutil
@@ -16,9 +15,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
-from tests.campaigns.forks import TRAINING, At, Ended, Running, Server, library
+from tests.campaigns.forks import TRAINING, At, Ended, Running, Server, left_over, library
 from tests.campaigns.frame import Attempts, Verdict
 from tests.campaigns.lively import differences, results, resumed, start
 
@@ -70,13 +68,13 @@ class Kills:
             tried.append(f"{number.name} {delay} ms after write {writes}, {_phase(self._work)}")
             if ended.code == 0:
                 break
-            if fault := end_fault(number, ended, self._work) or _orphans(running):
+            if fault := end_fault(number, ended, self._work) or left_over(running):
                 return Verdict("; ".join(tried), "broken", fault)
         running = self._go_on(workers, None)
         last = running.end()
         fault = f"it does not continue: {last}" if last.code else ""
         fault = fault or differences(self._work / "run", self._whole) or _left(self._work / "run")
-        fault = fault or _orphans(running)
+        fault = fault or left_over(running)
         what = "; ".join(tried) + " with a worker" * bool(workers)
         return Verdict(what, "broken" if fault else "held", fault)
 
@@ -122,24 +120,3 @@ def _left(run: Path) -> str:
     """Temporary files that a finished run has left."""
     left = [path.name for pattern in (".*.tmp", "partial") for path in run.rglob(pattern)]
     return f"it has left {left}" if left else ""
-
-
-def _orphans(running: Running) -> str:
-    """Processes of a run that live on after its end, in its session."""
-    import psutil
-
-    for _ in range(100):
-        alive = [process for process in psutil.process_iter() if _of(process, running.pid)]
-        if not alive:
-            return ""
-        time.sleep(0.1)
-    return f"processes are left: {alive!r:.500}"
-
-
-def _of(process: Any, session: int) -> bool:
-    import psutil
-
-    try:
-        return os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, OSError):
-        return False

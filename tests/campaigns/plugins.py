@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from tests.campaigns.broken_plugins import NAME, PLUGINS, SOUND, VERSION, Broken
-from tests.campaigns.forks import LATE, Ended, Server
+from tests.campaigns.forks import LATE, Ended, Server, left_over
 from tests.campaigns.frame import Attempts, Verdict
 
 SECONDS = 60.0  # for a command; a hang guard
@@ -72,6 +72,8 @@ class Plugins:
     def _fault(self, plugin: Broken) -> str:
         if plugin.expected == "doctor":
             return self._doctor_fault(plugin)
+        if plugin.expected == "scored":
+            return self._reward_fault(plugin)
         listed = self._rft("plugins", "list", "--json")
         if listed.code == LATE:
             return "rft plugins list did not end"
@@ -120,12 +122,36 @@ class Plugins:
             return f"RFT_PLUGINS does not leave it out: {shown}"
         return ""
 
+    def _reward_fault(self, plugin: Broken) -> str:
+        """What is wrong where its reward runs in a worker, on three answers."""
+        (self._work / "three.jsonl").write_text(THREE)
+        scoring = ("isolate_all=true", "workers=1", "timeout_s=2")
+        settings = [f"--set=scoring.{setting}" for setting in scoring]
+        running = self._server.start(
+            "score", f"{NAME}:bad", "three.jsonl", "--json", *settings, within=self._work
+        )
+        ended = running.end(SECONDS)
+        try:
+            rows = json.loads(ended.out)["rows"]
+        except ValueError:
+            return f"rft score --json prints no JSON: {ended}"
+        values = [row["rewards"]["accuracy"] for row in rows]
+        note = rows[1]["failures"].get("accuracy", "") and rows[1]["notes"]["accuracy"]
+        right = [1.0, values[1] if not plugin.reason else None, 1.0]
+        if values != right or (plugin.reason and plugin.reason not in note) or len(note) > 1000:
+            return f"rewards {values}, and of the second {note!r:.500}"
+        return left_over(running)
+
     def _rft(self, *arguments: str, env: dict[str, str] | None = None) -> Ended:
         limit = {"RFT_PLUGIN_TIMEOUT": "5", **(env or {})}
         return self._server.run(*arguments, within=self._work, seconds=SECONDS, env=limit)
 
 
 BAD = (NAME, VERSION)
+THREE = "".join(
+    json.dumps({"completion": f"<think>so</think><answer>{n}</answer>", "gold": str(n)}) + "\n"
+    for n in (1, 2, 3)
+)
 
 
 def _told(text: str) -> str:
