@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 from rftcore import builtin, cli, parsers
@@ -20,6 +19,7 @@ from rftcore.evaluation.scores import SplitScore
 from rftcore.hookspecs import hookimpl
 from rftcore.pipeline.splits_evaluation import Found
 from rftcore.types import Prompt
+from tests.commands import rft
 from tests.forked import Command
 
 
@@ -82,10 +82,6 @@ def world(tmp_path, monkeypatch, fakes):
 
 def rft_commands():
     raise ZeroDivisionError
-
-
-def rft(*args):
-    return CliRunner().invoke(cli.main, [str(arg) for arg in args])
 
 
 def commands(group=cli.main, path=()):

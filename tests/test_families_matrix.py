@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from rftcore import cli
 from rftcore.errors import VisionError
 from rftcore.models.cache_name import CACHE
 from rftcore.models.support import KINDS, families
 from rftcore.testing.families import FAMILIES
+from tests.commands import exit_code as rft
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "models.md"
@@ -77,14 +77,6 @@ def train(model, out, *settings, task="one"):
     """Train both phases in this process; the exit code."""
     given = [part for setting in settings for part in ("--set", setting)]
     return rft("train", "--task", f"{TASKS}:{task}", "--model", model, "--out", out, *given)
-
-
-def rft(*arguments):
-    try:
-        cli.main([*map(str, arguments)], standalone_mode=False)
-    except SystemExit as left:
-        return left.code
-    return 0
 
 
 @contextmanager

@@ -10,20 +10,16 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from rftcore import cli
 from rftcore.cache import keeping
-from rftcore.cli import main
 from rftcore.errors import CacheError
 from rftcore.images import ImageCache
+from tests.commands import rft
 
 FULL = Path("/dev/full")
 RFT = (sys.executable, "-m", "rftcore.cli")
-
-
-def rft(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments))
 
 
 def message(done: Result) -> str:

@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from PIL import Image as pil
 
 from rftcore import parsers, rewards
 from rftcore.boxes import Box
-from rftcore.cli import main, preview
+from rftcore.cli import preview
 from rftcore.datasets import JsonlDataset
 from rftcore.datasets.finding import find
 from rftcore.datasets.overlays import Overlay, overlays
@@ -17,6 +16,7 @@ from rftcore.errors import DataError
 from rftcore.images import Image
 from rftcore.prompts import think_then_answer
 from rftcore.types import Sample, Task, Term
+from tests.commands import rft
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "rft-find-shapes" / "rft_find_shapes.py"
 TASK = f"{EXAMPLE}:find_shapes"
@@ -36,10 +36,6 @@ def task(tmp_path) -> Task:
     terms = {"accuracy": Term(rewards.iou(threshold=0.5))}
     data = JsonlDataset(tmp_path / "rows.jsonl")
     return Task("find", data, think_then_answer("?"), parsers.Boxes(), terms)
-
-
-def rft(*args: object):
-    return CliRunner().invoke(main, [str(arg) for arg in args])
 
 
 # --- by id --------------------------------------------------------------------

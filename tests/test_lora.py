@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, LlamaForCausalLM
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from rftcore import cli
 from rftcore.config import LoraRecipe, load_recipe
 from rftcore.errors import ModelError, RecipeError
 from rftcore.models import adapters
@@ -24,6 +23,7 @@ from rftcore.testing.families import tiny_qwen2_vl
 from rftcore.training import sft
 from rftcore.training.adapter_check import check_targets
 from rftcore.training.settings_check import check_settings
+from tests.commands import exit_code as rft
 
 nano = pytest.importorskip("rft_nano")
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
@@ -44,15 +44,6 @@ def folders(tmp_path_factory):
     """A model folder of each family."""
     qwen = tiny_qwen2_vl(tmp_path_factory.mktemp("tiny") / "qwen2_vl")
     return {"qwen2_vl": qwen, "toy": nano.toy()}
-
-
-def rft(*arguments):
-    """The command's exit code, in this process."""
-    try:
-        cli.main([*map(str, arguments)], standalone_mode=False)
-    except SystemExit as left:
-        return left.code
-    return 0
 
 
 def train(model, out, *more):

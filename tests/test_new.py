@@ -13,7 +13,6 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
 from packaging.requirements import Requirement
 
 from rftcore import prompts
@@ -30,6 +29,7 @@ from rftcore.scaffold import (
     write_package,
 )
 from rftcore.scoring import Scorer
+from tests.commands import rft
 
 LAYERS = {f"{template}-{n}": layers for (template, n), layers in TASKS.items()} | KINDS
 HAS_LAWS = importlib.util.find_spec("rftcore.testing") is not None
@@ -230,10 +230,6 @@ def here(tmp_path, monkeypatch, fakes):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RFT_PLUGINS", "")
     return tmp_path
-
-
-def rft(*arguments: object):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.mark.parametrize("what", ["a file", "a folder", "a link that leads nowhere"])

@@ -7,12 +7,11 @@ from collections import Counter
 from unittest import mock
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image as Pil
 
-from rftcore import builtin, cli
+from rftcore import builtin
 from rftcore.errors import PluginError
 from rftcore.evaluation.scores import MeasureScore, SuiteScore
 from rftcore.evaluation.suites import (
@@ -27,6 +26,7 @@ from rftcore.evaluation.tables import suite_table
 from rftcore.images import Image
 from rftcore.models.completions import Completion
 from rftcore.types import Measure, Sample, Suite
+from tests.commands import rft
 
 
 def picture(key):
@@ -306,10 +306,6 @@ def _world(tmp_path, monkeypatch, fakes):
     ]
     installed = types.SimpleNamespace(entry_points=lambda group: points)
     monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
-
-
-def rft(*arguments):
-    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
 
 
 def test_eval_prints_a_suites_table_and_writes_its_report(toy, tmp_path):

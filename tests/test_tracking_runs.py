@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from rftcore import cli
 from rftcore.config import load_recipe, read_recipe_file
 from rftcore.runs import RunFolder
 from rftcore.testing.families import tiny_qwen2_vl
@@ -15,6 +14,7 @@ from rftcore.tracking import NAMES
 from rftcore.tracking.identity import identify
 from rftcore.tracking.names import STAGES, gain_rows, run_rows
 from rftcore.training.callbacks import Progress
+from tests.commands import exit_code as rft
 
 pytest.importorskip("rft_nano")
 pytest.importorskip("tensorboard")
@@ -28,15 +28,6 @@ SETTINGS = (
 )
 # What measures time, and checks that each session makes on its first batch.
 NOT_COMPARED = ("time", "runtime", "per_second", "difference", "rollout_check", "gradient/")
-
-
-def rft(*arguments):
-    """The command's exit code, in this process."""
-    try:
-        cli.main([*map(str, arguments)], standalone_mode=False)
-    except SystemExit as left:
-        return left.code
-    return 0
 
 
 def start(model, out):
