@@ -74,6 +74,17 @@ class ScoredCompletion:
     failures: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def of_sample(self) -> dict[str, Any]:
+        """What it has of its sample: equal for the completions of a sample that has not changed."""
+        return {
+            "id": self.id,
+            "question": self.question,
+            "gold": self.gold,
+            "meta": dict(self.meta),
+            "images": [image.key for image in self.images],
+        }
+
     def to_json(self) -> dict[str, Any]:
         """The fields and `schema`, the version of this form."""
         return {"schema": SCHEMA, **asdict(self)}

@@ -22,8 +22,8 @@ _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 def dumps(value: object, *, indent: int | None = None) -> str:
     """The JSON text of a value, without a line break at its end.
 
-    NaN and infinities become null. Mappings, sequences, sets and numbers of any type, such as
-    NumPy's, become their JSON counterparts; any other object becomes its `str`.
+    NaN and infinities become null. Mappings, sequences, sets (sorted) and numbers of any type, such
+    as NumPy's, become their JSON counterparts; any other object becomes its `str`.
     """
     text = json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
@@ -58,7 +58,9 @@ def plain(value: object) -> Any:
         return number if math.isfinite(number) else None
     if isinstance(value, Mapping):
         return {_key(key): plain(each) for key, each in value.items()}
-    if isinstance(value, Sequence | Set) and not isinstance(value, bytes | bytearray):
+    if isinstance(value, Set):  # in one order: that of a set of texts changes between processes
+        return sorted(map(plain, value), key=dumps)
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [plain(each) for each in value]
     return str(value)
 

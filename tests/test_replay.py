@@ -122,6 +122,24 @@ def test_a_changed_sample_is_distinguished_from_a_changed_reward(world):
 
 
 @pytest.mark.parametrize(
+    ("field", "stored"),
+    [
+        ("id", "other"),
+        ("question", "How few?"),
+        ("gold", "4"),
+        ("meta", {"kind": "other"}),
+        ("images", [{"key": "other.png", "path": None, "size": None, "seen": None}]),
+    ],
+)
+def test_whatever_changes_of_a_sample_is_found_and_shown(world, field, stored):
+    rewrite(world.run, lambda line: {**line, field: stored} if line["index"] == 3 else line)
+    told = json.loads(replay(world.run, "--json")[1])
+
+    assert told["changed"]["sample"] == 8
+    assert {(*each["before"], *each["now"]) for each in told["changes"]} == {(field, field)}
+
+
+@pytest.mark.parametrize(
     ("change", "expected"),
     [
         (lambda line: {"schema": 2, "id": "a"}, "line 1 has no `split`, `index`, `step`"),

@@ -19,9 +19,11 @@ from rftcore.config import load_recipe, read_recipe_file
 from rftcore.datasets.slices import Slice, take
 from rftcore.errors import RunError
 from rftcore.plugins import Catalogue
+from rftcore.prompts import made
 from rftcore.runs import ROLLOUTS, RunFolder, task_file
 from rftcore.scoring import Failure, Scorer
 from rftcore.splits import RL
+from rftcore.types import Task
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,14 @@ def replay(run: RunFolder, catalogue: Catalogue) -> Replay:
 
     with Scorer.of(task, recipe, record, error_budget=sys.maxsize) as scorer:
         part = take(task, RL, recipe.grpo.samples)
-        for line, (before, now) in enumerate(_pairs(stored, part, scorer), 1):
+        for line, (before, now) in enumerate(_pairs(stored, part, task, scorer), 1):
             old, new = _values(before), _values(now)
             for term in {**old, **new}:
                 compared[term] += 1
                 pair = old.get(term, "absent"), new.get(term, "absent")
                 if not _same(*pair):
+                    if term == "sample":
+                        pair = _differing(*pair)
                     changes.append(Change(line, before.step or 0, before.id, term, *pair))
     versions = _versions(run.manifest(), catalogue.distributions(), recipe.task)
     return Replay(len(stored), dict(compared), changes, versions, failures)
@@ -98,16 +102,16 @@ def _stored(run: RunFolder) -> list[ScoredCompletion]:
 
 
 def _pairs(
-    stored: Sequence[ScoredCompletion], part: Slice, scorer: Scorer
+    stored: Sequence[ScoredCompletion], part: Slice, task: Task, scorer: Scorer
 ) -> Iterator[tuple[ScoredCompletion, ScoredCompletion]]:
     """Each rollout as stored and as scored now, step by step."""
     for step, batch in groupby(stored, key=lambda rollout: rollout.step):
         rollouts = list(batch)
-        yield from zip(rollouts, _scored(rollouts, step, part, scorer), strict=True)
+        yield from zip(rollouts, _scored(rollouts, step, part, task, scorer), strict=True)
 
 
 def _scored(
-    batch: Sequence[ScoredCompletion], step: int | None, part: Slice, scorer: Scorer
+    batch: Sequence[ScoredCompletion], step: int | None, part: Slice, task: Task, scorer: Scorer
 ) -> list[ScoredCompletion]:
     indices = [rollout.index or 0 for rollout in batch]
     if missing := [index for index in indices if index >= len(part)]:
@@ -127,7 +131,7 @@ def _scored(
             tokens=tokens if len(tokens) == len(batch) else None,
         )
     return [
-        score.record(sample, text)
+        score.record(sample, text, images=made(task.prompt, sample).images)
         for score, sample, text in zip(scores, samples, texts, strict=True)
     ]
 
@@ -135,7 +139,7 @@ def _scored(
 def _values(rollout: ScoredCompletion) -> dict[str, Any]:
     """The values to compare, by term. A reward without a value gives the reason."""
     return {
-        "sample": [rollout.id, rollout.gold],
+        "sample": rollout.of_sample,
         "answer": rollout.answer,
         "total": rollout.total,
         **{
@@ -143,6 +147,12 @@ def _values(rollout: ScoredCompletion) -> dict[str, Any]:
             for name, value in rollout.rewards.items()
         },
     }
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What differs of a sample, before and now."""
+    keys = [key for key in before if before[key] != now[key]]
+    return {key: before[key] for key in keys}, {key: now[key] for key in keys}
 
 
 def _same(before: Any, now: Any) -> bool:

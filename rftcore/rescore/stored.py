@@ -18,10 +18,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rftcore import jsontext
+from rftcore import jsontext, meta
 from rftcore.completions import ScoredCompletion
 from rftcore.datasets.slices import Slice, take
 from rftcore.errors import DataError
+from rftcore.prompts import made
 from rftcore.scoring import Score
 from rftcore.types import Sample, Task
 
@@ -178,16 +179,30 @@ class _Reader:
         return replace(self._own(row, place), origin=place)
 
     def written(self, row: ScoredCompletion, place: str) -> Sample:
-        """The task's own sample, with images, if it equals the stored one; else the stored one."""
+        """The task's own sample, if it is still what the row has of it; else what the row has.
+
+        Its images and what no file can hold are in the task's own sample alone.
+        """
         stored = Sample(row.id, row.question, row.gold, meta=row.meta, origin=place)
         if row.split is None or row.index is None:
             return stored
         try:
             own = replace(self._at(row.split, row.index, place), origin=place)
+            same = self._facts(own) == row.of_sample
         except DataError:  # written for another task, or for other data
             return stored
-        facts = (own.id, own.question, own.gold)
-        return own if facts == (row.id, row.question, row.gold) else stored
+        return own if same else stored
+
+    def _facts(self, own: Sample) -> dict[str, Any]:
+        """What a completion of a sample has of it, now."""
+        images = made(self._task.prompt, own).images
+        return {
+            "id": str(own.id),
+            "question": own.question,
+            "gold": own.gold,
+            "meta": meta.stored(own.meta)[0],
+            "images": [image.key for image in images],
+        }
 
     def _own(self, row: Mapping[str, Any], place: str) -> Sample:
         index = row.get("index")
