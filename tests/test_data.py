@@ -57,6 +57,7 @@ def checked(**splits):
         ({"cot": "one <answer>"}, "cot contains think or answer tags"),
         ({"question": " \n"}, "its question ' \\n' is empty"),
         ({"meta": None}, "its meta is None, not a mapping"),
+        ({"meta": {"a": 1, 3: 2}}, "its meta has the key 3, which is no text"),
         ({"images": ["a.png"]}, "its images are ['a.png'], not a tuple of rft.Image"),
         ({"images": ("a.png",)}, "not a tuple of rft.Image"),
     ],

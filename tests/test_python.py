@@ -2,13 +2,16 @@
 
 import dataclasses
 import logging
+import multiprocessing
 import os
 import runpy
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from huggingface_hub.utils import (
     are_progress_bars_disabled,
@@ -18,7 +21,8 @@ from huggingface_hub.utils import (
 from transformers.utils import logging as transformers_logging
 
 import rftcore as rft
-from rftcore.errors import RecipeError, RunError, SampleError, UnknownNameError
+from rftcore.arguments import WORKER, checked
+from rftcore.errors import PluginError, RecipeError, RunError, SampleError, UnknownNameError
 from rftcore.pipeline.plan import setting_layers
 from rftcore.runs import RunFolder
 from rftcore.training.library_logs import without_bars
@@ -152,8 +156,12 @@ def test_settings_are_texts_or_a_mapping():
     ("call", "error", "found"),
     [
         (lambda: rft.train(lambda: None), rft.RftError, "returned None, which is no"),
-        (lambda: rft.train(5), RecipeError, "give a name, a Task or a function"),
-        (lambda: rft.train("numbers", recipe=["x"]), RecipeError, "give a file, or its settings"),
+        (lambda: rft.train(5), RecipeError, "task=5 .*: give text, a Task, a function"),
+        (
+            lambda: rft.train("numbers", recipe=["x"]),
+            RecipeError,
+            "recipe=.*: give text, a Path, a mapp",
+        ),
         (lambda: rft.train("nubmers"), UnknownNameError, "no task named 'nubmers'"),
         (lambda: rft.train(letters, smoke=True, fork="x"), RecipeError, "leave out --smoke"),
         (lambda: rft.train("python:letters"), UnknownNameError, "was an object of the Python"),
@@ -166,6 +174,59 @@ def test_settings_are_texts_or_a_mapping():
 def test_what_a_user_can_fix_is_an_rft_error(call, error, found):
     with pytest.raises(error, match=found):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (
+            lambda: rft.train("counting", set={3: 1}),
+            r"set=\{3: 1\} \(dict\): give a list of texts or",
+        ),
+        (lambda: rft.train("counting", out=3), r"out=3 \(int\): give text, a Path or None"),
+        (lambda: rft.train("counting", smoke="no"), r"smoke='no' \(str\): give True or False"),
+        (lambda: rft.train(resume=3), r"resume=3 \(int\): give text, a Path, a Run or None"),
+        (lambda: rft.train("counting", seed=True), r"seed=True \(bool\): give a whole number"),
+        (lambda: rft.load_run(3), r"path=3 \(int\): give text or a Path"),
+        (lambda: rft.evaluate(3), r"run_or_model=3 \(int\): give text, a Path or a Run"),
+        (lambda: rft.evaluate("nano", splits=[]), r"splits=\[\] names nothing: leave it out"),
+        (lambda: rft.compare("a", "b", splits=[]), r"splits=\[\] names nothing: leave it out"),
+        (
+            lambda: rft.compare(task="counting", seeds="3"),
+            r"seeds='3' \(str\): give a whole number",
+        ),
+        (lambda: rft.compare(task="counting", out="x", data_efficiency=[5]), "data_efficiency="),
+        (lambda: rft.compare(task="counting", out="x", paradigms="cot-sft,x"), "no paradigm.*'x'"),
+        (
+            lambda: rft.plan("counting", signal="x"),
+            r"signal='x' \(str\): give a whole number or None",
+        ),
+        (lambda: rft.plan("counting", device="tpu"), "device='tpu': give"),
+        (lambda: rft.report(3), r"runs=3 \(int\): give text, a Path or a Run"),
+    ],
+)
+def test_an_argument_of_another_type_is_one_error_that_names_it(call, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeError, match=told):
+        call()
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_are_numbers():
+    @checked
+    def take(number: int = 0, share: float = 0.0, flag: bool = False, many: Sequence[int] = ()):
+        return number, share, flag, many
+
+    given = np.int64(3), np.float32(0.5), np.bool_(True), np.arange(2)
+    assert take(*given) == (3, 0.5, True, [0, 1])
+    assert [type(one) for one in take(np.int64(3), flag=np.True_)[:3]] == [int, float, bool]
+
+
+def test_a_worker_that_runs_the_script_again_is_told_so(monkeypatch):
+    monkeypatch.setattr(multiprocessing.current_process(), "name", WORKER)
+    with pytest.raises(PluginError, match=r'rft.train: put .* below `if __name__ == "__main__":`'):
+        rft.train("counting")
 
 
 def test_a_run_that_has_not_ended_has_what_it_has_so_far(tmp_path):

@@ -76,14 +76,14 @@ def compare(
         found = api.compare(
             *runs,
             task=task,
-            paradigms=_names(paradigms),
+            paradigms=_names(paradigms) or None,
             rows=rows,
             model=model,
             recipe=file,
             set=settings,
             data_efficiency=data_efficiency,
             out=out,
-            splits=splits,
+            splits=splits or None,
             reference=reference,
             smoke=smoke,
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rftcore.arguments import checked, names
 from rftcore.comparison import folder as folders
 from rftcore.comparison.results import Comparison, compared, reference_row
 from rftcore.comparison.rows import Measured, Row, at_stage, read_rows
@@ -64,18 +65,19 @@ class Compared:
         return as_text(self.found)
 
 
+@checked
 def compare(
     *runs: str | Path | Run,
     task: AnyTask | None = None,
     seeds: int | Sequence[int] = 3,
-    paradigms: Sequence[str] = (),
+    paradigms: Sequence[str] | None = None,
     rows: Sequence[str] = (),
     model: str | Path | None = None,
     recipe: str | Path | Mapping[str, Any] | None = None,
     set: Settings = (),  # noqa: A002  as the option --set
     data_efficiency: str = "",
     out: str | Path | None = None,
-    splits: Sequence[str] = (),
+    splits: Sequence[str] | None = None,
     reference: str | None = None,
     smoke: bool = False,
     progress: bool = True,
@@ -89,13 +91,14 @@ def compare(
     Raises: `RftError` for whatever a user can fix.
     """
     scipy_stats()  # a missing package is reported before anything is trained
+    chosen = names("splits", splits)
     if runs:
         if task or model or recipe or set or paradigms or rows or data_efficiency or smoke:
             raise RecipeError(
                 "runs that exist are compared as they are: leave out --task, --model, --recipe, "
                 "--set, --paradigms, --row, --data-efficiency and --smoke"
             )
-        return of_runs(runs, out=out, splits=splits, reference=reference)
+        return of_runs(runs, out=out, splits=chosen, reference=reference)
     catalogue = Catalogue.load()
     return of_task(
         Runs(
@@ -109,9 +112,9 @@ def compare(
             progress,
         ),
         seeds=seeds,
-        specs=row_specs(paradigms, rows),
+        specs=row_specs(names("paradigms", paradigms), [rows] if isinstance(rows, str) else rows),
         less=shares(data_efficiency),
-        splits=splits,
+        splits=chosen,
         reference=reference,
         within=lambda: shown(bars=progress),
     )

@@ -182,6 +182,8 @@ def _misfit(sample: Sample) -> str:
         return f"its question {sample.question!r:.60} is empty"
     if not isinstance(sample.meta, Mapping):
         return f"its meta is {sample.meta!r:.60}, not a mapping: leave it out, or give a dict"
+    if strange := [key for key in sample.meta if not isinstance(key, str)]:
+        return f"its meta has the key {strange[0]!r:.60}, which is no text"
     if not isinstance(sample.images, tuple) or not all(isinstance(i, Image) for i in sample.images):
         return f"its images are {sample.images!r:.60}, not a tuple of rft.Image"
     return ""

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rftcore.arguments import checked, names
 from rftcore.errors import RecipeError
 from rftcore.pipeline import measure_splits, measure_suite
 from rftcore.pipeline.measure import Evaluation
@@ -31,6 +32,7 @@ __all__ = ["Run", "evaluate", "load_run", "report", "train"]
 AnyTask = str | Task | Callable[..., Task]
 
 
+@checked
 def train(
     task: AnyTask | None = None,
     *,
@@ -83,11 +85,12 @@ def train(
     return load_run(job.run.path)
 
 
+@checked
 def evaluate(
     run_or_model: str | Path | Run,
     *,
     task: AnyTask | None = None,
-    splits: Sequence[str] = (),
+    splits: Sequence[str] | None = None,
     set: Settings = (),  # noqa: A002
     prompt: str | None = None,
     parser: str = "strict",
@@ -112,7 +115,7 @@ def evaluate(
     within = partial(shown, bars=progress)
     target = str(run_or_model.path if isinstance(run_or_model, Run) else run_or_model)
     if suite is not None:
-        if task is not None or splits or prompt is not None or parser != "strict":
+        if task is not None or splits is not None or prompt is not None or parser != "strict":
             raise RecipeError("a suite is not a task: leave out task, splits, prompt and parser")
         if limit is not None and limit < 1:
             raise RecipeError(f"limit={limit}: use 1 or more")
@@ -132,7 +135,7 @@ def evaluate(
         catalogue,
         target,
         task=named(catalogue, task),
-        splits=[splits] if isinstance(splits, str) else splits,
+        splits=names("splits", splits),
         settings=set,
         prompt=prompt,
         parser=parser,
@@ -144,6 +147,7 @@ def evaluate(
     return found
 
 
+@checked
 def report(
     *runs: str | Path | Run,
     out: str | Path | None = None,
@@ -191,8 +195,6 @@ def named(catalogue: Catalogue, task: AnyTask | None) -> str | None:
     if isinstance(task, Task):
         made = task
         return catalogue.offer_task(_plain(task.name), lambda: made)
-    if not callable(task):
-        raise RecipeError(f"task={task!r}: give a name, a Task or a function that returns one")
     return catalogue.offer_task(_plain(getattr(task, "__name__", "task")), task)
 
 

@@ -245,13 +245,11 @@ class Request:
 
 
 def recipe_layer(recipe: str | Path | Mapping[str, Any] | None) -> Layer | None:
-    """A recipe file, or a mapping of settings, as a layer. Raises: RecipeError if it is neither."""
+    """A recipe file, or a mapping of settings, as a layer. Raises: RecipeError for a file that is none."""
     if recipe is None:
         return None
     if isinstance(recipe, Mapping):
         return "recipe", recipe
-    if not isinstance(recipe, str | Path):
-        raise RecipeError(f"recipe={recipe!r}: give a file, or its settings as a mapping")
     return str(recipe), read_recipe_file(recipe)
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from rftcore.arguments import checked
 from rftcore.completions import ScoredCompletion
 from rftcore.config import Recipe, load_recipe, read_recipe_file
 from rftcore.errors import RunError
@@ -119,6 +120,7 @@ class Run:
         return self._folder.failures()
 
 
+@checked
 def load_run(path: str | Path) -> Run:
     """The run in a folder. Raises: RunError if there is none."""
     return Run(RunFolder.open(path))

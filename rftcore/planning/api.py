@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from rftcore.arguments import checked
 from rftcore.errors import RecipeError
 from rftcore.pipeline.api import AnyTask, named, shown
 from rftcore.pipeline.plan import Request, Settings, recipe_layer, setting_layers
@@ -20,7 +21,10 @@ from rftcore.planning.tracing import config_of
 from rftcore.plugins import Catalogue
 from rftcore.training.callbacks import quiet_libraries
 
+DEVICES = (None, "cuda", "cpu")
 
+
+@checked
 def plan(
     task: AnyTask | None = None,
     *,
@@ -46,6 +50,8 @@ def plan(
     limit = None if device_memory is None else size_of(device_memory)
     if (samples is not None and samples < 1) or (signal is not None and signal < 1):
         raise RecipeError(f"samples={samples}, signal={signal}: give 1 or more, or None")
+    if device not in DEVICES:
+        raise RecipeError(f'device={device!r}: give "cuda", "cpu" or None')
     catalogue = Catalogue.load()
     options = [
         (f"--{name}", {name: value})

@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
+from rftcore.arguments import WORKER
 from rftcore.distributed import cores
 from rftcore.errors import PluginError
 from rftcore.scoring.outcomes import Called, Outcome
@@ -134,7 +135,8 @@ class _Worker:
         self._timeout_s = timeout_s
         self._sent_at = time.monotonic()
         self.until = self._sent_at + START_S
-        self._process = context.Process(target=serve, args=(child_end, specs, timeout_s))
+        arguments = (child_end, specs, timeout_s)
+        self._process = context.Process(target=serve, args=arguments, name=WORKER)
         self._process.start()
         self._group = self._process.pid
         child_end.close()  # else the pipe would never signal that the process has ended
