@@ -21,7 +21,7 @@ import rftcore
 ROOT = Path(rftcore.__file__).parent
 # A module may import from the rows above its own; a folder is one module.
 ROWS = (
-    ("deadlines", "errors", "usage"),
+    ("deadlines", "errors", "regular_files", "usage"),
     ("columns", "completions", "intervals", "jsontext", "signals", "spelling", "splits"),
     ("boxes", "cache", "disclosure", "distributed", "meta", "statistics", "tags", "units"),
     ("progress", "runs"),

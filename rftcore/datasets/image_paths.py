@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from rftcore.errors import SampleError
 from rftcore.images import Image
+from rftcore.regular_files import links_out, special
 
 T = TypeVar("T")
 MOST_FOLDERS = 20  # where a missing image is searched: a dataset may have a folder per sample
@@ -38,19 +39,18 @@ def is_outside(name: str) -> bool:
     return bool(outside) or ".." in windows.parts
 
 
-def links_out(path: Path, folder: Path) -> bool:
-    """Whether `path`, with links resolved, is outside `folder`.
+def misplaced(path: Path, folder: Path | None) -> str:
+    """Why a file may not be read: "a link out of FOLDER", "a pipe, not a file"; else "".
 
-    Parents are resolved once: a dataset has many images in few folders.
+    folder: where it has to stay, if that matters.
     """
-    parent = _real(path.parent.absolute())
-    real = _real(path) if path.is_symlink() else parent / path.name
-    return not real.is_relative_to(_real(folder.absolute()))
-
-
-@lru_cache(maxsize=4096)
-def _real(folder: Path) -> Path:
-    return Path(os.path.realpath(folder))  # Path.resolve raises for a link to itself
+    if folder is not None and links_out(path, folder):
+        return f"a link out of {folder}"
+    try:
+        kind = special(path)
+    except OSError:  # reading it reports that
+        return ""
+    return f"{kind}, not a file" if kind else ""
 
 
 def similar_hint(name: str, folder: Path) -> str:
