@@ -19,7 +19,6 @@ CHUNK = 1 << 20  # bytes read at once
 LONGEST = 1 << 24  # bytes of a row: more means an unclosed quote or bracket
 _SPACE = re.compile(r"[ \t\r\n]*+")
 _ENDED = re.compile(r"[ \t\r\n,\]]")  # what may follow a number
-BOM = "\ufeff".encode()
 
 
 class DuplicateKey(dict[str, Any]):
@@ -76,11 +75,14 @@ def unreadable(path: Path, error: OSError) -> DataError:
 
 def read(stream: BinaryIO, chunk: int = CHUNK) -> Iterator[Raw]:
     """`rows` of an open, seekable binary stream."""
-    opening = stream.read(len(BOM))
+    opening = stream.read(len(codecs.BOM_UTF8))
     if opening.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         yield Raw(1, 0, 0, fault="not UTF-8 (but UTF-16): save the file as UTF-8")
         return
-    start = len(BOM) if opening == BOM else 0
+    start = 0
+    while opening == codecs.BOM_UTF8:
+        start += len(opening)
+        opening = stream.read(len(opening))
     stream.seek(start)
     opening = _first(stream)
     stream.seek(start)
