@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from rftcore.cache import cache_folder, keeping
 from rftcore.datasets.files import Row, RowFile
 from rftcore.datasets.image_paths import is_outside, misplaced
-from rftcore.datasets.rows.faults import Fault, FaultFound
+from rftcore.datasets.rows.faults import Fault, FaultFound, names_of
 from rftcore.datasets.rows.fields import DIALOGUE, FILE, alias
 from rftcore.datasets.streams import Raw, unreadable
 from rftcore.errors import DataError, closest
@@ -164,7 +164,7 @@ def _check_columns(source: Source, columns: Mapping[str, str]) -> None:
         if column not in there and column.partition(".")[0] not in there:
             raise DataError(
                 f"dataset.columns.{name} = {column!r}: there is no such column."
-                f"{closest(column, there)} Columns: {', '.join(there)}",
+                f"{closest(column, there)} Columns: {names_of(there, most=None)}",
                 origin=source.name,
             )
     fields = {*columns, *there}
@@ -179,7 +179,7 @@ def _check_columns(source: Source, columns: Mapping[str, str]) -> None:
             raise DataError(
                 f"no column is named {name} ({', '.join(names)}).{near} --set "
                 f"dataset.columns.{name}={like or 'COLUMN'} names another. Columns: "
-                f"{', '.join(there)}",
+                f"{names_of(there, most=None)}",
                 origin=source.name,
             )
 

@@ -77,8 +77,8 @@ def _spelled_alike(name: str, folder: Path) -> Iterator[str]:
     for spelled in _spellings(name):
         if ".." in spelled.split("/"):
             continue
-        found = _follow(spelled, folder)
-        if found != folder / name and found.is_file():
+        found = _file(spelled, folder)
+        if found and found != folder / name:
             yield found.relative_to(folder).as_posix()
 
 
@@ -89,7 +89,7 @@ def _placed_alike(name: str, folder: Path) -> Iterator[str]:
         ends = ["/".join(parts[start:]) for start in range(len(parts))]
         within = [f"{below}/{'/'.join(parts)}" for below in _folders(folder) if parts]
         for other in [*ends, *within]:
-            if (found := _follow(other, folder)).is_file():
+            if found := _file(other, folder):
                 yield found.relative_to(folder).as_posix()
 
 
@@ -97,13 +97,16 @@ def _spellings(name: str) -> list[str]:
     return [*dict.fromkeys((name, name.replace("\\", "/"), unquote(name)))]
 
 
-def _follow(name: str, folder: Path) -> Path:
-    """The path of `name` in `folder`, by names that are equal but for their spelling."""
+def _file(name: str, folder: Path) -> Path | None:
+    """The file `name` in `folder`, by names that are equal but for their spelling, if there is."""
     found = folder
     for part in name.split("/"):
-        exact = found / part
-        found = exact if os.path.lexists(exact) else found / _names(found).get(_bare(part), "?")
-    return found
+        known = part if os.path.lexists(found / part) else _names(found).get(_bare(part))
+        if known is None:
+            return None
+        found = found / known
+    inside = os.path.isfile(found) and not links_out(found, folder)  # noqa: PTH113 - never raises
+    return found if inside else None
 
 
 @lru_cache(maxsize=64)
