@@ -8,7 +8,6 @@ fields, so that a program, or rft itself, need not read the message.
 import difflib
 import importlib
 import os
-import textwrap
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,10 +21,18 @@ OURS = (
     f"{Path(importlib.__file__).parent}{os.sep}",
 )
 _TESTER = f"{os.sep}hypothesis{os.sep}"  # calls plugins for the laws
+# Characters of a line of a message, and of all its lines: a value that it quotes may have millions.
+LINE, MESSAGE = 1_500, 20_000
 
 
 class RftError(Exception):
-    """Something the user can fix."""
+    """Something the user can fix. Its message is `limited`, whatever it quotes."""
+
+    def __str__(self) -> str:
+        return limited(self._text())
+
+    def _text(self) -> str:
+        return super().__str__()
 
     @property
     def headline(self) -> str:
@@ -69,7 +76,7 @@ class RecipeError(RftError):
         """The wrong settings, each with value, origin and rule."""
         return tuple(fault for fault in self.args if isinstance(fault, Fault))
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         if len(self.args) == 1:
             return str(self.args[0])
         head = f"{len(self.args)} faults in the recipe:"
@@ -117,7 +124,7 @@ class DataError(RftError):
         super().__init__(message)
         self.reason, self.origin = message, origin
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         return f"{self.origin}: {self.reason}" if self.origin else self.reason
 
 
@@ -178,10 +185,29 @@ def closest(name: str, offered: Iterable[str]) -> str:
     return did_you_mean(similar(name, offered))
 
 
+def limited(message: str) -> str:
+    """A message without the middle of what is too long: a line, or all of them."""
+    if len(message) <= LINE:
+        return message
+    return _cut("\n".join(_cut(line, LINE) for line in message.split("\n")), MESSAGE)
+
+
+def _cut(text: str, most: int) -> str:
+    """A text of at most `most` characters: its start, which says what and where, and its end."""
+    if len(text) <= most:
+        return text
+    end = most // 3
+    return f"{text[: most - end - 5].rstrip()} ... {text[-end:].lstrip()}"
+
+
 def one_line(error: BaseException, most: int = 400) -> str:
-    """An exception's message without line breaks, cut off at `most`; its type if it is empty."""
-    text = " ".join(text_of(error).split()) or type(error).__name__
-    return text if len(text) <= most else f"{text[:most].rstrip()} ..."
+    """An exception's message of at most `most` characters, in one line; its type if it is empty."""
+    return in_short(error, most) or type(error).__name__
+
+
+def in_short(error: BaseException, most: int = 300) -> str:
+    """An exception's message of at most `most` characters, in one line; "" if it is empty."""
+    return _cut(" ".join(text_of(error).split()), most)
 
 
 def text_of(error: BaseException) -> str:
@@ -194,7 +220,7 @@ def text_of(error: BaseException) -> str:
 
 def describe(error: BaseException) -> str:
     """An exception on one line: its type, message and the line of the plugin that raised it."""
-    text = textwrap.shorten(text_of(error), 300)
+    text = in_short(error)
     if isinstance(error, RftError):
         return text
     at = place(error)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
+BOM = "\ufeff"  # a byte order mark; any number of them at the start of a file mean nothing
 # DEL, C1 controls, line separators (`str.splitlines` splits at some of these), lone surrogates.
 # The encoder escapes control characters below a space itself.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")

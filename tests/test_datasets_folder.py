@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image as Pil
 
-from rftcore import builtin, cli, parsers, prompts, rewards, tags
+from rftcore import builtin, cli, parsers, prompts, regular_files, rewards, tags
 from rftcore.config import load_recipe
 from rftcore.datasets import CsvDataset, JsonlDataset, ReasonRftDataset
 from rftcore.datasets.audit import audit
@@ -932,8 +932,8 @@ def test_a_row_is_decoded_once_however_often_a_group_asks_for_it(paper, monkeypa
     made = task_of(dataset(paper))
     rows = Rows(take(made, "rl"), made.prompt)
     opened = []
-    read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path) or read(path))
+    read = regular_files.opened
+    monkeypatch.setattr(regular_files, "opened", lambda path: opened.append(path) or read(path))
 
     assert all(rows[0] == rows[0] for _ in range(8))
     assert len(opened) == 1

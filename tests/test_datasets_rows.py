@@ -19,7 +19,7 @@ from rftcore.datasets.audit import audit
 from rftcore.datasets.rows.fields import FILE, FOLDER
 from rftcore.datasets.rows.marks import MARK, foreign, placed
 from rftcore.datasets.rows.record import record
-from rftcore.errors import RftError
+from rftcore.errors import RftError, SampleError
 from rftcore.types import Prompt, Sample, Task, Term
 
 Row = dict[str, Any]
@@ -86,6 +86,51 @@ def test_a_file_of_rows_that_is_a_pipe_is_an_error_and_is_not_read(name, tmp_pat
     )
 
     assert done.stderr == f"error: cannot read {tmp_path / name}: it is a pipe, not a file\n"
+
+
+LONG: Row = {"answer": "9" * 50_000, "id": "i" * 50_000, "split": "s" * 50_000}
+LONG |= {"image": "a.png" * 10_000, "cot": "<answer>1</answer>" * 5_000, "k" * 50_000: float("nan")}
+
+
+@reader
+@pytest.mark.parametrize("name", LONG)
+def test_a_long_value_is_quoted_in_short(reader, name, place):
+    for _, message in faults(reader, place, *[{**ROW, name: LONG[name]}] * 2):
+        assert len(message) < 500
+        assert len(" ".join(re.findall(r"(?:9|i|s|k)+", message))) < 200
+
+
+@reader
+@pytest.mark.parametrize("deep", [100, 1_950, 2_100, 3_000])
+def test_a_path_of_any_length_is_a_fault_of_its_row(reader, deep, place):
+    row = {**ROW, "image": "a/" * deep + "none.png"}
+
+    [(kind, message)] = faults(reader, place, row)
+    assert kind == ("missing image" if deep < 2_000 else "wrong field")
+    assert "row 1" in message
+    with pytest.raises(SampleError, match=r"row 1"):
+        read(reader, place, row).images[0].open()
+
+
+@reader
+def test_a_hint_names_no_file_behind_a_link_out_of_the_folder(reader, tmp_path):
+    (tmp_path / "data").mkdir()
+    Pil.new("RGB", (4, 4), "red").save(tmp_path / "A.png")
+    (tmp_path / "data" / "up").symlink_to("..")
+
+    [(_, message)] = faults(reader, tmp_path / "data", {**ROW, "image": "UP/a.png"})
+    assert "A.png" not in message
+
+
+@pytest.mark.parametrize("zeros", [10, 5_000])
+def test_a_header_of_zeros_is_named_with_escapes(zeros, tmp_path):
+    (tmp_path / "rows.csv").write_bytes(bytes(zeros))
+    done = CliRunner().invoke(
+        cli.main, ["data", "check", str(tmp_path / "rows.csv"), "--task", "counting"]
+    )
+
+    assert (done.exit_code, "\0" in done.stderr, r"\x00" in done.stderr) == (2, False, True)
+    assert len(done.stderr) < 500
 
 
 def test_a_line_break_in_the_name_of_an_image_breaks_no_message(place):

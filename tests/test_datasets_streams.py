@@ -1,5 +1,6 @@
 """Rows of a JSON file, one at a time: the same values as `json.loads`, from any window."""
 
+import codecs
 import io
 import json
 from pathlib import Path
@@ -20,7 +21,7 @@ values = st.recursive(
 records = st.lists(st.dictionaries(text, values, max_size=3) | values, max_size=8)
 chunks = st.integers(1, 40)
 spaces = st.sampled_from([None, 0, 2])
-marks = st.sampled_from([b"", streams.BOM])
+marks = st.integers(0, 3).map(codecs.BOM_UTF8.__mul__)
 
 
 def read(data: bytes, chunk: int = streams.CHUNK) -> list[streams.Raw]:

@@ -21,8 +21,18 @@ import rftcore
 ROOT = Path(rftcore.__file__).parent
 # A module may import from the rows above its own; a folder is one module.
 ROWS = (
-    ("deadlines", "errors", "usage"),
-    ("columns", "completions", "intervals", "jsontext", "signals", "spelling", "splits"),
+    ("errors", "regular_files", "usage"),
+    (
+        "arguments",
+        "columns",
+        "completions",
+        "deadlines",
+        "intervals",
+        "jsontext",
+        "signals",
+        "spelling",
+        "splits",
+    ),
     ("boxes", "cache", "disclosure", "distributed", "meta", "statistics", "tags", "units"),
     ("progress", "runs"),
     ("images",),

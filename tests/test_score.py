@@ -186,7 +186,7 @@ def test_rows_are_read_as_the_readers_of_data_read_them(form, stdin):
         "pretty": json.dumps(rows, indent=2),
     }[form]
 
-    assert results("\ufeff" + text, stdin=stdin) == [True, False, True]
+    assert results("\ufeff\ufeff" + text, stdin=stdin) == [True, False, True]
 
 
 def test_a_failed_accuracy_is_not_a_wrong_answer(monkeypatch, fakes):

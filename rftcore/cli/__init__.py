@@ -26,7 +26,7 @@ from rftcore.distributed import (
     rank,
     world_size,
 )
-from rftcore.errors import Interrupt, RftError, closest
+from rftcore.errors import Interrupt, RftError, closest, limited
 
 COMMANDS = {
     "compare": "rftcore.cli.compare:compare",
@@ -99,7 +99,7 @@ class Commands(click.Group):
             message = _ended_by_plugin(end)
             if not message or os.environ.get("RFT_DEBUG"):
                 raise
-            click.echo(f"error: {message}", err=True)
+            click.echo(f"error: {limited(message)}", err=True)
             sys.exit(2)
         except (KeyboardInterrupt, Interrupt):
             raise
@@ -111,7 +111,8 @@ class Commands(click.Group):
                 sys.exit(2 if message else 1)
             if not message or os.environ.get("RFT_DEBUG"):
                 raise
-            lines = (f"error{_on_rank()}: {message}", *getattr(error, "__notes__", ()))
+            notes = map(limited, getattr(error, "__notes__", ()))
+            lines = (f"error{_on_rank()}: {limited(message)}", *notes)
             click.echo("\n".join(lines), err=True)
             sys.exit(2)
 
@@ -126,6 +127,8 @@ class Commands(click.Group):
                     return super().invoke(ctx)
             finally:
                 _flush()
+        except click.UsageError as error:
+            raise click.UsageError(limited(error.format_message()), error.ctx) from error
         except KeyboardInterrupt:
             if first_to_report():
                 click.echo("interrupted", err=True)

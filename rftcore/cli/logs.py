@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 
 import click
 
+from rftcore.errors import limited
+
 TOO_LARGE = r"Image size .* exceeds limit"  # Pillow warns of an image that is an error of rft
 LABELS = {logging.INFO: "note", logging.WARNING: "warning"}
 
@@ -22,7 +24,7 @@ class Lines(logging.Handler):
         """Print one message. A standard error that is full or closed does not end a run."""
         label = LABELS.get(record.levelno, record.levelname.lower())
         with suppress(OSError):
-            click.echo(f"{label}: {record.getMessage()}", err=True)
+            click.echo(f"{label}: {limited(record.getMessage())}", err=True)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from rftcore.config import paradigms, yaml12
 from rftcore.config.faults import fault, faults_of
 from rftcore.config.recipe import SECTIONS, Layer, Path_, Recipe, leaves, origin_of
 from rftcore.errors import Fault, RecipeError
+from rftcore.jsontext import BOM
 from rftcore.spelling import has_half_a_character
 
 MODEL_RECIPE = "rft.yaml"  # in a model's folder: settings that belong to that model
@@ -33,7 +34,7 @@ def read_recipe_file(path: str | Path) -> RecipeFile:
     Raises: RecipeError with the file and the line.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8").lstrip(BOM)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise RecipeError(f"recipe {path}: {reason}. Recipes are YAML files.") from error

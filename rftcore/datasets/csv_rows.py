@@ -10,13 +10,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from rftcore.datasets.export import stat_of
 from rftcore.datasets.streams import LONGEST, unreadable
 from rftcore.errors import DataError
+from rftcore.jsontext import BOM
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -118,7 +119,8 @@ class CsvSource:
         before = csv.field_size_limit(LONGEST)
         try:
             with self.path.open(encoding=self._encoding(), newline="") as file:
-                reader = csv.reader(file, delimiter=self._delimiter, strict=True)
+                lines = chain([file.readline().lstrip(BOM)], file)
+                reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
                 for number in count(1):
                     yield number, next(reader)
         except StopIteration:

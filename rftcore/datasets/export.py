@@ -1,7 +1,9 @@
 """Rows of a table, written once to the cache folder as JSON lines with their images as files.
 
 So a table is read like any file of rows: a row by its byte offset, an image when a batch needs
-it. An image's file is named by the hash of its bytes, which makes it its own key.
+it. An image's file is named by the hash of its bytes, which makes it its own key. Images beside a
+table that also has images within are copied; if one of these files changes, the table is written
+again.
 """
 
 import fcntl
@@ -18,15 +20,17 @@ from typing import Any, Protocol
 
 from rftcore.cache import cache_folder, keeping
 from rftcore.datasets.files import Row, RowFile
-from rftcore.datasets.image_paths import is_outside
-from rftcore.datasets.rows.faults import Fault
+from rftcore.datasets.image_paths import is_outside, misplaced
+from rftcore.datasets.rows.faults import Fault, FaultFound, names_of
 from rftcore.datasets.rows.fields import DIALOGUE, FILE, alias
-from rftcore.datasets.streams import Raw, special, unreadable
+from rftcore.datasets.streams import Raw, unreadable
 from rftcore.errors import DataError, closest
 from rftcore.progress import Bar
+from rftcore.regular_files import content, special
 
-VERSION = 1  # of what is written: another one exports again
+VERSION = 2  # of what is written: another one exports again
 ROWS, IMAGES = "rows.jsonl", "images"
+BESIDE = ".beside"  # the end of a file that lists the images beside a table
 _FAULT = "\0fault"  # the key of a row that could not be read; no column has such a name
 _TYPES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg", b"GIF8": "gif", b"RIFF": "webp", b"BM": "bmp"}
 _TYPES |= {b"II*\0": "tif", b"MM\0*": "tif"}
@@ -84,7 +88,7 @@ class ExportedFile(RowFile):
 
     def _row(self, raw: Raw) -> Row:
         if isinstance(raw.value, dict) and (fault := raw.value.get(_FAULT)):
-            return Row(raw.number, raw.start, raw.end, None, (Fault("wrong field", fault),))
+            return Row(raw.number, raw.start, raw.end, None, (Fault(*fault),))
         return super()._row(raw)
 
 
@@ -96,19 +100,55 @@ def exported(source: Source, columns: Mapping[str, str]) -> Path:
 
     Raises: DataError if a column does not exist, CacheError if the folder cannot be written.
     """
-    text = json.dumps([VERSION, source.key(), sorted(columns.items())])
+    beside = os.path.realpath(source.folder) if source.embedded else ""
+    key = [VERSION, source.key(), beside, sorted(columns.items())]
     _check_columns(source, columns)
-    folder = cache_folder("tables") / hashlib.sha256(text.encode()).hexdigest()[:32]
-    with keeping(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder.with_suffix(".lock")):
-            if not (folder / ROWS).exists():
-                part = folder.with_suffix(".part")
-                shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
-                part.mkdir()
-                _Writer(source, columns, part).write()
-                part.rename(folder)
+    place = cache_folder("tables") / _hash(key)
+    with keeping(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(place.with_suffix(".lock")):
+            return _existing(place) or _written(place, source, columns)
+
+
+def _existing(place: Path) -> Path | None:
+    """The folder with the rows of a table, unless a file beside the table has changed."""
+    try:
+        files = json.loads(place.with_suffix(BESIDE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    folder = _folder(place, {file: _state(Path(file)) for file in files})
+    return folder if (folder / ROWS).exists() else None
+
+
+def _written(place: Path, source: Source, columns: Mapping[str, str]) -> Path:
+    part, files = place.with_suffix(".part"), place.with_suffix(f"{BESIDE}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
+    part.mkdir()
+    states = _Writer(source, columns, part).write()
+    folder = _folder(place, states)
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+    files.write_text(json.dumps(list(states)), encoding="utf-8")
+    files.replace(place.with_suffix(BESIDE))
     return folder
+
+
+def _folder(place: Path, beside: Mapping[str, object]) -> Path:
+    """Where the rows of a table are, by the states of the files beside it."""
+    return place.with_name(f"{place.name}-{_hash(list(beside.items()))}") if beside else place
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:32]
+
+
+def _state(file: Path) -> object:
+    """What changes if a file does, or what its name leads to; None if there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return [os.path.realpath(file), found.st_mode, found.st_size, found.st_mtime_ns]
 
 
 @contextmanager
@@ -124,7 +164,7 @@ def _check_columns(source: Source, columns: Mapping[str, str]) -> None:
         if column not in there and column.partition(".")[0] not in there:
             raise DataError(
                 f"dataset.columns.{name} = {column!r}: there is no such column."
-                f"{closest(column, there)} Columns: {', '.join(there)}",
+                f"{closest(column, there)} Columns: {names_of(there, most=None)}",
                 origin=source.name,
             )
     fields = {*columns, *there}
@@ -139,7 +179,7 @@ def _check_columns(source: Source, columns: Mapping[str, str]) -> None:
             raise DataError(
                 f"no column is named {name} ({', '.join(names)}).{near} --set "
                 f"dataset.columns.{name}={like or 'COLUMN'} names another. Columns: "
-                f"{', '.join(there)}",
+                f"{names_of(there, most=None)}",
                 origin=source.name,
             )
 
@@ -149,18 +189,31 @@ class _Writer:
     source: Source
     columns: Mapping[str, str]
     folder: Path
-    known: set[str] = field(default_factory=set)
+    beside: dict[str, object] = field(default_factory=dict)
 
-    def write(self) -> None:
-        """Write all rows; line N is row N, and rows that are not there are empty lines."""
+    def write(self) -> Mapping[str, object]:
+        """Write all rows; line N is row N, and rows that are not there are empty lines.
+
+        Returns: the files beside the table that its rows name, and their states.
+        """
         line, total = 1, self.source.total()
         bar = Bar(total, f"reading {self.source.name}", "row", show=total > 0)
         with (self.folder / ROWS).open("w", encoding="utf-8") as file, bar:
             for number, cells in self.source.rows():
-                fields = {_FAULT: cells} if isinstance(cells, str) else self._fields(cells)
+                fields = self._row(cells)
                 file.write("\n" * (number - line) + json.dumps(fields) + "\n")
                 line = number + 1
                 bar.update()
+        return self.beside
+
+    def _row(self, cells: Mapping[str, Any] | str) -> dict[str, Any]:
+        """The fields of a row, or its fault."""
+        if isinstance(cells, str):
+            return {_FAULT: Fault("wrong field", cells)}
+        try:
+            return self._fields(cells)
+        except FaultFound as found:
+            return {_FAULT: found.fault}
 
     def _fields(self, cells: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a row: renamed columns, then all others; a null is absent."""
@@ -180,10 +233,18 @@ class _Writer:
         path = value.get("path") if isinstance(value, dict) and not value.get("bytes") else value
         if not isinstance(path, str):
             return value
-        if is_outside(path) and not (self.source.absolute and isinstance(value, dict)):
+        placed = self.source.absolute and isinstance(value, dict) and Path(path).is_absolute()
+        if is_outside(path) and not placed:
             return value
         file = self.source.folder / path
-        return file.read_bytes() if file.is_file() else value
+        within = None if placed else self.source.folder
+        try:
+            self.beside[str(file.absolute())] = _state(file)
+            if fault := misplaced(file, within):
+                raise FaultFound("path", f"image {path!r} is {fault}")
+            return content(file, within)
+        except (OSError, ValueError):  # no path: the reader of the row reports what it is
+            return value
 
     def _plain(self, value: Any) -> Any:
         """A cell as JSON; images become paths, NaN becomes null."""

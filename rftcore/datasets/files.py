@@ -8,17 +8,18 @@ import os
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from rftcore.datasets import streams
 from rftcore.datasets.grouping import identity
-from rftcore.datasets.image_paths import RowImage, links_out, similar_hint
+from rftcore.datasets.image_paths import RowImage, misplaced, similar_hint
 from rftcore.datasets.layout import TRAIN
 from rftcore.datasets.rows.faults import Fault
 from rftcore.datasets.rows.fields import FOLDER, Form
 from rftcore.datasets.rows.record import Record, record
 from rftcore.errors import DataError, SampleError
+from rftcore.regular_files import content
 from rftcore.splits import RL, SFT, VAL
 from rftcore.types import Sample
 
@@ -150,11 +151,8 @@ class RowFile:
         faults = [self._placed(fault) for fault in faults]
         images = tuple(map(self._locate, found.images)) if found else ()
         for path in images:
-            name = self._name(path)
-            if links_out(path, self.folder):
-                faults.append(Fault("path", f"image {name!r} is a link out of {self.folder}"))
-            elif kind := _special(path):
-                faults.append(Fault("path", f"image {name!r} is {kind}, not a file"))
+            if fault := misplaced(path, self.folder):
+                faults.append(Fault("path", f"image {self._name(path)!r} is {fault}"))
         return Row(raw.number, raw.start, raw.end, found, tuple(faults), images)
 
     def _placed(self, fault: Fault) -> Fault:
@@ -182,18 +180,12 @@ class RowFile:
         return tuple(dict.fromkeys((self.folder, images, phase, self.path.parent)))
 
     def _image(self, path: Path, origin: str) -> RowImage:
-        return RowImage(key=self._name(path), read=path.read_bytes, path=path, origin=origin)
+        read = partial(content, path, self.folder)
+        return RowImage(key=self._name(path), read=read, path=path, origin=origin)
 
     def _name(self, path: Path) -> str:
         """An image's path in the folder: the same on every machine, wherever the folder is."""
         return path.relative_to(self.folder).as_posix()
-
-
-def _special(path: Path) -> str:
-    try:
-        return streams.special(path)
-    except OSError:  # reading it reports that
-        return ""
 
 
 def content_of(sample: Sample) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from rftcore.errors import DataError
+from rftcore.regular_files import content, opened
 from rftcore.splits import RL, SFT, TEST, VAL, is_training
 
 File = tuple[Sequence[Sequence[int]], Mapping[int, Path]]  # identities by row, files of images
@@ -75,12 +76,12 @@ def _size(path: Path) -> int:
 
 
 def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with opened(path) as file:
         return hashlib.blake2b(file.read(HEAD), digest_size=16).digest()
 
 
 def _whole(path: Path) -> bytes:
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+    return hashlib.blake2b(content(path), digest_size=16).digest()
 
 
 def grouped(files: Mapping[str, File]) -> dict[str, list[int | None]]:

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from rftcore.errors import SampleError
 from rftcore.images import Image
+from rftcore.regular_files import links_out, special
 
 T = TypeVar("T")
 MOST_FOLDERS = 20  # where a missing image is searched: a dataset may have a folder per sample
@@ -38,19 +39,18 @@ def is_outside(name: str) -> bool:
     return bool(outside) or ".." in windows.parts
 
 
-def links_out(path: Path, folder: Path) -> bool:
-    """Whether `path`, with links resolved, is outside `folder`.
+def misplaced(path: Path, folder: Path | None) -> str:
+    """Why a file may not be read: "a link out of FOLDER", "a pipe, not a file"; else "".
 
-    Parents are resolved once: a dataset has many images in few folders.
+    folder: where it has to stay, if that matters.
     """
-    parent = _real(path.parent.absolute())
-    real = _real(path) if path.is_symlink() else parent / path.name
-    return not real.is_relative_to(_real(folder.absolute()))
-
-
-@lru_cache(maxsize=4096)
-def _real(folder: Path) -> Path:
-    return Path(os.path.realpath(folder))  # Path.resolve raises for a link to itself
+    if folder is not None and links_out(path, folder):
+        return f"a link out of {folder}"
+    try:
+        kind = special(path)
+    except OSError:  # reading it reports that
+        return ""
+    return f"{kind}, not a file" if kind else ""
 
 
 def similar_hint(name: str, folder: Path) -> str:
@@ -77,8 +77,8 @@ def _spelled_alike(name: str, folder: Path) -> Iterator[str]:
     for spelled in _spellings(name):
         if ".." in spelled.split("/"):
             continue
-        found = _follow(spelled, folder)
-        if found != folder / name and found.is_file():
+        found = _file(spelled, folder)
+        if found and found != folder / name:
             yield found.relative_to(folder).as_posix()
 
 
@@ -89,7 +89,7 @@ def _placed_alike(name: str, folder: Path) -> Iterator[str]:
         ends = ["/".join(parts[start:]) for start in range(len(parts))]
         within = [f"{below}/{'/'.join(parts)}" for below in _folders(folder) if parts]
         for other in [*ends, *within]:
-            if (found := _follow(other, folder)).is_file():
+            if found := _file(other, folder):
                 yield found.relative_to(folder).as_posix()
 
 
@@ -97,13 +97,16 @@ def _spellings(name: str) -> list[str]:
     return [*dict.fromkeys((name, name.replace("\\", "/"), unquote(name)))]
 
 
-def _follow(name: str, folder: Path) -> Path:
-    """The path of `name` in `folder`, by names that are equal but for their spelling."""
+def _file(name: str, folder: Path) -> Path | None:
+    """The file `name` in `folder`, by names that are equal but for their spelling, if there is."""
     found = folder
     for part in name.split("/"):
-        exact = found / part
-        found = exact if os.path.lexists(exact) else found / _names(found).get(_bare(part), "?")
-    return found
+        known = part if os.path.lexists(found / part) else _names(found).get(_bare(part))
+        if known is None:
+            return None
+        found = found / known
+    inside = os.path.isfile(found) and not links_out(found, folder)  # noqa: PTH113 - never raises
+    return found if inside else None
 
 
 @lru_cache(maxsize=64)

@@ -18,8 +18,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rftcore.datasets.image_paths import is_outside, links_out
+from rftcore.datasets.image_paths import is_outside
 from rftcore.errors import DataError
+from rftcore.regular_files import links_out
 from rftcore.splits import OOD_PREFIX, RL, SFT, STANDARD, TEST, VAL
 
 JSON = {".jsonl": "jsonl", ".json": "jsonl"}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from rftcore.datasets.reasoning import CHOICES
+from rftcore.datasets.rows.faults import short
 from rftcore.datasets.rows.fields import reasoning_hint
 from rftcore.datasets.slices import Slice, parser_of
 from rftcore.errors import SampleError, describe
@@ -41,10 +42,10 @@ def check_sample(
         raise SampleError(f"{name} returned {gold!r:.60}, which is not an rft.Parsed", origin=where)
     if not gold.ok:
         raise SampleError(
-            f"the parser cannot read gold {sample.gold!r}: {gold.error}", origin=where
+            f"the parser cannot read gold {short(sample.gold)}: {gold.error}", origin=where
         )
     for fault in unusable(task, gold.value):
-        raise SampleError(f"gold {sample.gold!r}: {fault}", origin=where)
+        raise SampleError(f"gold {short(sample.gold)}: {fault}", origin=where)
     if sft is not None:
         _check_target(sample, task.target, where, sft)
     pixels = []

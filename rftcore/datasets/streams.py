@@ -7,19 +7,18 @@ Only a window of the file is in memory, and a row can be read again by its offse
 import codecs
 import json
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from rftcore.errors import DataError
+from rftcore.regular_files import opened
 
 CHUNK = 1 << 20  # bytes read at once
 LONGEST = 1 << 24  # bytes of a row: more means an unclosed quote or bracket
 _SPACE = re.compile(r"[ \t\r\n]*+")
 _ENDED = re.compile(r"[ \t\r\n,\]]")  # what may follow a number
-BOM = "\ufeff".encode()
 
 
 class DuplicateKey(dict[str, Any]):
@@ -62,9 +61,7 @@ def rows(path: Path, chunk: int = CHUNK) -> Iterator[Raw]:
     Raises: DataError if the file cannot be opened or read.
     """
     try:
-        if kind := special(path):
-            raise DataError(f"cannot read {path}: it is {kind}, not a file")
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             yield from read(stream, chunk)
     except OSError as error:
         raise unreadable(path, error) from error
@@ -76,24 +73,16 @@ def unreadable(path: Path, error: OSError) -> DataError:
     return DataError(f"cannot read {path}: {error.strerror or error}{here}")
 
 
-def special(path: Path) -> str:
-    """ "a pipe", "a device" or "a socket", which reading could wait for without an end; else "".
-
-    Raises: OSError if there is no such file.
-    """
-    mode = path.stat().st_mode
-    kinds = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
-    kinds |= dict.fromkeys((stat.S_ISCHR, stat.S_ISBLK), "a device")
-    return next((name for is_one, name in kinds.items() if is_one(mode)), "")
-
-
 def read(stream: BinaryIO, chunk: int = CHUNK) -> Iterator[Raw]:
     """`rows` of an open, seekable binary stream."""
-    opening = stream.read(len(BOM))
+    opening = stream.read(len(codecs.BOM_UTF8))
     if opening.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         yield Raw(1, 0, 0, fault="not UTF-8 (but UTF-16): save the file as UTF-8")
         return
-    start = len(BOM) if opening == BOM else 0
+    start = 0
+    while opening == codecs.BOM_UTF8:
+        start += len(opening)
+        opening = stream.read(len(opening))
     stream.seek(start)
     opening = _first(stream)
     stream.seek(start)
@@ -109,7 +98,7 @@ def read(stream: BinaryIO, chunk: int = CHUNK) -> Iterator[Raw]:
 def row_at(path: Path, start: int, end: int) -> object:
     """The value that `rows` found at these bytes. Raises: DataError if it is not there anymore."""
     try:
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             stream.seek(start)
             return _decoder.decode(stream.read(end - start).decode())
     except (OSError, ValueError, RecursionError) as error:

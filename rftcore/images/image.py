@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rftcore.columns import printable
 from rftcore.errors import SampleError
 from rftcore.images.decoding import Decoded, decode, size_of
+from rftcore.regular_files import content
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
@@ -44,7 +45,7 @@ class Image:
         """
         if not isinstance(path, str | os.PathLike):
             raise SampleError(f"expected the path of an image file, got {path!r:.60}")
-        return cls(key=str(path), read=Path(path).read_bytes, path=Path(path))
+        return cls(key=str(path), read=partial(content, Path(path)), path=Path(path))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Image:
@@ -88,7 +89,7 @@ class Image:
         `read` of a generated image may draw it with a library that is not thread-safe. If it
         raises, the returned image raises the same error on access.
         """
-        if getattr(self.read, "__func__", None) is Path.read_bytes:
+        if getattr(self.read, "func", None) is content:
             return self
         try:
             data = self.read()

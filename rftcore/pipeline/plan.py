@@ -245,7 +245,7 @@ class Request:
 
 
 def recipe_layer(recipe: str | Path | Mapping[str, Any] | None) -> Layer | None:
-    """A recipe file, or a mapping of settings, as a layer. Raises: RecipeError for a file that is none."""
+    """A recipe file, or a mapping of settings, as a layer. Raises: RecipeError if it is no YAML."""
     if recipe is None:
         return None
     if isinstance(recipe, Mapping):

@@ -1,13 +1,12 @@
 """Turn exceptions of a plugin's code into errors that name the plugin."""
 
 import os
-import textwrap
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rftcore.errors import OURS, Interrupt, PluginError, RftError, describe, text_of
+from rftcore.errors import OURS, Interrupt, PluginError, RftError, describe, in_short
 from rftcore.plugins.offers import Plugin
 
 _CODE: dict[str, Plugin] = {}  # loaded plugins by their file or folder
@@ -46,7 +45,7 @@ def blame(error: BaseException) -> str:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         for code, plugin in _CODE.items():
             if frame.filename.startswith(code):
-                kind, text = type(error).__name__, textwrap.shorten(text_of(error), 300)
+                kind, text = type(error).__name__, in_short(error)
                 named = f"{kind}: {text}" if text else kind
                 return f"{plugin} failed: {named} ({frame.filename} line {frame.lineno})"
         if frame.filename.startswith(OURS[1]):

@@ -27,7 +27,6 @@ from rftcore.scoring import Score
 from rftcore.types import Sample, Task
 
 TEXTS = ("completion", "question", "split")
-BOM = "\ufeff"
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def read_rows(lines: Iterable[str], name: str, task: Task) -> list[Stored]:
     reader = _Reader(task)
     rows = [
         _row(value, number, f"{name} row {number}", reader)
-        for number, value in _values("".join(lines).removeprefix(BOM), name)
+        for number, value in _values("".join(lines).lstrip(jsontext.BOM), name)
     ]
     if not rows:
         raise DataError(

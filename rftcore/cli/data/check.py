@@ -13,7 +13,7 @@ from rftcore import jsontext
 from rftcore.cli.making import recipe_and_task
 from rftcore.cli.output import echo, json_option
 from rftcore.columns import table
-from rftcore.errors import DataError
+from rftcore.errors import DataError, limited
 from rftcore.splits import RL, SFT
 
 if TYPE_CHECKING:
@@ -128,9 +128,9 @@ def _as_text(report: "Report", reasoning: str) -> Iterator[str]:
         yield reasoning
     yield f"images: {report.images}"
     if report.missing:
-        yield f"not found: {', '.join(report.missing)}"
+        yield limited(f"not found: {', '.join(report.missing)}")
     if report.unused:
-        yield f"not used: {', '.join(report.unused)}"
+        yield limited(f"not used: {', '.join(report.unused)}")
     if not report.findings:
         yield "no faults"
         return

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rftcore.errors import limited
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -13,6 +15,9 @@ class Finding:
     file: str
     row: int
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", limited(self.text))
 
     def __str__(self) -> str:
         kind = "" if self.text.startswith(self.kind) else f"{self.kind}: "

@@ -11,6 +11,7 @@ from rftcore.images.decoding import TooLargeError
 from rftcore.images.other_files import what_else
 from rftcore.images.pixels import PixelCache
 from rftcore.images.threads import Job
+from rftcore.regular_files import content
 
 MISSING = "missing image"
 Shown = tuple[str, tuple[str, str] | None]  # the hash of an image's pixels, and its fault
@@ -49,7 +50,7 @@ class ImageFiles:
             return path, ("", (kind, text))
 
         try:
-            data = path.read_bytes()
+            data = content(path)
         except OSError as error:
             return fault(MISSING, error.strerror or str(error))
         try:

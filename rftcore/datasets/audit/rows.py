@@ -13,6 +13,7 @@ from rftcore.datasets.audit.findings import Finding
 from rftcore.datasets.audit.images import MISSING, ImageFiles, Read, Shown, elsewhere
 from rftcore.datasets.cross_checks import CrossChecks
 from rftcore.datasets.files import Row, RowFile
+from rftcore.datasets.rows.faults import short
 from rftcore.datasets.rows.fields import reasoning_hint
 from rftcore.datasets.rows.record import Record
 from rftcore.errors import RftError
@@ -95,12 +96,13 @@ class RowChecks:
     def _gold(self, text: str, concluded: str | None) -> Found:
         gold = self.parser.gold(text)
         if not gold.ok:
-            yield "gold", f"the task's parser cannot read {text!r}: {gold.error}"
+            yield "gold", f"the task's parser cannot read {short(text)}: {gold.error}"
             return
         for fault in self.unusable(gold.value):
-            yield "gold", f"{text!r}: {fault}"
+            yield "gold", f"{short(text)}: {fault}"
         if concluded is not None and self.parser.gold(concluded).value != gold.value:
-            yield "cot", f"the reasoning ends with answer {concluded!r}, not {text!r}"
+            ends = f"the reasoning ends with answer {short(concluded)}"
+            yield "cot", f"{ends}, not {short(text)}"
 
     def _prompt(self, sample: Sample) -> Found:
         try:
@@ -120,7 +122,7 @@ def _duplicate_id(kept: CheckedFile, row: Row, record: Record) -> Found:
     if record.id is not None:
         first = kept.ids.setdefault(record.id, row.number)
         if first != row.number:
-            yield "duplicate id", f"{record.id!r} is the id of row {first}"
+            yield "duplicate id", f"{short(record.id)} is the id of row {first}"
 
 
 def _faulty_images(folder: Path, row: Row, shown: Sequence[Shown]) -> Found:

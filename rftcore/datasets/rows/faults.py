@@ -31,6 +31,10 @@ def short(value: object) -> str:
     return text if len(text) <= 90 else f"{text[:87]}..."
 
 
-def names_of(keys: Iterable[str]) -> str:
-    """The first names of fields, in short."""
-    return ", ".join(key[:30] if key.isprintable() else short(key) for key in [*keys][:8])
+def names_of(keys: Iterable[str], most: int | None = 8) -> str:
+    """The first names of fields; long ones in short."""
+    return ", ".join(_plain(key) for key in [*keys][:most])
+
+
+def _plain(key: str) -> str:
+    return key if key.isprintable() and len(key) <= 60 else short(key)

@@ -83,7 +83,7 @@ def _checked_path(name: object) -> str:
     if _BASE64.fullmatch(name):
         raise FaultFound("wrong field", f"image {short(name)} appears to be base64{_TO_FILE}")
     sizes = [len(part.encode()) for part in PurePosixPath(name).parts]
-    if sum(sizes) > LONGEST_PATH or max(sizes, default=0) > LONGEST_NAME:
+    if len(name.encode()) > LONGEST_PATH or max(sizes, default=0) > LONGEST_NAME:
         raise FaultFound("wrong field", f"image {short(name)} is too long for a path")
     if is_outside(name):
         inside = "use a relative path inside it"

@@ -27,6 +27,7 @@ from rftcore.datasets.rows.marks import mark_faults
 from rftcore.datasets.rows.question import question_of
 from rftcore.datasets.rows.texts import Texts, texts_of
 from rftcore.errors import closest
+from rftcore.jsontext import BOM
 from rftcore.splits import OOD_PREFIX, RL, SFT, STANDARD, VAL, is_known
 
 _SPLITS = dict.fromkeys(("train", "training"), f"{RL}, or {SFT} where there is a cot")
@@ -83,6 +84,9 @@ def _fault_of_all(fields: dict[str, Any]) -> Fault | None:
     """Why an object is not a row: a value is not JSON, or it is a whole table."""
     if fault := next(unfit(fields), None):
         return fault
+    if marked := next((key for key in fields if key.startswith(BOM)), ""):
+        text = f"{marked!a:.40} begins with a byte order mark: name it {marked.lstrip(BOM)!r:.40}"
+        return Fault("wrong field", text)
     if fields and not KNOWN & {*fields} and all(map(_are_rows, fields.values())):
         text = f"{names_of(fields)} contain lists of rows: write one row per line, each with its"
         return Fault("wrong field", f"{text} `split`, or one file per split")
