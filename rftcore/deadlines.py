@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from rftcore.errors import Interrupt
+
+IMPORT_S = 120.0  # that a deadline may wait for imports
 
 
 class DeadlineExceeded(Interrupt):
@@ -21,13 +24,28 @@ def can_interrupt() -> bool:
     return threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
 
 
+def _imports(frame: FrameType | None) -> int:
+    """How many imports are going on in a frame and those that have called it."""
+    found = 0
+    while frame is not None:
+        found += frame.f_code.co_filename.startswith("<frozen importlib")
+        frame = frame.f_back
+    return found
+
+
 @contextmanager
 def deadline(
-    seconds: float, late: type[BaseException] = DeadlineExceeded, *, computing: bool = False
+    seconds: float,
+    late: type[BaseException] = DeadlineExceeded,
+    *,
+    computing: bool = False,
+    importing: Callable[[], None] | None = None,
 ) -> Iterator[None]:
     """Raise `late` in the block after `seconds`; where `can_interrupt` is false, do nothing.
 
     computing: count CPU seconds, which exclude waiting and other processes.
+    importing: called in place of raising while the block imports a module, for `IMPORT_S` at most.
+        An import that is interrupted leaves half a module, with which every later call fails.
 
     Deadlines nest: an outer one is paused during the block and resumes with the time it had
     left. Give the inner one its own `late`, to distinguish the two.
@@ -36,10 +54,13 @@ def deadline(
         yield
         return
 
-    rang = False
+    rang, imports = False, _imports(inspect.currentframe())
 
-    def ring(_signal: int, _frame: FrameType | None) -> None:
+    def ring(_signal: int, frame: FrameType | None) -> None:
         nonlocal rang
+        if importing and _imports(frame) > imports and clock() - start < IMPORT_S:
+            importing()  # it rings again
+            return
         rang = True
         raise late
 

@@ -1,10 +1,13 @@
 """A deadline ends what may never end, and only that."""
 
+import importlib
+import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 
+from rftcore import deadlines
 from rftcore.deadlines import DeadlineExceeded, deadline
 
 
@@ -53,3 +56,27 @@ def test_code_that_catches_every_exception_and_waits_again_is_interrupted_again(
         stubborn()
 
     assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize(("limit", "ends"), [(0.2, True), (120.0, False)])
+def test_a_deadline_waits_for_an_import_and_not_for_ever(limit, ends, tmp_path, monkeypatch):
+    (tmp_path / "endless_import.py").write_text("import time\nfor _ in range(80): time.sleep(0.01)")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(deadlines, "IMPORT_S", limit)
+    rings = []
+    late = pytest.raises(DeadlineExceeded) if ends else nullcontext()
+    with late, deadline(0.1, importing=lambda: rings.append(1)):
+        import endless_import  # noqa: F401
+
+    assert rings
+    sys.modules.pop("endless_import", None)
+
+
+def test_what_runs_below_an_import_of_its_own_is_still_interrupted(tmp_path, monkeypatch):
+    (tmp_path / "scores.py").write_text(
+        "from tests.test_deadlines import *\n"
+        "with deadline(0.05, importing=lambda: None):\n    spin()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(DeadlineExceeded):
+        importlib.import_module("scores")

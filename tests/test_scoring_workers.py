@@ -77,6 +77,16 @@ def test_whatever_a_slow_reward_does_has_a_name_and_the_next_call_works(
         assert parts["other"].value == 1.0
 
 
+@pytest.mark.parametrize("name", ["imports_first", "imports_in_a_worker"])
+def test_a_deadline_waits_for_an_import_which_would_be_left_in_half(wild, scorer, name):
+    sys.modules.pop("slow_import", None)
+    many = scorer(extra=getattr(wild, name))
+
+    for _ in range(2):
+        part = many.score(["5"], [SAMPLE])[0].parts["extra"]
+        assert (part.kind, part.note) == ("ok", "")
+
+
 def test_a_slow_reward_runs_elsewhere_and_the_others_here(wild, scorer):
     parts = scorer(extra=wild.says_where).score(["5"], [SAMPLE])[0].parts
 

@@ -6,6 +6,7 @@ import functools
 import inspect
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
 
 from rftcore.deadlines import DeadlineExceeded, deadline
@@ -16,17 +17,24 @@ from rftcore.types import Reward, RewardInput
 TRACEBACK_KEPT = 4000  # characters, of its end
 
 
-def call(function: Reward, x: RewardInput, timeout_s: float) -> Called:
-    """Call a reward; whatever it does, except ending the process, becomes an `Outcome`."""
+def call(
+    function: Reward, x: RewardInput, timeout_s: float, importing: Callable[[], None] = lambda: None
+) -> Called:
+    """Call a reward; whatever it does, except ending the process, becomes an `Outcome`.
+
+    importing: called each time that the deadline has passed while the reward imports a module.
+    """
     start = time.perf_counter()
-    called = _call(function, x, timeout_s)
+    called = _call(function, x, timeout_s, importing)
     seconds = time.perf_counter() - start
     return replace(called, outcome=replace(called.outcome, seconds=seconds))
 
 
-def _call(function: Reward, x: RewardInput, timeout_s: float) -> Called:
+def _call(
+    function: Reward, x: RewardInput, timeout_s: float, importing: Callable[[], None]
+) -> Called:
     try:
-        with deadline(timeout_s):
+        with deadline(timeout_s, importing=importing):
             output = function(x)
         return _returned(function, output)
     except DeadlineExceeded as error:

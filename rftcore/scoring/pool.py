@@ -165,9 +165,12 @@ class _Worker:
         """
         if self.pipe.poll():
             try:
-                message: Called | Mapping[str, str] = self.pipe.recv()
+                message: Called | Mapping[str, str] | str = self.pipe.recv()
             except (EOFError, OSError):
                 return self._lost(f"its process ended with {self._code()}", "error")
+            if isinstance(message, str):  # IMPORTING
+                self.until = time.monotonic() + self._timeout_s + GRACE_S
+                return None
             self._started, self.job = True, None
             return message
         if time.monotonic() < self.until:

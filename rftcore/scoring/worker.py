@@ -5,8 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 ORPHAN_S = 5.0  # that a call may last beyond its deadline, when the pool has long killed it
+IMPORTING = "importing"  # what a worker sends in place of a result while its deadline waits
 LONGEST_S = 1e7  # what a timer takes
 
 
@@ -44,28 +44,35 @@ def serve(pipe: Connection, specs: RewardSpecs, timeout_s: float) -> None:
                 name, packed = pipe.recv()
             except EOFError:
                 return
-            with _at_most(min(timeout_s + ORPHAN_S, LONGEST_S), nowhere):
-                answer = _answer(made[name], packed, timeout_s)
+
+            def importing() -> None:
+                _end_after(timeout_s, nowhere)
+                pipe.send(IMPORTING)
+
+            _end_after(timeout_s, nowhere)
+            try:
+                answer = _answer(made[name], packed, timeout_s, importing)
+            finally:
+                faulthandler.cancel_dump_traceback_later()
             pipe.send(answer)
 
 
-@contextmanager
-def _at_most(seconds: float, nowhere: TextIO) -> Iterator[None]:
-    """End the process after so long, also if C code holds the interpreter and the pool is gone.
+def _end_after(timeout_s: float, nowhere: TextIO) -> None:
+    """End the process a while after the deadline, unless this is called again or cancelled.
 
-    A thread of Python cannot run then; faulthandler's timer needs no interpreter.
+    Also if C code holds the interpreter and the pool is gone: a thread of Python cannot run then;
+    faulthandler's timer needs no interpreter.
     """
+    seconds = min(timeout_s + ORPHAN_S, LONGEST_S)
     faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
-    try:
-        yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()
 
 
-def _answer(function: Reward, packed: bytes, timeout_s: float) -> Called:
+def _answer(
+    function: Reward, packed: bytes, timeout_s: float, importing: Callable[[], None]
+) -> Called:
     try:
         x = unpack(packed)
     except Exception as error:
         note = f"a worker process cannot unpack its input: {describe(error)}"
         return Called(Outcome("error", note=note, cause=type(error).__name__))
-    return replace(call(function, x, timeout_s), cause=None)  # it may not pickle
+    return replace(call(function, x, timeout_s, importing), cause=None)  # it may not pickle

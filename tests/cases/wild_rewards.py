@@ -77,6 +77,17 @@ def runs_away(x):
     return float(re.fullmatch("(a|aa)+b", "a" * 60) is not None)
 
 
+def imports_first(x):
+    import slow_import
+
+    return float(slow_import.READY)
+
+
+@slow
+def imports_in_a_worker(x):
+    return imports_first(x)
+
+
 @slow
 def says_where(x):
     return RewardResult(1.0, str(os.getpid()))
