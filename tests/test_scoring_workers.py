@@ -18,6 +18,7 @@ from rftcore.errors import PluginError, RecipeError, RewardError, SampleError
 from rftcore.images import Image
 from rftcore.plugins import Catalogue
 from rftcore.scoring import Scorer
+from rftcore.scoring.specs import RewardSpecs
 from rftcore.types import Sample, Task, Term
 
 CASES = Path(__file__).parent / "cases"
@@ -246,6 +247,7 @@ import sys; sys.path.insert(0, {str(CASES)!r})
 import wild_rewards
 from rftcore import parsers
 from rftcore.scoring import Scorer
+from rftcore.scoring.specs import RewardSpecs
 from rftcore.types import Sample, Task, Term
 if __name__ == "__main__":
     task = Task("t", "none", str, parsers.Integer(), {{"accuracy": Term(wild_rewards.{reward})}})
@@ -312,3 +314,11 @@ def test_a_batch_systems_sigterm_in_the_middle_of_a_call_fails_no_reward(scorer,
     (score,) = made.score(["5"], [Sample("a", "?", "5")])
 
     assert (score.parts["extra"].kind, score.parts["extra"].value) == ("ok", 1.0)
+
+
+@pytest.mark.parametrize(("name", "known"), [("python:t", False), ("t", True)])
+def test_a_task_that_is_an_object_of_this_program_is_not_looked_up_by_a_worker(name, known):
+    task = Task("t", "none", str, parsers.Integer(), {"accuracy": Term(rewards.exact)})
+    specs = RewardSpecs.of(task, load_recipe(("test", {"task": name})))
+
+    assert (specs.recipe is not None) is known

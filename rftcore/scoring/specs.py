@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rftcore.errors import describe
+from rftcore.plugins.lookup import PYTHON
 from rftcore.types import Reward, Task
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ class RewardSpecs:
     def of(cls, task: Task, recipe: Recipe | None) -> RewardSpecs:
         """The specifications of a task's rewards."""
         named = {name: _name(term.reward) for name, term in task.rewards.items()}
-        return cls(recipe.model_dump_json() if recipe else None, named)
+        # an object of this program has a name in this process alone
+        elsewhere = recipe if recipe and not recipe.task.startswith(f"{PYTHON}:") else None
+        return cls(elsewhere.model_dump_json() if elsewhere else None, named)
 
     def rewards(self) -> tuple[dict[str, Reward], dict[str, str]]:
         """The rewards by term, and for each that cannot be made the reason."""
