@@ -439,6 +439,20 @@ def test_every_fault_has_its_setting_and_origin(setting, fakes):
     assert fault.origin.startswith(f"--set {fault.setting}")
 
 
+def test_a_rule_over_two_options_has_the_origin_of_the_one_that_was_set(fakes):
+    def numbers(low: int = 3, high: int = 9) -> Task:
+        raise RecipeError(Fault("low", f"use low <= high, and high is {high}", low))
+
+    catalogue = fakes.load({"good": fakes.tasks(numbers=numbers)})
+    with pytest.raises(RecipeError) as caught:
+        catalogue.task_of(
+            load_recipe(("t", {"task": "numbers"}), overrides=["task_options.high=1"])
+        )
+
+    told = "task_options.low = 3 (default): use low <= high, and high is 1"
+    assert str(caught.value) == f"{told} (high: --set task_options.high)"
+
+
 def test_a_missing_name_has_its_kind_origin_and_suggestions(fakes):
     with pytest.raises(UnknownNameError) as caught:
         resolved(fakes, "rewards.accuracy.use=exat")

@@ -4,6 +4,7 @@ import inspect
 import json
 import math
 import numbers
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -51,14 +52,27 @@ def option_faults(
     """The faults that a factory found in its options, with the settings of the recipe.
 
     A factory writes `Fault("size", "use 1 or more", 0)`; in a recipe `size` is, for example,
-    `task_options.size`.
+    `task_options.size`. Where the rule is about several options, those that were set have their
+    origin too: which of them is wrong, only the user knows.
     """
+
+    def others(fault: Fault) -> str:
+        set_at = {
+            name: origin(*path, name)
+            for name in offer.options
+            if name != fault.setting and re.search(rf"\b{re.escape(name)}\b", fault.rule)
+        }
+        told = [
+            f"{name}: {at}" for name, at in set_at.items() if at not in ("", "default", "option")
+        ]
+        return f" ({'; '.join(told)})" if told else ""
 
     def in_recipe(fault: Fault | str) -> Fault | str:
         if isinstance(fault, str) or fault.origin or fault.setting not in offer.options:
             return fault
         at = (*path, fault.setting)
-        return replace(fault, setting=".".join(at), origin=origin(*at))
+        rule = fault.rule + others(fault)
+        return replace(fault, setting=".".join(at), origin=origin(*at), rule=rule)
 
     return RecipeError(*map(in_recipe, error.args))
 
