@@ -163,10 +163,15 @@ def test_rows_of_one_paradigm_are_named_by_what_differs(tmp_path):
     plain = run(tmp_path / "a")
     other = run(tmp_path / "b", grpo={"group_size": 4})
     model = run(tmp_path / "c", model="org/big")
+    weighed = run(tmp_path / "d", rewards={"format": {"weight": 0.0}})
 
     assert [r.name for r in read_rows([plain, other])] == [
         "reason-rft (grpo.group_size=8)",
         "reason-rft (grpo.group_size=4)",
+    ]
+    assert [r.name for r in read_rows([plain, weighed])] == [
+        "reason-rft (rewards.format.weight=default)",
+        "reason-rft (rewards.format.weight=0.0)",
     ]
     assert [r.name for r in read_rows([plain, model])] == ["reason-rft nano", "reason-rft big"]
 

@@ -188,16 +188,24 @@ def _names(firsts: Sequence[Measured]) -> list[str]:
 
 def _told_apart(alike: Sequence[Measured]) -> list[str]:
     """What distinguishes rows of one paradigm: settings, or else the folders."""
-    settings = [dict(leaves(each.recipe.model_dump(exclude=NOT_OF_A_ROW))) for each in alike]
+    settings = [_settings(each.recipe) for each in alike]
     differ = [
         key
         for key in sorted({key for each in settings for key in each})
         if len({repr(each.get(key)) for each in settings}) > 1
     ]
-    texts = [", ".join(f"{'.'.join(k)}={each.get(k)}" for k in differ) for each in settings]
+    texts = [
+        ", ".join(f"{'.'.join(k)}={each.get(k, 'default')}" for k in differ) for each in settings
+    ]
     if 0 < len(differ) <= SHOWN and len({*texts}) == len(texts):
         return texts
     return [str(each.run.path) + f"{AT}{each.stage}" for each in alike]
+
+
+def _settings(recipe: Recipe) -> dict[tuple[str, ...], Any]:
+    """The settings of a recipe by path; an empty mapping is as good as none."""
+    found = leaves(recipe.model_dump(exclude=NOT_OF_A_ROW))
+    return {path: value for path, value in found if value not in ({}, ())}
 
 
 def _short(model: str) -> str:
