@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from rftcore.errors import Interrupt
 
 REQUESTS = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+
+
+AGAIN_S = 0.05
 
 
 class Terminated(Interrupt):
@@ -31,7 +36,7 @@ class StopRequest:
     def __init__(self) -> None:
         self.received, self.signum = False, signal.SIGTERM
         self._process = os.getpid()
-        self._deferred = False
+        self._deferred = self._lost = False
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -66,11 +71,42 @@ class StopRequest:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
             return
+        if self._lost:  # sent by `_again`
+            self._lost = False
+            if not self._deferred:  # or `received` is checked at the end of the block
+                raise Terminated
+            return
         _leave_terminal()
         self.signum = signal.Signals(signum)
         again, self.received = self.received, True
         if again or not self._deferred:
             raise Terminated
+
+    @contextmanager
+    def insisted(self) -> Iterator[None]:
+        """Within the block, raise a `Terminated` or a Ctrl-C once more where Python dropped it.
+
+        Python prints, and drops, what is raised while it clears weak references.
+        """
+        before = sys.unraisablehook
+
+        def hook(lost: Any) -> None:
+            if lost.exc_type is Terminated and self.received:
+                _later(self._again)
+            elif lost.exc_type is KeyboardInterrupt:
+                _later(lambda: os.kill(os.getpid(), signal.SIGINT))
+            else:
+                before(lost)
+
+        sys.unraisablehook = hook
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
+
+    def _again(self) -> None:
+        self._lost = True
+        os.kill(os.getpid(), self.signum)
 
 
 @contextmanager
@@ -87,10 +123,18 @@ def on_stop(request: StopRequest) -> Iterator[None]:
     for each in heard:
         signal.signal(each, request.handle)
     try:
-        yield
+        with request.insisted():
+            yield
     finally:
         for each in heard:
             signal.signal(each, before[each])
+
+
+def _later(call: Callable[[], object]) -> None:
+    """Call it in a moment, from another thread."""
+    timer = threading.Timer(AGAIN_S, call)
+    timer.daemon = True
+    timer.start()
 
 
 def _leave_terminal() -> None:

@@ -79,7 +79,9 @@ def test_a_run_folder_holds_json_alone(tmp_path_factory, value):
         (np.int64(3), "3"),
         (Fraction(1, 2), "0.5"),
         (MappingProxyType({"a": (1, {2})}), '{"a": [1, [2]]}'),
-        ({"b", "a", "d", "c"}, '["a", "b", "c", "d"]'),  # whatever the hash seed
+        pytest.param(
+            {"b", "a", "d", "c"}, '["a", "b", "c", "d"]', id="a set"
+        ),  # whatever the hash seed
         ({1: 1.0, None: 2.0}, '{"1": 1.0, "null": 2.0}'),
         (Path("a/b"), '"a/b"'),
     ],

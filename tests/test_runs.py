@@ -380,6 +380,7 @@ def nested(error):
         (nested(OSError(errno.EROFS, "read-only")), "Read-only file system"),
         (RuntimeError('IoError(Os { code: 28, kind: StorageFull, message: "no space" })'), "No sp"),
         (RuntimeError("I/O error: File too large (os error 27)"), "File too large"),
+        (RuntimeError("basic_ios::clear: iostream error"), "torch could"),
         (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos"), "torch could"),
         (OSError(errno.EACCES, "no", "/data/of/a/plugin.json"), ""),
         (FileNotFoundError(errno.ENOENT, "gone"), ""),

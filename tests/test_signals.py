@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+import weakref
 
 import pytest
 
@@ -80,3 +81,44 @@ def test_a_forked_child_dies_of_the_signal_as_if_there_were_no_handler():
         _, status = os.waitpid(child, 0)
 
     assert os.WTERMSIG(status) == signal.SIGTERM
+
+
+class Node:
+    """What a weak reference may point to."""
+
+
+def cleared(number, seconds):
+    """Let a signal arrive while Python clears a weak reference, then wait for what follows."""
+    node = Node()
+    reference = weakref.ref(node, lambda _: terminate(number=number))
+    del node
+    for _ in range(round(seconds / 0.01)):
+        time.sleep(0.01)
+    assert reference() is None
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)]
+)
+def test_a_request_is_not_lost_while_a_weak_reference_is_cleared(number, raised, capfd):
+    with pytest.raises(raised), on_stop(StopRequest()):
+        cleared(number, seconds=10)
+
+    assert capfd.readouterr().err == ""
+
+
+def test_a_lost_request_does_not_interrupt_a_deferred_block():
+    request = StopRequest()
+
+    def lose(_):
+        request.received = True
+        raise Terminated
+
+    with on_stop(request):
+        node = Node()
+        reference = weakref.ref(node, lose)
+        del node
+        with request.deferred():
+            time.sleep(0.3)
+
+    assert (reference(), request.received) == (None, True)

@@ -59,7 +59,7 @@ _STORAGE_ERRORS = tuple(
     getattr(errno, name)
     for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO", "ESTALE", "EACCES", "EPERM")
 )
-_TORCH_WRITER = ("inline_container", "PytorchStreamWriter", "unexpected pos")
+_TORCH_WRITER = ("inline_container", "PytorchStreamWriter", "unexpected pos", "iostream error")
 NEARLY_FULL = 64 * 2**20  # bytes
 
 
