@@ -34,6 +34,7 @@ class FakePoint:
     name: str
     dist: FakeDistribution
     plugin: Any
+    value: str = "fake"
 
     def load(self) -> Any:
         if isinstance(self.plugin, BaseException):
@@ -103,6 +104,11 @@ class Fakes:
 
     def tasks(self, **tasks: Any) -> types.ModuleType:
         return plugin(rft_tasks=tasks)
+
+    def install(self, points: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What `rft` finds as installed plugins: these entry points, or what a function returns."""
+        made = points if callable(points) else lambda: points
+        monkeypatch.setattr("rftcore.plugins.loading.found", lambda: (made(), []))
 
     def load(self, plugins: Mapping[str, Any]) -> Catalogue:
         from rftcore import builtin

@@ -73,8 +73,7 @@ def world(tmp_path, monkeypatch, fakes):
         fakes.point("greeter", fakes.plugin(rft_commands=[hello])),
         fakes.point("rude", types.SimpleNamespace(rft_commands=hookimpl(rft_commands))),
     ]
-    installed = types.SimpleNamespace(entry_points=lambda group: points)
-    monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
+    fakes.install(points, monkeypatch)
     cli._plugin_commands.cache_clear()
     yield lambda name, plugin: points.append(fakes.point(name, plugin))
     cli._plugin_commands.cache_clear()

@@ -762,13 +762,11 @@ def test_every_phase_asks_the_same_question_in_the_tasks_words(fakes, tmp_path):
 
 @pytest.fixture
 def rft(fakes, monkeypatch):
-    from importlib import metadata
-
     points = [
         fakes.point("rftcore", builtin),
         fakes.point("rft-counting", fakes.tasks(counting=counting)),
     ]
-    monkeypatch.setattr(metadata, "entry_points", lambda **_: points)
+    fakes.install(points, monkeypatch)
 
     def run(*arguments: object):
         return CliRunner().invoke(cli.main, ["data", *map(str, arguments)])

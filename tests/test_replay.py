@@ -29,12 +29,11 @@ def world(tmp_path, monkeypatch, fakes):
         terms = {**task.rewards, "length": Term(rewards.length(), 0.1)}
         return state.change(replace(task, rewards=terms))
 
-    def points(group):
+    def points():
         plugin = fakes.tasks(numbers=numbers)
         return [fakes.point("rftcore", builtin), fakes.point("good", plugin, state.version)]
 
-    installed = types.SimpleNamespace(entry_points=points)
-    monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
+    fakes.install(points, monkeypatch)
     state.run = trained(tmp_path / "run")
     return state
 

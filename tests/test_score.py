@@ -2,7 +2,6 @@
 
 import json
 import re
-import types
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,8 +32,7 @@ def world(tmp_path, monkeypatch, fakes):
         return replace(task, rewards={**task.rewards, "curious": Term(curious, 0.0)})
 
     points = [fakes.point("rftcore", builtin), fakes.point("good", fakes.tasks(numbers=numbers))]
-    installed = types.SimpleNamespace(entry_points=lambda group: points)
-    monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
+    fakes.install(points, monkeypatch)
 
 
 def score(rows, *options, stdin=False):
@@ -194,8 +192,7 @@ def test_a_failed_accuracy_is_not_a_wrong_answer(monkeypatch, fakes):
         return replace(fakes.numbers(), rewards={"accuracy": Term(curious)})
 
     points = [fakes.point("rftcore", builtin), fakes.point("good", fakes.tasks(numbers=numbers))]
-    installed = types.SimpleNamespace(entry_points=lambda group: points)
-    monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
+    fakes.install(points, monkeypatch)
     done = score([RIGHT, {**RIGHT, "completion": "4"}], "--json")
     rows = json.loads(done.output)["rows"]
 
@@ -215,8 +212,7 @@ def test_text_of_a_model_does_not_move_the_terminals_cursor(monkeypatch, fakes):
         return replace(fakes.numbers(), parser=parsers.Text())
 
     points = [fakes.point("rftcore", builtin), fakes.point("good", fakes.tasks(numbers=numbers))]
-    installed = types.SimpleNamespace(entry_points=lambda group: points)
-    monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
+    fakes.install(points, monkeypatch)
     done = score([{"completion": "<answer>\x1b[2J \u202e</answer>", "gold": "5"}])
 
     assert r"\x1b[2J \u202e" in done.output
@@ -245,8 +241,7 @@ def test_a_row_that_rft_wrote_has_the_tasks_own_sample_if_it_is_the_same(
         return replace(fakes.numbers(), rewards={"accuracy": Term(cot)})
 
     points = [fakes.point("rftcore", builtin), fakes.point("good", fakes.tasks(numbers=numbers))]
-    installed = types.SimpleNamespace(entry_points=lambda group: points)
-    monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
+    fakes.install(points, monkeypatch)
     row = ScoredCompletion(
         id="test-3", split="test", index=3, question="Say 3.", gold="3", completion="3"
     )

@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import types
 from collections import Counter
 from unittest import mock
 
@@ -304,8 +303,7 @@ def _world(tmp_path, monkeypatch, fakes):
         fakes.point("other", clash),
         fakes.point("models", fakes.plugin(rft_models={"empty": lambda: tmp_path})),
     ]
-    installed = types.SimpleNamespace(entry_points=lambda group: points)
-    monkeypatch.setattr("rftcore.plugins.loading.metadata", installed)
+    fakes.install(points, monkeypatch)
 
 
 def test_eval_prints_a_suites_table_and_writes_its_report(toy, tmp_path):

@@ -16,6 +16,9 @@ WithoutCot = Literal["error", "answer", "skip"]
 Settled = Literal["solved", "failed", "flat"]
 Tracked = Literal["tensorboard", "trackio", "wandb", "mlflow"]
 Count = Annotated[int, Field(ge=1)]
+# of samples or completions in a step: what divides it is searched for
+MOST = 1_000_000
+Batch = Annotated[int, Field(ge=1, le=MOST)]
 
 ALLOW = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants")
 
@@ -40,8 +43,8 @@ class SftRecipe(BaseModel):
     without_cot: WithoutCot = Field(
         "error", description="samples of split sft without reasoning: teach the answer, or skip"
     )
-    batch_size: int = Field(16, ge=1, description="samples per optimizer step")
-    micro_batch: Count | None = Field(None, description="samples per forward; null: batch_size")
+    batch_size: Batch = Field(16, description="samples per optimizer step")
+    micro_batch: Batch | None = Field(None, description="samples per forward; null: batch_size")
     freeze: list[Frozen] = Field(["vision"], description="parts that are not trained")
     check_lengths: bool = Field(
         True, description="check that SFT targets fit the completion limits"
@@ -62,9 +65,9 @@ class GrpoRecipe(BaseModel):
     model_config = ALLOW
 
     enabled: bool = True
-    prompts_per_step: int = Field(14, ge=1, description="prompts per optimizer step (P)")
-    group_size: int = Field(8, description="completions per prompt (G)")
-    micro_batch: Count | None = Field(None, description="completions per forward; null: P x G")
+    prompts_per_step: Batch = Field(14, description="prompts per optimizer step (P)")
+    group_size: int = Field(8, le=MOST, description="completions per prompt (G)")
+    micro_batch: Batch | None = Field(None, description="completions per forward; null: P x G")
     samples: Count | None = Field(None, description="how many of split rl; null: all")
     freeze: list[Frozen] = Field([], description="parts that are not trained")
     shared_prefix: Literal["auto", "on", "off"] = Field(
@@ -112,7 +115,7 @@ class EvaluationRecipe(BaseModel):
 
     splits: list[str] | None = Field(None, description="null: val, test and every ood-*")
     samples: dict[str, Count] = Field({}, description="most samples, per split")
-    batch_size: int = Field(64, ge=1)
+    batch_size: Batch = 64
     max_new_tokens: int = Field(512, ge=1)
     blind: int = Field(
         200, ge=0, description="samples per split asked again with other images, at the last stage"

@@ -19,7 +19,8 @@ from rftcore.distributed import is_main
 from rftcore.errors import PluginError, closest, describe
 from rftcore.plugins.guard import guard, wrote
 from rftcore.plugins.isolation import isolated, limit
-from rftcore.plugins.offers import CORE, GROUP, KINDS, Failure, Offer, Plugin
+from rftcore.plugins.offers import CORE, KINDS, Failure, Offer, Plugin
+from rftcore.plugins.points import canonical, fault_of, found, named
 
 if TYPE_CHECKING:
     import click
@@ -54,10 +55,12 @@ class Loaded:
 
         Raises: PluginError if `RFT_PLUGINS` names a plugin that is not installed.
         """
+        failures: list[Failure] = []
         if entry_points is None:
-            entry_points = metadata.entry_points(group=GROUP)
+            entry_points, failures = found()
         limit()  # a wrong setting is one error, not one per plugin
         loaded = cls()
+        loaded.failures += failures
         for point, plugin in _selected(_distinct(entry_points)):
             loaded._register(point, plugin)
         return loaded
@@ -94,6 +97,8 @@ class Loaded:
         key = f"{plugin.distribution}:{plugin.name}"
         try:
             with isolated(plugin, "import"):
+                if fault := fault_of(point):
+                    raise PluginError(fault)
                 module = point.load()
                 if module is None:
                     raise PluginError("its module has replaced itself by None")
@@ -135,13 +140,12 @@ def _distinct(
     points: Iterable[metadata.EntryPoint],
 ) -> list[tuple[metadata.EntryPoint, Plugin]]:
     """Entry points with their plugin; a distribution that is on sys.path twice counts once."""
-    found: dict[tuple[str, str], tuple[metadata.EntryPoint, Plugin]] = {}
+    distinct: dict[tuple[str, str], tuple[metadata.EntryPoint, Plugin]] = {}
     for point in points:
-        dist = point.dist
-        name = canonical(dist.name) if dist else point.name
-        plugin = Plugin(point.name, name, dist.version if dist else "?")
-        found.setdefault((name, point.name), (point, plugin))
-    return list(found.values())
+        name, version = named(point.dist) if point.dist else (point.name, "?")
+        plugin = Plugin(point.name, name, version)
+        distinct.setdefault((name, point.name), (point, plugin))
+    return list(distinct.values())
 
 
 def _selected(
@@ -201,8 +205,3 @@ def _checked_commands(offered: object) -> "list[click.Command]":
         if not isinstance(command, click.Command) or not command.name:
             raise PluginError(f"returned {command!r:.60}, which is not a click.Command with a name")
     return commands
-
-
-def canonical(distribution: str) -> str:
-    """A distribution's name as packaging compares it: lower case, with dashes."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from rftcore.errors import UnknownNameError, similar
 from rftcore.plugins.files import from_file
-from rftcore.plugins.loading import Loaded, Observers, canonical
+from rftcore.plugins.loading import Loaded, Observers
 from rftcore.plugins.missing import ambiguous, missing, placed, suspects, task_in_file
 from rftcore.plugins.offers import KINDS, OWNERS, Failure, Offer, Plugin, Row
+from rftcore.plugins.points import canonical
 from rftcore.types import TaskFactory
 
 if TYPE_CHECKING:

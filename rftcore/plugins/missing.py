@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from rftcore.errors import PluginError, UnknownNameError, did_you_mean, similar
-from rftcore.plugins.loading import canonical
 from rftcore.plugins.offers import OWNERS, Failure, Offer
+from rftcore.plugins.points import canonical
 
 
 def placed(origin: str) -> str:

@@ -5,8 +5,8 @@ from importlib import metadata, util
 
 from rftcore.errors import PluginError
 from rftcore.plugins import Catalogue
-from rftcore.plugins.loading import canonical
 from rftcore.plugins.offers import FIRST_PARTY, OWNERS
+from rftcore.plugins.points import canonical
 
 LONGEST = 30  # characters: longer names would break lines of the templates
 # Names of rft itself, whether or not they are installed.

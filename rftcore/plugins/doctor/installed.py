@@ -15,8 +15,15 @@ from urllib.request import url2pathname
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from rftcore.plugins.loading import canonical
 from rftcore.plugins.offers import CORE, GROUP
+from rftcore.plugins.points import (
+    canonical,
+    fault_of,
+    fault_of_file,
+    module_of,
+    named,
+    points_of,
+)
 
 
 @dataclass(frozen=True)
@@ -42,12 +49,13 @@ class Installed:
     @property
     def points(self) -> list[metadata.EntryPoint]:
         """Its entry points in the group `rft`."""
-        return [point for point in self.dist.entry_points if point.group == GROUP]
+        return points_of(self.dist)
 
     @property
     def findable(self) -> list[metadata.EntryPoint]:
         """The entry points whose module Python finds."""
-        return [p for p in self.points if util.find_spec(p.module.partition(".")[0])]
+        named = [(point, module_of(point)) for point in self.points]
+        return [point for point, name in named if name and util.find_spec(name.partition(".")[0])]
 
     @property
     def requires_core(self) -> str:
@@ -77,11 +85,11 @@ def installed(dists: Iterable[metadata.Distribution] | None = None) -> list[Inst
     """
     found: dict[str, dict[Path, metadata.Distribution]] = {}
     for dist in metadata.distributions() if dists is None else dists:
-        if any(point.group == GROUP for point in dist.entry_points):
+        if _is_plugin(dist):
             place = Path(str(dist.locate_file(""))).resolve()
-            copies = found.setdefault(canonical(dist.name), {})
+            copies = found.setdefault(named(dist)[0], {})
             if dist.read_text("METADATA") or not copies:
-                copies.setdefault(place / dist.version, dist)
+                copies.setdefault(place / named(dist)[1], dist)
     rows = sorted(found.items())
     return [
         Installed(name, next(iter(copies.values())), tuple(path.parent for path in copies))
@@ -89,8 +97,21 @@ def installed(dists: Iterable[metadata.Distribution] | None = None) -> list[Inst
     ]
 
 
+def _is_plugin(dist: metadata.Distribution) -> bool:
+    """Whether it has an entry point of rft, or a file of them that cannot be read."""
+    try:
+        return bool(points_of(dist))
+    except Exception:
+        return True
+
+
 def findings(one: Installed) -> Iterator[Finding]:
     """The faults in the metadata of a distribution."""
+    try:
+        one.points  # noqa: B018
+    except Exception as error:
+        yield Finding(one.name, fault_of_file(error), _author_sets("entry-points"))
+        return
     for check in (_copies, _python, _requirements, _source, _modules):
         for text, next_ in check(one):
             yield Finding(one.name, text, next_)
@@ -174,10 +195,12 @@ def _points_of(folder: Path) -> dict[str, str] | None:
 def _modules(one: Installed) -> Faults:
     found = one.findable
     for point in one.points:
-        if point not in found:
+        if fault := fault_of(point):
+            yield fault, _author_sets(f"entry-points.{GROUP}")
+        elif point not in found:
             yield (
-                f"its entry point {point.name!r} names the module {point.module!r}, which Python "
-                "does not find",
+                f"its entry point {point.name!r} names the module {module_of(point)!r}, which "
+                "Python does not find",
                 f"install {one.name} again, or python -m pip uninstall {one.name}",
             )
 

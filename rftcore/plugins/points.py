@@ -1,0 +1,90 @@
+"""Entry points of installed plugins, read distribution by distribution.
+
+`importlib.metadata.entry_points` raises for all if one distribution has a file that it cannot
+read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from importlib import metadata
+
+from rftcore.errors import describe
+from rftcore.plugins.offers import GROUP, Failure, Plugin
+
+_REFERENCE = re.compile(r"([\w.]+)\s*(:\s*[\w.]+)?\s*(\[.*\])?\s*")
+_SECTION = re.compile(rf"^\s*\[\s*{GROUP}\s*\]", re.MULTILINE)
+
+
+def canonical(name: str) -> str:
+    """The normalized name of a distribution (PEP 503): `My_Tasks` becomes `my-tasks`."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def found(
+    dists: Iterable[metadata.Distribution] | None = None,
+) -> tuple[list[metadata.EntryPoint], list[Failure]]:
+    """The entry points in the group `rft`, and the distributions whose file cannot be read."""
+    points: list[metadata.EntryPoint] = []
+    failures: list[Failure] = []
+    for dist in metadata.distributions() if dists is None else dists:
+        try:
+            points += points_of(dist)
+        except Exception as error:
+            name, version = named(dist)
+            failures.append(Failure(Plugin(name, name, version), fault_of_file(error)))
+    return points, failures
+
+
+def points_of(dist: metadata.Distribution) -> list[metadata.EntryPoint]:
+    """The entry points of a distribution in the group `rft`.
+
+    Raises: whatever importlib.metadata raises for a file that it cannot read, if the group is in
+    it.
+    """
+    try:
+        return [point for point in dist.entry_points if point.group == GROUP]
+    except Exception:
+        if _SECTION.search(_text(dist)):
+            raise
+        return []
+
+
+def _text(dist: metadata.Distribution) -> str:
+    """The file of entry points; "" if it is not text."""
+    try:
+        return dist.read_text("entry_points.txt") or ""
+    except Exception:
+        return ""
+
+
+def named(dist: metadata.Distribution) -> tuple[str, str]:
+    """Name and version of a distribution; "?" for what its metadata does not have."""
+    try:
+        return canonical(str(dist.name or "?")), str(dist.version or "?")
+    except Exception:
+        return "?", "?"
+
+
+def fault_of_file(error: Exception) -> str:
+    """What is wrong with a file of entry points that cannot be read."""
+    return (
+        f"its entry_points.txt cannot be read ({describe(error)}): a line is name = module; "
+        "install it again, or tell its author"
+    )
+
+
+def module_of(point: metadata.EntryPoint) -> str:
+    """The module of an entry point; "" if its value is none."""
+    match = _REFERENCE.fullmatch(point.value)
+    return match[1] if match else ""
+
+
+def fault_of(point: metadata.EntryPoint) -> str:
+    """What is wrong with the value of an entry point, or ""."""
+    if module_of(point):
+        return ""
+    like = re.sub(r"[^\w.:]+", "_", point.value).strip("_")
+    meant = f". Did you mean {like!r}?" if like else ""
+    return f"its entry point {point.name} = {point.value!r} names no module{meant}"

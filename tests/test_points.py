@@ -1,0 +1,72 @@
+"""One distribution that cannot be read is named, and hides no other."""
+
+from importlib import metadata
+
+import pytest
+
+from rftcore.plugins.doctor.installed import findings, installed
+from rftcore.plugins.loading import Loaded
+from rftcore.plugins.points import found
+
+SOUND = "[rft]\ngood = json\n"
+
+
+@pytest.fixture
+def site(tmp_path):
+    """Writes distributions, and returns what importlib finds of them."""
+
+    def write(**files):
+        for name, (points, about) in files.items():
+            info = tmp_path / f"{name}-1.0.dist-info"
+            info.mkdir()
+            (info / "entry_points.txt").write_bytes(points.encode("latin-1"))
+            if about is not None:
+                (info / "METADATA").write_text(about.format(name=name))
+        return list(metadata.distributions(path=[str(tmp_path)]))
+
+    return write
+
+
+ABOUT = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Dist: rftcore\n"
+
+
+@pytest.mark.parametrize(
+    ("points", "told"),
+    [
+        ("[rft]\nbad = rft-bad\n", "bad = 'rft-bad' names no module. Did you mean 'rft_bad'?"),
+        ("[rft]\nbad = \n", "bad = '' names no module"),
+        ("[rft]\nbad = my tasks\n", "names no module. Did you mean 'my_tasks'?"),
+        ("[rft]\nbad = rft_bad.py:x y\n", "names no module"),
+        ("[rft]\nbad\n", "entry_points.txt cannot be read"),
+        ("[rft]\nbad = no_such_module\n", "No module named 'no_such_module'"),
+        ("[rft]\nbad = json:nothing\n", "nothing"),
+    ],
+)
+def test_a_broken_entry_point_is_named_and_the_others_load(points, told, site, monkeypatch):
+    dists = site(bad=(points, ABOUT), good=(SOUND, ABOUT))
+    monkeypatch.setattr(metadata, "distributions", lambda: dists)
+    loaded = Loaded.load()
+
+    assert [plugin.distribution for plugin in loaded.plugins] == ["good"]
+    [failure] = loaded.failures
+    assert (failure.plugin.distribution, failure.plugin.version) == ("bad", "1.0")
+    assert told in failure.reason
+    named = [each.distribution for one in installed(dists) for each in findings(one)]
+    assert named == ([] if "json:" in points else ["bad"])  # the doctor imports it for that
+
+
+def test_a_broken_file_of_other_programs_is_left_alone(site):
+    points, failures = found(site(other=("[console_scripts]\nx\n", ABOUT), good=(SOUND, ABOUT)))
+
+    assert ([point.name for point in points], failures) == (["good"], [])
+
+
+@pytest.mark.parametrize("about", [None, "", "Name: x", "\0\xff"])
+def test_a_distribution_without_metadata_hides_no_other(about, site):
+    dists = site(odd=("[rft]\nodd = string\n", about), good=(SOUND, ABOUT))
+    points, failures = found(dists)
+
+    assert {point.name for point in points} == {"good", "odd"}
+    assert failures == []
+    assert {plugin.name for plugin in Loaded.load(points).plugins} == {"good", "odd"}
+    assert len([*map(findings, installed(dists))]) == 2
