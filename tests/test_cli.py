@@ -6,19 +6,20 @@ import logging
 import sys
 import types
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 import pytest
 from PIL import Image
 
-from rftcore import builtin, cli, parsers
+from rftcore import builtin, cli, parsers, rewards
 from rftcore.completions import ScoredCompletion
 from rftcore.errors import RewardError, VisionError
 from rftcore.evaluation.scores import SplitScore
 from rftcore.hookspecs import hookimpl
 from rftcore.pipeline.splits_evaluation import Found
-from rftcore.types import Prompt
+from rftcore.types import Prompt, Term
 from tests.commands import rft
 from tests.forked import Command
 
@@ -488,6 +489,20 @@ def nearness(x):
     """
 
 
+def steep(power):
+    """Fall steeply."""
+
+    def reward(x):
+        return 0.0
+
+    return reward
+
+
+def lenient(base):
+    """A task whose answers are all right."""
+    return replace(base(), rewards={"accuracy": Term(lambda x: 1.0)})
+
+
 @pytest.fixture
 def components(world, fakes):
     """Installs a component of every kind, one name of them twice."""
@@ -540,6 +555,35 @@ def test_info_on_an_unknown_name_suggests_the_closest(name, expected, components
 
 def test_info_and_show_print_the_same_for_a_task():
     assert rft("plugins", "info", "numbers").output == rft("tasks", "show", "numbers").output
+
+
+@pytest.mark.parametrize(
+    ("made", "name", "meaning"),
+    [
+        (rewards.iou(0.5), "iou", "The overlap of boxes with the gold ones"),
+        (steep(2), "steep.reward", "Fall steeply."),
+        (partial(nearness), "nearness", "Fall evenly."),
+    ],
+)
+def test_a_reward_that_a_function_made_is_shown_by_the_name_of_that_function(
+    made, name, meaning, world, fakes
+):
+    def task():
+        terms = {"accuracy": Term(rewards.exact), "other": Term(made)}
+        return replace(fakes.numbers(), rewards=terms)
+
+    world("extra", fakes.tasks(other=task))
+    shown = rft("tasks", "show", "other").output
+
+    assert f"  other: {name}, weight 1\n    {meaning}" in shown
+
+
+def test_a_reward_in_the_factory_of_a_task_does_not_have_its_summary(world, fakes):
+    world("extra", fakes.tasks(other=partial(lenient, fakes.numbers)))
+    facts = json.loads(rft("plugins", "info", "other", "--json").output)
+    [reward] = facts["details"]["rewards"].values()
+
+    assert (reward["reward"], reward["meaning"]) == ("lenient.<lambda>", "")
 
 
 def test_info_prints_json():

@@ -886,6 +886,13 @@ def test_check_of_one_file_names_the_row_at_which_training_stops(
         trained_on(made)
 
 
+def test_check_names_boxes_that_no_preview_draws(rft, one_file):
+    done = rft("check", one_file("rows.jsonl", {**GOOD, "boxes": "abc"}), "--task", "counting")
+
+    assert done.exit_code == 1
+    assert "rows.jsonl row 1: boxes: 'boxes' is 'abc': write a list of objects" in done.output
+
+
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
 def test_check_of_one_file_lists_what_it_read(rft, one_file, name):
     rows = [GOOD, {**GOOD, "question": "How many now?", "split": "rl"}]

@@ -151,6 +151,12 @@ def test_every_environment_variable_is_documented() -> None:
     assert [name for name in named if f"| `{name}` |" not in text] == []
 
 
+def test_the_table_of_the_api_has_every_public_name_and_no_other() -> None:
+    names = re.findall(r"^\| (`rft\..*?) \|", (DOCS / "api" / "index.md").read_text(), re.MULTILINE)
+
+    assert sorted(re.findall(r"`rft\.(\w+)`", " ".join(names))) == rftcore.__all__
+
+
 @pytest.mark.parametrize("name", [n for n in vars(errors) if n.endswith("Error")])
 def test_every_error_is_documented(name: str) -> None:
     assert f"| `{name}` |" in (DOCS / "errors.md").read_text()

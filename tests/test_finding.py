@@ -1,6 +1,7 @@
 """A sample by its id, and the boxes that previews draw over it."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from rftcore.boxes import Box
 from rftcore.cli import preview
 from rftcore.datasets import JsonlDataset
 from rftcore.datasets.finding import find
-from rftcore.datasets.overlays import Overlay, overlays
+from rftcore.datasets.overlays import Overlay, overlays, undrawn
 from rftcore.errors import DataError
 from rftcore.images import Image
 from rftcore.prompts import think_then_answer
@@ -132,6 +133,43 @@ def test_declared_boxes_are_drawn_and_others_left_out():
 
     assert overlays(sample_with(boxes=declared), parsers.Text()) == expected
     assert overlays(sample_with(boxes="none"), parsers.Text()) == []
+
+
+def test_a_preview_warns_of_boxes_that_it_does_not_draw(tmp_path, task):
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    (tmp_path / "odd.jsonl").write_text(json.dumps({**rows[0], "boxes": "abc"}))
+    data, out = f"--set=dataset.path={tmp_path / 'odd.jsonl'}", tmp_path / "grid.png"
+    done = rft("tasks", "preview", TASK, "--split=rl", data, "--out", out)
+
+    assert "warning: boxes: " in done.stderr
+    assert "odd.jsonl row 1: 'boxes' is 'abc'" in done.stderr
+
+
+ITEM = {"box": [1, 2, 3, 4]}
+UNDRAWN = {
+    "'boxes' is 'abc': write a list of objects with 'box'": "abc",
+    "'boxes' is {'box': [1, 2, 3, 4]}: write a list": ITEM,
+    "item 2 of 'boxes' is 5: write": [ITEM, 5],
+    "item 1 of 'boxes' is [1, 2, 3, 4]: write": [[1, 2, 3, 4]],
+    "item 1 of 'boxes' has box [1, 2, 3]: write four numbers": [{"box": [1, 2, 3]}],
+    "item 1 of 'boxes' has box [1, 2, 3, nan]": [{"box": [1, 2, 3, math.nan]}],
+    "item 1 of 'boxes' has image 1, of 1 images": [{**ITEM, "image": 1}],
+    "item 1 of 'boxes' has frame 'norm': use norm1000": [{**ITEM, "frame": "norm"}],
+    "item 1 of 'boxes' has frame []": [{**ITEM, "frame": []}],
+}
+
+
+@pytest.mark.parametrize("expected", UNDRAWN)
+def test_a_declared_box_that_cannot_be_drawn_is_named(expected):
+    sample = sample_with(boxes=UNDRAWN[expected])
+
+    assert undrawn(sample).startswith(expected)
+    assert len(overlays(sample, parsers.Text())) == ("item 2" in expected)
+
+
+@pytest.mark.parametrize("boxes", [None, 3, [], [ITEM], ({**ITEM, "label": 7, "image": 0},)])
+def test_boxes_that_are_drawn_and_a_number_of_boxes_are_no_finding(boxes):
+    assert undrawn(sample_with(boxes=boxes)) == ""
 
 
 def test_the_outline_is_at_the_edges_of_the_box():

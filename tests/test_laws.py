@@ -1,6 +1,7 @@
 """Who checks the laws: a sound task keeps all of them, and each bad one breaks its own alone."""
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -360,6 +361,33 @@ def test_a_cause_fits_what_was_seen(name: str, law: str, seen: str, cause: str):
 @pytest.mark.parametrize("name", ["words_for_symbolic", "declared_gold", "raised_gold"])
 def test_golds_that_a_reward_cannot_read_are_no_fault_of_the_reward(name: str):
     assert list(broken(f"{BAD}/blamed.py:{name}")) == ["rewards-read-golds"]
+
+
+def test_a_truth_of_numpy_is_a_number():
+    assert trial_of(f"{BAD}/blamed.py:reward_of_numpy").result("rewards-finite").state == "ok"
+
+
+def test_a_broken_law_has_the_same_example_in_every_process():
+    program = (
+        "import sys; from rftcore.testing import Trial; name, law = sys.argv[1:]\n"
+        "print(Trial(name).result(law).seen)"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        f"{BAD}/dataset.py:images_disjoint",
+        "images-disjoint",
+    ]
+    path = os.pathsep.join(sys.path)
+    seen = {
+        subprocess.check_output(
+            command, env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": str(seed)}
+        )
+        for seed in (1, 2, 3)
+    }
+
+    assert len(seen) == 1, seen
 
 
 def test_a_graded_wrong_answer_is_no_attack():

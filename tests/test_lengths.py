@@ -131,6 +131,18 @@ def test_limits_that_fit_are_not_reported(job, logged):
     assert "WARNING" not in logged.text
 
 
+def test_boxes_that_no_preview_draws_are_a_warning_with_the_first_row(job, logged, monkeypatch):
+    made = job()
+    rows = type(made.plan.taught.dataset)
+    plain = rows.sample
+    monkeypatch.setattr(rows, "sample", lambda *at: replace(plain(*at), meta={"boxes": "abc"}))
+    preflight(made)
+
+    [message] = [one for one in logged.messages if "boxes" in one]
+    assert message.startswith("boxes: sft row 0: 'boxes' is 'abc': write a list")
+    assert message.endswith("(30 such samples, this is the first)")
+
+
 def test_a_limit_that_nothing_fits_stops_the_run(job):
     with pytest.raises(RecipeError, match=r"too short for all targets.*sft row 4.*check_leng"):
         preflight(job("evaluation.max_new_tokens=5"))

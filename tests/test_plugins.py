@@ -44,6 +44,10 @@ def wrong_signature():
     return types.SimpleNamespace(rft_models=rft_models, rft_phase_start=rft_phase_start)
 
 
+def observing(function):
+    return types.SimpleNamespace(rft_phase_end=hookimpl(function))
+
+
 def wrapper():
     @hookimpl(wrapper=True)
     def rft_tasks():
@@ -70,6 +74,14 @@ BROKEN = {
     "unmarked": (unmarked(), "rft_tasks is not marked"),
     "half": (wrong_signature(), "colour"),
     "wrapper": (wrapper(), "wrapper"),
+    "argument": (
+        observing(lambda phse: None),
+        "has an argument 'phse', which the hook does not pass. Did you mean 'phase'? It passes "
+        "phase, metrics",
+    ),
+    "keyword argument": (observing(lambda *, phse: None), "'phse'"),
+    "argument after a star": (observing(lambda phase, *, metrics: None), "'metrics' after a *"),
+    "default": (observing(lambda phase, metrics=None: None), "'metrics' a default"),
 }
 
 
@@ -82,6 +94,13 @@ def test_a_broken_plugin_is_listed_with_its_reason_and_leaves_the_others(name, f
     [row] = [row for row in catalogue.rows() if row.distribution == "bad"]
     assert row.state == "broken"
     assert reason in row.reason
+
+
+def test_a_wrong_argument_of_a_hook_is_reported_with_the_plugins_own_line(fakes):
+    [failure] = fakes.load({"bad": wrong_signature()}).failures
+
+    assert f"rft_phase_start ({__file__} line " in failure.reason
+    assert failure.reason.endswith("which the hook does not pass. It passes phase")
 
 
 @pytest.mark.parametrize("name", BROKEN)

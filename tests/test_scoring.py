@@ -7,7 +7,9 @@ import time
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +65,17 @@ def runs_away(x):
     import re
 
     return float(re.fullmatch("(a|aa)+b", "a" * 60) is not None)
+
+
+@pytest.mark.parametrize("truth", [True, False])
+@pytest.mark.parametrize("kind", [bool, np.bool_, np.array, torch.tensor])
+def test_true_and_false_of_any_library_are_rewards_of_1_and_0(kind, truth):
+    assert score(extra=lambda x: kind(truth)).parts["extra"].value == float(truth)
+
+
+@pytest.mark.parametrize("value", [[True], np.array([True]), torch.tensor([1.0]), "1", 1j])
+def test_what_is_no_number_is_no_reward(value):
+    assert "not a number: use float()" in score(extra=lambda x: value).parts["extra"].note
 
 
 @pytest.mark.parametrize("stop", [Terminated, KeyboardInterrupt])

@@ -1,5 +1,6 @@
 """`rft tasks`: list, describe and preview tasks."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,8 @@ from rftcore.splits import SFT
 if TYPE_CHECKING:
     from rftcore.plugins import Catalogue
     from rftcore.types import Task
+
+logger = logging.getLogger(__name__)
 
 OF_A_TASK = ("task_options", "dataset", "rewards")  # the settings of a task
 set_option = click.option(
@@ -100,7 +103,7 @@ def preview(
     """
     from rftcore.cli.preview import grid
     from rftcore.datasets.finding import find
-    from rftcore.datasets.overlays import overlays
+    from rftcore.datasets.overlays import Undrawn, overlays
     from rftcore.datasets.slices import parser_of, take
 
     made = _made(_catalogue(), task, settings)
@@ -115,7 +118,11 @@ def preview(
         part = take(made, name, count)
         part.prepare()
         samples = list(part)
-    drawn = partial(overlays, parser=parser_of(made))
+    drawn, undrawn = partial(overlays, parser=parser_of(made)), Undrawn()
+    for sample in samples:
+        undrawn.see(sample)
+    for line in undrawn.lines():
+        logger.warning(line)
     try:
         grid(samples, title=f"{task}, split {name}", boxes=drawn).save(out)
     except OSError as error:

@@ -5,6 +5,8 @@ a list of objects with `box`, four numbers [left, top, right, bottom], and optio
 `image` (the number of the image, from 0) and `frame` (pixels, norm1000 or unit; pixels by default).
 """
 
+import math
+import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +26,7 @@ class Overlay:
 
 
 def overlays(sample: Sample, parser: Parser) -> list[Overlay]:
-    """The boxes of a sample, gold ones last. Other forms in `meta["boxes"]` are left out.
+    """The boxes of a sample, gold ones last. What `undrawn` reports is left out.
 
     Raises: SampleError if the size of an image that they need cannot be read.
     """
@@ -44,17 +46,62 @@ def _gold(sample: Sample, parser: Parser) -> Iterator[Overlay]:
 def _declared(sample: Sample) -> Iterator[Overlay]:
     declared = sample.meta.get("boxes")
     for item in declared if isinstance(declared, list | tuple) else ():
-        if not isinstance(item, dict):
-            continue
-        box, at, frame = item.get("box"), item.get("image", 0), item.get("frame", "pixels")
-        known = isinstance(at, int) and 0 <= at < len(sample.images) and frame in FRAMES
-        if known and isinstance(box, list | tuple) and len(box) == 4 and all(map(_is_number, box)):
-            share = _share(Box(*box), frame, sample, at)
-            yield Overlay(at, share, str(item.get("label", "")))
+        if not _fault(item, len(sample.images)):
+            at, frame = item.get("image", 0), item.get("frame", "pixels")
+            yield Overlay(
+                at, _share(Box(*item["box"]), frame, sample, at), str(item.get("label", ""))
+            )
+
+
+def undrawn(sample: Sample) -> str:
+    """The first thing in `meta["boxes"]` that is no box to draw, with what is; "" if all are.
+
+    A number is taken for a count of boxes.
+    """
+    declared = sample.meta.get("boxes")
+    if declared is None or isinstance(declared, numbers.Real):
+        return ""
+    if not isinstance(declared, list | tuple):
+        return f"'boxes' is {declared!r:.60}: write a list of objects with 'box'"
+    faults = (_fault(item, len(sample.images)) for item in declared)
+    return next((f"item {at} of 'boxes' {one}" for at, one in enumerate(faults, 1) if one), "")
+
+
+def _fault(item: Any, images: int) -> str:
+    """Why an item of `meta["boxes"]` cannot be drawn, or ""."""
+    if not isinstance(item, dict):
+        return f'is {item!r:.60}: write {{"box": [left, top, right, bottom]}}'
+    box, at, frame = item.get("box"), item.get("image", 0), item.get("frame", "pixels")
+    if not (isinstance(box, list | tuple) and len(box) == 4 and all(map(_is_number, box))):
+        return f"has box {box!r:.60}: write four numbers, [left, top, right, bottom]"
+    if not (isinstance(frame, str) and frame in FRAMES):
+        return f"has frame {frame!r:.60}: use {', '.join(FRAMES)}"
+    if not (isinstance(at, int) and 0 <= at < images):
+        return f"has image {at!r:.60}, of {images} images: they are counted from 0"
+    return ""
+
+
+@dataclass
+class Undrawn:
+    """Counts samples with something that is `undrawn`, and keeps the first."""
+
+    count: int = 0
+    first: str = ""
+
+    def see(self, sample: Sample) -> None:
+        """Count a sample."""
+        if fault := undrawn(sample):
+            self.count += 1
+            self.first = self.first or f"{sample.where}: {fault}"
+
+    def lines(self) -> list[str]:
+        """A warning if there is such a sample."""
+        more = f" ({self.count} such samples, this is the first)" if self.count > 1 else ""
+        return [f"boxes: {self.first}{more}"] if self.count else []
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _share(box: Box, frame: str, sample: Sample, image: int) -> Box:

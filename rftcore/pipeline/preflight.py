@@ -14,6 +14,7 @@ from dataclasses import asdict
 from rftcore import distributed
 from rftcore.config import ANSWERS
 from rftcore.datasets import checks
+from rftcore.datasets.overlays import Undrawn
 from rftcore.datasets.reasoning import SftRows, note
 from rftcore.errors import ModelError, RunError
 from rftcore.models.class_check import require_trainable
@@ -111,9 +112,11 @@ def _check_data(job: Job) -> None:
     check = ProcessorCheck(plan.model, plan.taught.prompt, plan.recipe.policy, sft_prompt=own)
     rows = SftRows.of(plan.part("sft")) if plan.enabled("sft") else None
     targets = targets_of(plan, job.configs, check)
+    boxes = Undrawn()
 
     def also(sample: Sample, split: str) -> None:
         tokens = check.see(sample, split)
+        boxes.see(sample)
         if targets:
             targets.see(sample, split, tokens)
         if rows:
@@ -129,7 +132,7 @@ def _check_data(job: Job) -> None:
         if line := note(asdict(rows), bare=plan.recipe.paradigm == ANSWERS):
             logger.info(line)
     check_rewards(plan)  # before the folder counts as begun
-    for warning in (*map(str, checked.shared), *checked.remarks):
+    for warning in (*map(str, checked.shared), *checked.remarks, *boxes.lines()):
         logger.warning(warning)
     first = plan.parts[0][0]
     job.run.record(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -67,7 +68,7 @@ def describe(
         one = made or (
             catalogue.task(name) if offer.kind == "task" else catalogue.make(offer.kind, name)
         )
-        details = DETAILS[offer.kind](one)
+        details = DETAILS[offer.kind](one, offer)
         summary = getattr(one, "summary", "") or summary
     return Description(
         kind=offer.kind,
@@ -85,14 +86,14 @@ def describe(
     )
 
 
-def _task(task: Task) -> dict[str, Any]:
+def _task(task: Task, offer: Offer) -> dict[str, Any]:
     dataset = dataset_of(task)
     sample = take(task, dataset.splits[0])[0]
     about = {
-        **_dataset(dataset),
-        "rewards": {name: _term(term) for name, term in task.rewards.items()},
+        **_dataset(dataset, offer),
+        "rewards": {name: _term(term, offer) for name, term in task.rewards.items()},
         "accuracy": task.accuracy,
-        **_parser(parser_of(task)),
+        **_parser(parser_of(task), offer),
         "defaults": {section: dict(values) for section, values in task.defaults.items()},
         "sample": sample.id,
         "images": len(sample.images),
@@ -103,30 +104,54 @@ def _task(task: Task) -> dict[str, Any]:
     return about
 
 
-def _dataset(dataset: Dataset) -> dict[str, Any]:
+def _dataset(dataset: Dataset, _: Offer) -> dict[str, Any]:
     return {"splits": {split: dataset.size(split) for split in dataset.splits}}
 
 
-def _parser(parser: Parser) -> dict[str, Any]:
+def _parser(parser: Parser, _: Offer) -> dict[str, Any]:
     """Its name, and its docstring as the grammar of an answer."""
     return {"parser": str(parser), "grammar": _doc(type(parser))}
 
 
-def _term(term: Term) -> dict[str, Any]:
-    return {"weight": term.weight, "required": term.required, **_reward(term.reward)}
+def _term(term: Term, offer: Offer) -> dict[str, Any]:
+    return {"weight": term.weight, "required": term.required, **_reward(term.reward, offer)}
 
 
-def _reward(reward: Any) -> dict[str, Any]:
-    doc = _doc(_function(reward))
+def _reward(reward: Any, offer: Offer) -> dict[str, Any]:
+    """Its name, and its docstring or that of the function that made it."""
+    function = _function(reward)
+    maker = _maker(function)
+    of_task = maker is _function(offer.factory)
+    doc = _doc(function) or ("" if of_task or maker is None else _doc(maker))
     return {
-        "reward": getattr(_function(reward), "__name__", "") or str(reward),
+        "reward": _name(function) or str(reward),
         "meaning": doc.partition("\n\n")[0],
         "returns": _section(doc, "Returns:"),
         "uses": sorted(rewards.uses(reward)),
     }
 
 
-DETAILS: Mapping[str, Callable[[Any], dict[str, Any]]] = MappingProxyType(
+def _name(function: Any) -> str:
+    """`near.reward` for a function that `near` defines, `iou` for the `_iou` of a partial of it."""
+    if inspect.isfunction(maker := _maker(function)) and _INNER not in function.__qualname__:
+        return maker.__name__
+    return getattr(function, "__qualname__", "").replace(_INNER, ".")
+
+
+def _maker(function: Any) -> Any:
+    """The function that defines this one, or the public one of a private name; None if none."""
+    path = getattr(function, "__qualname__", "")
+    outer, inner, _ = path.rpartition(_INNER)
+    if not inner and not path.startswith("_"):
+        return None
+    found: Any = sys.modules.get(getattr(function, "__module__", ""))
+    for name in (outer.split(_INNER)[0] if inner else path.lstrip("_")).split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+_INNER = ".<locals>."  # in the name of a function, after that of the function that defines it
+DETAILS: Mapping[str, Callable[[Any, Offer], dict[str, Any]]] = MappingProxyType(
     {"task": _task, "dataset": _dataset, "parser": _parser, "reward": _reward}
 )
 

@@ -178,6 +178,36 @@ def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
             raise PluginError(f"{name} is not marked: write @rftcore.hookimpl above it")
         if mark.get("wrapper") or mark.get("hookwrapper"):
             raise PluginError(f"{name} is a hook wrapper, which rft does not support")
+        if fault := _arguments_fault(getattr(module, name), getattr(hookspecs, hook)):
+            raise PluginError(f"{name}{_place_of(getattr(module, name))} {fault}")
+
+
+def _arguments_fault(function: Any, spec: Callable[..., object]) -> str:
+    """What is wrong with the arguments of a hook, or ""."""
+    offered = [*inspect.signature(spec).parameters]
+    try:
+        declared = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # in C
+        return ""
+    for one in declared:
+        if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
+            continue
+        if one.name in offered and one.default is not one.empty:
+            return f"gives its argument {one.name!r} a default, so it is never passed: remove it"
+        if one.name in offered and one.kind is one.KEYWORD_ONLY:
+            return f"has its argument {one.name!r} after a *, so it is never passed: remove the *"
+        if one.name not in offered and one.default is one.empty:
+            return (
+                f"has an argument {one.name!r}, which the hook does not pass."
+                f"{closest(one.name, offered)} It passes {', '.join(offered) or 'none'}"
+            )
+    return ""
+
+
+def _place_of(function: Any) -> str:
+    """Where a function is written, in brackets; "" if that is unknown."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f" ({code.co_filename} line {code.co_firstlineno})" if code else ""
 
 
 def _hooks() -> list[str]:

@@ -6,7 +6,7 @@ import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from rftcore import meta
 from rftcore.completions import ScoredCompletion
@@ -139,10 +139,20 @@ def outcome_of(output: object) -> Outcome:
     if output is None:
         return Outcome("n/a")
     value, note = (output.value, output.note) if isinstance(output, RewardResult) else (output, "")
-    if not isinstance(value, numbers.Real):
+    number = number_of(value)
+    if number is None:
         kind = type(value).__name__
         raise TypeError(f"it returned {value!r} ({kind}), not a number: use float()")
-    number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"it returned {number}, which is not finite")
     return Outcome("ok", number, str(note))
+
+
+def number_of(value: Any) -> float | None:
+    """A value of a reward as a number; None for what is none, such as text or an array.
+
+    True and False of NumPy and of torch count as those of Python do, which they are not.
+    """
+    kind, shape = str(getattr(value, "dtype", "")), getattr(value, "shape", None)
+    truth = kind.endswith("bool") and shape == ()  # numpy's "bool", torch's "torch.bool"
+    return float(value) if truth or isinstance(value, numbers.Real) else None

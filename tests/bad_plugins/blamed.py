@@ -76,6 +76,15 @@ def reward_as_text():
     return rewarded(lambda x: "1.0" if x.answer is None else exact(x))
 
 
+def reward_of_numpy():
+    def right(x):
+        import numpy
+
+        return numpy.bool_(x.answer is not None and x.answer == x.gold)
+
+    return rewarded(right)
+
+
 def group_of_strangers():
     @reward(uses=("siblings",))
     def first(x):

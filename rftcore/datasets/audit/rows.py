@@ -13,6 +13,7 @@ from rftcore.datasets.audit.findings import Finding
 from rftcore.datasets.audit.images import MISSING, ImageFiles, Read, Shown, elsewhere
 from rftcore.datasets.cross_checks import CrossChecks
 from rftcore.datasets.files import Row, RowFile
+from rftcore.datasets.overlays import undrawn
 from rftcore.datasets.rows.faults import short
 from rftcore.datasets.rows.fields import reasoning_hint
 from rftcore.datasets.rows.record import Record
@@ -91,6 +92,8 @@ class RowChecks:
         yield from self._gold(sample.gold, concluded)
         if sample.cot and tags.has_tags(sample.cot):
             yield "cot", "tags inside the reasoning: remove them, SFT adds its own"
+        if fault := undrawn(sample):
+            yield "boxes", fault
         yield from self._prompt(sample)
 
     def _gold(self, text: str, concluded: str | None) -> Found:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from rftcore import rewards, tags
 from rftcore.errors import PluginError, SampleError, describe, place
 from rftcore.rewards import attacks
+from rftcore.scoring.outcomes import number_of
 from rftcore.testing.clock import TooLong, least, within
 from rftcore.testing.digests import canonical, shown
 from rftcore.testing.errors import BrokenError, NotApplicableError, NotCheckedError
@@ -186,7 +187,7 @@ def rewards_finite(subject: Subject) -> None:
             if isinstance(value, Exception) or _is_finite(value):
                 continue
             seen = f"{name} of {shown(pair[0])} is {shown(value)}"
-            if isinstance(_value(value), numbers.Real):
+            if _number(value) is not None:
                 raise BrokenError(seen)
             raise BrokenError(
                 f"{seen}, a {type(_value(value)).__name__}",
@@ -385,13 +386,12 @@ def _value(output: object) -> object:
 
 
 def _is_finite(output: object) -> bool:
-    value = _value(output)
-    return value is None or (isinstance(value, numbers.Real) and math.isfinite(value))
+    number = _number(output)
+    return _value(output) is None if number is None else math.isfinite(number)
 
 
 def _number(output: object) -> float | None:
-    value = _value(output)
-    return float(value) if isinstance(value, numbers.Real) else None
+    return number_of(_value(output))
 
 
 def _is_number(value: object) -> bool:
