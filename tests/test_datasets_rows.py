@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image as Pil
 
-from rftcore import builtin, cli, config, parsers, prompts, rewards, tags
+from rftcore import builtin, cli, parsers, prompts, rewards, tags
 from rftcore.datasets import JsonlDataset, ReasonRftDataset
 from rftcore.datasets.audit import audit
 from rftcore.datasets.rows.fields import FILE, FOLDER
@@ -723,17 +723,12 @@ def test_lines_in_utf_16_are_one_fault(reader, place):
 
 
 def test_one_fault_of_many_rows_is_shown_ten_times_and_counted(fakes, place, monkeypatch):
-    from importlib import metadata
-
     def numbers() -> Task:
         terms = {"accuracy": Term(rewards.exact)}
         return Task("numbers", "jsonl", prompt, parsers.Integer(), terms)
 
     points = [fakes.point("rftcore", builtin), fakes.point("rft-x", fakes.tasks(numbers=numbers))]
-    config.load_recipe(
-        overrides=["task=numbers"]
-    )  # loads pydantic, which reads the real entry points
-    monkeypatch.setattr(metadata, "entry_points", lambda **_: points)
+    fakes.install(points, monkeypatch)
     write(
         place, *[{**ROW, "answer": None, "level": n} for n in range(810)], {**ROW, "question": None}
     )

@@ -6,7 +6,7 @@ import pytest
 
 from rftcore.plugins.doctor.installed import findings, installed
 from rftcore.plugins.loading import Loaded
-from rftcore.plugins.points import found
+from rftcore.plugins.points import found, unreadable
 
 SOUND = "[rft]\ngood = json\n"
 
@@ -70,3 +70,13 @@ def test_a_distribution_without_metadata_hides_no_other(about, site):
     assert failures == []
     assert {plugin.name for plugin in Loaded.load(points).plugins} == {"good", "odd"}
     assert len([*map(findings, installed(dists))]) == 2
+
+
+def test_a_file_on_which_another_library_fails_is_named(site, monkeypatch):
+    dists = site(other=("[console_scripts]\nx\n", ABOUT), good=(SOUND, ABOUT))
+    monkeypatch.setattr(metadata, "distributions", lambda: dists)
+    with pytest.raises(TypeError) as caught:
+        [dist.entry_points for dist in dists]
+
+    assert "the entry_points.txt of other in" in unreadable(caught.value)
+    assert unreadable(ValueError("ours")) == ""

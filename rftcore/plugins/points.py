@@ -7,6 +7,7 @@ read.
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterable
 from importlib import metadata
 
@@ -57,6 +58,27 @@ def _text(dist: metadata.Distribution) -> str:
         return dist.read_text("entry_points.txt") or ""
     except Exception:
         return ""
+
+
+def unreadable(error: BaseException) -> str:
+    """Which distribution makes importlib.metadata raise this error, as one message, or "".
+
+    Pydantic and other libraries read the entry points of all that is installed, and raise for one.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or not any("importlib" in frame.filename for frame in frames[-3:]):
+        return ""
+    for dist in metadata.distributions():
+        try:
+            dist.entry_points  # noqa: B018
+        except Exception as fault:
+            name, _ = named(dist)
+            place = dist.locate_file("")
+            return (
+                f"the entry_points.txt of {name} in {place} cannot be read ({describe(fault)}), "
+                "which breaks every program that looks for plugins: install it again or remove it"
+            )
+    return ""
 
 
 def named(dist: metadata.Distribution) -> tuple[str, str]:

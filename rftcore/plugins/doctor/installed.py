@@ -6,6 +6,7 @@ import json
 import platform
 import tomllib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -48,8 +49,10 @@ class Installed:
 
     @property
     def points(self) -> list[metadata.EntryPoint]:
-        """Its entry points in the group `rft`."""
-        return points_of(self.dist)
+        """Its entry points in the group `rft`; none if they cannot be read."""
+        with suppress(Exception):
+            return points_of(self.dist)
+        return []
 
     @property
     def findable(self) -> list[metadata.EntryPoint]:
@@ -108,7 +111,7 @@ def _is_plugin(dist: metadata.Distribution) -> bool:
 def findings(one: Installed) -> Iterator[Finding]:
     """The faults in the metadata of a distribution."""
     try:
-        one.points  # noqa: B018
+        points_of(one.dist)
     except Exception as error:
         yield Finding(one.name, fault_of_file(error), _author_sets("entry-points"))
         return
