@@ -80,3 +80,30 @@ def test_a_file_on_which_another_library_fails_is_named(site, monkeypatch):
 
     assert "the entry_points.txt of other in" in unreadable(caught.value)
     assert unreadable(ValueError("ours")) == ""
+
+
+@pytest.mark.parametrize(
+    ("needs", "warned"),
+    [("rftcore>=99", True), ("RFTcore<0.1", True), ("rftcore>=0.1", False), ("rftcore", False)],
+)
+def test_a_plugin_for_another_version_of_the_core_works_with_one_warning(
+    needs, warned, site, monkeypatch, logged
+):
+    monkeypatch.setattr("rftcore.plugins.loading._WARNED", set())
+    points, _ = found(site(good=(SOUND, ABOUT.replace("rftcore", needs))))
+    plugins = [Loaded.load(points).plugins[0].distribution for _ in range(2)]
+    text = f"good 1.0 needs {needs}, and rftcore {metadata.version('rftcore')} is installed: "
+
+    assert plugins == ["good", "good"]
+    assert [message.startswith(text) for message in logged.messages] == [True] * warned
+
+
+@pytest.mark.parametrize(
+    "needs", ["???", 'rftcore>=99; extra == "new"', 'rftcore>=99; python_version<"3"']
+)
+def test_a_requirement_that_does_not_apply_is_no_warning(needs, site, monkeypatch, logged):
+    monkeypatch.setattr("rftcore.plugins.loading._WARNED", set())
+    points, _ = found(site(good=(SOUND, ABOUT.replace("rftcore", needs))))
+
+    assert Loaded.load(points).plugins
+    assert logged.messages == []

@@ -5,6 +5,7 @@ a guard, and a failure is recorded. No component is imported before its use.
 """
 
 import inspect
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,10 +21,15 @@ from rftcore.errors import PluginError, closest, describe
 from rftcore.plugins.guard import guard, wrote
 from rftcore.plugins.isolation import isolated, limit
 from rftcore.plugins.offers import CORE, KINDS, Failure, Offer, Plugin
-from rftcore.plugins.points import canonical, fault_of, found, named
+from rftcore.plugins.points import canonical, fault_of, found, named, unmet
 
 if TYPE_CHECKING:
     import click
+
+
+logger = logging.getLogger(__name__)
+
+_WARNED: set[str] = set()  # distributions, once per process
 
 
 class Observers:
@@ -95,6 +101,7 @@ class Loaded:
 
     def _register(self, point: metadata.EntryPoint, plugin: Plugin) -> None:
         key = f"{plugin.distribution}:{plugin.name}"
+        _warn_of_version(point, plugin)
         try:
             with isolated(plugin, "import"):
                 if fault := fault_of(point):
@@ -134,6 +141,22 @@ class Loaded:
         for plugin, call in self._implementations(hook):
             with guard(plugin, f"hook {hook}", wrap_all=True):
                 call(**values)
+
+
+def _warn_of_version(point: metadata.EntryPoint, plugin: Plugin) -> None:
+    """Warn once of a distribution that requires another version of the core; it may work."""
+    if plugin.distribution in _WARNED or point.dist is None:
+        return
+    if (fault := unmet(point.dist)) and is_main() and not _in_worker():
+        _WARNED.add(plugin.distribution)
+        logger.warning("%s %s: it may fail; install a version of either that fits", plugin, fault)
+
+
+def _in_worker() -> bool:
+    """Whether another process of rft started this one, and has loaded the same plugins."""
+    from multiprocessing import parent_process
+
+    return parent_process() is not None
 
 
 def _distinct(

@@ -10,9 +10,13 @@ import re
 import traceback
 from collections.abc import Iterable
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from rftcore.errors import describe
-from rftcore.plugins.offers import GROUP, Failure, Plugin
+from rftcore.plugins.offers import CORE, GROUP, Failure, Plugin
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 _REFERENCE = re.compile(r"([\w.]+)\s*(:\s*[\w.]+)?\s*(\[.*\])?\s*")
 _SECTION = re.compile(rf"^\s*\[\s*{GROUP}\s*\]", re.MULTILINE)
@@ -87,6 +91,31 @@ def named(dist: metadata.Distribution) -> tuple[str, str]:
         return canonical(str(dist.name or "?")), str(dist.version or "?")
     except Exception:
         return "?", "?"
+
+
+def requirements_of(dist: metadata.Distribution) -> list[Requirement]:
+    """The requirements of a distribution in this environment, without extras.
+
+    Raises: InvalidRequirement.
+    """
+    from packaging.requirements import Requirement  # slow, and most commands need none
+
+    found = [Requirement(text) for text in dist.requires or ()]
+    return [one for one in found if one.marker is None or one.marker.evaluate({"extra": ""})]
+
+
+def unmet(dist: metadata.Distribution) -> str:
+    """The requirement on the core that the installed version does not meet, or "".
+
+    One that cannot be read is none: the doctor reports it.
+    """
+    try:
+        version = metadata.version(CORE)
+        needed = [one for one in requirements_of(dist) if canonical(one.name) == CORE]
+        wrong = [one for one in needed if not one.specifier.contains(version, prereleases=True)]
+    except Exception:
+        return ""
+    return f"needs {wrong[0]}, and {CORE} {version} is installed" if wrong else ""
 
 
 def fault_of_file(error: Exception) -> str:

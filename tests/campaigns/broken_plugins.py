@@ -317,6 +317,9 @@ PLUGINS: dict[str, Broken] = {
         files={"rft_bad_lib.py": "import click\nclick.nothing\n"},
     ),
     "another version of the core": Broken(SOUND, "doctor", metadata="Requires-Dist: rftcore>=99\n"),
+    "a task for another version of the core": Broken(
+        SOUND, "changed", "needs rftcore>=99", metadata="Requires-Dist: rftcore>=99\n"
+    ),
     "a missing requirement": Broken(SOUND, "doctor", metadata="Requires-Dist: no-such-thing-xyz\n"),
     "a requirement that cannot be read": Broken(SOUND, "doctor", metadata="Requires-Dist: ???\n"),
     "another Python": Broken(SOUND, "doctor", metadata="Requires-Python: >=99\n"),

@@ -24,6 +24,7 @@ from rftcore.plugins.points import (
     module_of,
     named,
     points_of,
+    requirements_of,
 )
 
 
@@ -68,8 +69,7 @@ class Installed:
 
     def requirements(self) -> list[Requirement]:
         """Its requirements in this environment, without extras. Raises: InvalidRequirement."""
-        found = [Requirement(text) for text in self.dist.requires or ()]
-        return [r for r in found if r.marker is None or r.marker.evaluate({"extra": ""})]
+        return requirements_of(self.dist)
 
     @property
     def source(self) -> Path | None:
