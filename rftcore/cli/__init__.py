@@ -164,8 +164,9 @@ def _message(error: BaseException) -> str:
     if isinstance(error, OSError):
         return _disk_fault(error)
     from rftcore.plugins.guard import blame
+    from rftcore.plugins.points import unreadable
 
-    return blame(error)
+    return unreadable(error) or blame(error)
 
 
 def _ended_by_plugin(end: SystemExit) -> str:
