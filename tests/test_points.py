@@ -1,12 +1,19 @@
 """One distribution that cannot be read is named, and hides no other."""
 
 from importlib import metadata
+from pathlib import Path
 
+import click
 import pytest
 
+from rftcore.cli import main
+from rftcore.plugins.describe import license_of
 from rftcore.plugins.doctor.installed import findings, installed
+from rftcore.plugins.doctor.report import examine
 from rftcore.plugins.loading import Loaded
-from rftcore.plugins.points import found, unreadable
+from rftcore.plugins.points import found
+from rftcore.runs.provenance import provenance
+from tests.commands import rft
 
 SOUND = "[rft]\ngood = json\n"
 
@@ -37,7 +44,8 @@ ABOUT = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Dist: rftco
         ("[rft]\nbad = \n", "bad = '' names no module"),
         ("[rft]\nbad = my tasks\n", "names no module. Did you mean 'my_tasks'?"),
         ("[rft]\nbad = rft_bad.py:x y\n", "names no module"),
-        ("[rft]\nbad\n", "entry_points.txt cannot be read"),
+        ("[rft]\nbad\n", "entry_points.txt cannot be read: a line of it"),
+        ("[rft]\nbad = b\xe4d\n", "entry_points.txt cannot be read: it is not UTF-8"),
         ("[rft]\nbad = no_such_module\n", "No module named 'no_such_module'"),
         ("[rft]\nbad = json:nothing\n", "nothing"),
     ],
@@ -55,10 +63,67 @@ def test_a_broken_entry_point_is_named_and_the_others_load(points, told, site, m
     assert named == ([] if "json:" in points else ["bad"])  # the doctor imports it for that
 
 
+@pytest.mark.parametrize(
+    ("about", "told"),
+    [
+        (b"Version: 1.0\n", "has no name"),
+        (b"Name: bad\n", "has no version"),
+        (b"", "has no name and no version"),
+        (None, "has no name and no version"),
+        (b"Name: bad\nVersion: 1.0\nSummary: \xe4", "cannot be read: it is not UTF-8"),
+    ],
+)
+def test_a_plugin_whose_metadata_lacks_something_has_the_name_of_its_folder(about, told, site):
+    [dist] = site(bad=(SOUND, None))
+    folder = Path(str(dist.locate_file("bad-1.0.dist-info")))
+    if about is not None:
+        (folder / "METADATA").write_bytes(about)
+    [plugin] = Loaded.load(found([dist])[0]).plugins
+    [finding] = [found for one in installed([dist]) for found in findings(one)]
+
+    assert (plugin.distribution, plugin.version, finding.distribution) == ("bad", "1.0", "bad")
+    assert told in finding.text
+    [checkup] = examine([dist])
+    assert (checkup.version, checkup.requires_core) == ("1.0", "")
+
+
+def test_a_run_records_a_plugin_whose_metadata_is_not_utf_8(site, tmp_path, monkeypatch):
+    [dist] = site(bad=(SOUND, None))
+    Path(str(dist.locate_file("bad-1.0.dist-info")), "METADATA").write_bytes(b"Name: bad\n\n\xe4")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert provenance({"bad": "1.0"})["plugins"] == {"bad": "1.0"}
+    assert license_of("bad") == "unknown"
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"[5]", b"{", b'{"dir_info": {"editable": 1}}'])
+def test_what_pip_recorded_of_the_source_may_be_anything(text, site):
+    [dist] = site(bad=(SOUND, ABOUT))
+    Path(str(dist.locate_file("bad-1.0.dist-info")), "direct_url.json").write_bytes(text)
+
+    assert [one.distribution for one in examine([dist])] == ["bad"]
+
+
+def test_a_file_that_stops_every_library_is_one_error_that_names_its_distribution(
+    site, monkeypatch
+):
+    dists = site(bad=("[console_scripts]\nbad\n", ABOUT))
+    monkeypatch.setattr(metadata, "distributions", lambda **_: dists)
+
+    needing = click.Command("needing", callback=lambda: metadata.entry_points(group="pydantic"))
+    monkeypatch.setattr(type(main), "get_command", lambda *_: needing)
+    done = rft("needing")
+
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: bad 1.0 in ")
+    assert "a line of it is not NAME = MODULE" in done.stderr
+    assert "pip uninstall bad" in done.stderr
+
+
 def test_a_broken_file_of_other_programs_is_left_alone(site):
     points, failures = found(site(other=("[console_scripts]\nx\n", ABOUT), good=(SOUND, ABOUT)))
 
-    assert ([point.name for point in points], failures) == (["good"], [])
+    assert ({point.name for point in points}, failures) == ({"good"}, [])
 
 
 @pytest.mark.parametrize("about", [None, "", "Name: x", "\0\xff"])
@@ -70,16 +135,6 @@ def test_a_distribution_without_metadata_hides_no_other(about, site):
     assert failures == []
     assert {plugin.name for plugin in Loaded.load(points).plugins} == {"good", "odd"}
     assert len([*map(findings, installed(dists))]) == 2
-
-
-def test_a_file_on_which_another_library_fails_is_named(site, monkeypatch):
-    dists = site(other=("[console_scripts]\nx\n", ABOUT), good=(SOUND, ABOUT))
-    monkeypatch.setattr(metadata, "distributions", lambda: dists)
-    with pytest.raises(TypeError) as caught:
-        [dist.entry_points for dist in dists]
-
-    assert "the entry_points.txt of other in" in unreadable(caught.value)
-    assert unreadable(ValueError("ours")) == ""
 
 
 @pytest.mark.parametrize(

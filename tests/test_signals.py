@@ -18,8 +18,9 @@ def terminate(times=1, number=signal.SIGTERM):
 
 @pytest.fixture(autouse=True)
 def _heard():
-    """The signals with their defaults: under nohup SIGHUP is ignored."""
+    """The signals with their defaults: under nohup SIGHUP is ignored, in xdist SIGINT."""
     before = {each: signal.signal(each, signal.SIG_DFL) for each in REQUESTS}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for each, handler in before.items():
         signal.signal(each, handler)

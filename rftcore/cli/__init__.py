@@ -166,7 +166,7 @@ def _message(error: BaseException) -> str:
     from rftcore.plugins.guard import blame
     from rftcore.plugins.points import unreadable
 
-    return blame(error) or unreadable(error)
+    return unreadable(error) or blame(error)
 
 
 def _ended_by_plugin(end: SystemExit) -> str:

@@ -201,7 +201,7 @@ def license_of(distribution: str) -> str:
     """The license that an installed distribution states; "unknown" or "none given" otherwise."""
     try:
         facts = metadata.metadata(distribution)
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):  # not installed, or not readable
         return "unknown"
     fields = ("License-Expression", "License")
     return next((facts[field] for field in fields if field in facts), "none given")

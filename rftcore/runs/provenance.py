@@ -127,7 +127,7 @@ def _requirements(distribution: str) -> set[str]:
     try:
         texts = metadata.requires(distribution) or ()
         found = [Requirement(text) for text in texts]
-    except (metadata.PackageNotFoundError, InvalidRequirement):
+    except (metadata.PackageNotFoundError, ValueError):  # or a requirement that is none
         return set()
     return {
         re.sub(r"[-_.]+", "-", each.name).lower()
@@ -139,7 +139,7 @@ def _requirements(distribution: str) -> set[str]:
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):  # or its metadata is not UTF-8
         return None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from rftcore.types import Sample
+from rftcore.types import Parser, Sample
 
 
 def canonical(value: Any) -> str:
@@ -44,6 +44,12 @@ def _repr(value: object) -> str:
 def digest(sample: Sample) -> str:
     """Hash of all fields of a sample, with the keys of its images."""
     return hashlib.sha256(canonical(sample).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def reading(parser: Parser, gold: str) -> list[str]:
+    """The value that a parser reads of a gold, and how it shows that."""
+    value = parser.gold(gold).value
+    return [canonical(value), str(parser.show(value))]
 
 
 def difference(one: Sample, two: Sample) -> str:

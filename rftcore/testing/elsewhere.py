@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Any
 
 _TIMEOUT_S = 600.0  # it usually takes a second or two
-STAGES = ("import_error", "task_error", "score_error")  # of the process, by their errors
+STAGES = (
+    "import_error",
+    "task_error",
+    "answer_error",
+    "score_error",
+)  # of the process, by their errors
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,8 @@ class Elsewhere:
     """The report of the other process.
 
     loaded, changed, printed: heavy packages that importing the plugin loaded, global state that
-    it changed, and what it printed. digests, scores: of the requested samples and completions.
+    it changed, and what it printed. digests, answers, scores: of the requested samples, golds and
+    completions.
     An error is text, "" if there was none; after an import error all else is empty.
     """
 
@@ -28,9 +34,11 @@ class Elsewhere:
     changed: list[str] = field(default_factory=list)
     printed: str = ""
     digests: dict[str, list[str]] = field(default_factory=dict)
+    answers: list[list[str]] = field(default_factory=list)
     scores: list[dict[str, list[Any]]] = field(default_factory=list)
     import_error: str = ""
     task_error: str = ""
+    answer_error: str = ""
     score_error: str = ""
 
 

@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from rftcore.config import load_recipe
+from rftcore.datasets.slices import parser_of
 from rftcore.plugins import Catalogue
 from rftcore.testing.clock import TooLong, within
-from rftcore.testing.digests import digest
+from rftcore.testing.digests import digest, reading
 from rftcore.testing.scores import Row, row_of, scorer_of
 from rftcore.types import Task
 
@@ -58,6 +59,11 @@ def _stages(question: dict[str, Any], printed: Callable[[], str]) -> Iterator[di
         task = Catalogue.load().task_of(load_recipe(("the question", question["recipe"])))
         made["digests"] = _digests(task, question["indices"])
     yield made
+    read: dict[str, Any] = {}
+    with _captured(read, "answer_error"):
+        if task is not None and "digests" in made:
+            read["answers"] = [reading(parser_of(task), gold) for gold in question["golds"]]
+    yield read
     scored: dict[str, Any] = {}
     with _captured(scored, "score_error"), within(_LONGEST_S):
         if task is not None and "digests" in made:

@@ -56,6 +56,15 @@ def parser_round_trip():
     return task(parser=Wordy())
 
 
+class Padded(Reader):
+    def show(self, value):
+        return "0" * (hash(f"dots {value}") % 3) + str(value)
+
+
+def parser_same_in_other_process():
+    return task(parser=Padded())
+
+
 class OneLine(Reader):
     def parse(self, completion):
         broken = "<answer>\n" in completion

@@ -28,6 +28,7 @@ class Broken:
     reason: str = ""
     files: Mapping[str, str] = field(default_factory=dict)  # beside its module
     metadata: str = ""  # further lines
+    written: Mapping[str, str] = field(default_factory=dict)  # in place of its metadata's files
 
 
 SOUND = """
@@ -326,6 +327,29 @@ PLUGINS: dict[str, Broken] = {
     **{
         f"a reward: {what}": Broken(rewarding(code), "scored", reason)
         for what, (code, reason) in REWARDS.items()
+    },
+    **{
+        f"an entry point: {value or 'nothing'}": Broken(
+            SOUND, "broken", reason, written={"entry_points.txt": f"[rft]\nrft_bad = {value}\n"}
+        )
+        for value, reason in (
+            ("rft-bad", "Did you mean 'rft_bad'"),
+            ("", "names no module"),
+            ("my tasks", "names no module"),
+            ("rft_bda", "No module named"),
+            ("rft_bad:thing", "no attribute 'thing'"),
+            ("rft_b\xe4d", "not UTF-8"),
+        )
+    },
+    "an entry point: extras": Broken(
+        SOUND, "works", written={"entry_points.txt": "[rft]\nrft_bad = rft_bad [extra]\n"}
+    ),
+    "an entry point without =": Broken(
+        SOUND, "broken", "NAME = MODULE", written={"entry_points.txt": "[rft]\nrft_bad\n"}
+    ),
+    **{
+        f"metadata: {text!r}": Broken(SOUND, "works", written={"METADATA": text})
+        for text in ("", f"Name: {NAME}\n", f"Version: {VERSION}\n", f"Name: {NAME}\n\n\xe4")
     },
     "null bytes": Broken("\0" + SOUND, "broken"),
     "another encoding": Broken("# coding: no-such-encoding\n" + SOUND, "broken"),

@@ -59,7 +59,9 @@ class Plugins:
 
     def verdict(self, plugin: Broken) -> tuple[Literal["held", "broken"], str]:
         """Whether rft keeps its promise for a plugin, and what happened if not."""
-        _install(self._site, NAME, VERSION, plugin.code, plugin.metadata, plugin.files)
+        info = _install(self._site, NAME, VERSION, plugin.code, plugin.metadata, plugin.files)
+        for file, text in plugin.written.items():
+            (info / file).write_bytes(text.encode("latin-1"))
         try:
             fault = self._fault(plugin)
         finally:
@@ -166,8 +168,8 @@ def _install(
     code: str,
     more: str = "",
     files: Mapping[str, str] = MappingProxyType({}),
-) -> None:
-    """A distribution as pip would leave it."""
+) -> Path:
+    """A distribution as pip would leave it; returns the folder of its metadata."""
     module = name.replace("-", "_")
     info = site / f"{module}-{version}.dist-info"
     info.mkdir(parents=True, exist_ok=True)
@@ -180,3 +182,4 @@ def _install(
     (site / f"{module}.py").write_text(code)
     for extra, text in files.items():
         (site / extra).write_text(text)
+    return info

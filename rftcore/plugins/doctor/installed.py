@@ -6,7 +6,6 @@ import json
 import platform
 import tomllib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -19,8 +18,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from rftcore.plugins.offers import CORE, GROUP
 from rftcore.plugins.points import (
     canonical,
+    content,
     fault_of,
     fault_of_file,
+    fault_of_metadata,
     module_of,
     named,
     points_of,
@@ -51,9 +52,15 @@ class Installed:
     @property
     def points(self) -> list[metadata.EntryPoint]:
         """Its entry points in the group `rft`; none if they cannot be read."""
-        with suppress(Exception):
+        try:
             return points_of(self.dist)
-        return []
+        except Exception:
+            return []
+
+    @property
+    def version(self) -> str:
+        """Its version, "?" if it states none."""
+        return named(self.dist)[1]
 
     @property
     def findable(self) -> list[metadata.EntryPoint]:
@@ -74,10 +81,13 @@ class Installed:
     @property
     def source(self) -> Path | None:
         """The source folder of an editable installation, else None."""
-        facts = json.loads(self.dist.read_text("direct_url.json") or "{}")
-        if not facts.get("dir_info", {}).get("editable"):
+        try:
+            facts = json.loads(content(self.dist, "direct_url.json") or "{}")
+            if not facts.get("dir_info", {}).get("editable"):
+                return None
+            return Path(url2pathname(urlparse(facts["url"]).path))
+        except (ValueError, LookupError, AttributeError):  # no JSON, or not as PEP 610 has it
             return None
-        return Path(url2pathname(urlparse(facts["url"]).path))
 
 
 def installed(dists: Iterable[metadata.Distribution] | None = None) -> list[Installed]:
@@ -91,7 +101,7 @@ def installed(dists: Iterable[metadata.Distribution] | None = None) -> list[Inst
         if _is_plugin(dist):
             place = Path(str(dist.locate_file(""))).resolve()
             copies = found.setdefault(named(dist)[0], {})
-            if dist.read_text("METADATA") or not copies:
+            if content(dist, "METADATA") or not copies:
                 copies.setdefault(place / named(dist)[1], dist)
     rows = sorted(found.items())
     return [
@@ -110,12 +120,17 @@ def _is_plugin(dist: metadata.Distribution) -> bool:
 
 def findings(one: Installed) -> Iterator[Finding]:
     """The faults in the metadata of a distribution."""
+    again = f"install {one.name} again, or python -m pip uninstall {one.name}"
     try:
         points_of(one.dist)
     except Exception as error:
-        yield Finding(one.name, fault_of_file(error), _author_sets("entry-points"))
+        yield Finding(one.name, fault_of_file(error), again)
         return
-    for check in (_copies, _python, _requirements, _source, _modules):
+    checks = [_copies, _python, _requirements, _source, _modules]
+    if fault := fault_of_metadata(one.dist):
+        yield Finding(one.name, fault, again)
+        checks = [_modules]
+    for check in checks:
         for text, next_ in check(one):
             yield Finding(one.name, text, next_)
 
@@ -211,7 +226,7 @@ def _modules(one: Installed) -> Faults:
 def _readable(one: Installed) -> list[Requirement]:
     try:
         return one.requirements()
-    except InvalidRequirement:  # reported by `_requirements`
+    except Exception:  # reported as a finding
         return []
 
 

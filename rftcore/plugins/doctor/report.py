@@ -69,7 +69,7 @@ def examine(
 
 def _probed(one: Installed, timeout_s: float) -> Iterator[tuple[Plugin, Probed]]:
     for point in one.findable:
-        plugin = Plugin(point.name, one.name, one.dist.version)
+        plugin = Plugin(point.name, one.name, one.version)
         yield plugin, probe(point, plugin.distribution, plugin.version, timeout_s)
 
 
@@ -146,7 +146,7 @@ def _checkup(one: Installed, probed: Iterable[Probed], found: Iterable[Finding])
     probed = list(probed)
     return Checkup(
         distribution=one.name,
-        version=one.dist.version,
+        version=one.version,
         requires_core=one.requires_core,
         import_s=round(sum(facts.seconds for facts in probed), 4),
         heavy=tuple(sorted({package for facts in probed for package in facts.heavy})),

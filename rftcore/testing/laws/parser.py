@@ -163,6 +163,32 @@ def parser_round_trip(subject: Subject) -> None:
 
 
 @law(
+    "parser-same-in-other-process",
+    "parser",
+    "Another process with another hash seed reads and shows golds alike.",
+    why="Reports of two runs, and a comparison of stored answers, would differ without a reason.",
+    cause="show() writes a set in its order, or hash(text) is in a value",
+    fix="sort what a set holds before it is written",
+    needs=("samples-same-in-other-process", "parser-round-trip"),
+)
+def parser_same_in_other_process(subject: Subject) -> None:
+    """By golds with distinct values."""
+    mine, found = subject.answers, subject.elsewhere
+    if error := found.task_error or found.answer_error:
+        raise BrokenError(
+            f"another process could not read or show golds: {error}",
+            cause="a parser that relies on what only this process has, or that ends its process",
+            fix="make what it needs in the factory",
+        )
+    for (gold, here), there in zip(mine.items(), found.answers, strict=True):
+        for what, one, other in zip(("read", "shown"), here, there, strict=True):
+            if one != other:
+                raise BrokenError(
+                    f"gold {shown(gold)} is {what} as {shown(one)} here and {shown(other)} there"
+                )
+
+
+@law(
     "parser-reads-target",
     "parser",
     "The parser finds the gold in the SFT target.",

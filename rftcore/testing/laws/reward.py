@@ -273,7 +273,7 @@ def rewards_stateless(subject: Subject) -> None:
     why="Scoring is divided among workers: rewards would depend on the worker.",
     cause="the order of a set, hash(text), or state of the parent process",
     fix="sort sets; create what is needed in the factory",
-    needs=(*COMPARED, "samples-same-in-other-process", "rewards-stateless"),
+    needs=(*COMPARED, "parser-same-in-other-process", "rewards-stateless"),
 )
 def rewards_same_in_other_process(subject: Subject) -> None:
     """What SFT teaches, wrong answers and nothing at all."""

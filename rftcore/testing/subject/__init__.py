@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
-from rftcore.testing.digests import digest
+from rftcore.testing.digests import digest, reading
 from rftcore.testing.elsewhere import Elsewhere, run_elsewhere
 from rftcore.testing.scores import row_of, scorer_of
 from rftcore.testing.subject.rewards import TaskRewards
@@ -39,6 +39,15 @@ class Subject(TaskRewards):
             split: [digest(one) for one in some.values()]
             for split, some in self.compared_samples.items()
         }
+
+    @cached_property
+    def answers(self) -> dict[str, list[str]]:
+        """By gold: the value that the parser reads, and how it shows it."""
+        found = {}
+        for gold in self.golds:
+            with suppress(Exception):  # the law of the round trip has that
+                found[gold] = reading(self.parser, gold)
+        return found
 
     @cached_property
     def scored(self) -> list[tuple[str, int, str]]:
@@ -77,11 +86,13 @@ class Subject(TaskRewards):
             "plugin": self.offer.plugin.distribution,
             "recipe": self.layer[1],
             "indices": {},
+            "golds": [],
             "scored": [],
         }
         with suppress(Exception):
             request["indices"] = {
                 split: list(some) for split, some in self.compared_samples.items()
             }
+            request["golds"] = list(self.answers)
             request["scored"] = self.scored
         return run_elsewhere(request)
