@@ -117,5 +117,5 @@ def _told(hint: Any) -> str:
         return "a mapping with texts as keys"
     if origin is Callable:
         return "a function"
-    names = {str: "text", int: "a whole number", float: "a number", bool: "True or False"}
-    return names.get(hint) or ("None" if hint is type(None) else f"a {hint.__name__}")
+    words = {str: "text", int: "a whole number", float: "a number", bool: "True or False"}
+    return words.get(hint) or ("None" if hint is type(None) else f"a {hint.__name__}")

@@ -36,7 +36,8 @@ class StopRequest:
     def __init__(self) -> None:
         self.received, self.signum = False, signal.SIGTERM
         self._process = os.getpid()
-        self._deferred = self._lost = False
+        self._deferred = False
+        self._dropped: int | None = None  # the signal whose exception Python has dropped
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -60,6 +61,7 @@ class StopRequest:
     def check(self) -> None:
         """Raise `Terminated` if a stop was requested."""
         if self.received:
+            self._dropped = None
             raise Terminated
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
@@ -71,8 +73,8 @@ class StopRequest:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
             return
-        if self._lost:  # sent by `_again`
-            self._lost = False
+        if self._dropped is not None:  # sent by `_again`
+            self._dropped = None
             if not self._deferred:  # or `received` is checked at the end of the block
                 raise Terminated
             return
@@ -92,21 +94,27 @@ class StopRequest:
 
         def hook(lost: Any) -> None:
             if lost.exc_type is Terminated and self.received:
-                _later(self._again)
+                self._dropped = self.signum
             elif lost.exc_type is KeyboardInterrupt:
-                _later(lambda: os.kill(os.getpid(), signal.SIGINT))
+                self._dropped = signal.SIGINT
             else:
                 before(lost)
+                return
+            _later(self._again)
 
         sys.unraisablehook = hook
         try:
             yield
         finally:
-            sys.unraisablehook = before
+            sys.unraisablehook, self._dropped = before, None
 
     def _again(self) -> None:
-        self._lost = True
-        os.kill(os.getpid(), self.signum)
+        """Send the signal again, unless the stop was raised or the block has ended meanwhile."""
+        if (number := self._dropped) is None:
+            return
+        if number == signal.SIGINT:  # Python's own handler
+            self._dropped = None
+        os.kill(os.getpid(), number)
 
 
 @contextmanager

@@ -123,3 +123,17 @@ def test_a_lost_request_does_not_interrupt_a_deferred_block():
             time.sleep(0.3)
 
     assert (reference(), request.received) == (None, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_lost_request_is_not_raised_after_the_block_or_a_second_time(number):
+    request = StopRequest()
+    with on_stop(request):
+        cleared(number, seconds=0)
+        if number == signal.SIGTERM:
+            with pytest.raises(Terminated):
+                request.check()
+            time.sleep(0.3)
+    time.sleep(0.3)
+
+    assert request.received is (number == signal.SIGTERM)
