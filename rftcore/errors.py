@@ -9,7 +9,8 @@ import difflib
 import importlib
 import os
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,19 @@ class Interrupt(BaseException):
     Not an `Exception`, so that the code does not catch it. A Rust library's panic is none
     either, and is a fault.
     """
+
+
+@contextmanager
+def path_faults(what: str, kind: type[RftError]) -> Iterator[None]:
+    """Name what a path stands for if the path itself is what the disk rejects.
+
+    A name can be too long, and a folder above it closed to this user.
+    Raises: `kind`, with `what` and the reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{what}: {error.strerror or error}") from error
 
 
 def similar(name: str, offered: Iterable[str], *, most: int = 3) -> tuple[str, ...]:

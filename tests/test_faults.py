@@ -12,6 +12,7 @@ import click
 import pytest
 from click.testing import Result
 
+import rftcore
 from rftcore import cli
 from rftcore.cache import keeping
 from rftcore.errors import CacheError
@@ -121,6 +122,28 @@ def test_a_path_that_is_something_else_is_one_message(arguments, tmp_path, monke
 
     assert (done.exit_code, type(done.exception)) == (2, SystemExit)
     assert done.stderr.startswith("error: ")
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("named", "call"),
+    [
+        ("model", lambda: rftcore.train(task="counting", model=LONG)),
+        ("model", lambda: rftcore.plan(task="counting", model=LONG)),
+        ("out", lambda: rftcore.train(task="counting", model="toy", out=LONG, smoke=True)),
+        ("folder", lambda: rftcore.evaluate(LONG, task="counting")),
+        ("folder", lambda: rftcore.report(LONG)),
+        ("run", lambda: rftcore.load_run(LONG)),
+        ("run", lambda: rftcore.compare(LONG, LONG)),
+        ("run", lambda: rftcore.compare(f"{LONG}@sft")),
+        ("--out", lambda: rftcore.compare(task="counting", out=LONG)),
+    ],
+)
+def test_a_name_that_the_disk_rejects_is_an_error_that_says_what_it_is_for(named, call):
+    with pytest.raises(rftcore.RftError, match=rf"{named}.*x{{300}}.*File name too long"):
+        call()
 
 
 def test_a_cache_folder_that_is_a_file_is_named_with_its_variable(tmp_path, monkeypatch):

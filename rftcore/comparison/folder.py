@@ -19,7 +19,7 @@ from typing import Any
 from rftcore.comparison import plots
 from rftcore.comparison.results import Comparison
 from rftcore.comparison.tables import FORMATS
-from rftcore.errors import RecipeError, RunError
+from rftcore.errors import RecipeError, RunError, path_faults
 from rftcore.plugins import Catalogue
 from rftcore.runs import is_run, provenance
 from rftcore.runs.claim import Claimed
@@ -36,7 +36,9 @@ def checked(out: str | Path | None) -> Path:
     if out is None:
         raise RecipeError("--out FOLDER is needed: runs, table and plots are kept there")
     folder = Path(out)
-    if folder.exists() and not folder.is_dir():
+    with path_faults(f"--out {folder}", RunError):
+        a_file = folder.exists() and not folder.is_dir()
+    if a_file:
         raise RunError(f"--out {folder}: this is a file; name a folder")
     if is_run(folder):
         raise RunError(f"--out {folder}: this is a run; name another folder")

@@ -11,7 +11,7 @@ from typing import Any
 from rftcore.completions import ScoredCompletion
 from rftcore.config import Recipe, of_phases
 from rftcore.config.recipe import leaves
-from rftcore.errors import RunError
+from rftcore.errors import RunError, path_faults
 from rftcore.pipeline.results import STAGES, Run, load_run
 
 AT = "@"  # RUN@STAGE
@@ -125,7 +125,9 @@ def _measured(target: str | Path | Run) -> Measured:
     if isinstance(target, Run):
         return at_stage(target)
     path, at, stage = str(target).rpartition(AT)
-    if not at or "/" in stage or Path(target).is_dir():
+    with path_faults(f"run {target}", RunError):
+        whole = not at or "/" in stage or Path(target).is_dir()
+    if whole:
         return at_stage(load_run(target))
     return at_stage(load_run(path), stage)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from rftcore.errors import PluginError, RecipeError, UnknownNameError
+from rftcore.errors import ModelError, PluginError, RecipeError, UnknownNameError, path_faults
 from rftcore.plugins.components import (
     Origin,
     checked_options,
@@ -141,7 +141,9 @@ class Catalogue(Lookup):
         Raises: RftError as `make` does, or if there is no such folder.
         """
         folder = Path(name).expanduser()
-        if folder.is_dir() and not self.offers_model(name):
+        with path_faults(f"model {name!r}{placed(named_in)}", ModelError):
+            is_folder = folder.is_dir()
+        if is_folder and not self.offers_model(name):
             return folder
         if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name):
             return name

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from rftcore.distributed import is_main
-from rftcore.errors import RunError
+from rftcore.errors import RunError, path_faults
 from rftcore.runs.files import Files
 from rftcore.runs.names import MANIFEST, RECIPE, STATE
 
@@ -79,7 +79,9 @@ class Claimed(Files):
     def open(cls, path: str | Path) -> Self:
         """An existing run, to read. Raises `RunError` if the folder is not a run."""
         run = cls(path, writes=is_main())
-        if not (run.path / MANIFEST).is_file():
+        with path_faults(f"run {path}", RunError):
+            there = (run.path / MANIFEST).is_file()
+        if not there:
             raise RunError(f"{path} is not a run folder: it has no {MANIFEST}.{_others(run.path)}")
         return run
 
@@ -223,9 +225,10 @@ def _occupied(path: Path) -> str:
 
 
 def is_run(path: str | Path) -> bool:
-    """Whether a folder holds a run."""
+    """Whether a folder holds a run. Raises: RunError if the disk rejects the path itself."""
     path = Path(path)
-    return (path / MANIFEST).is_file() and (path / STATE).is_file()
+    with path_faults(f"folder {path}", RunError):
+        return (path / MANIFEST).is_file() and (path / STATE).is_file()
 
 
 def _others(path: Path) -> str:
