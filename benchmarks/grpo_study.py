@@ -21,12 +21,21 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from types import MappingProxyType
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "grpo_study.jsonl"
 SPLITS = ("val", "ood-vehicles")
 COLLAPSE, COLLAPSE_OVER = 0.6, 30  # stop if accuracy over this many steps falls below this share
+MEASURED = {
+    "task_options.rl": "1440",
+    "task_options.val": "900",
+    "evaluation.zero_shot": "false",
+    "evaluation.splits": f"[{', '.join(SPLITS)}]",
+    "evaluation.blind": "0",
+    "report": "false",
+}
 STEPS_OF_SFT = 200  # of 8 samples each, so epochs = 1600 / number of samples
 BASE = {
     "min_p": "0.1",
@@ -142,23 +151,18 @@ def read(results: Path) -> list[dict[str, Any]]:
 def run(entry: Entry, runs: Path) -> dict[str, Any]:
     """Run one entry, with SFT if it is missing, and return its record."""
     parent, out = runs / entry.parent, runs / key(entry)
-    train(
-        parent,
-        ["--task", "counting", "--seed", str(entry.seed)],
-        {
-            "sft.samples": str(entry.chains),
-            "sft.num_train_epochs": str(STEPS_OF_SFT * 8 // entry.chains),
-            "task_options.rl": "1440",
-            "task_options.val": "900",
-            "paradigm": "cot-sft",
-            "evaluation.zero_shot": "false",
-            "evaluation.splits": f"[{', '.join(SPLITS)}]",
-            "evaluation.blind": "0",
-            "report": "false",
-        },
-    )
-    train(out, ["--fork", str(parent)], {"paradigm": "reason-rft", **entry.grpo()})
-    return record(entry, out)
+    new = ["--task", "counting", "--seed", str(entry.seed)]
+    sft = {
+        "sft.samples": str(entry.chains),
+        "sft.num_train_epochs": str(STEPS_OF_SFT * 8 // entry.chains),
+    }
+    train(parent, new, {**MEASURED, **sft, "paradigm": "cot-sft"})
+    if any(name.startswith("policy.") for name in entry.settings):  # a fork cannot change these
+        model = ["--model", str(parent / "sft" / "model")]
+        train(out, [*new, *model], {**MEASURED, "paradigm": "reason-rft-zero", **entry.grpo()})
+    else:
+        train(out, ["--fork", str(parent)], {"paradigm": "reason-rft", **entry.grpo()})
+    return record(entry, parent, out)
 
 
 def train(out: Path, how: Sequence[str], settings: Mapping[str, str]) -> None:
@@ -197,8 +201,11 @@ def collapsed(steps: Sequence[Mapping[str, float]]) -> bool:
     return now < COLLAPSE * start
 
 
-def record(entry: Entry, out: Path) -> dict[str, Any]:
+def record(entry: Entry, parent: Path, out: Path) -> dict[str, Any]:
     """The record of a run that has finished or was stopped after a collapse."""
+    from rftcore import load_run
+    from rftcore.statistics import change
+
     steps = steps_of(out)
     line = {
         "key": key(entry),
@@ -212,17 +219,21 @@ def record(entry: Entry, out: Path) -> dict[str, Any]:
     }
     if not (out / "summary.json").exists():
         return {**line, "collapsed": True}
-    summary = json.loads((out / "summary.json").read_text())
+    right = {
+        stage: {s: [float(a.correct) for a in load_run(run).answers(stage, s)] for s in SPLITS}
+        for stage, run in (("sft", parent), ("grpo", out))
+    }
+    gains = {s: change([right["grpo"][s]], [right["sft"][s]]) for s in SPLITS}
     return {
         **line,
-        "seconds": round(summary["seconds"]["grpo"]),
+        "seconds": round(json.loads((out / "summary.json").read_text())["seconds"]["grpo"]),
         "scores": {
-            stage: {score["split"]: round(100 * score["accuracy"], 2) for score in scores}
-            for stage, scores in summary["scores"].items()
+            stage: {s: round(100 * fmean(answers), 2) for s, answers in splits.items()}
+            for stage, splits in right.items()
         },
         "gains": {
-            gain["split"]: [round(100 * gain[part], 2) for part in ("change", "low", "high")]
-            for gain in summary["gains"]
+            s: [round(100 * part, 2) for part in (gain.value, gain.low, gain.high)]
+            for s, gain in gains.items()
         },
     }
 
