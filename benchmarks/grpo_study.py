@@ -100,7 +100,7 @@ QUEUE = [
     short("shape-32x2", shape(32, 2)),
     short("shape-8x8", shape(8, 8)),
     short("skip", {"skip": "[failed, flat]"}),
-    short("freeze-vision", {"freeze": "[vision]"}),
+    short("train-vision", {"freeze": "[]"}),  # nano freezes the tower by default
     short("epsilon-1e-8", {"adam_epsilon": "1e-8"}),
     short("beta2-0.95", {"adam_beta2": "0.95"}),
     short("scale-batch", {"scale_rewards": "batch"}),
