@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 import inspect
 import multiprocessing
+import os
 import types
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from rftcore.errors import PluginError, RecipeError
@@ -74,7 +76,16 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
     if not _fits(value, hint):
         kind = type(value).__name__
         raise RecipeError(f"{name}={value!r:.60} ({kind}): give {_told(hint)}")
+    if Path in get_args(hint) and isinstance(value, str | Path) and not _can_be_a_path(value):
+        raise RecipeError(f"{name}={value!r:.60}: no path has a null byte or a lone surrogate")
     return value
+
+
+def _can_be_a_path(value: str | Path) -> bool:
+    try:
+        return b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
 
 
 def _plain(value: Any) -> Any:

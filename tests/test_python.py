@@ -213,6 +213,13 @@ def test_an_argument_of_another_type_is_one_error_that_names_it(call, told, tmp_
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+@pytest.mark.parametrize("argument", ["out", "recipe", "model", "resume", "fork"])
+def test_a_text_that_no_path_can_be_is_an_error_that_names_the_argument(argument, name):
+    with pytest.raises(RecipeError, match=rf"{argument}=.*: no path has a null byte or"):
+        rft.train(**{"task": "counting"} | {argument: name})
+
+
 def test_numbers_of_numpy_are_numbers():
     @checked
     def take(number: int = 0, share: float = 0.0, flag: bool = False, many: Sequence[int] = ()):
