@@ -104,7 +104,7 @@ QUEUE = [
     short("epsilon-1e-8", {"adam_epsilon": "1e-8"}),
     short("beta2-0.95", {"adam_beta2": "0.95"}),
     short("scale-batch", {"scale_rewards": "batch"}),
-    short("sgd", {"optim": "sgd", "learning_rate": "0.03"}),
+    short("sgd", {"optim": "sgd", "optim_args": "momentum=0.9", "learning_rate": "0.03"}),
     short("min-p-0.02", {"min_p": "0.02"}),
     short("top-p-0.95", {"min_p": "0", "top_p": "0.95"}),
     short("lr-5e-5", {"learning_rate": "5e-5"}),
