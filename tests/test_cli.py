@@ -19,6 +19,8 @@ from rftcore.errors import RewardError, VisionError
 from rftcore.evaluation.scores import SplitScore
 from rftcore.hookspecs import hookimpl
 from rftcore.pipeline.splits_evaluation import Found
+from rftcore.runs import RunFolder
+from rftcore.signals import Terminated
 from rftcore.types import Prompt, Term
 from tests.commands import rft
 from tests.forked import Command
@@ -223,6 +225,43 @@ def stopped(training):
 def test_an_interrupt_prints_the_command_that_continues(stopped):
     assert stopped.exit_code == 130
     assert "rft train --resume out" in stopped.stderr
+
+
+STOPS = [(KeyboardInterrupt, 130, "interrupted"), (Terminated, 143, "stopped by SIGTERM")]
+
+
+@pytest.mark.parametrize(("stop", "code", "said"), STOPS)
+@pytest.mark.parametrize("at", ["open", "lock", "record"])
+def test_a_stop_before_a_run_continues_prints_the_command_too(
+    at, stop, code, said, stopped, monkeypatch
+):
+    monkeypatch.setattr(RunFolder, at, raising(stop))
+    done = rft("train", "--resume", "out")
+
+    assert (done.exit_code, done.stderr) == (
+        code,
+        f"\n{said}; continue with: rft train --resume out\n",
+    )
+
+
+@pytest.mark.parametrize(("stop", "code", "said"), STOPS)
+@pytest.mark.parametrize("at", ["lock", "write_text", "write_json"])
+def test_a_stop_while_a_run_is_made_leaves_nothing(at, stop, code, said, training, monkeypatch):
+    before = set(Path().iterdir())
+    monkeypatch.setattr(RunFolder, at, raising(stop))
+    done = rft("train", "--task", "numbers", "--out", "here/out")
+
+    assert (done.exit_code, done.stderr) == (code, f"\n{said}\n")
+    assert {*Path().iterdir()} == before
+
+
+def raising(error):
+    """A method that raises it."""
+
+    def method(*_, **__):
+        raise error
+
+    return method
 
 
 @pytest.mark.parametrize("how", ["--resume", "--fork"])

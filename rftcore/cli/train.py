@@ -2,6 +2,8 @@
 
 import shlex
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -12,7 +14,7 @@ PARADIGMS = ("zero-shot", "ans-sft", "cot-sft", "reason-rft-zero", "reason-rft")
 if TYPE_CHECKING:
     from rftcore.evaluation.tables import Summary
     from rftcore.pipeline.job import Job
-    from rftcore.runs import RunFolder
+    from rftcore.signals import StopRequest
 
 
 @click.command(short_help="Train a policy: SFT, then GRPO, evaluated in between.")
@@ -73,33 +75,38 @@ def train(
     from rftcore.distributed import is_main
     from rftcore.pipeline.start import prepare
     from rftcore.plugins import Catalogue
+    from rftcore.signals import StopRequest
 
-    job = prepare(
-        Catalogue.load(),
-        task=task,
-        model=model,
-        paradigm=paradigm,
-        recipe=file,
-        settings=settings,
-        out=out,
-        seed=seed,
-        smoke=smoke,
-        resume=resume,
-        fork=fork,
-    )
+    stop, places = StopRequest(), [resume] if resume else []
+    with _stoppable(stop, places):
+        job = prepare(
+            Catalogue.load(),
+            task=task,
+            model=model,
+            paradigm=paradigm,
+            recipe=file,
+            settings=settings,
+            out=out,
+            seed=seed,
+            smoke=smoke,
+            resume=resume,
+            fork=fork,
+            chosen=places.append,
+        )
+        job.stop = stop
 
-    def announce() -> None:
-        if job.fork:
-            click.echo(f"taken over from {fork}: {job.fork}")
-        click.echo(f"run: {job.run.path}")
+        def announce() -> None:
+            if job.fork:
+                click.echo(f"taken over from {fork}: {job.fork}")
+            click.echo(f"run: {job.run.path}")
 
-    if is_main():
-        job.announce = announce
-    summary = _work(job)
-    if is_main():
-        click.echo(summary.table())
-        if job.plan.recipe.report and job.run.report_file.is_file():
-            click.echo(f"report: {job.run.report_file}")
+        if is_main():
+            job.announce = announce
+        summary = _work(job)
+        if is_main():
+            click.echo(summary.table())
+            if job.plan.recipe.report and job.run.report_file.is_file():
+                click.echo(f"report: {job.run.report_file}")
 
 
 def _again() -> list[str]:
@@ -115,24 +122,36 @@ def _again() -> list[str]:
     return words
 
 
-def _work(job: "Job") -> "Summary":
-    """Work on the run until it ends, is stopped or fails; print how to continue."""
-    from rftcore.pipeline.start import work
+@contextmanager
+def _stoppable(stop: "StopRequest", places: Sequence[Path]) -> Iterator[None]:
+    """Within the block, a stop ends with the command that continues the run, if there is one.
+
+    places: the run's folder, once it is chosen.
+    """
     from rftcore.signals import Terminated, on_stop
+
+    with on_stop(stop):
+        try:
+            yield
+        except KeyboardInterrupt:
+            _leave(places, "interrupted", 130)
+        except Terminated as at:
+            what = f"stopped by {stop.name}" + (f" after {at}" if str(at) else "")
+            _leave(places, what, stop.exit_code)
+
+
+def _work(job: "Job") -> "Summary":
+    """Work on the run until it ends or fails; an error has a note on what is kept."""
+    from rftcore.pipeline.start import work
     from rftcore.training.callbacks import quiet_libraries
 
-    with on_stop(job.stop), quiet_libraries():
+    with quiet_libraries():
         try:
             return work(job)
         except Exception as error:
             if hint := _after_sft(job):
                 error.add_note(hint)
             raise
-        except KeyboardInterrupt:
-            _leave(job.run, "interrupted", 130)
-        except Terminated as at:
-            what = f"stopped by {job.stop.name}" + (f" after {at}" if str(at) else "")
-            _leave(job.run, what, job.stop.exit_code)
 
 
 def _after_sft(job: "Job") -> str:
@@ -151,11 +170,14 @@ def _after_sft(job: "Job") -> str:
     )
 
 
-def _leave(run: "RunFolder", what: str, code: int) -> NoReturn:
+def _leave(places: Sequence[Path], what: str, code: int) -> NoReturn:
     """Print, on one rank, the command that continues the run; exit."""
     from rftcore.distributed import first_to_report, is_main, launched, train_command
+    from rftcore.runs import is_run
 
     if first_to_report() if launched() else is_main():
-        click.echo(f"\n{what}; continue with: {train_command()} --resume {run.path}", err=True)
+        runs = [shlex.quote(str(place)) for place in places if is_run(place)]
+        how = "".join(f"; continue with: {train_command()} --resume {run}" for run in runs)
+        click.echo(f"\n{what}{how}", err=True)
         sys.stderr.flush()
     sys.exit(code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +35,11 @@ def prepare(
     smoke: bool = False,
     resume: str | Path | None = None,
     fork: str | Path | None = None,
+    chosen: Callable[[Path], object] = lambda folder: None,
 ) -> Job:
     """A run that is ready to start or continue: its plan is checked and its folder exists, locked.
 
+    chosen: called with the folder of a new run, before it is made.
     Raises: RecipeError for settings, UnknownNameError for names, RunError for a folder; then no
     folder was made.
     """
@@ -54,9 +56,13 @@ def prepare(
     if resume is not None:
         return _resumed(catalogue, Path(resume), request)
     if fork is not None:
-        return _forked(catalogue, Path(fork), request, folder)
-    plan = request.plan(catalogue).located()
-    return Job(plan, _create(plan, folder, smoke=smoke))
+        plan, taken = _forked(catalogue, Path(fork), request)
+        smoke = bool(taken.parent.manifest().get("smoke"))
+    else:
+        plan, taken = request.plan(catalogue).located(), None
+    folder = _folder(plan, folder, smoke=smoke)
+    chosen(folder)
+    return Job(plan, _create(plan, folder, smoke=smoke, fork=taken), fork=taken)
 
 
 def work(job: Job) -> Summary:
@@ -80,9 +86,17 @@ def work(job: Job) -> Summary:
                 job.tracking.close()
 
 
-def _create(
-    plan: Plan, out: Path | None, *, smoke: bool = False, fork: Fork | None = None
-) -> RunFolder:
+def _folder(plan: Plan, out: Path | None, *, smoke: bool) -> Path:
+    """The folder of a new run: `out`, or one named after the recipe and the time."""
+    if out is not None:
+        return out
+    recipe = plan.recipe
+    named = "" if recipe.paradigm == DEFAULT else recipe.paradigm
+    folder = default_run_dir(recipe.task, recipe.model, recipe.seed, paradigm=named, smoke=smoke)
+    return all_gather(folder)[0]  # its name has the time, which differs between ranks
+
+
+def _create(plan: Plan, folder: Path, *, smoke: bool, fork: Fork | None) -> RunFolder:
     recipe = plan.recipe
     facts = manifest(
         recipe.model_dump(mode="json"),
@@ -91,28 +105,20 @@ def _create(
         paradigm=recipe.paradigm,
         smoke=smoke,
     )
-    named = "" if recipe.paradigm == DEFAULT else recipe.paradigm
-    folder = out or default_run_dir(
-        recipe.task, recipe.model, recipe.seed, paradigm=named, smoke=smoke
-    )
-    if out is None:
-        folder = all_gather(folder)[0]  # its name has the time, which differs between ranks
     if fork is None:
         return RunFolder.create(folder, facts, dump_recipe(recipe))
     return RunFolder.create(folder, {**facts, **fork.facts()}, dump_recipe(recipe), fork.fill)
 
 
-def _forked(catalogue: Catalogue, folder: Path, request: Request, out: Path | None) -> Job:
-    """A new run with the recipe of another, changed, and with what that one has finished."""
+def _forked(catalogue: Catalogue, folder: Path, request: Request) -> tuple[Plan, Fork]:
+    """The recipe of another run, changed, and what that one has finished."""
     parent = RunFolder.open(folder)
     own = _own_recipe(parent)
     changes: Sequence[Layer] = [*([request.file] if request.file else []), *request.options]
     recipe = catalogue.located(load_recipe(own, *changes, *request.settings))
     fork = Fork(parent, load_recipe(own), recipe)
     model = catalogue.model(recipe.model, recipe.origin("model"))
-    plan = Plan.of(recipe, catalogue.task_of(recipe), model, catalogue)
-    smoke = bool(parent.manifest().get("smoke"))
-    return Job(plan, _create(plan, out, smoke=smoke, fork=fork), fork=fork)
+    return Plan.of(recipe, catalogue.task_of(recipe), model, catalogue), fork
 
 
 def _resumed(catalogue: Catalogue, folder: Path, request: Request) -> Job:

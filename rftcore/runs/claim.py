@@ -44,20 +44,16 @@ class Claimed(Files):
         if not is_main():
             return cls.follow(path)
         run = cls(path)
-        run._above = [above for above in run.path.parents if not above.exists()]
+        with path_faults(f"output folder {path} cannot be made", RunError):
+            new = [each for each in (run.path, *run.path.parents) if not each.exists()]
         try:
-            run.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(f"output folder {path} cannot be made: {error.strerror}") from error
-        if within := [str(above) for above in run.path.absolute().parents if is_run(above)]:
-            with suppress(OSError):
-                run.path.rmdir()
-            raise RunError(f"output folder {path} is inside the run {within[0]}: choose another")
-        run.lock()
-        there = {entry.name for entry in run.path.iterdir() if not entry.name.startswith(".")}
-        if there and not _half_made(there):
-            run.unlock()
-            raise RunError(_occupied(run.path))
+            run._claim()
+        except BaseException:
+            for folder in new:
+                with suppress(OSError):
+                    folder.rmdir()
+            raise
+        run._above = new[1:]
         try:
             run._done_at_first = list(fill(run))
             run.write_json(STATE, {"done": run._done_at_first})  # first: see `_half_made`
@@ -69,11 +65,27 @@ class Claimed(Files):
             raise RunError(
                 f"output folder {path} cannot be written to: {error.strerror}"
             ) from error
-        except RunError:
+        except BaseException:  # or half a run would be left of a Ctrl-C
             run._remove(run._files())
             raise
         run._created = run._files()
         return run
+
+    def _claim(self) -> None:
+        """Make and lock the folder. Raises: RunError if something else is there."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"output folder {self.path} cannot be made: {error.strerror}") from error
+        if within := [str(above) for above in self.path.absolute().parents if is_run(above)]:
+            raise RunError(
+                f"output folder {self.path} is inside the run {within[0]}: choose another"
+            )
+        self.lock()
+        there = {entry.name for entry in self.path.iterdir() if not entry.name.startswith(".")}
+        if there and not _half_made(there):
+            self.unlock()
+            raise RunError(_occupied(self.path))
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
