@@ -36,6 +36,7 @@ MEASURED = {
     "evaluation.blind": "0",
     "report": "false",
 }
+NOT_IN_A_FORK = ("policy.", "task_options.")  # such an entry starts from the SFT policy's folder
 STEPS_OF_SFT = 200  # of 8 samples each, so epochs = 1600 / number of samples
 BASE = {
     "min_p": "0.1",
@@ -74,6 +75,7 @@ def shape(prompts: int, group: int) -> dict[str, str]:
 
 # Half the steps, of twice the prompts, so that many settings fit; "short" is their reference.
 SHORT = {**shape(16, 4), "max_steps": "150"}
+LONG = {"max_steps": "1000", "lr_scheduler_type": "cosine", **shape(16, 4)}
 OTHER_REWARDS = {"rewards.process.weight": "0"}
 
 
@@ -111,7 +113,8 @@ QUEUE = [
     short("short", chains=40),
     short("short", seed=1),
     short("shape-32x4", {**shape(32, 4), "max_steps": "150"}),
-    Entry("16x4-1000", {"max_steps": "1000", "lr_scheduler_type": "cosine", **shape(16, 4)}),
+    Entry("16x4-1000", LONG),
+    Entry("16x4-1000-rl-8000", {**LONG, "task_options.rl": "8000"}),
 ]
 
 
@@ -157,7 +160,7 @@ def run(entry: Entry, runs: Path) -> dict[str, Any]:
         "sft.num_train_epochs": str(STEPS_OF_SFT * 8 // entry.chains),
     }
     train(parent, new, {**MEASURED, **sft, "paradigm": "cot-sft"})
-    if any(name.startswith("policy.") for name in entry.settings):  # a fork cannot change these
+    if any(name.startswith(NOT_IN_A_FORK) for name in entry.settings):
         model = ["--model", str(parent / "sft" / "model")]
         train(out, [*new, *model], {**MEASURED, "paradigm": "reason-rft-zero", **entry.grpo()})
     else:

@@ -54,7 +54,7 @@ class Soak:
     name = "soak"
     promise = "hours of GRPO need no more memory, files, threads or processes than the first steps"
 
-    def __init__(self, steps: int = 5000) -> None:
+    def __init__(self, steps: int = 100_000) -> None:
         self._steps, self.seconds = steps, float("inf")  # of a run, if its steps take longer
 
     @contextmanager
