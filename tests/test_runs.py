@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -150,6 +151,35 @@ def test_a_run_that_never_started_is_discarded_and_one_that_did_is_kept(tmp_path
                 run.mark_done("data")
             run.discard_unstarted()
         assert run.path.exists() == started
+
+
+@pytest.mark.parametrize("fault", [None, OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
+def test_what_was_in_the_folder_before_a_run_is_there_after_it_failed(fault, tmp_path, monkeypatch):
+    for name in (".git/refs/heads/.none", ".git/config", ".env", ".keep.tmp", ".x/y.tmp"):
+        (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / name).write_text("mine")
+    (tmp_path / "run/.git/empty").mkdir()
+    before = {*tmp_path.rglob("*")}
+    if fault:
+        monkeypatch.setattr(RunFolder, "write_text", Mock(side_effect=fault))
+        with pytest.raises((RunError, KeyboardInterrupt)):
+            RunFolder.create(tmp_path / "run", {}, "task: x")
+    else:
+        with RunFolder.create(tmp_path / "run", {}, "task: x") as run:
+            run.discard_unstarted()
+
+    assert {*tmp_path.rglob("*")} == before
+
+
+def test_a_run_continues_beside_files_of_its_user(run):
+    names = (".git/config", ".x.tmp", ".metrics.jsonl.17.tmp")
+    for name in names:
+        (run.path / name).parent.mkdir(exist_ok=True)
+        (run.path / name).write_text("mine")
+    run.unlock()
+    RunFolder.resume(run.path).unlock()
+
+    assert [(run.path / name).exists() for name in names] == [True, True, False]
 
 
 def test_a_missing_or_damaged_file_is_an_error_that_names_it(run):

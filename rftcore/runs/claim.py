@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +15,9 @@ from rftcore.runs.files import Files
 from rftcore.runs.names import MANIFEST, RECIPE, STATE
 
 
+_HALF = re.compile(r"\..+\.\d+\.tmp")  # a file of a writer that was killed (`Files`)
+
+
 class Claimed(Files):
     """A folder with a lock, a manifest and a list of finished phases.
 
@@ -24,7 +28,8 @@ class Claimed(Files):
         super().__init__(path, writes=writes)
         self._lock_file: int | None = None
         self._created: frozenset[Path] | None = None  # files, if this process made the run
-        self._above: list[Path] = []  # folders that it made to hold the run
+        self._made: list[Path] = []  # the folder and those above it, if this process made them
+        self._others: frozenset[Path] = frozenset()  # hidden entries that were there before
         self._done_at_first: Sequence[str] = ()
 
     @classmethod
@@ -45,15 +50,12 @@ class Claimed(Files):
             return cls.follow(path)
         run = cls(path)
         with path_faults(f"output folder {path} cannot be made", RunError):
-            new = [each for each in (run.path, *run.path.parents) if not each.exists()]
+            run._made = [each for each in (run.path, *run.path.parents) if not each.exists()]
         try:
             run._claim()
         except BaseException:
-            for folder in new:
-                with suppress(OSError):
-                    folder.rmdir()
+            _remove_empty(run._made)
             raise
-        run._above = new[1:]
         try:
             run._done_at_first = list(fill(run))
             run.write_json(STATE, {"done": run._done_at_first})  # first: see `_half_made`
@@ -82,10 +84,14 @@ class Claimed(Files):
                 f"output folder {self.path} is inside the run {within[0]}: choose another"
             )
         self.lock()
-        there = {entry.name for entry in self.path.iterdir() if not entry.name.startswith(".")}
+        entries = set(self.path.iterdir())
+        hidden = {entry for entry in entries if entry.name.startswith(".")}
+        there = {entry.name for entry in entries - hidden}
         if there and not _half_made(there):
             self.unlock()
             raise RunError(_occupied(self.path))
+        own = {entry for entry in hidden if entry.name == ".lock" or _HALF.fullmatch(entry.name)}
+        self._others = frozenset(hidden - own)
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -104,8 +110,9 @@ class Claimed(Files):
             return cls.follow(path)
         run = cls.open(path)
         run.lock()
-        for half in run.path.rglob(".*.tmp"):  # of a writer that was killed
-            half.unlink(missing_ok=True)
+        for half in run.path.rglob(".*.tmp"):
+            if _HALF.fullmatch(half.name):
+                half.unlink(missing_ok=True)
         return run
 
     @classmethod
@@ -132,18 +139,21 @@ class Claimed(Files):
             return
         self._remove(self._created)
 
+    def _own(self) -> list[Path]:
+        """All that is in the folder, but for what was there before the run."""
+        top = [entry for entry in self.path.iterdir() if entry not in self._others]
+        return top + [path for entry in top if _is_folder(entry) for path in entry.rglob("*")]
+
     def _files(self) -> frozenset[Path]:
-        return frozenset(path for path in self.path.rglob("*") if not path.is_dir())
+        return frozenset(path for path in self._own() if not _is_folder(path))
 
     def _remove(self, files: Collection[Path]) -> None:
         """Delete files, then the folders that are empty: something of the user's may be there."""
         for file in files:
             file.unlink(missing_ok=True)
         (self.path / ".lock").unlink(missing_ok=True)
-        folders = [path for path in self.path.rglob("*") if path.is_dir()]
-        for folder in (*sorted(folders, reverse=True), self.path, *self._above):
-            with suppress(OSError):
-                folder.rmdir()
+        folders = sorted(filter(_is_folder, self._own()), reverse=True)
+        _remove_empty([*folders, *self._made])
         self._created = None
 
     # --- one process at a time ---
@@ -216,6 +226,16 @@ class Claimed(Files):
                 f"{self.path / STATE} does not list the phases that are done: restore it"
             )
         return done
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _half_made(names: Collection[str]) -> bool:
