@@ -101,7 +101,7 @@ QUEUE = [
     short("accuracy-alone", {**OTHER_REWARDS, "rewards.format.weight": "0"}),
     short("shape-32x2", shape(32, 2)),
     short("shape-8x8", shape(8, 8)),
-    short("skip", {"skip": "[failed, flat]"}),
+    short("skip", {"skip": "[failed, flat]", "skip_after": "1"}),
     short("train-vision", {"freeze": "[]"}),  # nano freezes the tower by default
     short("epsilon-1e-8", {"adam_epsilon": "1e-8"}),
     short("beta2-0.95", {"adam_beta2": "0.95"}),

@@ -1,6 +1,7 @@
 """Which prompts GRPO draws: TRL's order, without the prompts whose groups are settled."""
 
 import random
+import re
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from rftcore.config import load_recipe
 from rftcore.errors import RecipeError, TrainerError
 from rftcore.scoring import Score
 from rftcore.training.curriculum import Curriculum, Outcome
+from rftcore.training.guards import none_passed_over
 from rftcore.training.order import Order
 from rftcore.training.settings_check import check_settings
 from rftcore.training.visits import Visits, outcomes_of, visits_of
@@ -174,6 +176,36 @@ def test_outcomes_that_are_not_those_of_the_checkpoint_are_an_error():
     args, state = SimpleNamespace(num_iterations=1), SimpleNamespace(global_step=3)
     with pytest.raises(TrainerError, match="has 0 steps, and the checkpoint was written after 3"):
         visits.on_train_begin(args, state, None)
+
+
+@given(shape=sizes, after=st.integers(1, 3), batches=st.integers(1, 40))
+def test_a_run_that_is_said_to_pass_over_nothing_does_so(shape, after, batches):
+    prompts, size = shape
+    curriculum = made(size, prompts, after=after)
+    play(curriculum, batches, lambda row: SOLVED if row % 2 else MIXED)
+    passed = [curriculum.passed_over(batch) for batch in range(batches)]
+
+    assert not (curriculum.idle(batches) and any(passed))
+    if told := re.search(r"grpo.skip_after=(\d+)", curriculum.idle(batches)):
+        assert not made(size, prompts, after=int(told[1])).idle(batches)
+    assert bool(curriculum.idle(batches)) == (batches <= after * (size // prompts))
+
+
+def test_a_run_too_short_to_pass_over_a_prompt_is_warned_of(caplog):
+    visits = Visits(made(1440, 16, after=2), print)
+    state = SimpleNamespace(global_step=0, max_steps=150, is_world_process_zero=True)
+    visits.on_train_begin(SimpleNamespace(num_iterations=1), state, None)
+
+    (line,) = caplog.messages
+    assert "after 2 such groups in a row" in line
+    assert "draws each of its 1,440 prompts 1.7 times; set grpo.skip_after=1, or take" in line
+
+
+@pytest.mark.parametrize(("passed", "told"), [([0, 0], True), ([0, 3], False), ([], False)])
+def test_a_phase_that_passed_over_no_prompt_says_so_at_its_end(passed, told):
+    found = none_passed_over("grpo", [{"loss": 0.1}, *({"prompts/passed_over": n} for n in passed)])
+
+    assert bool(found) == told
 
 
 def test_data_workers_that_read_ahead_are_refused():

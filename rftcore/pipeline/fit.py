@@ -177,12 +177,13 @@ class _Session:
 
 def _findings(job: Job, phase: str, policy: Policy, before: list[Tensor] | None) -> list[str]:
     """Why a phase learned little or nothing. before: checksums, if steps have been taken."""
-    from rftcore.training.guards import checksums, findings, unchanged
+    from rftcore.training.guards import checksums, findings, none_passed_over, unchanged
 
-    found = findings(phase, job.run.metrics(phase))
+    lines = job.run.metrics(phase)
+    idle, found = none_passed_over(phase, lines), findings(phase, lines)
     if found or before is None or not unchanged(before, checksums(policy.model)):
-        return found
-    return [f"{phase}: no weight changed; raise {phase}.learning_rate"]
+        return found + idle
+    return [f"{phase}: no weight changed; raise {phase}.learning_rate", *idle]
 
 
 def finished(job: Job, phase: str) -> Fitted:

@@ -14,6 +14,7 @@ same on every rank and after a resume.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count, islice
@@ -84,6 +85,19 @@ class Curriculum:
         """Draw from this order. order: the prompts of each batch if none is passed over."""
         self._stream = chain.from_iterable(order(batch) for batch in count())
         self._per_batch = len(order(0))
+
+    def idle(self, batches: int) -> str:
+        """Why no prompt can be passed over in so many batches, as one sentence; "" if one can."""
+        visits = batches / (len(self._prompts) // self._per_batch)  # what is left of a pass is cut
+        if visits > self._after:
+            return ""
+        most = math.ceil(visits) - 1
+        fewer = f"set grpo.skip_after={most}, or " if most else ""
+        return (
+            f"grpo.skip has no effect: a prompt is passed over after {self._after} such groups in "
+            f"a row (grpo.skip_after), and the run draws each of its {len(self._prompts):,} "
+            f"prompts {visits:.1f} times; {fewer}take more steps or fewer grpo.samples"
+        )
 
     @property
     def finished(self) -> int:

@@ -147,6 +147,17 @@ def findings(phase: str, lines: Sequence[Mapping[str, Any]]) -> list[str]:
     return []
 
 
+def none_passed_over(phase: str, lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """That a phase with `grpo.skip` passed over no prompt, from its lines of `metrics.jsonl`."""
+    passed = [line["prompts/passed_over"] for line in lines if "prompts/passed_over" in line]
+    if not passed or any(passed):
+        return []
+    return [
+        f"{phase}: grpo.skip passed over no prompt. One is passed over after grpo.skip_after such "
+        "groups in a row: set it to 1, or take more steps or fewer grpo.samples"
+    ]
+
+
 # (metric, its value in a step that teaches nothing, what to report), the most telling first
 _CAUSES: tuple[tuple[str, float, str], ...] = (
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
@@ -16,6 +17,8 @@ from rftcore.errors import TrainerError
 from rftcore.runs import PROMPTS
 from rftcore.scoring import Score
 from rftcore.training.curriculum import Curriculum, Outcome
+
+logger = logging.getLogger(__name__)
 
 Visit = tuple[int, bool | None, float | None]  # row, whether it is right, total reward
 Record = Callable[[Mapping[str, Any]], None]
@@ -40,13 +43,16 @@ class Visits(TrainerCallback):
         self._pending.append([(row, score.correct, score.total) for row, score in pairs])
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Check that the outcomes are those of the steps taken."""
+        """Check that the outcomes are those of the steps taken, and that there will be enough."""
         batches = state.global_step // args.num_iterations
         if self.curriculum.finished != batches:
             raise TrainerError(
                 f"{PROMPTS} of the run has {self.curriculum.finished} steps, and the checkpoint "
                 f"was written after {batches}: restore the file, or start a new run"
             )
+        idle = self.curriculum.idle(state.max_steps // args.num_iterations)
+        if idle and state.is_world_process_zero:
+            logger.warning(idle)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Add the outcomes of the batch, if this step has scored one."""
