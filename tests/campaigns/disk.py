@@ -23,7 +23,7 @@ from typing import Any
 from tests.campaigns import rows
 from tests.campaigns.forks import TRAINING, At, Ended, Running, Server, library
 from tests.campaigns.frame import Attempts, Verdict
-from tests.campaigns.lively import differences, results, resumed, start
+from tests.campaigns.lively import differences, lost, results, resumed, start, with_a_note
 
 ERRORS = (errno.ENOSPC, errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT)
 # Records of what happened, from which nothing is computed: a bit flipped inside a text or a number
@@ -80,11 +80,12 @@ class Disk:
 
     def _failing(self, rng: random.Random) -> Verdict:
         error, lasting = rng.choice(ERRORS), rng.random() < 0.5
-        at = At(self._work / "run", rng.randrange(1, self._writes + 1), error, lasting=lasting)
+        run = with_a_note(self._work / "run")
+        at = At(run, rng.randrange(1, self._writes + 1), error, lasting=lasting)
         what = f"write {at.number} fails{' and all after it' * lasting}: {os.strerror(error)}"
         ended = start(self._server, self._work, at=at).end()
         fault = end_fault(ended, os.strerror(error), "torch could not write a file")
-        return _verdict(what, fault or self._after(ended))
+        return _verdict(what, fault or lost(run) or self._after(ended) or lost(run))
 
     def _slow(self, rng: random.Random) -> Verdict:
         """Every write takes long; half of the runs are stopped in the middle, too."""

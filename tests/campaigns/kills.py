@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.campaigns.forks import TRAINING, At, Ended, Running, Server, left_over, library
 from tests.campaigns.frame import Attempts, Verdict
-from tests.campaigns.lively import differences, results, resumed, start
+from tests.campaigns.lively import differences, lost, results, resumed, start, with_a_note
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 STOPPED = {signal.SIGTERM: 143, signal.SIGINT: 130}  # exit codes
@@ -54,7 +54,7 @@ class Kills:
 
     def _attempt(self, rng: random.Random) -> Verdict:
         shutil.rmtree(self._work, ignore_errors=True)
-        self._work.mkdir()
+        run = with_a_note(self._work / "run")
         workers = WORKERS if rng.random() < 0.2 else ()
         tried = []
         for _ in range(rng.randrange(1, self._most + 1)):
@@ -73,8 +73,8 @@ class Kills:
         running = self._go_on(workers, None)
         last = running.end()
         fault = f"it does not continue: {last}" if last.code else ""
-        fault = fault or differences(self._work / "run", self._whole) or _left(self._work / "run")
-        fault = fault or left_over(running)
+        fault = fault or differences(run, self._whole) or _left(run)
+        fault = fault or left_over(running) or lost(run)
         what = "; ".join(tried) + " with a worker" * bool(workers)
         return Verdict(what, "broken" if fault else "held", fault)
 

@@ -23,6 +23,7 @@ SETTINGS = (
 # What measures the machine, and checks that every session makes anew on its first batch.
 NOT_COMPARED = ("time", "runtime", "per_second", "rollout_check", "gradient/", "difference")
 TABLE = re.compile(r"^(time|used|note):.*$|\d+:\d\d|\d+(\.\d+)? s\b", re.MULTILINE)
+NOTE = ".mine/note"
 
 
 def start(server: Server, within: Path, *more: str, **options: Any) -> Running:
@@ -35,6 +36,23 @@ def start(server: Server, within: Path, *more: str, **options: Any) -> Running:
 def resumed(server: Server, within: Path, **options: Any) -> Running:
     """Continue the run."""
     return server.start("train", "--resume", "run", within=within, **options)
+
+
+def with_a_note(run: Path) -> Path:
+    """Make the folder of a run that is to come, with a hidden file of its user's in it."""
+    note = run / NOTE
+    note.parent.mkdir(parents=True)
+    note.write_text("mine", encoding="utf-8")
+    return run
+
+
+def lost(run: Path) -> str:
+    """That the file of the user's is gone or another, or ""."""
+    try:
+        same = (run / NOTE).read_text(encoding="utf-8") == "mine"
+    except OSError:
+        same = False
+    return "" if same else f"it has lost {NOTE}, which was there before the run"
 
 
 def results(run: Path) -> dict[str, Any]:
