@@ -15,11 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rftcore.splits import is_ood
+from rftcore.comparison.claims import CLAIM_AT
+from rftcore.comparison.results import REFERENCE
+from rftcore.comparison.same import claimed_splits
 from rftcore.statistics import Change, Share, change, holm, share
-
-REFERENCE = "reason-rft"
-SHOWN_AT = 0.05
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,10 @@ def accuracies(rows: Rows) -> dict[tuple[str, str], Share]:
 def differences(rows: Rows, reference: str = REFERENCE) -> dict[tuple[str, str], Change]:
     """What the reference has more, by other row and split; not on `val`, where one chooses."""
     return {
-        (row, split): change(*_paired(rows[reference][split], answers))
+        (row, split): change(*_paired(rows[reference][split], splits[split]))
         for row, splits in rows.items()
-        for split, answers in splits.items()
-        if row != reference and (split == "test" or is_ood(split))
+        if row != reference
+        for split in claimed_splits([*splits])
     }
 
 
@@ -105,7 +104,7 @@ def tables(rows: Rows) -> str:
     more = [
         [
             f"`{row}`",
-            *(_step(steps[row, split], beyond[row, split] < SHOWN_AT) for split in measured),
+            *(_step(steps[row, split], beyond[row, split] < CLAIM_AT) for split in measured),
         ]
         for row in rows
         if row != REFERENCE
@@ -131,7 +130,7 @@ def _interval(found: Share) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{value:.1%}".rstrip("%")
+    return f"{100 * value:.1f}"
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
