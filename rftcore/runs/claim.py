@@ -29,7 +29,7 @@ class Claimed(Files):
         self._lock_file: int | None = None
         self._created: frozenset[Path] | None = None  # files, if this process made the run
         self._made: list[Path] = []  # the folder and those above it, if this process made them
-        self._others: frozenset[Path] = frozenset()  # hidden entries that were there before
+        self._before: frozenset[Path] = frozenset()  # hidden entries that were there before the run
         self._done_at_first: Sequence[str] = ()
 
     @classmethod
@@ -91,7 +91,7 @@ class Claimed(Files):
             self.unlock()
             raise RunError(_occupied(self.path))
         own = {entry for entry in hidden if entry.name == ".lock" or _HALF.fullmatch(entry.name)}
-        self._others = frozenset(hidden - own)
+        self._before = frozenset(hidden - own)
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -141,7 +141,7 @@ class Claimed(Files):
 
     def _own(self) -> list[Path]:
         """All that is in the folder, but for what was there before the run."""
-        top = [entry for entry in self.path.iterdir() if entry not in self._others]
+        top = [entry for entry in self.path.iterdir() if entry not in self._before]
         return top + [path for entry in top if _is_folder(entry) for path in entry.rglob("*")]
 
     def _files(self) -> frozenset[Path]:
